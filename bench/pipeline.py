@@ -1,0 +1,56 @@
+"""Our batch path as one process, for timing: `python -m bench.pipeline EVENTS.csv WORKDIR`.
+
+Prints one JSON line: seconds per stage, and what came out.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import time
+from pathlib import Path
+
+from spark_apps.jobs import clean, load, train
+from spark_apps.progress import step, step_times
+from spark_apps.session import spark_session
+from spark_apps.settings import load_settings
+from spark_apps.tables import DateRange
+
+STAGES = {
+    "Starting Spark": "start",
+    "Loading": "load",
+    "Cleaning": "clean",
+    "Features": "features",
+    "Segments": "segments",
+    "ALS": "als",
+    "Popular products": "recommend",
+    "Top 10 for every user": "recommend",
+}
+
+
+def main() -> None:
+    """Runs load, clean and train and prints their times."""
+    events, root = Path(sys.argv[1]), Path(sys.argv[2])
+    shutil.rmtree(root, ignore_errors=True)
+    settings = load_settings(root=str(root))
+    began = time.monotonic()
+    with step("Loading"):
+        load.run(root, [events])
+    with step("Starting Spark"):
+        session = spark_session(settings, "bench")
+        spark = session.__enter__()
+    with step("Cleaning", spark):
+        clean.run(spark, root, DateRange())
+    training = train.run(spark, settings, root, DateRange(), "5")
+    total = time.monotonic() - began
+    session.__exit__(None, None, None)
+    stages: dict[str, float] = {}
+    for name, seconds in step_times.seconds.items():
+        stages[STAGES[name]] = round(stages.get(STAGES[name], 0.0) + seconds, 2)
+    sizes = {"users": training.als.users, "items": training.als.products, "pairs": training.als.interactions}
+    print(json.dumps({"stages": stages, "total": round(total, 2), **sizes}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What a person types and sees: one module per group of commands, each thin over its job."""

@@ -1,0 +1,42 @@
+"""demo: the whole batch path with one command."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+
+from spark_apps.commands.common import next_step, out
+from spark_apps.jobs import demo as demo_job
+from spark_apps.progress import step
+from spark_apps.session import spark_session
+from spark_apps.settings import load_settings, local_root
+
+
+@click.command()
+@click.option("--input", "files", multiple=True, type=click.Path(path_type=Path), help="Event logs of your own.")
+@click.option("--events", type=click.IntRange(min=1), default=300_000, show_default=True, help="Synthetic events.")
+@click.option("--root", default="data/demo", show_default=True, help="Folder; an earlier demo in it is replaced.")
+@click.option("--master", metavar="URL", help="Spark master.  [default: local[*]]")
+@click.option("--seed", type=int, help="Of everything random.  [default: 42]")
+def demo(files: tuple[Path, ...], events: int, root: str, master: str | None, seed: int | None) -> None:
+    """Turn events into segments, recommendations and a report, on this machine.
+
+    \b
+    Example: shopstream demo --input 2019-Oct.csv
+    """
+    started = time.monotonic()
+    settings = load_settings(root=root, master=master, seed=seed)
+    folder = local_root(settings.root)
+    demo_job.prepare_root(folder)
+    demo_job.land_input(settings, folder, files, events)
+    with step("Starting Spark"):
+        session = spark_session(settings, "demo")
+        spark = session.__enter__()
+    try:
+        page = demo_job.run(spark, settings, folder)
+    finally:
+        session.__exit__(None, None, None)
+    out.print(f"\nDone in {time.monotonic() - started:.0f} s. Report: {page}", soft_wrap=True)
+    next_step(f"open the report, then try: shopstream models list --root {root}")

@@ -1,0 +1,130 @@
+"""The errors a user can cause. Each says in one sentence what happened and what to do."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+
+class UserError(Exception):
+    """A mistake or a missing condition on the user's side: one sentence, exit code 2, no stack trace."""
+
+
+class BadInputError(UserError):
+    """An input file that cannot be taken as an event log."""
+
+
+class UnusableFileError(UserError):
+    """A path that cannot be read or written."""
+
+
+class DiskFullError(UserError):
+    """The device that holds the root has no room left."""
+
+    def __init__(self, where: object) -> None:
+        super().__init__(
+            f"No space left while writing under {where}: free some space there or choose another --root, "
+            "then run the same command again; what was there before is unchanged."
+        )
+
+
+class NotWritableError(UserError):
+    """The root may not be written by this user."""
+
+    def __init__(self, where: object) -> None:
+        super().__init__(
+            f"No permission to write under {where}: choose another --root or change the folder's owner or mode."
+        )
+
+
+class MissingTableError(UserError):
+    """A table that an earlier command should have written is not there."""
+
+    def __init__(self, table: str, command: str) -> None:
+        super().__init__(f"There is no table {table} yet: run `shopstream {command}` first (with the same --root).")
+
+
+class MissingModelError(UserError):
+    """No complete version of a model exists."""
+
+    def __init__(self, model: str, version: str | None = None) -> None:
+        wanted = f"model {model}" if version is None else f"version {version} of model {model}"
+        super().__init__(f"There is no complete {wanted}: see `shopstream models list`, or run `shopstream train`.")
+
+
+class BusyRootError(UserError):
+    """Another process is writing the same tables."""
+
+    def __init__(self, tables: str, pid: int) -> None:
+        super().__init__(f"Process {pid} is writing {tables}: wait until it ends, then run the command again.")
+
+
+class JavaMissingError(UserError):
+    """No Java that Spark can run on."""
+
+
+class BalanceError(UserError):
+    """Two counts that must agree do not."""
+
+
+class NothingToDoError(UserError):
+    """The chosen dates or files hold no data."""
+
+
+def from_os_error(error: OSError, where: object) -> UserError | None:
+    """Names the user's mistake behind an operating-system error.
+
+    Args:
+        error: what the operating system said.
+        where: the folder that was being written, for the sentence.
+
+    Returns:
+        The matching user error, or None when the error is not one a user can cause.
+    """
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFullError(where)
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return NotWritableError(error.filename or where)
+    if error.errno == errno.ENOTDIR:
+        return UnusableFileError(
+            f"{error.filename or where} is a file where a folder is needed: choose another --root."
+        )
+    return None
+
+
+def from_java_error(text: str, where: object) -> UserError | None:
+    """Names the user's mistake behind an error that came out of the JVM.
+
+    Args:
+        text: the Java exception's message with its causes.
+        where: the root that was being read or written.
+
+    Returns:
+        The matching user error, or None when it is a fault of the program or the cluster.
+    """
+    if "No space left on device" in text or "Disk quota exceeded" in text:
+        return DiskFullError(where)
+    if "Permission denied" in text or "AccessControlException" in text or "Mkdirs failed" in text:
+        return NotWritableError(where)
+    if "FAILED_READ_FILE.FILE_NOT_EXIST" in text or "java.io.FileNotFoundException" in text:
+        return UnusableFileError(
+            f"A table under {where} was replaced by another command while it was read: run the command again."
+        )
+    return None
+
+
+def readable_file(path: Path) -> None:
+    """Checks that a path is a file this user can read.
+
+    Raises:
+        UnusableFileError: naming the path and what to give instead.
+    """
+    if path.is_dir():
+        raise UnusableFileError(f"{path} is a folder: name the CSV files in it, for example {path}/*.csv.")
+    try:
+        with path.open("rb"):
+            pass
+    except FileNotFoundError:
+        raise UnusableFileError(f"There is no file {path}: check the name.") from None
+    except OSError as error:
+        raise UnusableFileError(f"{path} cannot be read ({error.strerror}): check its owner and mode.") from None

@@ -1,0 +1,7 @@
+"""Synthetic events: made from a seed, of any size, calibrated on a real shop's log, never rows of it."""
+
+from spark_apps.generator.events import event_batches, write_events
+from spark_apps.generator.spec import GeneratorSpec
+from spark_apps.generator.truth import product_truth, user_tastes
+
+__all__ = ["GeneratorSpec", "event_batches", "product_truth", "user_tastes", "write_events"]

@@ -1,0 +1,1 @@
+"""From CSV files to clean events: landing raw rows by date, then cleaning them."""

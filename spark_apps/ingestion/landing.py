@@ -1,0 +1,166 @@
+"""Lands the raw rows of a file, untouched, in one file per date (SPEC D2).
+
+The work is cutting a byte stream at date changes. A block of rows that all begin with the same
+date, which is nearly every block of a file in time order, is recognised by counting and copied
+whole: no row in it is looked at. Only blocks with several dates are split row by row.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import date
+from itertools import groupby
+from pathlib import Path
+from typing import BinaryIO
+
+from spark_apps.errors import BadInputError
+from spark_apps.ingestion.csv_layout import open_log, take_header
+
+BLOCK_BYTES = 4 << 20
+# More dates than this in turn close the file used least recently: memory and file handles stay bounded.
+OPEN_DATES = 64
+LONGEST_ROW = 64 << 20
+_DATE_BYTES = len("2019-10-01")
+
+
+@dataclass
+class LandedFile:
+    """What became of one input file.
+
+    Attributes:
+        name: the file's name, without folders.
+        bytes: its size as given, compressed if it was.
+        sha256: SHA-256 of its CSV bytes, after decompression: the identity of its content.
+        rows_per_date: rows below the header for each date; None holds those without a readable date.
+    """
+
+    name: str
+    bytes: int
+    sha256: str
+    rows_per_date: dict[date | None, int] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> int:
+        """Rows below the header."""
+        return sum(self.rows_per_date.values())
+
+
+def content_sha256(path: Path) -> str:
+    """Returns the SHA-256 of a file's CSV bytes, after decompression."""
+    digest = hashlib.sha256()
+    stream, underneath = open_log(path)
+    with stream, underneath:
+        while block := stream.read(BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def land(source: Path, target_of: Callable[[date | None], Path], progress: Callable[[int], None]) -> LandedFile:
+    """Cuts one event log by date in a single streaming pass with bounded memory.
+
+    Args:
+        source: a CSV file in the layout of SPEC D1, plain or gzip.
+        target_of: the new file for the rows of a date, or of no readable date (None).
+        progress: told the position in the source file, in bytes, now and then.
+
+    Returns:
+        The file's size, digest and rows per date.
+
+    Raises:
+        BadInputError: when the file is not an event log; some targets may have been begun.
+    """
+    stream, underneath = open_log(source)
+    digest = hashlib.sha256()
+    landed = LandedFile(source.name, source.stat().st_size, "")
+    with stream, underneath, _DateFiles(target_of) as files:
+        digest.update(take_header(stream, source.name))
+        for block in _whole_rows(stream, source.name, digest.update):
+            for day, rows, count in split_by_date(block):
+                files.append(day, rows)
+                landed.rows_per_date[day] = landed.rows_per_date.get(day, 0) + count
+            progress(underneath.tell())
+    landed.sha256 = digest.hexdigest()
+    return landed
+
+
+def split_by_date(block: bytes) -> Iterator[tuple[date | None, bytes, int]]:
+    """Cuts whole rows into runs that begin with the same date.
+
+    Args:
+        block: rows, each ended by a line feed, except that the last may lack it.
+
+    Yields:
+        The date (None where the row does not begin with one), the rows' bytes, their number.
+    """
+    head = block[:_DATE_BYTES]
+    rows = block.count(b"\n") + (not block.endswith(b"\n"))
+    same_head = block.count(b"\n" + head) + 1
+    if same_head == rows and b"\n" not in head:
+        yield _readable_date(head), block, rows
+        return
+    for start, run in groupby(io.BytesIO(block), _row_head):  # BytesIO cuts at line feeds alone
+        lines = list(run)
+        yield _readable_date(start), b"".join(lines), len(lines)
+
+
+def _row_head(row: bytes) -> bytes:
+    return row[:_DATE_BYTES]
+
+
+def _readable_date(head: bytes) -> date | None:
+    if head[4:5] != b"-" or head[7:8] != b"-":
+        return None
+    try:
+        return date.fromisoformat(head.decode("ascii"))
+    except ValueError:
+        return None
+
+
+def _whole_rows(stream: BinaryIO, name: str, seen: Callable[[bytes], None]) -> Iterator[bytes]:
+    """Yields blocks that end where a row ends; the last one may lack its line end."""
+    rest = b""
+    while block := stream.read(BLOCK_BYTES):
+        seen(block)
+        end = block.rfind(b"\n") + 1
+        if end == 0:
+            rest += block
+            if len(rest) > LONGEST_ROW:
+                raise BadInputError(f"{name} holds a row of over {LONGEST_ROW >> 20} MiB: it is not an event log.")
+            continue
+        yield rest + block[:end] if rest else block[:end]
+        rest = block[end:]
+    if rest:
+        yield rest
+
+
+class _DateFiles:
+    """The output files of a pass, one a date, at most OPEN_DATES of them open at a time."""
+
+    def __init__(self, target_of: Callable[[date | None], Path]) -> None:
+        self._target_of = target_of
+        self._open: OrderedDict[date | None, BinaryIO] = OrderedDict()
+
+    def append(self, day: date | None, rows: bytes) -> None:
+        if day not in self._open:
+            self._open_file(day)
+        self._open.move_to_end(day)
+        self._open[day].write(rows)
+
+    def _open_file(self, day: date | None) -> None:
+        if len(self._open) >= OPEN_DATES:
+            _, oldest = self._open.popitem(last=False)
+            oldest.close()
+        target = self._target_of(day)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        self._open[day] = target.open("ab")
+
+    def __enter__(self) -> _DateFiles:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        for stream in self._open.values():
+            stream.close()

@@ -1,0 +1,81 @@
+"""The record of what was landed: one manifest per file content, SPEC D2."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import date
+from pathlib import Path
+
+from pydantic import BaseModel, ValidationError
+
+from spark_apps.errors import UnusableFileError
+from spark_apps.tables import RAW_EVENTS, RAW_MANIFESTS, UNDATED, DateRange, partition_date, partition_folder
+
+
+class Manifest(BaseModel):
+    """One landed file.
+
+    Attributes:
+        file: its name, without folders.
+        bytes: its size as given.
+        sha256: SHA-256 of its CSV bytes, after decompression; also names its raw files.
+        rows: rows below the header.
+        rows_per_date: rows per ISO date; rows without a readable date under Hive's null name.
+        landed_at: when, UTC, ISO 8601.
+    """
+
+    file: str
+    bytes: int
+    sha256: str
+    rows: int
+    rows_per_date: dict[str, int]
+    landed_at: str
+
+    def dates(self) -> list[date | None]:
+        """Returns the dates in order, rows without a date last."""
+        return [partition_date(key) for key in sorted(self.rows_per_date)]
+
+
+def date_key(day: date | None) -> str:
+    """Returns the manifest's name of a date."""
+    return day.isoformat() if day else UNDATED
+
+
+def manifest_path(sha256: str) -> str:
+    """Returns a manifest's path below the root."""
+    return f"{RAW_MANIFESTS}/{sha256}.json"
+
+
+def raw_path(sha256: str, day: date | None) -> str:
+    """Returns the path below the root of a file's raw rows of one date."""
+    return f"{RAW_EVENTS}/{partition_folder(day)}/{sha256[:16]}.csv"
+
+
+def read_manifests(root: Path) -> list[Manifest]:
+    """Returns every manifest under a root, oldest first.
+
+    Raises:
+        UnusableFileError: when one is not a manifest.
+    """
+    found = []
+    for path in sorted((root / RAW_MANIFESTS).glob("*.json")):
+        try:
+            found.append(Manifest.model_validate_json(path.read_bytes()))
+        except ValidationError:
+            raise UnusableFileError(f"{path} is damaged: remove it and load its file again.") from None
+    return sorted(found, key=lambda manifest: (manifest.landed_at, manifest.sha256))
+
+
+def raw_files(manifests: list[Manifest], dates: DateRange) -> list[str]:
+    """Returns the paths below the root of the raw files of a range of dates."""
+    return [raw_path(manifest.sha256, day) for manifest in manifests for day in manifest.dates() if day in dates]
+
+
+def raw_rows(manifests: list[Manifest], dates: DateRange) -> Counter[date | None]:
+    """Returns the number of raw rows per date, over all landed files."""
+    rows: Counter[date | None] = Counter()
+    for manifest in manifests:
+        for key, count in manifest.rows_per_date.items():
+            if partition_date(key) in dates:
+                rows[partition_date(key)] += count
+    return rows

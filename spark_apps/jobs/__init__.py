@@ -1,0 +1,1 @@
+"""One module per command: read tables, call the rooms' functions, write tables."""

@@ -1,0 +1,56 @@
+"""`shopstream analyze`: the October report's figures (SPEC E1-E5, E7)."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from pyspark.sql import SparkSession
+
+from spark_apps.analysis.exploration import explore
+from spark_apps.errors import NothingToDoError
+from spark_apps.ingestion.cleaning import REASON
+from spark_apps.ingestion.manifests import date_key, raw_rows, read_manifests
+from spark_apps.publication import Publication
+from spark_apps.tables import EVENTS, QUARANTINE, REPORTS, DateRange, published_dates, read_table
+
+ANALYSIS = f"{REPORTS}/analysis.json"
+
+
+def run(spark: SparkSession, root: Path, dates: DateRange) -> dict[str, Any]:
+    """Explores the clean events of a range of dates and publishes analysis.json.
+
+    Returns:
+        What analysis.json holds: the figures of `analysis.exploration.explore`, and `balance`, the rows per
+        date from raw to clean.
+    """
+    events = read_table(spark, root, EVENTS, dates)
+    if not published_dates(root, EVENTS):
+        raise NothingToDoError("No event survived cleaning: see the reasons that `shopstream clean` prints.")
+    figures = explore(events)
+    figures["balance"] = _balance(spark, root, dates, figures["events_by_day"])
+    with Publication(root, [ANALYSIS]) as publication:
+        publication.stage(ANALYSIS).write_text(json.dumps(figures, indent=1), encoding="utf-8")
+        publication.replace(ANALYSIS)
+        publication.commit()
+    return figures
+
+
+def _balance(spark: SparkSession, root: Path, dates: DateRange, clean: dict[str, int]) -> list[dict[str, Any]]:
+    """Rows per cleaned date: landed by the manifests, clean and quarantined by the tables."""
+    quarantined: dict[Any, Counter[str]] = {}
+    for row in read_table(spark, root, QUARANTINE).groupBy("date", REASON).count().collect():  # dates x reasons
+        quarantined.setdefault(row["date"], Counter())[row[REASON]] = row["count"]
+    landed = raw_rows(read_manifests(root), dates)
+    days = sorted(landed, key=date_key)
+    return [
+        {
+            "date": day.isoformat() if day else None,
+            "raw": landed[day],
+            "clean": clean.get(str(day), 0),
+            "quarantined": dict(sorted(quarantined.get(day, {}).items())),
+        }
+        for day in days
+    ]

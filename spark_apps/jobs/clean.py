@@ -1,0 +1,136 @@
+"""`shopstream clean`: raw rows to typed events by date, the unusable ones to quarantine (SPEC D3, D4, D6)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from spark_apps.errors import BalanceError, NothingToDoError
+from spark_apps.ingestion.cleaning import LINE, REASON, USABLE, explain, parse_lines
+from spark_apps.ingestion.manifests import raw_files, raw_rows, read_manifests
+from spark_apps.publication import Publication, settle
+from spark_apps.tables import EVENTS, QUARANTINE, DateRange, partition_folder, read_files, write_files
+
+_LANDED_DATE = "landed_date"
+# The column that carries a rejected line through the one pass; its other columns stay null.
+_CARRIER = "user_session"
+
+
+@dataclass
+class DayBalance:
+    """Rows of one date: raw = clean + quarantined."""
+
+    raw: int = 0
+    clean: int = 0
+    quarantined: Counter[str] = field(default_factory=Counter)
+
+    def balances(self) -> bool:
+        """Says whether every raw row is accounted for."""
+        return self.raw == self.clean + self.quarantined.total()
+
+
+Balance = dict[date | None, DayBalance]
+
+
+def run(spark: SparkSession, root: Path, dates: DateRange) -> Balance:
+    """Cleans the landed rows of a range of dates and replaces just those dates.
+
+    Returns:
+        The row balance of each date.
+
+    Raises:
+        NothingToDoError: when no rows of these dates were landed.
+        BalanceError: when the rows written are not the rows landed; nothing is published then.
+    """
+    settle(root)
+    manifests = read_manifests(root)
+    expected = raw_rows(manifests, dates)
+    if not expected:
+        raise NothingToDoError(f"No raw rows for {dates} under {root}: run `shopstream load FILE` first.")
+    with Publication(root, [EVENTS.path, QUARANTINE.path]) as publication:
+        paths = [root / path for path in raw_files(manifests, dates)]
+        staged, quarantine = publication.scratch("by_usability"), publication.scratch("quarantine")
+        _write_one_pass(_read_raw(spark, paths), staged)
+        _stage_quarantine(spark, staged, quarantine)
+        balance = _count(spark, staged, quarantine, expected)
+        _check(balance)
+        for day in expected:
+            _replace_date(publication, EVENTS.path, _usable_folder(staged), day)
+            _replace_date(publication, QUARANTINE.path, quarantine, day)
+        for table in (EVENTS, QUARANTINE):
+            (root / table.path).mkdir(parents=True, exist_ok=True)
+        publication.commit()
+    return balance
+
+
+def _read_raw(spark: SparkSession, paths: list[Path]) -> DataFrame:
+    base = str(paths[0].parents[1])
+    return spark.read.option("basePath", base).text([str(path) for path in paths], lineSep="\n")
+
+
+def _write_one_pass(lines: DataFrame, target: Path) -> None:
+    """Writes usable and rejected rows side by side, cut by usability and date, reading the text once."""
+    landed = lines.select("value", F.col("date").cast("date").alias(_LANDED_DATE))
+    carried = {"date": F.col(_LANDED_DATE), _CARRIER: F.col(LINE)}
+    columns = [
+        F.when(F.col(USABLE), F.col(name)).otherwise(carried[name]).alias(name) if name in carried else name
+        for name in EVENTS.schema.fieldNames()
+    ]
+    routed = parse_lines(landed, keep=[_LANDED_DATE]).select(USABLE, *columns)
+    routed.write.partitionBy(USABLE, "date").parquet(str(target))
+
+
+def _stage_quarantine(spark: SparkSession, staged: Path, target: Path) -> None:
+    """Gives the rejected rows of the one pass, few as they are, their reasons and the quarantine's columns."""
+    if _rejected_folder(staged).exists():
+        rows = spark.read.schema(EVENTS.schema).parquet(str(_rejected_folder(staged)))
+        lines = rows.select(F.col(_CARRIER).alias(LINE), "date")
+        write_files(explain(lines, keep=["date"]), target, QUARANTINE)
+
+
+def _count(spark: SparkSession, staged: Path, quarantine: Path, expected: Counter[date | None]) -> Balance:
+    """Counts what was written, from the files themselves, beside what was landed."""
+    balance = {day: DayBalance(raw=rows) for day, rows in sorted(expected.items(), key=lambda item: str(item[0]))}
+    if _usable_folder(staged).exists():
+        for row in read_files(spark, _usable_folder(staged), EVENTS).groupBy("date").count().collect():  # dates
+            balance.setdefault(row["date"], DayBalance()).clean = row["count"]
+    if quarantine.exists():
+        counted = read_files(spark, quarantine, QUARANTINE).groupBy("date", REASON).count()
+        for row in counted.collect():  # dates x reasons
+            balance.setdefault(row["date"], DayBalance()).quarantined[row[REASON]] = row["count"]
+    return balance
+
+
+def _usable_folder(staged: Path) -> Path:
+    return staged / f"{USABLE}=true"
+
+
+def _rejected_folder(staged: Path) -> Path:
+    return staged / f"{USABLE}=false"
+
+
+def _check(balance: Balance) -> None:
+    wrong = [
+        f"{day or 'no date'}: {entry.raw:,} raw rows, {entry.clean:,} clean and {entry.quarantined.total():,} quarantined"
+        for day, entry in balance.items()
+        if not entry.balances()
+    ]
+    if wrong:
+        raise BalanceError(
+            f"The rows do not balance ({'; '.join(wrong)}); nothing was replaced: "
+            "check that nobody changed files below raw/, then load them again."
+        )
+
+
+def _replace_date(publication: Publication, table: str, staged: Path, day: date | None) -> None:
+    target = f"{table}/{partition_folder(day)}"
+    source = staged / partition_folder(day)
+    if source.exists():
+        publication.replace(target, source)
+    else:
+        publication.remove(target)

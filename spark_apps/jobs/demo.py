@@ -1,0 +1,67 @@
+"""`shopstream demo`: every step on one machine, from events to the report."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+from spark_apps.errors import UserError
+from spark_apps.jobs import analyze, clean, generate, load, report, train
+from spark_apps.progress import step
+from spark_apps.settings import Settings
+from spark_apps.tables import DateRange
+
+_MARK = ".shopstream-demo"
+MONTH = "2019-10"
+
+
+def prepare_root(root: Path) -> None:
+    """Empties the demo's folder if an earlier demo made it.
+
+    Raises:
+        UserError: when the folder holds something else.
+    """
+    if root.exists() and any(root.iterdir()):
+        if not (root / _MARK).exists():
+            raise UserError(f"{root} holds something else than a demo: name an empty folder with --root.")
+        shutil.rmtree(root)
+    root.mkdir(parents=True, exist_ok=True)
+    (root / _MARK).touch()
+
+
+def land_input(settings: Settings, root: Path, files: Sequence[Path], events: int) -> int:
+    """Lands the given files, or else generated events.
+
+    Returns:
+        Rows landed.
+    """
+    if not files:
+        with step("Generating") as shown:
+            files = [generate.run(events, MONTH, settings.seed, None, 0.0, root / "input", compress=False)]
+            shown.done = f"{events:,} synthetic events, seed {settings.seed}"
+    with step("Loading") as shown:
+        rows = sum(manifest.rows for manifest, _ in load.run(root, files))
+        shown.done = f"{rows:,} rows"
+    return rows
+
+
+def run(spark: SparkSession, settings: Settings, root: Path) -> Path:
+    """Runs clean, analyze, train and report on what was landed.
+
+    Returns:
+        The report's path.
+    """
+    with step("Cleaning", spark) as shown:
+        balance = clean.run(spark, root, DateRange())
+        kept = sum(day.clean for day in balance.values())
+        refused = sum(day.quarantined.total() for day in balance.values())
+        shown.done = f"{kept + refused:,} raw = {kept:,} clean + {refused:,} quarantined"
+    with step("Exploring", spark) as shown:
+        figures = analyze.run(spark, root, DateRange())
+        shown.done = f"{figures['sessions']['count']:,} sessions"
+    train.run(spark, settings, root, DateRange(), "5")
+    with step("Report", spark):
+        return report.run(spark, root)

@@ -1,0 +1,77 @@
+"""`shopstream load`: lands the raw rows of event logs by date."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from datetime import date, datetime, timezone
+from pathlib import Path
+
+from spark_apps.errors import readable_file
+from spark_apps.ingestion.landing import LandedFile, content_sha256, land
+from spark_apps.ingestion.manifests import Manifest, date_key, manifest_path, raw_path, read_manifests
+from spark_apps.progress import byte_progress
+from spark_apps.publication import Publication
+from spark_apps.tables import RAW_MANIFESTS, partition_folder
+
+
+def run(root: Path, files: Sequence[Path]) -> list[tuple[Manifest, bool]]:
+    """Lands files one after the other; all of them are checked to be readable first.
+
+    Args:
+        root: folder of the tables.
+        files: event logs, SPEC D1.
+
+    Returns:
+        Each file's manifest, and whether it was new under this root.
+
+    Raises:
+        UserError: for the first file that cannot be taken; the files before it stay landed.
+    """
+    for path in files:
+        readable_file(path)
+    return [_load_one(root, path) for path in files]
+
+
+def _load_one(root: Path, path: Path) -> tuple[Manifest, bool]:
+    known = {manifest.sha256: manifest for manifest in read_manifests(root)}
+    size = path.stat().st_size
+    if any(manifest.bytes == size for manifest in known.values()):
+        same = known.get(content_sha256(path))
+        if same is not None:
+            return same, False
+    with ExitStack() as stack:
+        publication = stack.enter_context(Publication(root, [f"{RAW_MANIFESTS}/{path.name}"]))
+        bar, task = stack.enter_context(byte_progress(f"Loading {path.name}", size))
+        return _land_and_publish(publication, known, path, lambda position: bar.update(task, completed=position))
+
+
+def _land_and_publish(
+    publication: Publication, known: dict[str, Manifest], path: Path, progress: Callable[[int], None]
+) -> tuple[Manifest, bool]:
+    def target_of(day: date | None) -> Path:
+        return publication.scratch(partition_folder(day))
+
+    landed = land(path, target_of, progress)
+    if landed.sha256 in known:
+        return known[landed.sha256], False
+    manifest = _manifest(landed)
+    for day in landed.rows_per_date:
+        publication.replace(raw_path(landed.sha256, day), target_of(day))
+    staged = publication.stage(manifest_path(landed.sha256))
+    staged.write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
+    publication.replace(manifest_path(landed.sha256))
+    publication.commit()
+    return manifest, True
+
+
+def _manifest(landed: LandedFile) -> Manifest:
+    per_date = sorted(landed.rows_per_date.items(), key=lambda item: date_key(item[0]))
+    return Manifest(
+        file=landed.name,
+        bytes=landed.bytes,
+        sha256=landed.sha256,
+        rows=landed.rows,
+        rows_per_date={date_key(day): rows for day, rows in per_date},
+        landed_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    )

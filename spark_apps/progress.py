@@ -1,0 +1,124 @@
+"""What a person sees while work goes on: one line a step on standard error, alive while it runs."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from pyspark.sql import SparkSession
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TransferSpeedColumn,
+)
+
+console = Console(stderr=True, highlight=False)
+_REFRESH_SECONDS = 0.25
+
+
+@dataclass
+class Step:
+    """A step under way; `done` becomes the text of its closing line."""
+
+    name: str
+    done: str = ""
+
+
+@dataclass
+class StepTimes:
+    """Seconds per finished step, in order."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+step_times = StepTimes()
+
+
+@contextmanager
+def step(name: str, spark: SparkSession | None = None) -> Iterator[Step]:
+    """Shows one step of a job: a spinner with Spark's task counts while it runs, then its time.
+
+    Args:
+        name: what is being done, for example `Cleaning`.
+        spark: the session whose running tasks are shown.
+    """
+    started, current = time.monotonic(), Step(name)
+    with _spinner(name, spark):
+        yield current
+    seconds = time.monotonic() - started
+    step_times.seconds[name] = round(seconds, 2)
+    console.print(f"[green]✓[/green] {name:<28} {seconds:6.1f} s  {current.done}", soft_wrap=True)
+
+
+@contextmanager
+def byte_progress(name: str, total: int) -> Iterator[tuple[Progress, TaskID]]:
+    """Shows a bar over a known number of bytes."""
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+    with bar:
+        yield bar, bar.add_task(name, total=total)
+
+
+@contextmanager
+def row_progress(name: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Shows a bar over a known number of rows; gives the function that is told the rows done so far."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(name, total=total)
+        yield lambda done: bar.update(task, completed=done)
+
+
+@contextmanager
+def _spinner(name: str, spark: SparkSession | None) -> Iterator[None]:
+    if not console.is_terminal:
+        yield
+        return
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        TextColumn("{task.fields[tasks]}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(name, total=None, tasks="")
+        stop = threading.Event()
+        watcher = threading.Thread(target=_watch_tasks, args=(spark, bar, task, stop), daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            watcher.join()
+
+
+def _watch_tasks(spark: SparkSession | None, bar: Progress, task: TaskID, stop: threading.Event) -> None:
+    while spark is not None and not stop.wait(_REFRESH_SECONDS):
+        bar.update(task, tasks=_running_tasks(spark))
+
+
+def _running_tasks(spark: SparkSession) -> str:
+    tracker = spark.sparkContext.statusTracker()
+    stages = [tracker.getStageInfo(stage) for stage in tracker.getActiveStageIds()]
+    running = [stage for stage in stages if stage is not None]
+    if not running:
+        return ""
+    done, total = sum(s.numCompletedTasks for s in running), sum(s.numTasks for s in running)
+    return f"{done}/{total} tasks"

@@ -1,0 +1,145 @@
+"""Publishing by rename: several tables and models appear together, or not at all.
+
+A job writes into its own folder below temp/publish. When everything is there, it writes a
+journal of the renames to do (itself by rename: this is the commit) and does them. A job killed
+before its journal leaves what was published untouched; killed after it, the next command that
+reads or writes under the root finishes the renames. Locks that the operating system drops with
+a process keep writers of the same tables apart, and readers away from half-done renames.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from types import TracebackType
+
+from spark_apps.errors import BusyRootError
+from spark_apps.workspace import Workspace, opening_lock, sweep_dead, workspaces
+
+PUBLISH = "temp/publish"
+_JOURNAL = "journal.json"
+_OWNER = "owner.json"
+_REPLACED = "replaced"
+
+
+class Publication:
+    """A set of folders and files that replace their published versions at one moment.
+
+    Use as a context manager: leaving it without `commit` discards what was written.
+    """
+
+    def __init__(self, root: Path, targets: list[str]) -> None:
+        """Opens a publication.
+
+        Args:
+            root: folder of the tables.
+            targets: paths below the root that will be replaced, as a claim against other writers;
+                a claim on a folder covers what is below it.
+
+        Raises:
+            BusyRootError: when a live process has claimed one of them.
+        """
+        self._root = root
+        self._moves: list[tuple[str | None, str]] = []
+        parent = root / PUBLISH
+        parent.mkdir(parents=True, exist_ok=True)
+        with opening_lock(parent):
+            _finish_dead(root)
+            _refuse_overlap(root, targets)
+            self._workspace = Workspace(parent)
+            self._folder = self._workspace.folder
+            owner = {"pid": os.getpid(), "targets": targets}
+            _write_durably(self._folder / _OWNER, json.dumps(owner))
+
+    def __enter__(self) -> Publication:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # a journal still here means that its renames were cut short: the next command finishes them
+        self._workspace.close(keep=(self._folder / _JOURNAL).exists())
+
+    def stage(self, target: str) -> Path:
+        """Returns the unpublished folder or file for a path below the root; its parent exists."""
+        staged = self._folder / "staged" / target
+        staged.parent.mkdir(parents=True, exist_ok=True)
+        return staged
+
+    def scratch(self, name: str) -> Path:
+        """Returns a path for intermediate files that are never published."""
+        return self._folder / "scratch" / name
+
+    def replace(self, target: str, staged: Path | None = None) -> None:
+        """Notes that at commit `target` is replaced by what was staged.
+
+        Args:
+            target: path below the root.
+            staged: where its new version stands; by default `stage(target)`.
+        """
+        source = staged if staged is not None else self.stage(target)
+        self._moves.append((str(source.relative_to(self._folder)), target))
+
+    def remove(self, target: str) -> None:
+        """Notes that at commit `target` goes away."""
+        self._moves.append((None, target))
+
+    def commit(self) -> None:
+        """Makes every noted replacement visible."""
+        with opening_lock(self._root / PUBLISH):
+            _write_durably(self._folder / _JOURNAL, json.dumps(self._moves))
+            _roll_forward(self._root, self._folder)
+
+
+def settle(root: Path) -> None:
+    """Finishes publications that were committed by a process that died, and waits for one under way."""
+    parent = root / PUBLISH
+    if any((folder / _JOURNAL).exists() for folder in workspaces(parent)):
+        with opening_lock(parent):
+            _finish_dead(root)
+
+
+def _finish_dead(root: Path) -> None:
+    def finish(folder: Path) -> None:
+        if (folder / _JOURNAL).exists():
+            _roll_forward(root, folder)
+
+    sweep_dead(root / PUBLISH, last_wish=finish)
+
+
+def _refuse_overlap(root: Path, targets: list[str]) -> None:
+    for folder in workspaces(root / PUBLISH):
+        owner = json.loads((folder / _OWNER).read_text(encoding="utf-8"))
+        common = [mine for mine in targets if any(_overlap(mine, other) for other in owner["targets"])]
+        if common:
+            raise BusyRootError(", ".join(common), owner["pid"])
+
+
+def _overlap(one: str, other: str) -> bool:
+    return one == other or one.startswith(other + "/") or other.startswith(one + "/")
+
+
+def _roll_forward(root: Path, folder: Path) -> None:
+    """Does the journal's renames; safe to repeat from any point, because each step looks before it acts."""
+    moves: list[tuple[str | None, str]] = json.loads((folder / _JOURNAL).read_text(encoding="utf-8"))
+    for number, (source, target) in enumerate(moves):
+        staged = folder / source if source is not None else None
+        published, replaced = root / target, folder / _REPLACED / str(number)
+        still_to_do = staged is None or staged.exists()
+        if still_to_do and published.exists() and not replaced.exists():
+            replaced.parent.mkdir(exist_ok=True)
+            published.rename(replaced)
+        if staged is not None and staged.exists():
+            published.parent.mkdir(parents=True, exist_ok=True)
+            staged.rename(published)
+    (folder / _JOURNAL).unlink()
+
+
+def _write_durably(path: Path, text: str) -> None:
+    part = path.with_suffix(".part")
+    with part.open("w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    part.replace(path)

@@ -1,0 +1,102 @@
+"""Alternating least squares on implicit scores (SPEC R1), by one of two engines, saved as Spark's ALSModel.
+
+The rule behind `--engine auto`: the engine `implicit` is taken while the estimate
+
+    pairs * BYTES_PER_PAIR + (users + products) * rank * BYTES_PER_FACTOR
+
+stays below the setting als_task_memory, because it needs all interactions in one task; beyond that, `mllib`,
+which spreads them. BYTES_PER_PAIR is what one pair takes in the task: 16 bytes of Arrow columns, 16 of
+indices, and 8 in each of the two sparse matrices. BYTES_PER_FACTOR is a float kept twice (fitted, and as Arrow).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pyspark.ml.recommendation import ALS, ALSModel
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from spark_apps.recommendation import implicit_engine
+from spark_apps.settings import AlsParameters, Engine
+
+BYTES_PER_PAIR = 48
+BYTES_PER_FACTOR = 8
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much there is to factorise."""
+
+    users: int
+    products: int
+    pairs: int
+
+
+def task_bytes(size: Size, rank: int) -> int:
+    """Returns the memory that the implicit engine's task is estimated to take, in bytes."""
+    return size.pairs * BYTES_PER_PAIR + (size.users + size.products) * rank * BYTES_PER_FACTOR
+
+
+def choose_engine(wanted: Engine, size: Size, rank: int, task_memory: int) -> Engine:
+    """Returns the engine to use: the one asked for, or by the rule above."""
+    if wanted != "auto":
+        return wanted
+    return "implicit" if task_bytes(size, rank) <= task_memory else "mllib"
+
+
+def fit_als(ratings: DataFrame, parameters: AlsParameters, engine: Engine, seed: int, threads: int) -> ALSModel:
+    """Fits ALS on implicit scores.
+
+    Args:
+        ratings: user int, item int, score double; a pair at most once.
+        parameters: rank, iterations, regularisation, alpha.
+        engine: implicit or mllib.
+        seed: of the starting factors.
+        threads: threads of the implicit engine's one task.
+
+    Returns:
+        Spark's ALSModel. Its factors are cached where the engine is implicit.
+    """
+    scored = ratings.where(F.col("score") != 0)
+    if engine == "mllib":
+        return _mllib(parameters, seed).fit(scored)
+    factors = implicit_engine.fit(scored, parameters, seed, threads).persist()
+    return als_model(
+        factors.where(F.col("side") == implicit_engine.USER).select("id", "features"),
+        factors.where(F.col("side") == implicit_engine.ITEM).select("id", "features"),
+        parameters.rank,
+    )
+
+
+def als_model(user_factors: DataFrame, item_factors: DataFrame, rank: int) -> ALSModel:
+    """Makes Spark's ALSModel from factors.
+
+    Args:
+        user_factors: id int, features array<float> of length rank.
+        item_factors: the same for items.
+        rank: length of a factor.
+    """
+    jvm: Any = user_factors.sparkSession._jvm
+    uid = f"ALS_{rank}"
+    java = jvm.org.apache.spark.ml.recommendation.ALSModel(uid, rank, user_factors._jdf, item_factors._jdf)
+    model = ALSModel(java)
+    model._resetUid(uid)
+    return model
+
+
+def _mllib(parameters: AlsParameters, seed: int) -> ALS:
+    return ALS(
+        userCol="user",
+        itemCol="item",
+        ratingCol="score",
+        implicitPrefs=True,
+        rank=parameters.rank,
+        maxIter=parameters.iterations,
+        regParam=parameters.regularization,
+        alpha=parameters.alpha,
+        coldStartStrategy="drop",
+        checkpointInterval=5,  # with the session's checkpoint folder: keeps the lineage short
+        seed=seed,
+    )

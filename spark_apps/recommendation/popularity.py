@@ -1,0 +1,68 @@
+"""Popular products, for users and products without history (SPEC R4)."""
+
+from __future__ import annotations
+
+from pyspark.sql import DataFrame, Window
+from pyspark.sql import functions as F
+
+from spark_apps.schemas import POPULAR_PRODUCTS
+
+GLOBAL, CATEGORY, SEGMENT = "global", "category", "segment"
+ALL = "all"
+POPULARITY_SOURCE = "popularity"
+
+
+def popular_products(interactions: DataFrame, products: DataFrame, segments: DataFrame, keep: int) -> DataFrame:
+    """Ranks products over everybody, per top category and per segment.
+
+    A product's score is the sum of its users' implicit scores. Each of them is capped, so no single user
+    can lift a product far.
+
+    Args:
+        interactions: columns of schemas.INTERACTIONS.
+        products: product_id, category.
+        segments: user_id, segment.
+        keep: length of each list.
+
+    Returns:
+        The columns of schemas.POPULAR_PRODUCTS.
+    """
+    per_segment = (
+        interactions.join(segments.select("user_id", "segment"), on="user_id", how="inner")
+        .groupBy("segment", "product_id")
+        .agg(F.sum("score").alias("score"))
+    )
+    overall = per_segment.groupBy("product_id").agg(F.sum("score").alias("score"))
+    in_category = overall.join(products.select("product_id", "category"), on="product_id", how="inner")
+    scoped = [
+        overall.select(F.lit(GLOBAL).alias("scope"), F.lit(ALL).alias("key"), "product_id", "score"),
+        in_category.select(F.lit(CATEGORY).alias("scope"), F.col("category").alias("key"), "product_id", "score"),
+        per_segment.select(F.lit(SEGMENT).alias("scope"), F.col("segment").alias("key"), "product_id", "score"),
+    ]
+    everything = scoped[0].unionByName(scoped[1]).unionByName(scoped[2])
+    best = Window.partitionBy("scope", "key").orderBy(F.desc("score"), F.asc("product_id"))
+    ranked = everything.withColumn("rank", F.row_number().over(best)).where(F.col("rank") <= keep)
+    return ranked.select(*POPULAR_PRODUCTS.fieldNames())
+
+
+def popular_to_users_without_list(users: DataFrame, popular: DataFrame, excluded: DataFrame, n: int) -> DataFrame:
+    """Gives users without factors the most popular products of their segment.
+
+    Args:
+        users: user_id, segment: only those without a list of their own.
+        popular: columns of schemas.POPULAR_PRODUCTS.
+        excluded: user_id, excluded array<bigint>.
+        n: length of a list.
+
+    Returns:
+        user_id, rank (from 1), product_id, score (float), source.
+    """
+    in_segment = popular.where(F.col("scope") == SEGMENT).select(F.col("key").alias("segment"), "product_id", "score")
+    offered = users.join(F.broadcast(in_segment), on="segment", how="inner")
+    open_to = offered.join(excluded, on="user_id", how="left").where(
+        ~F.coalesce(F.array_contains("excluded", F.col("product_id")), F.lit(False))
+    )
+    best = Window.partitionBy("user_id").orderBy(F.desc("score"), F.asc("product_id"))
+    ranked = open_to.withColumn("rank", F.row_number().over(best)).where(F.col("rank") <= n)
+    source = F.lit(POPULARITY_SOURCE).alias("source")
+    return ranked.select("user_id", "rank", "product_id", F.col("score").cast("float").alias("score"), source)

@@ -1,0 +1,1 @@
+"""Model versions below models/<name>/<version>/ (SPEC M1)."""

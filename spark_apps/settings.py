@@ -1,0 +1,123 @@
+"""Every setting: its name, its default, its environment variable (SHOPSTREAM_<NAME>)."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from spark_apps.errors import UserError
+
+Engine = Literal["auto", "implicit", "mllib"]
+
+GIB = 1024**3
+
+
+def host_memory() -> int:
+    """Returns the machine's physical memory in bytes, or 8 GiB where the platform does not tell."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return 8 * GIB
+
+
+def default_driver_memory() -> str:
+    """Returns the local JVM heap: a quarter of the machine, between 1 and 6 GiB."""
+    return f"{min(6, max(1, host_memory() // 4 // GIB))}g"
+
+
+class EventScores(BaseModel):
+    """Points an event adds to the implicit score of its (user, product), SPEC F3."""
+
+    view: float = 1.0
+    cart: float = 3.0
+    purchase: float = 5.0
+    remove_from_cart: float = -1.0
+    cap: float = Field(10.0, gt=0, description="highest score of one (user, product)")
+
+
+class SegmentThresholds(BaseModel):
+    """Thresholds of the rules that name clusters by their means, SPEC G3."""
+
+    vip_monetary: float = Field(500.0, description="mean monetary above this, in the currency of price")
+    vip_frequency: float = Field(10.0, description="and mean frequency above this, in active days")
+    vip_recency: float = Field(30.0, description="and mean recency below this, in days")
+    loyal_frequency: float = Field(5.0, description="mean frequency above this, in active days")
+    loyal_recency: float = Field(60.0, description="and mean recency below this, in days")
+    active_recency: float = Field(30.0, description="mean recency below this, in days")
+    active_conversion: float = Field(0.1, description="and mean conversion rate above this")
+    dormant_recency: float = Field(60.0, description="mean recency above this, in days")
+    dormant_frequency: float = Field(3.0, description="and mean frequency below this, in active days")
+
+
+class AlsParameters(BaseModel):
+    """Parameters of alternating least squares, SPEC R1."""
+
+    rank: int = Field(50, ge=1, description="length of a factor")
+    iterations: int = Field(15, ge=1)
+    regularization: float = Field(0.1, ge=0)
+    alpha: float = Field(1.0, gt=0, description="confidence = 1 + alpha * score")
+
+
+class Settings(BaseSettings):
+    """What a run can be told, from the command line first, then the environment, then these defaults."""
+
+    model_config = SettingsConfigDict(env_prefix="SHOPSTREAM_", env_nested_delimiter="__", frozen=True)
+
+    root: str = Field("data", description="folder or URI under which raw/, processed/, models/ and temp/ stand")
+    master: str = Field("local[*]", description="Spark master")
+    driver_memory: str = Field(default_factory=default_driver_memory, description="heap of the local JVM")
+    shuffle_partitions: int | None = Field(None, ge=1, description="default: four for each local core")
+    spark_ui: bool = Field(False, description="serve the Spark UI on 127.0.0.1:4040 while a job runs")
+    seed: int = Field(42, description="seed of everything random")
+
+    scores: EventScores = EventScores()
+    segments: SegmentThresholds = SegmentThresholds()
+    als: AlsParameters = AlsParameters()
+    engine: Engine = Field("auto", description="what fits the ALS factors")
+    als_task_memory: int = Field(
+        default_factory=lambda: host_memory() // 4,
+        description="bytes that the one task of the implicit engine may take (its rule: recommendation/als.py)",
+    )
+    top: int = Field(10, ge=1, le=1000, description="recommendations kept per user")
+    exclude_purchased: bool = Field(True, description="leave out products the user has bought")
+    exclude_viewed: bool = Field(False, description="leave out every product the user has touched")
+    popular_kept: int = Field(100, ge=1, description="products kept in each popularity list")
+    cluster_curve_users: int = Field(20_000, ge=100, description="users sampled for the silhouette curve")
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Builds the settings of one command.
+
+    Args:
+        overrides: values given on the command line; None means not given.
+
+    Raises:
+        UserError: when a value cannot be used, naming the setting and the reason.
+    """
+    given = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        return Settings(**given)  # type: ignore[arg-type]  # pydantic checks the values
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise UserError(f"Setting {name} cannot be {first['input']!r}: {first['msg']}.") from None
+
+
+def local_root(root: str) -> Path:
+    """Returns the folder behind a root.
+
+    Raises:
+        UserError: when the root is a URI of a file system that this command cannot reach without a cluster.
+    """
+    scheme, separator, rest = root.partition("://")
+    if not separator:
+        return Path(root).expanduser().absolute()
+    if scheme == "file":
+        return Path(rest).absolute()
+    raise UserError(
+        f"--root {root}: {scheme}:// roots need the cluster, which this version does not have; name a folder."
+    )

@@ -1,0 +1,68 @@
+"""Temporary folders that belong to a live process, so that those of dead ones can be found and removed."""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+_ALIVE = "alive.lock"
+_OPENING = "opening.lock"
+
+
+class Workspace:
+    """A folder of this process's own. The operating system drops its lock when the process dies."""
+
+    def __init__(self, parent: Path) -> None:
+        """Makes a new empty folder below `parent` and marks it alive."""
+        self.folder = parent / uuid.uuid4().hex
+        self._alive = FileLock(self.folder / _ALIVE)
+        parent.mkdir(parents=True, exist_ok=True)
+        with opening_lock(parent):
+            self.folder.mkdir()
+            self._alive.acquire()
+
+    def close(self, keep: bool = False) -> None:
+        """Gives the folder up: removes it, or keeps it for whoever finishes its work."""
+        self._alive.release()
+        if not keep:
+            discard(self.folder)
+
+
+def opening_lock(parent: Path) -> FileLock:
+    """Returns the lock under which workspaces below a folder are made and swept: milliseconds at a time."""
+    return FileLock(parent / _OPENING, is_singleton=True)
+
+
+def workspaces(parent: Path) -> list[Path]:
+    """Returns the workspaces below a folder, alive or dead."""
+    return sorted(path for path in parent.glob("*") if path.is_dir())
+
+
+def sweep_dead(parent: Path, last_wish: Callable[[Path], None] | None = None) -> None:
+    """Removes the workspaces of processes that died; call it with the opening lock held.
+
+    Args:
+        parent: folder of the workspaces.
+        last_wish: called with each dead workspace before it is removed.
+    """
+    for folder in workspaces(parent):
+        alive = FileLock(folder / _ALIVE)
+        try:
+            alive.acquire(blocking=False)
+        except Timeout:
+            continue
+        try:
+            if last_wish is not None:
+                last_wish(folder)
+        finally:
+            alive.release()
+        discard(folder)
+
+
+def discard(folder: Path) -> None:
+    """Removes a folder; what cannot be removed now (a file still open on Windows) is left to the next sweep."""
+    shutil.rmtree(folder, ignore_errors=True)

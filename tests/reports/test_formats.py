@@ -1,0 +1,63 @@
+"""How figures are written."""
+
+import ast
+import sys
+from importlib.resources import files
+
+import pytest
+
+from spark_apps.reports.formats import counted, decimal, figure, joined, moment, share, whole
+
+
+@pytest.mark.parametrize(
+    ("part", "total", "text"),
+    [
+        (0, 10, "0%"),
+        (10, 10, "100%"),
+        (1, 3, "33.3%"),
+        (2, 42_448_764, "<0.01%"),
+        (999_999, 1_000_000, ">99.9%"),
+        (5, 1000, "0.50%"),
+        (30, 10, "300.0%"),
+        (1, 0, "–"),
+    ],
+)
+def test_share_never_rounds_something_to_nothing_or_all(part, total, text):
+    assert share(part, total) == text
+
+
+def test_counts_and_decimals():
+    assert whole(1234567) == "1,234,567"
+    assert whole(None) == decimal(None) == figure(float("inf")) == "–"
+    assert decimal(1234.5) == "1,234.50"
+    assert (figure(2.0), figure(11.92), figure(0.00001234)) == ("2", "11.92", "1.23e-05")
+    assert figure(1234.56789) == "1,234.5679"
+
+
+def test_words():
+    assert (counted(1, "event"), counted(2000, "event")) == ("1 event", "2,000 events")
+    assert (joined([]), joined(["a"]), joined(["a", "b", "c"])) == ("", "a", "a, b and c")
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("2024-05-06T07:08:09Z", "2024-05-06 07:08 UTC"),
+        ("2024-05-06T07:08:09+02:00", "2024-05-06 05:08 UTC"),
+        ("2024-05-06T07:08:09", "2024-05-06 07:08 UTC"),
+        ("yesterday", "yesterday"),
+    ],
+)
+def test_times_are_utc(text, written):
+    assert moment(text) == written
+
+
+def test_the_room_needs_nothing_but_plotly():
+    allowed = {*sys.stdlib_module_names, "plotly"}
+    for module in files("spark_apps.reports").iterdir():
+        if module.name.endswith(".py"):
+            for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+                names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+                names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+                outside = [name for name in names if name.split(".")[0] not in allowed]
+                assert all(name.startswith("spark_apps.reports") for name in outside), (module.name, outside)
