@@ -92,8 +92,8 @@ def java_is_to_be_fetched(install: bool) -> bool:
     """
     try:
         find_java()
-    except JavaMissingError as missing:
-        if not install and not _person_agrees(missing):
+    except JavaMissingError:
+        if not install and not _person_agrees():
             raise
         return True
     return False
@@ -180,7 +180,7 @@ def reason(root: Path, have: State | None, want: State) -> str:
     if not (root / ".venv").exists():
         return "Setting up .venv: the first time takes a minute or two."
     if have is None:
-        return "The last set-up of .venv did not end: making it again, which takes a minute or two."
+        return "The last set-up of .venv did not end well: making it again, which takes a minute or two."
     if have.python != want.python:
         return f"Making .venv again: it has {have.python}, and this is {want.python}."
     if have.folder != want.folder:
@@ -283,12 +283,17 @@ def _run(step: Step, log_file: Path) -> None:
 
 def _failure(step: Step, lines: list[str]) -> str:
     told = [line.strip() for line in lines if line.strip()] or ["no reason given"]
-    errors = [line for line in told if line.lower().startswith("error:")] or told[-1:]
+    error = next((line for line in told if line.lower().startswith("error:")), told[-1])
     hint = " and a Python that is not newer than 3.14" if sys.version_info >= (3, 15) else ""
     return (
-        f"Set-up stopped at {step.title} ({errors[0].rstrip('.')}; all of it in .venv/setup.log): see to a "
-        f"connection to the package index{hint}, then run the same command again."
+        f"The set-up stopped at {step.title.split(' (')[0]} ({_first_sentence(error)}; all of it is in "
+        f".venv/setup.log): see to a connection to the package index{hint}, then run the same command again."
     )
+
+
+def _first_sentence(text: str) -> str:
+    sentence = text.split(". ")[0].rstrip(".")
+    return sentence if len(sentence) <= 120 else f"{sentence[:120]}..."
 
 
 def _show(line: str) -> None:
@@ -325,12 +330,11 @@ def _check_modules() -> None:
         )
 
 
-def _person_agrees(missing: JavaMissingError) -> bool:
+def _person_agrees() -> bool:
     if not sys.stdin.isatty():
         return False
-    _say(str(missing))
     try:
-        answer = input("Download a Java 17 for this project from Adoptium now? [y/N] ")
+        answer = input("There is no Java 17 or 21 here. Download one for this project from Adoptium? [y/N] ")
     except EOFError:
         return False
     return answer.strip().lower() in ("y", "yes")

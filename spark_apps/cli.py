@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
 from spark_apps import __version__
@@ -21,6 +23,8 @@ def main(debug: bool) -> None:
     First try:  shopstream demo
     Your data:  shopstream load FILE, then clean, analyze, train, report
     """
+    if debug:
+        os.environ["SHOPSTREAM_DEBUG"] = "true"  # a setting like the others, for everything this command starts
 
 
 for command in (demo, generate, load, clean, analyze, features, segment, train, recommend, report, models):

@@ -63,6 +63,16 @@ class JavaMissingError(UserError):
     """No Java that Spark can run on."""
 
 
+class SparkNotStartedError(UserError):
+    """The JVM or the Spark context refused what it was told."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Spark did not start (what Java says of it stands above): check --master, and that the heap in "
+            "SHOPSTREAM_DRIVER_MEMORY is a size such as 4g that this machine has free."
+        )
+
+
 class BalanceError(UserError):
     """Two counts that must agree do not."""
 
@@ -86,9 +96,9 @@ def from_os_error(error: OSError, where: object) -> UserError | None:
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return NotWritableError(error.filename or where)
     if error.errno == errno.ENOTDIR:
-        return UnusableFileError(
-            f"{error.filename or where} is a file where a folder is needed: choose another --root."
-        )
+        path = Path(error.filename or str(where))
+        file = next((part for part in (path, *path.parents) if part.is_file()), path)
+        return UnusableFileError(f"{file} is a file where a folder is needed: choose another --root.")
     return None
 
 
@@ -106,6 +116,8 @@ def from_java_error(text: str, where: object) -> UserError | None:
         return DiskFullError(where)
     if "Permission denied" in text or "AccessControlException" in text or "Mkdirs failed" in text:
         return NotWritableError(where)
+    if "JAVA_GATEWAY_EXITED" in text or "Could not parse Master URL" in text or "Asked to run locally with" in text:
+        return SparkNotStartedError()
     if "FAILED_READ_FILE.FILE_NOT_EXIST" in text or "java.io.FileNotFoundException" in text:
         return UnusableFileError(
             f"A table under {where} was replaced by another command while it was read: run the command again."

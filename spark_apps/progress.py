@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from pyspark.sql import SparkSession
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -57,7 +58,7 @@ def step(name: str, spark: SparkSession | None = None) -> Iterator[Step]:
         yield current
     seconds = time.monotonic() - started
     step_times.seconds[name] = round(seconds, 2)
-    console.print(f"[green]✓[/green] {name:<28} {seconds:6.1f} s  {current.done}", soft_wrap=True)
+    console.print("[green]✓[/green]", escape(f"{name:<28} {seconds:6.1f} s  {current.done}"), soft_wrap=True)
 
 
 @contextmanager

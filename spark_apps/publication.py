@@ -9,10 +9,15 @@ a process keep writers of the same tables apart, and readers away from half-done
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
+
+from filelock import FileLock
 
 from spark_apps.errors import BusyRootError
 from spark_apps.workspace import Workspace, opening_lock, sweep_dead, workspaces
@@ -94,10 +99,42 @@ class Publication:
 
 def settle(root: Path) -> None:
     """Finishes publications that were committed by a process that died, and waits for one under way."""
-    parent = root / PUBLISH
-    if any((folder / _JOURNAL).exists() for folder in workspaces(parent)):
-        with opening_lock(parent):
+    if _committed(root):
+        with opening_lock(root / PUBLISH):
             _finish_dead(root)
+
+
+@contextmanager
+def standing_still(root: Path) -> Iterator[None]:
+    """Keeps publications from becoming visible while a reader lists files: it sees one of them, no mixture.
+
+    Files that were listed may be replaced afterwards; reading them then fails and never gives other rows.
+    A reader who may not write under the root cannot hold writers back, and lists without it.
+    """
+    settle(root)
+    lock = opening_lock(root / PUBLISH)
+    held = (root / PUBLISH).is_dir() and _acquired(lock)
+    try:
+        if held and _committed(root):
+            _finish_dead(root)
+        yield
+    finally:
+        if held:
+            lock.release()
+
+
+def _acquired(lock: FileLock) -> bool:
+    try:
+        lock.acquire()
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            return False
+        raise
+    return True
+
+
+def _committed(root: Path) -> bool:
+    return any((folder / _JOURNAL).exists() for folder in workspaces(root / PUBLISH))
 
 
 def _finish_dead(root: Path) -> None:
@@ -110,7 +147,10 @@ def _finish_dead(root: Path) -> None:
 
 def _refuse_overlap(root: Path, targets: list[str]) -> None:
     for folder in workspaces(root / PUBLISH):
-        owner = json.loads((folder / _OWNER).read_text(encoding="utf-8"))
+        try:
+            owner = json.loads((folder / _OWNER).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            continue  # it is being removed by its process, which is done
         common = [mine for mine in targets if any(_overlap(mine, other) for other in owner["targets"])]
         if common:
             raise BusyRootError(", ".join(common), owner["pid"])

@@ -6,12 +6,14 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import resources
 from pathlib import Path
 
 from pyspark.sql import SparkSession
 
 from spark_apps.java import find_java
-from spark_apps.settings import Settings
+from spark_apps.settings import Settings, local_root
+from spark_apps.workspace import Workspace, opening_lock, sweep_dead
 
 # The same on a laptop and in the cluster: what decides results.
 _RESULT_CONF = {
@@ -30,6 +32,8 @@ _SPEED_CONF = {
     "spark.sql.maxConcurrentOutputFileWriters": "64",
     "spark.sql.execution.arrow.maxRecordsPerBatch": "65536",
     "spark.sql.autoBroadcastJoinThreshold": "32m",
+    # sets per user stay in hash maps for so many users of a partition before they are sorted instead
+    "spark.sql.objectHashAggregate.sortBased.fallbackThreshold": "65536",
     "spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
     # without checksum files beside each local file: Hadoop starts a chmod process for each file it makes
     "spark.hadoop.fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
@@ -38,7 +42,7 @@ _SPEED_CONF = {
 
 @contextmanager
 def spark_session(settings: Settings, job: str) -> Iterator[SparkSession]:
-    """Opens the Spark session of one job and stops it afterwards.
+    """Opens the Spark session of one job and stops it afterwards, with its spill files.
 
     Args:
         settings: the run's settings.
@@ -47,22 +51,29 @@ def spark_session(settings: Settings, job: str) -> Iterator[SparkSession]:
     Raises:
         JavaMissingError: when a local session is wanted and no usable Java is found.
     """
-    spark = build_session(settings, job)
+    # beside the tables, not in /tmp, which is often small; what a killed job left is removed here
+    parent = local_root(settings.root) / "temp" / "spark"
+    parent.mkdir(parents=True, exist_ok=True)
+    with opening_lock(parent):
+        sweep_dead(parent)
+        spills = Workspace(parent)
     try:
-        yield spark
+        spark = build_session(settings, job, spills.folder)
+        try:
+            yield spark
+        finally:
+            spark.stop()
     finally:
-        spark.stop()
+        spills.close()
 
 
-def build_session(settings: Settings, job: str) -> SparkSession:
-    """Builds (or returns this process's) Spark session; `spark_session` is the usual way."""
+def build_session(settings: Settings, job: str, spills: Path) -> SparkSession:
+    """Builds a Spark session that spills into a folder of the caller's; `spark_session` is the usual way."""
     _point_to_interpreters()
     builder = SparkSession.builder.appName(f"shopstream {job}").master(settings.master)
-    for name, value in {**_RESULT_CONF, **_SPEED_CONF, **_local_conf(settings)}.items():
+    for name, value in {**_RESULT_CONF, **_SPEED_CONF, **_local_conf(settings, spills)}.items():
         builder = builder.config(name, value)
-    spark = builder.getOrCreate()
-    spark.sparkContext.setLogLevel("ERROR")
-    return spark
+    return builder.getOrCreate()
 
 
 def local_cores(master: str) -> int:
@@ -71,7 +82,7 @@ def local_cores(master: str) -> int:
     return int(inside) if inside.isdigit() else (os.cpu_count() or 1)
 
 
-def _local_conf(settings: Settings) -> dict[str, str]:
+def _local_conf(settings: Settings, spills: Path) -> dict[str, str]:
     if not settings.master.startswith("local"):
         return {}
     return {
@@ -81,18 +92,16 @@ def _local_conf(settings: Settings) -> dict[str, str]:
         "spark.ui.enabled": str(settings.spark_ui).lower(),
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.shuffle.partitions": str(settings.shuffle_partitions or 4 * local_cores(settings.master)),
-        "spark.local.dir": str(_scratch_folder(settings)),
-        "spark.driver.extraJavaOptions": "-XX:+UseParallelGC -XX:-UsePerfData",
-        # workers live as long as the application: starting Python once is enough
-        "spark.python.worker.reuse": "true",
+        "spark.local.dir": str(spills),
+        "spark.driver.extraJavaOptions": _java_options(settings),
     }
 
 
-def _scratch_folder(settings: Settings) -> Path:
-    """Spills go beside the tables, not to /tmp, which is often small."""
-    folder = Path(settings.root).expanduser().absolute() / "temp" / "spark"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+def _java_options(settings: Settings) -> str:
+    """Spark's own log stays silent unless debugging: errors come back as exceptions and are told once."""
+    log = resources.files("spark_apps") / "log4j2.properties"
+    level = "warn" if settings.debug else "off"
+    return f"-XX:+UseParallelGC -XX:-UsePerfData -Dlog4j2.configurationFile={log} -Dshopstream.log.level={level}"
 
 
 def _point_to_interpreters() -> None:

@@ -12,7 +12,7 @@ from pyspark.sql.types import StructType
 
 from spark_apps import schemas
 from spark_apps.errors import MissingTableError, NothingToDoError
-from spark_apps.publication import settle
+from spark_apps.publication import settle, standing_still
 
 # Hive's name for the partition of rows without a date; Spark reads it as null.
 UNDATED = "__HIVE_DEFAULT_PARTITION__"
@@ -102,12 +102,13 @@ def read_table(spark: SparkSession, root: Path, table: Table, dates: DateRange |
         MissingTableError: when it was never written.
         NothingToDoError: when it holds none of the dates.
     """
-    if not table_exists(root, table):
-        raise MissingTableError(table.name, table.command)
-    frame = read_files(spark, root / table.path, table)
+    with standing_still(root):
+        if not (root / table.path).is_dir():
+            raise MissingTableError(table.name, table.command)
+        frame, days = read_files(spark, root / table.path, table), published_dates(root, table)
     if dates is None or table.partition is None:
         return frame
-    if not any(day in dates for day in published_dates(root, table)):
+    if not any(day in dates for day in days):
         raise NothingToDoError(f"Table {table.name} holds no date in {dates}: choose another --from and --to.")
     if dates.first is not None:
         frame = frame.where(F.col(table.partition) >= F.lit(dates.first))

@@ -12,8 +12,10 @@ from typing import Any, TypeVar
 
 import click
 from py4j.protocol import Py4JError
+from pydantic_settings import SettingsError
 from pyspark.errors import PySparkException
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from spark_apps.errors import UserError, from_java_error, from_os_error
@@ -66,7 +68,7 @@ def print_json(value: object) -> None:
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Prints a table; numbers are set to the right, with separators."""
-    table = Table(title=title, title_justify="left", header_style="bold")
+    table = Table(title=escape(title), title_justify="left", header_style="bold")
     for index, column in enumerate(columns):
         numeric = bool(rows) and all(isinstance(row[index], int | float) or row[index] is None for row in rows)
         table.add_column(column, justify="right" if numeric else "left", overflow="fold")
@@ -84,7 +86,7 @@ def _shown(value: object) -> str:
     if value is None:
         return "-"
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return str(value)
+        return escape(str(value))
     return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
 
 
@@ -117,6 +119,8 @@ def _report(error: Exception, debug: bool) -> None:
 def _user_error(error: Exception) -> UserError | None:
     if isinstance(error, UserError):
         return error
+    if isinstance(error, SettingsError):
+        return UserError(f"A setting cannot be read: {error}; give it as JSON.")
     if isinstance(error, OSError):
         return from_os_error(error, error.filename or "the root")
     if isinstance(error, PySparkException | Py4JError):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from spark_apps.commands.common import next_step, out
+from spark_apps.commands.common import next_step
 from spark_apps.jobs import demo as demo_job
 from spark_apps.progress import step
 from spark_apps.session import spark_session
@@ -38,5 +38,5 @@ def demo(files: tuple[Path, ...], events: int, root: str, master: str | None, se
         page = demo_job.run(spark, settings, folder)
     finally:
         session.__exit__(None, None, None)
-    out.print(f"\nDone in {time.monotonic() - started:.0f} s. Report: {page}", soft_wrap=True)
+    click.echo(f"\nDone in {time.monotonic() - started:.0f} s. Report: {page}")
     next_step(f"open the report, then try: shopstream models list --root {root}")

@@ -154,7 +154,7 @@ def analyze(root: str | None, master: str | None, dates: DateRange, as_json: boo
         print_json(figures)
         return
     _print_figures(figures)
-    out.print(f"Report: {page}", soft_wrap=True)
+    click.echo(f"Report: {page}")
     next_step("shopstream train")
 
 

@@ -17,8 +17,8 @@ def product_features(pairs: DataFrame) -> DataFrame:
     """Computes one row of features per product.
 
     popularity is (3 purchases + 2 carts + views) / unique users. The smoothed score is the Bayesian
-    average (points + PRIOR_USERS * m) / (unique users + PRIOR_USERS), where m is the mean popularity
-    over all (user, product) pairs, so a product with few users stays near the mean.
+    average (points + PRIOR_USERS * m) / (unique users + PRIOR_USERS), where m is the mean of the
+    points over all rows of `pairs`, so a product with few users stays near the mean.
 
     Args:
         pairs: `features.pairs.pair_sums` of the events.
@@ -33,7 +33,7 @@ def product_features(pairs: DataFrame) -> DataFrame:
         *summed("events", "views", "carts", "purchases", "priced", "price_sum"),
         F.count("*").alias("unique_users"),
     )
-    overall = totals.agg((F.sum(_points()) / F.sum("unique_users")).alias("mean_popularity"))
+    overall = pairs.agg((F.sum(_points()) / F.count("*")).alias("mean_popularity"))
     described = totals.join(_last_description(pairs), on="product_id", how="left").crossJoin(F.broadcast(overall))
     return described.select(*_columns())
 

@@ -23,8 +23,9 @@ from spark_apps.generator.products import (
 )
 
 _FIRST_PRODUCT_ID = 1_000_000
+# Room for the largest category's serials up to the generator's last month.
 _IDS_PER_CATEGORY = 100_000
-_ID_STRIDE = 3
+_ID_STRIDE = 2
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,7 @@ _RESUME_CHANCE = 0.0036
 _RESUME_SHORTEST, _RESUME_LONGEST = 1800.0, 60 * 3600.0
 
 
-def event_seconds(
-    layout: Layout, starts: Int32s, end: int, bits: Bits, draw: Callable[[int], Bits]
-) -> Int32s:
+def event_seconds(layout: Layout, starts: Int32s, end: int, bits: Bits, draw: Callable[[int], Bits]) -> Int32s:
     """Adds up the gaps.
 
     Args:

@@ -28,8 +28,8 @@ _LAST_USER_ID = (1 << 31) - 1
 _ID_STRIDE = 8
 # Ids are scrambled in blocks: they grow with the time of arrival, yet do not show a user's tier.
 _BLOCK = 1 << 16
-_SCRAMBLE = 40_503
-_UNSCRAMBLE = pow(_SCRAMBLE, -1, _BLOCK)
+_MULTIPLY = 40_503
+_DIVIDE = pow(_MULTIPLY, -1, _BLOCK)
 _LAST_USER = (_LAST_USER_ID - _FIRST_USER_ID) // _ID_STRIDE // _BLOCK * _BLOCK - 1
 
 
@@ -45,8 +45,10 @@ def user_ids(seed: int, users: Ints) -> Ints:
     """
     block, place = np.divmod(users, _BLOCK)
     jitter = hashed(seed, Purpose.USER_ID, users) % np.uint64(_ID_STRIDE)
-    scrambled = block * _BLOCK + place * _SCRAMBLE % _BLOCK
-    return np.asarray(_FIRST_USER_ID + scrambled * _ID_STRIDE + jitter.astype(np.int64), dtype=np.int64)
+    # Both halves of the 16 bits end up in each other; the fold undoes itself.
+    place = _folded(place * _MULTIPLY % _BLOCK) * _MULTIPLY % _BLOCK
+    ids = _FIRST_USER_ID + (block * _BLOCK + place) * _ID_STRIDE + jitter.astype(np.int64)
+    return np.asarray(ids, dtype=np.int64)
 
 
 def user_numbers(seed: int, ids: Ints) -> Ints:
@@ -62,12 +64,17 @@ def user_numbers(seed: int, ids: Ints) -> Ints:
     Raises:
         ValueError: an id that no user of this seed has.
     """
-    block, scrambled = np.divmod((ids - _FIRST_USER_ID) // _ID_STRIDE, _BLOCK)
-    users = np.asarray(block * _BLOCK + scrambled * _UNSCRAMBLE % _BLOCK, dtype=np.int64)
+    block, place = np.divmod((ids - _FIRST_USER_ID) // _ID_STRIDE, _BLOCK)
+    place = _folded(place * _DIVIDE % _BLOCK) * _DIVIDE % _BLOCK
+    users = np.asarray(block * _BLOCK + place, dtype=np.int64)
     unknown = np.flatnonzero((users < 0) | (user_ids(seed, users) != ids))
     if len(unknown):
         raise ValueError(f"{ids[unknown[0]]} is no user id of seed {seed}: take ids from that seed's events.")
     return users
+
+
+def _folded(place: Ints) -> Ints:
+    return place ^ (place >> 8)
 
 
 @lru_cache(maxsize=1)

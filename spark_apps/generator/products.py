@@ -190,13 +190,12 @@ def new_products(seed: int, first: Products, month: int) -> Products:
     chance = chances(seed, Purpose.NEW_PRODUCT, first.category[usual], first.serial[usual], month)
     parent = usual[chance < _NEW_PER_MONTH]
     category = first.category[parent]
-    sizes = np.bincount(first.category)
     # Every month has its own stretch of serials, twice as long as needed on average.
-    room = 1 + (sizes * 2 * _NEW_PER_MONTH).astype(np.int64)
+    room = 1 + (np.bincount(first.category[usual]) * 2 * _NEW_PER_MONTH).astype(np.int64)
     place = np.arange(len(category)) - np.searchsorted(category, category)
     fits = place < room[category]
     parent, category, place = parent[fits], category[fits], place[fits]
-    serial = sizes[category] + (month - 1) * room[category] + place
+    serial = np.bincount(first.category)[category] + (month - 1) * room[category] + place
     factor = 0.95 + 0.2 * chances(seed, Purpose.NEW_PRICE, category, serial)
     return Products(
         category=category,

@@ -39,7 +39,11 @@ _CSV_OPTIONS = {
     "escape": '"',
     "maxCharsPerColumn": "-1",
 }
-_TIME_PATTERN = r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC$"
+# Spark's CSV parser fails altogether on a line of 20,480 columns or more.
+_TOO_MANY_COLUMNS = 20_000
+# the year 0 is in no calendar, and raw rows of it are landed as undated
+_TIME_PATTERN = r"^(?!0000)\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC\z"
+_ID_PATTERN = r"^[+-]?\d+\z"
 _NOT_A_NUMBER = "NaN"  # how pandas writes a missing value
 
 
@@ -77,19 +81,26 @@ def explain(lines: DataFrame, keep: Sequence[str] = ()) -> DataFrame:
         keep: further columns of `lines` to carry along.
 
     Returns:
-        The kept columns, `raw_line`, `reason`: one of REASONS.
+        The kept columns, `raw_line` (bytes that are not UTF-8 replaced, so that every reader of the table
+        takes it), `reason`: one of REASONS.
     """
     texts = _split_fields(lines.withColumnRenamed(LINE, "value"), keep, {})
-    return texts.select(*keep, LINE, _reason().alias(REASON))
+    return texts.select(*keep, F.make_valid_utf8(LINE).alias(LINE), _reason().alias(REASON))
 
 
 def _split_fields(lines: DataFrame, keep: Sequence[str], types: dict[str, str]) -> DataFrame:
     """Cuts lines into the CSV's fields, of the given types or else text, and `malformed` where that failed."""
     schema = ", ".join(f"{name} {types.get(name, 'string')}" for name in (*CSV_COLUMNS, _MALFORMED))
     line = F.rtrim(F.col("value"), F.lit("\r")).alias(LINE)
-    csv = F.from_csv(F.col(LINE), schema, _CSV_OPTIONS)
+    csv = F.from_csv(F.when(~_too_many_columns(), F.col(LINE)), schema, _CSV_OPTIONS)
     # a generator, so that the optimizer can't copy the parsing into each expression and filter above it
     return lines.select(*keep, line).select(*keep, LINE, F.inline(F.array(csv)))
+
+
+def _too_many_columns() -> Column:
+    """Says of a line that it is no event and must not be parsed; commas are counted in very long lines only."""
+    commas = F.length(LINE) - F.length(F.replace(F.col(LINE), F.lit(",")))
+    return (F.octet_length(LINE) > _TOO_MANY_COLUMNS) & (commas > _TOO_MANY_COLUMNS)
 
 
 def _parsed_time() -> Column:
@@ -137,16 +148,20 @@ def _text(name: str) -> Column:
 def _reason() -> Column:
     """The first reason that holds for a rejected line cut into texts."""
 
-    def not_a(kind: str, name: str) -> Column:
-        return F.col(name).isNotNull() & F.col(name).try_cast(kind).isNull()
+    def bad_id(name: str) -> Column:
+        # a cast alone would forgive spaces, which the parser does not
+        text = F.nullif(F.col(name), F.lit(""))
+        return text.isNotNull() & (~text.rlike(_ID_PATTERN) | text.try_cast("bigint").isNull())
 
-    missing_id = F.col("product_id").isNull() | F.col("user_id").isNull()
+    def missing(name: str) -> Column:
+        return F.coalesce(F.col(name), F.lit("")) == ""
+
     reasons = [
         (F.length(LINE) == 0, EMPTY_LINE),
         (~F.is_valid_utf8(LINE), BAD_ENCODING),
-        (F.col(_MALFORMED).isNotNull(), WRONG_COLUMNS),
+        (F.col(_MALFORMED).isNotNull() | _too_many_columns(), WRONG_COLUMNS),
         (_parsed_time().isNull(), BAD_TIME),
         (~F.coalesce(F.col("event_type").isin(*EVENT_TYPES), F.lit(False)), UNKNOWN_EVENT_TYPE),
-        (missing_id | reduce(Column.__or__, [not_a("bigint", name) for name in _IDS]), BAD_ID),
+        (missing("product_id") | missing("user_id") | reduce(Column.__or__, map(bad_id, _IDS)), BAD_ID),
     ]
     return reduce(lambda rest, pair: F.when(pair[0], pair[1]).otherwise(rest), reversed(reasons), F.lit(BAD_PRICE))

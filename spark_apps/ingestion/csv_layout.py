@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -26,6 +29,21 @@ def open_log(path: Path) -> tuple[BinaryIO, BinaryIO]:
     raw = io.BufferedReader(io.FileIO(path), 1 << 20)
     compressed = raw.peek(2)[:2] == _GZIP_MAGIC
     return (cast(BinaryIO, gzip.open(raw, "rb")), cast(BinaryIO, raw)) if compressed else (cast(BinaryIO, raw),) * 2
+
+
+@contextmanager
+def unpacking(name: str) -> Iterator[None]:
+    """Names the fault when what is read inside turns out to be a damaged gzip file.
+
+    Raises:
+        BadInputError: for a file that is cut short or has changed bytes.
+    """
+    try:
+        yield
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise BadInputError(
+            f"{name} cannot be unpacked, it is cut short or damaged ({error}): copy or download it again."
+        ) from None
 
 
 def take_header(stream: BinaryIO, name: str) -> bytes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -18,12 +19,14 @@ from pathlib import Path
 from typing import BinaryIO
 
 from spark_apps.errors import BadInputError
-from spark_apps.ingestion.csv_layout import open_log, take_header
+from spark_apps.ingestion.csv_layout import open_log, take_header, unpacking
 
 BLOCK_BYTES = 4 << 20
 # More dates than this in turn close the file used least recently: memory and file handles stay bounded.
 OPEN_DATES = 64
 LONGEST_ROW = 64 << 20
+# What a row begins with: its date, perhaps quoted. Spark drops a byte order mark, so it is looked through here too.
+_HEAD = re.compile(rb'(?:\xef\xbb\xbf)?"?\d{4}-\d\d-\d\d')
 _DATE_BYTES = len("2019-10-01")
 
 
@@ -53,7 +56,7 @@ def content_sha256(path: Path) -> str:
     """Returns the SHA-256 of a file's CSV bytes, after decompression."""
     digest = hashlib.sha256()
     stream, underneath = open_log(path)
-    with stream, underneath:
+    with stream, underneath, unpacking(path.name):
         while block := stream.read(BLOCK_BYTES):
             digest.update(block)
     return digest.hexdigest()
@@ -76,7 +79,7 @@ def land(source: Path, target_of: Callable[[date | None], Path], progress: Calla
     stream, underneath = open_log(source)
     digest = hashlib.sha256()
     landed = LandedFile(source.name, source.stat().st_size, "")
-    with stream, underneath, _DateFiles(target_of) as files:
+    with stream, underneath, unpacking(source.name), _DateFiles(target_of) as files:
         digest.update(take_header(stream, source.name))
         for block in _whole_rows(stream, source.name, digest.update):
             for day, rows, count in split_by_date(block):
@@ -96,10 +99,9 @@ def split_by_date(block: bytes) -> Iterator[tuple[date | None, bytes, int]]:
     Yields:
         The date (None where the row does not begin with one), the rows' bytes, their number.
     """
-    head = block[:_DATE_BYTES]
+    head = _row_head(block)
     rows = block.count(b"\n") + (not block.endswith(b"\n"))
-    same_head = block.count(b"\n" + head) + 1
-    if same_head == rows and b"\n" not in head:
+    if head and block.count(b"\n" + head) + 1 == rows:
         yield _readable_date(head), block, rows
         return
     for start, run in groupby(io.BytesIO(block), _row_head):  # BytesIO cuts at line feeds alone
@@ -108,14 +110,13 @@ def split_by_date(block: bytes) -> Iterator[tuple[date | None, bytes, int]]:
 
 
 def _row_head(row: bytes) -> bytes:
-    return row[:_DATE_BYTES]
+    head = _HEAD.match(row)
+    return head.group() if head else b""
 
 
 def _readable_date(head: bytes) -> date | None:
-    if head[4:5] != b"-" or head[7:8] != b"-":
-        return None
     try:
-        return date.fromisoformat(head.decode("ascii"))
+        return date.fromisoformat(head[-_DATE_BYTES:].decode("ascii"))
     except ValueError:
         return None
 

@@ -14,7 +14,7 @@ from spark_apps.errors import BalanceError, NothingToDoError
 from spark_apps.ingestion.cleaning import LINE, REASON, USABLE, explain, parse_lines
 from spark_apps.ingestion.manifests import raw_files, raw_rows, read_manifests
 from spark_apps.publication import Publication, settle
-from spark_apps.tables import EVENTS, QUARANTINE, DateRange, partition_folder, read_files, write_files
+from spark_apps.tables import EVENTS, QUARANTINE, RAW_EVENTS, DateRange, partition_folder, read_files, write_files
 
 _LANDED_DATE = "landed_date"
 # The column that carries a rejected line through the one pass; its other columns stay null.
@@ -45,7 +45,8 @@ def run(spark: SparkSession, root: Path, dates: DateRange) -> Balance:
 
     Raises:
         NothingToDoError: when no rows of these dates were landed.
-        BalanceError: when the rows written are not the rows landed; nothing is published then.
+        BalanceError: when the rows written are not the rows landed, or landed files are missing;
+            nothing is published then.
     """
     settle(root)
     manifests = read_manifests(root)
@@ -53,12 +54,12 @@ def run(spark: SparkSession, root: Path, dates: DateRange) -> Balance:
     if not expected:
         raise NothingToDoError(f"No raw rows for {dates} under {root}: run `shopstream load FILE` first.")
     with Publication(root, [EVENTS.path, QUARANTINE.path]) as publication:
-        paths = [root / path for path in raw_files(manifests, dates)]
+        paths = _present(root, raw_files(manifests, dates))
         staged, quarantine = publication.scratch("by_usability"), publication.scratch("quarantine")
         _write_one_pass(_read_raw(spark, paths), staged)
         _stage_quarantine(spark, staged, quarantine)
         balance = _count(spark, staged, quarantine, expected)
-        _check(balance)
+        _check(balance, root)
         for day in expected:
             _replace_date(publication, EVENTS.path, _usable_folder(staged), day)
             _replace_date(publication, QUARANTINE.path, quarantine, day)
@@ -66,6 +67,13 @@ def run(spark: SparkSession, root: Path, dates: DateRange) -> Balance:
             (root / table.path).mkdir(parents=True, exist_ok=True)
         publication.commit()
     return balance
+
+
+def _present(root: Path, paths: list[str]) -> list[Path]:
+    missing = [path for path in paths if not (root / path).is_file()]
+    if missing:
+        raise _raw_was_changed(f"{', '.join(missing)} is missing", root)
+    return [root / path for path in paths]
 
 
 def _read_raw(spark: SparkSession, paths: list[Path]) -> DataFrame:
@@ -114,17 +122,22 @@ def _rejected_folder(staged: Path) -> Path:
     return staged / f"{USABLE}=false"
 
 
-def _check(balance: Balance) -> None:
+def _check(balance: Balance, root: Path) -> None:
     wrong = [
-        f"{day or 'no date'}: {entry.raw:,} raw rows, {entry.clean:,} clean and {entry.quarantined.total():,} quarantined"
+        f"{day or 'no date'}: {entry.raw:,} raw rows, "
+        f"{entry.clean:,} clean and {entry.quarantined.total():,} quarantined"
         for day, entry in balance.items()
         if not entry.balances()
     ]
     if wrong:
-        raise BalanceError(
-            f"The rows do not balance ({'; '.join(wrong)}); nothing was replaced: "
-            "check that nobody changed files below raw/, then load them again."
-        )
+        raise _raw_was_changed(f"The rows do not balance ({'; '.join(wrong)})", root)
+
+
+def _raw_was_changed(fault: str, root: Path) -> BalanceError:
+    return BalanceError(
+        f"{fault}; nothing was replaced: somebody changed files below raw/, so remove {(root / RAW_EVENTS).parent} "
+        "and load your files again."
+    )
 
 
 def _replace_date(publication: Publication, table: str, staged: Path, day: date | None) -> None:

@@ -70,7 +70,7 @@ def build(
     pairs = pair_sums(user_events).persist()
     frames = {
         INTERACTIONS: interactions(pairs, settings.scores),
-        USER_FEATURES: user_features(user_events, pairs, days[-1]),
+        USER_FEATURES: user_features(user_events, days[-1]),
         PRODUCT_FEATURES: product_features(pairs),
     }
     written = {}

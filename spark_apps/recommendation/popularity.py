@@ -31,15 +31,25 @@ def popular_products(interactions: DataFrame, products: DataFrame, segments: Dat
         interactions.join(segments.select("user_id", "segment"), on="user_id", how="inner")
         .groupBy("segment", "product_id")
         .agg(F.sum("score").alias("score"))
+        .join(products.select("product_id", "category"), on="product_id", how="inner")
     )
-    overall = per_segment.groupBy("product_id").agg(F.sum("score").alias("score"))
-    in_category = overall.join(products.select("product_id", "category"), on="product_id", how="inner")
-    scoped = [
-        overall.select(F.lit(GLOBAL).alias("scope"), F.lit(ALL).alias("key"), "product_id", "score"),
-        in_category.select(F.lit(CATEGORY).alias("scope"), F.col("category").alias("key"), "product_id", "score"),
-        per_segment.select(F.lit(SEGMENT).alias("scope"), F.col("segment").alias("key"), "product_id", "score"),
-    ]
-    everything = scoped[0].unionByName(scoped[1]).unionByName(scoped[2])
+    # the three scopes in one aggregation; the columns that a scope does not group by are null in it
+    scopes = per_segment.groupingSets(
+        [["product_id"], ["product_id", "category"], ["product_id", "segment"]], "product_id", "category", "segment"
+    ).agg(
+        F.sum("score").alias("score"),
+        F.grouping("category").alias("no_category"),
+        F.grouping("segment").alias("no_segment"),
+    )
+    everything = scopes.select(
+        F.when(F.col("no_segment") == 0, SEGMENT)
+        .when(F.col("no_category") == 0, CATEGORY)
+        .otherwise(GLOBAL)
+        .alias("scope"),
+        F.coalesce("segment", "category", F.lit(ALL)).alias("key"),
+        "product_id",
+        "score",
+    )
     best = Window.partitionBy("scope", "key").orderBy(F.desc("score"), F.asc("product_id"))
     ranked = everything.withColumn("rank", F.row_number().over(best)).where(F.col("rank") <= keep)
     return ranked.select(*POPULAR_PRODUCTS.fieldNames())

@@ -92,12 +92,14 @@ def top_products(users: Floats, items: ItemFactors, exclusions: Exclusions, n: i
         n: length of a list.
     """
     n = min(n, len(items.ids))
+    if not n or not len(users):
+        return TopLists(np.zeros((len(users), n), np.int64), np.zeros((len(users), n), np.float32))
     scores = _scores(users, items, exclusions)
     best = _select(scores, n)
     rows = np.arange(len(scores))[:, None]
     order = np.lexsort((best, -scores[rows, best]), axis=1)  # by score, then by product id
     best = np.take_along_axis(best, order, axis=1)
-    return TopLists(items.ids[best] if n else np.zeros((len(users), 0), np.int64), scores[rows, best])
+    return TopLists(items.ids[best], scores[rows, best])
 
 
 def _scores(users: Floats, items: ItemFactors, exclusions: Exclusions) -> Floats:
@@ -129,7 +131,9 @@ def _select(scores: Floats, n: int) -> NDArray[np.intp]:
 
 
 def _highest(values: Floats, n: int) -> NDArray[np.intp]:
-    if n >= values.shape[1]:
-        return np.broadcast_to(np.arange(values.shape[1]), values.shape).copy()
-    highest: NDArray[np.intp] = np.argpartition(values, values.shape[1] - n, axis=1)[:, values.shape[1] - n :]
+    """Returns the columns of each row's n highest values, in no order."""
+    columns = values.shape[1]
+    if n >= columns:
+        return np.tile(np.arange(columns), (len(values), 1))
+    highest: NDArray[np.intp] = np.argpartition(values, columns - n, axis=1)[:, columns - n :]
     return highest

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,8 +30,7 @@ MAX_ITERATIONS = 20
 CLUSTER = "cluster"
 _SCALED, _ASSEMBLED = "scaled_features", "features"
 _PARTITIONS = 8
-# scikit-learn compares each of these users with each other one
-SILHOUETTE_ROWS = 3000
+_TINY = np.finfo(np.float64).tiny
 Matrix = NDArray[np.float64]
 
 
@@ -90,7 +90,7 @@ def sample_users(rows: DataFrame, users: int, wanted: int, seed: int) -> Matrix:
 def silhouette_curve(sample: Matrix, ks: Sequence[int], seed: int) -> list[Fit]:
     """Tries several k on a sample, with scikit-learn: Spark would spend minutes on scheduling tiny jobs.
 
-    The silhouette is Spark's (squared Euclidean, standardised features), over at most SILHOUETTE_ROWS users.
+    The silhouette is Spark's (squared Euclidean, standardised features), exact over the sample.
 
     Args:
         sample: from `sample_users`.
@@ -100,7 +100,6 @@ def silhouette_curve(sample: Matrix, ks: Sequence[int], seed: int) -> list[Fit]:
     from sklearn.cluster import (
         KMeans as LocalKMeans,
     )  # imported late: a second that other commands need not wait
-    from sklearn.metrics import silhouette_score
     from sklearn.preprocessing import StandardScaler as LocalScaler
 
     scaled = LocalScaler().fit_transform(sample)
@@ -109,11 +108,26 @@ def silhouette_curve(sample: Matrix, ks: Sequence[int], seed: int) -> list[Fit]:
     for k in ks:
         if k >= distinct:
             break
-        fitted = LocalKMeans(k, n_init=3, max_iter=MAX_ITERATIONS, random_state=seed).fit(scaled)
-        rows = min(SILHOUETTE_ROWS, len(scaled)) if len(scaled) > SILHOUETTE_ROWS else None
-        score = silhouette_score(scaled, fitted.labels_, metric="sqeuclidean", sample_size=rows, random_state=seed)
-        curve.append(Fit(k, float(fitted.inertia_), int(fitted.n_iter_), float(score)))
+        fitted = LocalKMeans(k, n_init=1, max_iter=MAX_ITERATIONS, random_state=seed).fit(scaled)
+        score = _squared_silhouette(scaled, fitted.labels_)
+        curve.append(Fit(k, float(fitted.inertia_), int(fitted.n_iter_), score))
     return curve
+
+
+def _squared_silhouette(points: Matrix, labels: NDArray[np.integer[Any]]) -> float:
+    """The mean silhouette for squared Euclidean distances, which need no pairs but only sums per cluster."""
+    clusters, labels = np.unique(labels, return_inverse=True)
+    norms = (points**2).sum(axis=1)
+    members = np.eye(len(clusters))[labels]
+    sizes = members.sum(axis=0)
+    # of each point, the sum of its squared distances to a cluster's points
+    distances = np.maximum(sizes * norms[:, None] + norms @ members - 2 * points @ (points.T @ members), 0)
+    rows = np.arange(len(points))
+    own = distances[rows, labels] / np.maximum(sizes[labels] - 1, 1)
+    distances[rows, labels] = np.inf
+    nearest = (distances / sizes).min(axis=1)
+    widths = np.where(sizes[labels] > 1, (nearest - own) / np.maximum(np.maximum(nearest, own), _TINY), 0)
+    return float(widths.mean())
 
 
 def best_k(curve: Sequence[Fit]) -> int:

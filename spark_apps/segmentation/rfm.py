@@ -41,7 +41,8 @@ def bucket_cuts(points: Sequence[float]) -> list[float]:
     """Finds the upper ends of the first four of five buckets, as even as ties allow.
 
     Each cut takes its fair share of what the cuts before it left over, and always a whole value: if
-    90 % of users spent nothing, they fill the first bucket and the others share the rest evenly.
+    90 % of users spent nothing, they fill the first bucket and the others share the rest evenly. It takes
+    no value that a bucket above it needs, so five distinct values always fill five buckets.
 
     Args:
         points: a sorted sample of the distribution.
@@ -52,12 +53,11 @@ def bucket_cuts(points: Sequence[float]) -> list[float]:
     rest = list(points)
     cuts: list[float] = []
     for buckets_left in range(BUCKETS, 1, -1):
-        distinct_above = rest and rest[-1] > rest[0]
-        if not distinct_above:
+        values = sorted(set(rest))
+        if len(values) < 2:
             break
-        cut = rest[min(len(rest) - 1, max(0, round(len(rest) / buckets_left) - 1))]
-        if cut == rest[-1]:  # the top value alone must stay above the cut
-            cut = max(value for value in rest if value < rest[-1])
+        fair = rest[max(0, round(len(rest) / buckets_left) - 1)]
+        cut = min(fair, values[max(0, len(values) - buckets_left)])
         cuts.append(cut)
         rest = [value for value in rest if value > cut]
     return cuts

@@ -128,8 +128,7 @@ class Factory:
             "silhouette": 0.5312,
             "clusters": [self.cluster(number, name) for number, name in enumerate(names)],
             "curve": [
-                {"k": k, "silhouette": 0.53 - 0.02 * abs(k - 5), "cost": 5e6 / k + 284_551.25}
-                for k in range(2, 11)
+                {"k": k, "silhouette": 0.53 - 0.02 * abs(k - 5), "cost": 5e6 / k + 284_551.25} for k in range(2, 11)
             ],
             "rfm": {name: 120_000 // (place + 1) for place, name in enumerate(RFM)},
         }
@@ -202,9 +201,7 @@ class Page(HTMLParser):
     @property
     def figures(self) -> dict[str, Any]:
         """The drawings by the id of their place."""
-        data = next(
-            script for script, tag in zip(self.scripts, self.all("script"), strict=True) if "id" in tag
-        )
+        data = next(script for script, tag in zip(self.scripts, self.all("script"), strict=True) if "id" in tag)
         return dict(json.loads(data))
 
     def all(self, *names: str) -> list[dict[str, str | None]]:

@@ -140,6 +140,7 @@ def test_no_text_from_the_data_becomes_markup(make, read, page):
     assert "<img" not in html.replace(get_plotlyjs(), "")
     assert len(hostile.scripts) == len(page.scripts) == 3
     assert not [tag for tag, attributes in hostile.tags if "onerror" in attributes]
+    assert not any(letter in hostile.scripts[0] for letter in "<>&")
     # Plotly reads a little HTML too, so its texts are escaped as well; only line breaks of ours are left.
     for figure in hostile.figures.values():
         assert "<img" not in str(figure) and "<script" not in str(figure) and "</script" not in str(figure)
@@ -161,9 +162,7 @@ def test_figures_that_are_not_known_show_a_dash(make, read):
             "purchase": {"mean": float("nan"), "min": float("nan"), "max": float("nan"), "count": 0},
         }
     )
-    segments = make.segments(
-        silhouette=None, cost=float("nan"), curve=[{"k": 5, "silhouette": None, "cost": None}]
-    )
+    segments = make.segments(silhouette=None, cost=float("nan"), curve=[{"k": 5, "silhouette": None, "cost": None}])
     segments["clusters"][0]["means"]["avg_price"] = None
     recommendations = make.recommendations(metrics={"rmse": None})
     data = make.report(analysis=analysis, segments=segments, recommendations=recommendations)

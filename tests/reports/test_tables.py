@@ -13,9 +13,7 @@ def column(table: list[list[str]], place: int = 1) -> dict[str, float]:
     return {row[0]: number(row[place]) for row in table[1:]}
 
 
-@pytest.mark.parametrize(
-    ("caption", "key"), [("Events by type", "event_counts"), ("Events by day", "events_by_day")]
-)
+@pytest.mark.parametrize(("caption", "key"), [("Events by type", "event_counts"), ("Events by day", "events_by_day")])
 def test_counts(page, make, caption, key):
     assert column(page.tables[caption]) == make.analysis()[key]
 
@@ -97,12 +95,10 @@ def test_segment_means_one_segment_a_column(page, make):
 
 
 def test_the_tint_follows_the_means(make, read):
-    clusters = [
-        make.cluster(number, f"s{number}", recency=days) for number, days in enumerate((10, 0, 5, None))
-    ]
+    clusters = [make.cluster(number, f"s{number}", recency=days) for number, days in enumerate((10, 0, 2, None))]
     page = read(render_report(make.report(segments=make.segments(clusters=clusters))))
     tints = [tag["style"] for tag in page.all("td") if tag.get("class") == "tinted"]
-    assert tints[:2] == ["--tint:1.00", "--tint:0.50"]
+    assert tints[:2] == ["--tint:1.00", "--tint:0.20"]
 
 
 def test_fit_marks_the_k_in_use(page, make):

@@ -1,0 +1,74 @@
+"""Writes docs/reference.md from the code: every command with its options, every table with its columns.
+
+Run `python docs/make_reference.py`; a test fails when the page and the code differ.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from pydantic import BaseModel
+
+from spark_apps import __version__
+from spark_apps.cli import main
+from spark_apps.settings import Settings
+from spark_apps.tables import TABLES
+
+_WIDTH = 90
+PAGE = Path(__file__).parent / "reference.md"
+
+
+def reference() -> str:
+    """Returns the page's text."""
+    return "\n".join([f"# Reference, shopstream {__version__}", "", *_commands(), *_tables(), *_settings()])
+
+
+def _commands() -> list[str]:
+    lines = ["## Commands", "", "Every command also takes `--help`; `shopstream --debug COMMAND` shows the trace of an error.", ""]
+    context = click.Context(main, info_name="shopstream", terminal_width=_WIDTH)
+    for name, command in main.commands.items():
+        lines += _command(command, click.Context(command, parent=context, info_name=name))
+    return lines
+
+
+def _command(command: click.Command, context: click.Context) -> list[str]:
+    if isinstance(command, click.Group):
+        return [
+            line
+            for name, child in command.commands.items()
+            for line in _command(child, click.Context(child, parent=context, info_name=name))
+        ]
+    return [f"### {context.command_path}", "", "```text", command.get_help(context).strip(), "```", ""]
+
+
+def _tables() -> list[str]:
+    lines = ["## Tables", "", "Parquet, below the root. Times are UTC.", ""]
+    for table in TABLES:
+        cut = f", one folder per `{table.partition}`" if table.partition else ""
+        lines += [f"### {table.name}", "", f"`{table.path}/`{cut}; written by `shopstream {table.command}`.", ""]
+        lines += ["| column | type | what |", "|---|---|---|"]
+        lines += [f"| {c.name} | {c.dataType.simpleString()} | {c.metadata['comment']} |" for c in table.schema]
+        lines.append("")
+    return lines
+
+
+def _settings() -> list[str]:
+    lines = ["## Settings", "", "Set by environment variable; options of a command come first.", ""]
+    return [*lines, "| variable | default | what |", "|---|---|---|", *_setting_rows(Settings, "SHOPSTREAM_"), ""]
+
+
+def _setting_rows(model: type[BaseModel], prefix: str) -> list[str]:
+    rows = []
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            rows += _setting_rows(field.annotation, f"{prefix}{name.upper()}__")
+            continue
+        default = "by the machine" if field.default_factory else f"`{field.default}`"
+        about = field.description or f"{name} ({(model.__doc__ or '').strip().rstrip('.')})"
+        rows.append(f"| `{prefix}{name.upper()}` | {default} | {about} |")
+    return rows
+
+
+if __name__ == "__main__":
+    PAGE.write_text(reference(), encoding="utf-8")

@@ -1,0 +1,139 @@
+"""Makes events for tests: a usable one by default, changed in what the test is about."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.types import TimestampType
+
+from spark_apps.schemas import CSV_COLUMNS, EVENTS, UNKNOWN
+
+HEADER = ",".join(CSV_COLUMNS)
+_DEFAULTS: dict[str, Any] = {
+    "event_time": "2019-10-01 00:00:00 UTC",
+    "event_type": "view",
+    "product_id": 1001,
+    "category_id": 2053013555631882655,
+    "category_code": "electronics.smartphone",
+    "brand": "samsung",
+    "price": 100.5,
+    "user_id": 501,
+    "user_session": "11111111-2222-4333-8444-555555555555",
+}
+
+
+def event(**overrides: Any) -> dict[str, Any]:
+    """Returns one event as the log has it: the nine columns, None where the log has nothing.
+
+    Args:
+        overrides: values of columns. A date may stand for the time: its first second is meant.
+
+    Raises:
+        TypeError: for a name that is not one of the nine columns.
+    """
+    strange = set(overrides) - set(_DEFAULTS)
+    if strange:
+        raise TypeError(f"not columns of an event: {', '.join(sorted(strange))}")
+    return {**_DEFAULTS, **overrides}
+
+
+def csv_line(**overrides: Any) -> str:
+    """Returns one event as a line of the log, without its line end; quoted where CSV needs it."""
+    values = event(**overrides)
+    if isinstance(values["event_time"], str) and len(values["event_time"]) == len("2019-10-01"):
+        values["event_time"] += " 00:00:00 UTC"
+    text = io.StringIO()
+    csv.writer(text, lineterminator="").writerow(["" if values[name] is None else values[name] for name in CSV_COLUMNS])
+    return text.getvalue()
+
+
+def write_log(
+    path: Path,
+    lines: Iterable[str | bytes],
+    header: str | bytes = HEADER,
+    newline: str = "\n",
+    last_newline: bool = True,
+) -> Path:
+    """Writes an event log.
+
+    Args:
+        path: the file; its folder is made.
+        lines: the rows, without line ends; bytes are written as they are.
+        header: the first line.
+        newline: the line end, also after the last line.
+        last_newline: False leaves the last line without its end.
+
+    Returns:
+        The path.
+    """
+    rows = [line if isinstance(line, bytes) else line.encode("utf-8") for line in (header, *lines)]
+    end = newline.encode("ascii")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(end.join(rows) + (end if last_newline else b""))
+    return path
+
+
+def clean_event(**overrides: Any) -> dict[str, Any]:
+    """Returns one clean event: every column of schemas.EVENTS, the derived ones computed from the others."""
+    values = event(**overrides)
+    time = _moment(values["event_time"])
+    price = values["price"]
+    return {
+        **values,
+        "event_time": time,
+        "category_code": values["category_code"] or UNKNOWN,
+        "brand": values["brand"] or UNKNOWN,
+        "price": float(price) if price is not None and price > 0 else None,
+        "user_session": values["user_session"] or None,
+        "hour": time.hour,
+        "minute": time.minute,
+        "second": time.second,
+        "day": time.day,
+        "month": time.month,
+        "dayofweek": time.isoweekday() % 7 + 1,
+        "hour_bucket": time.replace(minute=0, second=0),
+        "date": time.date(),
+    }
+
+
+def events_frame(spark: SparkSession, rows: Sequence[Mapping[str, Any]]) -> DataFrame:
+    """Returns clean events with the columns of schemas.EVENTS.
+
+    Args:
+        spark: the session.
+        rows: for each event what differs from the default one. Times are text such as
+            `2019-10-01 12:00:00` (UTC) or datetimes with a zone.
+    """
+    events = [clean_event(**row) for row in rows]
+    names = EVENTS.fieldNames()
+    return spark.createDataFrame([tuple(one[name] for name in names) for one in events], EVENTS)
+
+
+def rows_of(frame: DataFrame, *order: str) -> list[dict[str, Any]]:
+    """Collects a frame as dicts; times become text in UTC, so that the machine's zone does not matter.
+
+    Args:
+        frame: any frame.
+        order: columns to sort by; by default, no order.
+    """
+    texts = {
+        field.name: frame[field.name].cast("string")
+        for field in frame.schema
+        if isinstance(field.dataType, TimestampType)
+    }
+    frame = frame.withColumns(texts) if texts else frame
+    return [row.asDict() for row in (frame.orderBy(*order) if order else frame).collect()]
+
+
+def _moment(value: str | datetime) -> datetime:
+    if isinstance(value, datetime):
+        if value.tzinfo is None:
+            raise ValueError(f"the time {value} has no zone")
+        return value.astimezone(timezone.utc)
+    return datetime.fromisoformat(value.removesuffix(" UTC")).replace(tzinfo=timezone.utc)

@@ -1,0 +1,112 @@
+"""Product features of hand-made events, every column, and the smoothed score."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+
+from spark_apps.features.pairs import by_user, pair_sums
+from spark_apps.features.products import PRIOR_USERS, product_features
+from spark_apps.schemas import PRODUCT_FEATURES
+from tests.comparing import assert_rows
+from tests.factory import events_frame, rows_of
+
+SEEN_ONCE = {
+    "events": 1,
+    "views": 1,
+    "carts": 0,
+    "purchases": 0,
+    "unique_users": 1,
+    "avg_price": 100.5,
+    "category": "electronics",
+    "category_code": "electronics.smartphone",
+    "brand": "samsung",
+    "conversion": 0.0,
+    "popularity": 1.0,
+}
+
+# Products by what is peculiar about them: their events, and their features where they differ from one seen once.
+PRODUCTS: dict[str, tuple[list[dict[str, Any]], dict[str, Any]]] = {
+    "seen once": ([{}], {}),
+    "met by two users": (
+        [
+            {"user_id": 1, "price": 10.0},
+            {"user_id": 1, "price": 20.0},
+            {"user_id": 1, "price": 20.0, "event_type": "cart"},
+            {"user_id": 2, "price": None},
+            {"user_id": 2, "price": 30.0, "event_type": "cart"},
+            {"user_id": 2, "price": 31.0, "event_type": "remove_from_cart"},
+            {"user_id": 2, "price": 31.0, "event_type": "cart"},
+            {"user_id": 2, "price": 31.0, "event_type": "purchase"},
+        ],
+        {"events": 8, "views": 3, "carts": 3, "purchases": 1, "unique_users": 2}
+        | {"avg_price": 173.0 / 7, "conversion": 1 / 3, "popularity": 6.0},
+    ),
+    "described anew, seen out of order": (
+        [
+            {"event_time": "2019-10-03 00:00:00", "category_code": "apparel.shoes", "brand": "puma"},
+            {"event_time": "2019-10-01 00:00:00"},
+            {"event_time": "2019-10-02 00:00:00", "category_code": None, "brand": None},
+        ],
+        {"events": 3, "views": 3, "popularity": 3.0}
+        | {"category": "apparel", "category_code": "apparel.shoes", "brand": "puma"},
+    ),
+    "described anew by another user": (
+        [
+            {"user_id": 1, "event_time": "2019-10-03 00:00:00", "category_code": "apparel.shoes"},
+            {"user_id": 2, "event_time": "2019-10-04 00:00:00", "category_code": None, "brand": None},
+        ],
+        {"events": 2, "views": 2, "unique_users": 2}
+        | {"category": "unknown", "category_code": "unknown", "brand": "unknown"},
+    ),
+    "described twice in one second": (
+        [{"category_code": "a.z", "brand": "y"}, {"category_code": "a.z", "brand": "x"}, {"category_code": "a.b"}],
+        {"events": 3, "views": 3, "popularity": 3.0} | {"category": "a", "category_code": "a.z", "brand": "y"},
+    ),
+    "bought but never viewed": (
+        [{"event_type": "purchase", "category_code": "medicine"}],
+        {"views": 0, "purchases": 1, "popularity": 3.0, "category": "medicine", "category_code": "medicine"},
+    ),
+    "removed only": ([{"event_type": "remove_from_cart"}], {"views": 0, "popularity": 0.0}),
+    "without a price": ([{"price": None}], {"avg_price": None}),
+}
+NUMBERS = {name: number for number, name in enumerate(PRODUCTS, start=1)}
+# of all products above: points, and users with a product under one description
+MEAN_POINTS = (1 + 12 + 3 + 2 + 3 + 3 + 0 + 1) / (1 + 2 + 3 + 2 + 3 + 1 + 1 + 1)
+
+
+def features_of(events: DataFrame) -> DataFrame:
+    return product_features(pair_sums(by_user(events)))
+
+
+@pytest.fixture(scope="module")
+def rows(spark: SparkSession) -> dict[int, dict[str, Any]]:
+    events = [{**event, "product_id": NUMBERS[name]} for name, (events, _) in PRODUCTS.items() for event in events]
+    features = features_of(events_frame(spark, events))
+    assert features.columns == PRODUCT_FEATURES.fieldNames()
+    return {row["product_id"]: row for row in rows_of(features)}
+
+
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_the_features_of(name: str, rows: dict[int, dict[str, Any]]) -> None:
+    expected = {"product_id": NUMBERS[name], **SEEN_ONCE, **PRODUCTS[name][1]}
+    users = expected["unique_users"]
+    smoothed = (expected["popularity"] * users + PRIOR_USERS * MEAN_POINTS) / (users + PRIOR_USERS)
+    assert_rows([rows[NUMBERS[name]]], [{**expected, "popularity_smoothed": smoothed}])
+
+
+def test_one_lucky_user_tops_the_popularity_but_not_the_smoothed_score(spark: SparkSession) -> None:
+    lucky, liked, dull = 1, 2, 3
+    events = [{"product_id": lucky, "user_id": 1, "event_type": kind} for kind in ("view", "cart", "purchase")]
+    events += [{"product_id": liked, "user_id": user, "event_type": "cart"} for user in range(100)]
+    events += [{"product_id": dull, "user_id": user} for user in range(100)]
+    features = {row["product_id"]: row for row in rows_of(features_of(events_frame(spark, events)))}
+    assert max(features, key=lambda product: features[product]["popularity"]) == lucky
+    assert max(features, key=lambda product: features[product]["popularity_smoothed"]) == liked
+    assert features[dull]["popularity_smoothed"] < features[lucky]["popularity_smoothed"]
+
+
+def test_no_events_make_no_rows(spark: SparkSession) -> None:
+    assert features_of(events_frame(spark, [])).isEmpty()

@@ -1,0 +1,101 @@
+"""The best products of a block of users, against sorting everything."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spark_apps.recommendation import topn
+from spark_apps.recommendation.topn import Exclusions, ItemFactors, rows_per_block, top_products
+
+GROUP = 64
+# around the sizes at which groups come into play and at which a group is full or has one product more
+SIZES = sorted(
+    {0, 1, 2, 63, 64, 65, *(GROUP * 2 * n + extra for n in (1, 2, 3, 5) for extra in (-1, 0, 1, 17, 63, 64))}
+)
+
+
+@st.composite
+def problems(draw: st.DrawFn) -> tuple[np.ndarray, ItemFactors, Exclusions, int]:
+    """Whole numbers as factors: products are exact in floats, and ties abound."""
+    users, size, rank = draw(st.integers(0, 4)), draw(st.sampled_from(SIZES)), draw(st.integers(1, 3))
+    n = draw(st.integers(0, 6) | st.just(size + 3))
+    random = np.random.default_rng(draw(st.integers(0, 2**32)))
+    spread = draw(st.sampled_from([1, 3, 1000]))
+    factors = random.integers(-spread, spread + 1, (size, rank)).astype(np.float32)
+    ids = random.permutation(np.arange(size) * 7 - 100)
+    unknown = np.array([10**6, 10**6 + 1])
+    share = draw(st.sampled_from([0.0, 0.1, 0.9, 1.0]))
+    lists = [
+        np.concatenate([ids[random.random(size) < share], unknown[: draw(st.integers(0, 2))]]) for _ in range(users)
+    ]
+    offsets = np.concatenate([[0], np.cumsum([len(one) for one in lists])]).astype(np.int64)
+    flat = np.concatenate([np.zeros(0), *lists]).astype(np.int64)
+    block = random.integers(-spread, spread + 1, (users, rank)).astype(np.float32)
+    return block, ItemFactors.sorted(ids, factors), Exclusions(offsets, flat), n
+
+
+def fully_sorted(users: np.ndarray, items: ItemFactors, exclusions: Exclusions) -> list[list[tuple[float, int]]]:
+    """Each user's products, the best first, and of equals the one with the lower id."""
+    ranked = []
+    for row, user in enumerate(users):
+        left_out = set(exclusions.ids[exclusions.offsets[row] : exclusions.offsets[row + 1]].tolist())
+        scores = [
+            (float(user @ factor), int(product)) for product, factor in zip(items.ids, items.factors, strict=True)
+        ]
+        ranked.append(sorted((pair for pair in scores if pair[1] not in left_out), key=lambda p: (-p[0], p[1])))
+    return ranked
+
+
+@settings(max_examples=300, deadline=None)
+@given(problems())
+def test_the_lists_are_those_of_a_full_sort(problem: tuple[np.ndarray, ItemFactors, Exclusions, int]) -> None:
+    users, items, exclusions, n = problem
+    lists = top_products(users, items, exclusions, n)
+    assert lists.ids.shape == lists.scores.shape == (len(users), min(n, len(items.ids)))
+    for row, everything in enumerate(fully_sorted(users, items, exclusions)):
+        kept = np.isfinite(lists.scores[row])
+        found = list(zip(lists.scores[row][kept].tolist(), lists.ids[row][kept].tolist(), strict=True))
+        best = everything[:n]
+        assert [score for score, _ in found] == [score for score, _ in best]
+        assert len(set(found)) == len(found) and set(found) <= set(everything)
+        assert found == sorted(found, key=lambda pair: (-pair[0], pair[1]))
+        above_the_last = [pair for pair in best if pair[0] > best[-1][0]]
+        assert found[: len(above_the_last)] == above_the_last
+
+
+def test_equal_scores_are_listed_by_product_id() -> None:
+    items = ItemFactors.sorted(np.array([30, 10, 20]), np.ones((3, 1), np.float32))
+    lists = top_products(np.ones((1, 1), np.float32), items, Exclusions.none(1), 3)
+    assert lists.ids.tolist() == [[10, 20, 30]]
+
+
+def test_each_user_has_exclusions_of_their_own() -> None:
+    items = ItemFactors.sorted(np.array([1, 2, 3]), np.array([[3.0], [2.0], [1.0]], np.float32))
+    excluded = Exclusions(np.array([0, 2, 2, 3]), np.array([1, 99, 3]))
+    lists = top_products(np.ones((3, 1), np.float32), items, excluded, 2)
+    assert lists.ids.tolist() == [[2, 3], [1, 2], [1, 2]]
+
+
+def test_a_user_with_everything_excluded_has_no_finite_place() -> None:
+    items = ItemFactors.sorted(np.array([1, 2]), np.ones((2, 1), np.float32))
+    lists = top_products(np.ones((1, 1), np.float32), items, Exclusions(np.array([0, 2]), np.array([1, 2])), 2)
+    assert not np.isfinite(lists.scores).any()
+
+
+def test_factors_are_kept_with_their_products_whatever_order_they_come_in() -> None:
+    items = ItemFactors.sorted(np.array([5, 3, 9]), np.array([[5.0], [3.0], [9.0]], np.float32))
+    assert items.ids.tolist() == [3, 5, 9]
+    assert items.factors[:, 0].tolist() == [3, 5, 9]
+    places, known = items.positions(np.array([9, 4, 100, 3]))
+    assert known.tolist() == [True, False, False, True]
+    assert places[known].tolist() == [2, 0]
+
+
+@pytest.mark.parametrize("products", [0, 1, 1000, 167_000, 10**9])
+def test_a_block_holds_at_least_one_user_and_no_more_scores_than_fit(products: int) -> None:
+    rows = rows_per_block(products)
+    assert rows >= 1
+    assert rows == 1 or rows * products * 4 <= topn.BLOCK_BYTES

@@ -1,0 +1,268 @@
+"""Publishing: everything together or nothing, whatever happens in between (SPEC D6, M1)."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from spark_apps.errors import BusyRootError
+from spark_apps.publication import Publication, settle
+
+State = dict[str, str]
+# a folder replaced, one that is new, one that goes away, a file replaced, and something that nobody touches
+OLD = {
+    "processed/events/date=1/part": "old",
+    "processed/events/date=1/more": "old",
+    "processed/events/date=2/part": "old",
+    "raw/manifest.json": "old",
+    "other/part": "untouched",
+}
+NEW = {
+    "processed/events/date=1/part": "new",
+    "processed/events/date=3/part": "new",
+    "raw/manifest.json": "new",
+    "models/als/1/metadata.json": "new",
+    "other/part": "untouched",
+}
+TARGETS = ["processed/events", "raw/manifest.json", "models/als/1"]
+
+
+def stage_all(publication: Publication) -> None:
+    for name in ("processed/events/date=1", "processed/events/date=3"):
+        folder = publication.scratch(name)
+        folder.mkdir(parents=True)
+        (folder / "part").write_text("new")
+        publication.replace(name, folder)
+    publication.remove("processed/events/date=2")
+    publication.remove("processed/events/date=9")  # which is not there
+    publication.stage("raw/manifest.json").write_text("new")
+    publication.replace("raw/manifest.json")
+    model = publication.stage("models/als/1")
+    model.mkdir()
+    (model / "metadata.json").write_text("new")
+    publication.replace("models/als/1")
+
+
+def state(root: Path) -> State:
+    files = sorted(path for path in root.rglob("*") if path.is_file())
+    names = [(path, path.relative_to(root).as_posix()) for path in files]
+    return {name: path.read_text() for path, name in names if not name.startswith("temp/")}
+
+
+def workspaces_left(root: Path) -> list[Path]:
+    return [path for path in (root / "temp" / "publish").iterdir() if path.is_dir()]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return old_root(tmp_path / "root")
+
+
+def old_root(root: Path) -> Path:
+    for name, text in OLD.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    return root
+
+
+def test_a_commit_replaces_all_targets(root: Path) -> None:
+    with Publication(root, TARGETS) as publication:
+        stage_all(publication)
+        assert state(root) == OLD
+        publication.commit()
+    assert state(root) == NEW
+    assert workspaces_left(root) == []
+
+
+def test_without_a_commit_nothing_is_published_and_nothing_left(root: Path) -> None:
+    with Publication(root, TARGETS) as publication:
+        stage_all(publication)
+    assert state(root) == OLD
+    assert workspaces_left(root) == []
+
+
+def test_after_an_error_nothing_is_published_and_nothing_left(root: Path) -> None:
+    with pytest.raises(RuntimeError, match="broken job"), Publication(root, TARGETS) as publication:
+        stage_all(publication)
+        raise RuntimeError("broken job")
+    assert state(root) == OLD
+    assert workspaces_left(root) == []
+
+
+# Runs some lines and kills itself at the n-th change of a name, before or after doing it.
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from spark_apps import workspace
+from spark_apps.publication import Publication, settle
+from tests.test_publication import TARGETS, stage_all
+
+root, kill_at, after = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3] == "after"
+steps = 0
+
+def killing(real):
+    def step(*given, **options):
+        global steps
+        steps += 1
+        if steps == kill_at and not after:
+            os.kill(os.getpid(), signal.SIGKILL)
+        done = real(*given, **options)
+        if steps == kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return done
+    return step
+
+for name in ("rename", "replace", "unlink"):
+    setattr(Path, name, killing(getattr(Path, name)))
+workspace.discard = killing(workspace.discard)
+"""
+PUBLISH = """
+with Publication(root, TARGETS) as publication:
+    stage_all(publication)
+    publication.commit()
+"""
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+def killed_at(step: int, when: str, what: str, root: Path) -> bool:
+    """Runs a child that kills itself at a step; False when it came to its end before."""
+    child = subprocess.run(
+        [sys.executable, "-c", KILLED + what, root, str(step), when], cwd=REPOSITORY, check=False, timeout=60
+    )
+    assert child.returncode in (0, -signal.SIGKILL)
+    return child.returncode != 0
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_publication_killed_at_any_step_is_wholly_old_or_wholly_new(when: str, tmp_path: Path) -> None:
+    seen: list[bool] = []
+    for step in range(1, 100):
+        root = old_root(tmp_path / f"{when}-{step}")
+        if not killed_at(step, when, PUBLISH, root):
+            break
+        committed = any((folder / "journal.json").exists() for folder in workspaces_left(root))
+        settle(root)
+        assert state(root) in (OLD, NEW)
+        seen.append(state(root) == NEW)
+        assert not committed or seen[-1]
+        with Publication(root, TARGETS) as publication:  # nothing is in the way of the next writer
+            assert workspaces_left(root) == [publication.stage("x").parents[1]]
+    # owner, journal, seven renames, the journal's end, the removal: once new, it never goes back
+    assert len(seen) == 11
+    assert seen == sorted(seen)
+    assert seen.count(False) == (2 if when == "before" else 1)
+
+
+def test_a_recovery_that_is_killed_too_is_finished_by_the_next(tmp_path: Path) -> None:
+    for step in range(1, 100):
+        root = old_root(tmp_path / str(step))
+        assert killed_at(5, "before", PUBLISH, root)  # among the renames
+        assert state(root) not in (OLD, NEW)
+        if not killed_at(step, "before", "settle(root)", root):
+            break
+        settle(root)
+        assert state(root) == NEW
+    assert step > 5
+
+
+def test_renames_cut_short_by_an_error_are_finished_by_the_next_command(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Path.rename
+
+    def failing(path: Path, target: Path) -> Path:
+        if target == root / "raw/manifest.json":
+            raise PermissionError(13, "Permission denied")
+        return real(path, target)
+
+    with pytest.raises(PermissionError), Publication(root, TARGETS) as publication:
+        stage_all(publication)
+        monkeypatch.setattr(Path, "rename", failing)
+        publication.commit()
+    assert state(root) not in (OLD, NEW)
+    monkeypatch.undo()
+    with Publication(root, ["something/else"]):
+        assert state(root) == NEW
+
+
+HOLDING = """
+import sys
+from pathlib import Path
+from spark_apps.publication import Publication
+
+with Publication(Path(sys.argv[1]), ["processed/events"]):
+    print("open", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def other_writer(root: Path) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-c", HOLDING, str(root)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "open\n"
+        yield child
+        child.kill()
+
+
+def test_a_second_writer_of_the_same_tables_is_told_who_writes(root: Path, other_writer: subprocess.Popen[str]) -> None:
+    with pytest.raises(BusyRootError, match=f"Process {other_writer.pid} is writing processed/events: wait"):
+        Publication(root, ["models/als/1", "processed/events"])
+    with Publication(root, ["processed/user_features"]) as publication:  # others may be written
+        publication.commit()
+    settle(root)  # readers do not wait for the writer's end
+
+
+def test_a_killed_writer_does_not_stop_the_next(root: Path, other_writer: subprocess.Popen[str]) -> None:
+    other_writer.kill()
+    other_writer.wait()
+    assert len(workspaces_left(root)) == 1
+    with Publication(root, TARGETS) as publication:
+        stage_all(publication)
+        publication.commit()
+    assert state(root) == NEW
+    assert workspaces_left(root) == []
+
+
+@pytest.mark.parametrize(
+    ("mine", "busy"),
+    [
+        ("processed/events", True),
+        ("processed/events/date=1", True),
+        ("processed", True),
+        ("processed/events2", False),
+        ("processed/event", False),
+        ("raw", False),
+    ],
+)
+def test_a_claim_covers_what_is_below_it(mine: str, busy: bool, root: Path) -> None:
+    with Publication(root, ["processed/events"]):
+        if busy:
+            with pytest.raises(BusyRootError, match=str(os.getpid())):
+                Publication(root, [mine])
+        else:
+            with Publication(root, [mine]):
+                pass
+    assert workspaces_left(root) == []
+
+
+def test_a_writer_that_is_just_leaving_does_not_disturb_the_next(root: Path) -> None:
+    with Publication(root, ["processed/events"]) as leaving:
+        owner = leaving.stage("x").parents[1] / "owner.json"
+        assert json.loads(owner.read_text())["pid"] == os.getpid()
+        owner.unlink()
+        with Publication(root, ["processed/events"]):
+            pass
+
+
+def test_settling_an_untouched_root_makes_nothing(tmp_path: Path) -> None:
+    settle(tmp_path / "root")
+    assert not (tmp_path / "root").exists()
