@@ -6,7 +6,7 @@ hands its partition to Arrow's group-bys, whose distinct counts are exact and fa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 
 import pyarrow as pa
@@ -86,7 +86,7 @@ def gather(events: pa.Table) -> pa.Table:
 
 
 def _totals(table: pa.Table) -> pa.Table:
-    aggregates = {name: (name, "sum", None) for name in _COUNTED_TYPES.values()}
+    aggregates: dict[str, tuple[str, str, object]] = {name: (name, "sum", None) for name in _COUNTED_TYPES.values()}
     aggregates |= {name: (column, "count_distinct", None) for column, name in _DISTINCT.items()}
     aggregates |= {
         "total_events": ("user_id", "count", None),
@@ -119,7 +119,7 @@ def _session_minutes(table: pa.Table) -> pa.Table:
     )
 
 
-def _grouped(table: pa.Table, keys: list[str], aggregates: dict[str, tuple[str, str, object]]) -> pa.Table:
+def _grouped(table: pa.Table, keys: list[str], aggregates: Mapping[str, tuple[str, str, object]]) -> pa.Table:
     """Groups a table; each aggregate is given as its name, then column, function and options."""
     grouped = table.group_by(keys, use_threads=False).aggregate(list(aggregates.values()))
     made = [f"{column}_{function}" for column, function, _ in aggregates.values()]

@@ -23,6 +23,7 @@ from spark_apps.settings import AlsParameters, Engine
 
 BYTES_PER_PAIR = 48
 BYTES_PER_FACTOR = 8
+_USER, _ITEM, _COLD_START = "user", "item", "drop"
 
 
 @dataclass(frozen=True)
@@ -83,20 +84,21 @@ def als_model(user_factors: DataFrame, item_factors: DataFrame, rank: int) -> AL
     java = jvm.org.apache.spark.ml.recommendation.ALSModel(uid, rank, user_factors._jdf, item_factors._jdf)
     model = ALSModel(java)
     model._resetUid(uid)
-    return model
+    # what a model fitted by Spark carries, and without which the loaded one predicts nothing
+    return model.setUserCol(_USER).setItemCol(_ITEM).setColdStartStrategy(_COLD_START)
 
 
 def _mllib(parameters: AlsParameters, seed: int) -> ALS:
     return ALS(
-        userCol="user",
-        itemCol="item",
+        userCol=_USER,
+        itemCol=_ITEM,
         ratingCol="score",
         implicitPrefs=True,
         rank=parameters.rank,
         maxIter=parameters.iterations,
         regParam=parameters.regularization,
         alpha=parameters.alpha,
-        coldStartStrategy="drop",
+        coldStartStrategy=_COLD_START,
         checkpointInterval=5,  # with the session's checkpoint folder: keeps the lineage short
         seed=seed,
     )

@@ -1,0 +1,168 @@
+"""Training and recommending in a small shop whose ids need more than 32 bits, with some peculiar users."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.dataset as ds
+import pytest
+from pyspark.ml.recommendation import ALSModel
+from pyspark.sql import SparkSession
+
+from spark_apps.jobs import recommend, train
+from spark_apps.jobs.recommend import Recommendation
+from spark_apps.jobs.train import PRODUCT_INDEX, USER_INDEX, Training
+from spark_apps.registry.versions import ALS, newest
+from spark_apps.settings import AlsParameters, Settings
+from spark_apps.tables import (
+    EVENTS,
+    INTERACTIONS,
+    PRODUCT_FEATURES,
+    RECOMMENDATIONS,
+    USER_FEATURES,
+    USER_SEGMENTS,
+    DateRange,
+    Table,
+    write_files,
+)
+from tests.factory import events_frame
+
+PRODUCTS = [2**40 + 7 * number for number in range(16)]
+USUAL = [2**33 + number for number in range(14)]
+UNDECIDED, GREEDY = 2**33 + 50, 2**33 + 51  # one who took back what was viewed, one who bought nearly everything
+UNKNOWN_USERS = [1, 0, -5, 2**33 + 49, 2**62, -(2**63) - 1, 2**63, 10**30]
+
+
+def shop_events() -> list[dict[str, Any]]:
+    random = np.random.default_rng(4)
+    kinds = ["view", "view", "view", "cart", "purchase"]
+    events: list[dict[str, Any]] = [
+        {"user_id": user, "product_id": PRODUCTS[product], "event_type": kinds[random.integers(len(kinds))]}
+        for user in USUAL
+        for product in random.choice(len(PRODUCTS), 6)
+    ]
+    events += [{"user_id": GREEDY, "product_id": product, "event_type": "purchase"} for product in PRODUCTS[2:]]
+    events += [
+        {"user_id": UNDECIDED, "product_id": PRODUCTS[0], "event_type": kind} for kind in ("view", "remove_from_cart")
+    ]
+    return [
+        {**event, "user_session": f"{event['user_id']}", "event_time": f"2019-10-0{number % 4 + 1} 10:00:00"}
+        for number, event in enumerate(events)
+    ]
+
+
+@dataclass(frozen=True)
+class Shop:
+    root: Path
+    settings: Settings
+    training: Training
+
+    def rows(self, table: Table) -> list[dict[str, Any]]:
+        return ds.dataset(self.root / table.path, format="parquet").to_table().to_pylist()
+
+    def listed(self, user: int) -> list[Recommendation]:
+        rows = sorted(
+            (row for row in self.rows(RECOMMENDATIONS) if row["user_id"] == user), key=lambda row: row["rank"]
+        )
+        return [Recommendation(row["product_id"], row["score"], row["source"]) for row in rows]
+
+    def touched(self, user: int, least_purchases: int = 0) -> set[int]:
+        pairs = (row for row in self.rows(INTERACTIONS) if row["user_id"] == user)
+        return {row["product_id"] for row in pairs if row["purchases"] >= least_purchases}
+
+    def ask(self, user: int, n: int = 10, **changed: Any) -> list[Recommendation]:
+        return recommend.run(self.settings.model_copy(update=changed), self.root, user, n)
+
+
+@pytest.fixture(scope="module")
+def shop(spark: SparkSession, settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    root = tmp_path_factory.mktemp("shop")
+    write_files(events_frame(spark, shop_events()).coalesce(1), root / EVENTS.path, EVENTS)
+    small = settings.model_copy(update={"als": AlsParameters(rank=4, iterations=3), "engine": "mllib"})
+    return Shop(root, small, train.run(spark, small, root, DateRange(), "3"))
+
+
+def assert_same_lists(found: list[Recommendation], expected: list[Recommendation]) -> None:
+    assert [(one.product_id, one.source) for one in found] == [(one.product_id, one.source) for one in expected]
+    assert [one.score for one in found] == pytest.approx([one.score for one in expected], abs=1e-5)
+
+
+def test_both_indexes_are_kept_with_the_model(shop: Shop) -> None:
+    folder = newest(shop.root, ALS)[0]
+    for index, ids in ((USER_INDEX, [*USUAL, UNDECIDED, GREEDY]), (PRODUCT_INDEX, PRODUCTS)):
+        table = ds.dataset(folder / index, format="parquet").to_table()
+        assert table.sort_by("id").to_pydict() == {"id": list(range(len(ids))), "original": sorted(ids)}
+
+
+def test_the_model_is_one_that_spark_loads(shop: Shop, spark: SparkSession) -> None:
+    model = ALSModel.load(str(newest(shop.root, ALS)[0]))
+    assert model.rank == 4
+    assert model.userFactors.count() == len(USUAL) + 1  # the undecided one has none
+    assert shop.training.als.parameters["engine"] == "mllib"
+
+
+def test_lists_carry_the_original_ids(shop: Shop) -> None:
+    rows = shop.rows(RECOMMENDATIONS)
+    assert {row["user_id"] for row in rows} == {*USUAL, UNDECIDED, GREEDY}
+    assert {row["product_id"] for row in rows} <= set(PRODUCTS)
+    assert {row["user_id"] for row in shop.rows(USER_FEATURES)} == {*USUAL, UNDECIDED, GREEDY}
+    assert {row["product_id"] for row in shop.rows(PRODUCT_FEATURES)} == set(PRODUCTS)
+
+
+@pytest.mark.parametrize("user", [*USUAL[:3], UNDECIDED, GREEDY])
+def test_one_user_is_recommended_what_stands_in_the_table(shop: Shop, user: int) -> None:
+    assert_same_lists(shop.ask(user), shop.listed(user))
+
+
+def test_a_list_holds_no_purchased_product_and_is_as_long_as_the_others_allow(shop: Shop) -> None:
+    for user in (*USUAL, GREEDY):
+        bought, found = shop.touched(user, least_purchases=1), shop.listed(user)
+        assert not bought & {one.product_id for one in found}
+        assert len(found) == min(10, len(PRODUCTS) - len(bought))
+        assert all(one.source == "als" for one in found)
+    assert {one.product_id for one in shop.listed(GREEDY)} == set(PRODUCTS[:2])
+
+
+def test_a_list_may_hold_what_was_only_viewed(shop: Shop) -> None:
+    assert any(shop.touched(user) & {one.product_id for one in shop.listed(user)} for user in USUAL)
+
+
+def test_settings_leave_out_what_was_viewed_or_keep_what_was_bought(shop: Shop) -> None:
+    for user in USUAL:
+        unseen = shop.ask(user, n=16, exclude_viewed=True)
+        assert {one.product_id for one in unseen} == set(PRODUCTS) - shop.touched(user)
+        everything = shop.ask(user, n=16, exclude_purchased=False)
+        assert {one.product_id for one in everything} == set(PRODUCTS)
+
+
+def test_a_user_without_factors_gets_what_the_segment_likes(shop: Shop) -> None:
+    segments = {row["user_id"]: row["segment"] for row in shop.rows(USER_SEGMENTS)}
+    scores: dict[int, float] = dict.fromkeys(PRODUCTS, 0.0)
+    alike = [row for row in shop.rows(INTERACTIONS) if segments[row["user_id"]] == segments[UNDECIDED]]
+    for row in alike:
+        scores[row["product_id"]] += row["score"]
+    liked = sorted({row["product_id"] for row in alike}, key=lambda product: (-scores[product], product))[:10]
+    expected = [Recommendation(product, scores[product], "popularity") for product in liked]
+    assert len(expected) == 10
+    assert_same_lists(shop.listed(UNDECIDED), expected)
+    assert shop.training.als.metrics["users_with_popularity_only"] == 1
+
+
+@pytest.mark.parametrize("user", UNKNOWN_USERS)
+def test_an_unknown_user_gets_what_everybody_likes(shop: Shop, user: int) -> None:
+    scores: dict[int, float] = dict.fromkeys(PRODUCTS, 0.0)
+    for row in shop.rows(INTERACTIONS):
+        scores[row["product_id"]] += row["score"]
+    liked = sorted(PRODUCTS, key=lambda product: (-scores[product], product))[:10]
+    assert shop.ask(user) == [Recommendation(product, scores[product], "popularity") for product in liked]
+
+
+@pytest.mark.parametrize("n", [1, 3, 16, 1000])
+def test_any_number_of_products_can_be_asked_for(shop: Shop, n: int) -> None:
+    found = shop.ask(USUAL[0], n)
+    allowed = len(PRODUCTS) - len(shop.touched(USUAL[0], least_purchases=1))
+    assert len(found) == len({one.product_id for one in found}) == min(n, allowed)
+    assert_same_lists(found[:10], shop.listed(USUAL[0])[: len(found)])
