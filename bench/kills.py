@@ -25,12 +25,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.dataset as ds
 
+from bench.readers import Content, content, difference, same_figures
 from spark_apps.generator import GeneratorSpec, write_events
-from spark_apps.publication import PUBLISH, settle
+from spark_apps.publication import PUBLISH
 from spark_apps.registry.versions import NAMES, versions
 from spark_apps.schemas import CSV_COLUMNS
 from spark_apps.tables import (
@@ -39,7 +38,6 @@ from spark_apps.tables import (
     PRODUCT_FEATURES,
     QUARANTINE,
     RECOMMENDATIONS,
-    TABLES,
     USER_FEATURES,
     USER_SEGMENTS,
 )
@@ -49,12 +47,8 @@ COMMANDS = {
     "clean": {table.name for table in (EVENTS, QUARANTINE)},
     "train": {t.name for t in (USER_FEATURES, PRODUCT_FEATURES, INTERACTIONS, USER_SEGMENTS, RECOMMENDATIONS)},
 }
-# sums of prices depend on the order of adding, scores of ALS on the order of whole blocks
-SUM_TOLERANCE, SCORE_TOLERANCE = 1e-9, 1e-5
 BAD_LINES = ("2019-10-05 00:00:00 UTC,view,1,2,,,free,3,s", "2019-10-07 00:00:00 UTC,look,1,2,,,1.0,3,s", "no event")
 BEFORE, AFTER = "as before", "as after"
-
-Content = dict[str, pa.Table]
 
 
 @dataclass(frozen=True)
@@ -143,18 +137,6 @@ def run_and_kill(root: Path, command: str, seconds: float) -> bool:
     return ended == -signal.SIGKILL
 
 
-def content(root: Path) -> Content:
-    """Reads every published table as any reader would, its rows in order."""
-    settle(root)
-    read = {}
-    for table in TABLES:
-        hive = ds.partitioning(pa.schema([("date", pa.date32())]), flavor="hive") if table.partition else None
-        rows = ds.dataset(root / table.path, format="parquet", partitioning=hive).to_table()
-        names = table.schema.fieldNames()
-        read[table.name] = rows.select(names).sort_by([(name, "ascending") for name in names])
-    return read
-
-
 def compare(command: str, before: Content, after: Content, ground: Ground) -> tuple[str, list[str]]:
     """Says what a reader finds after a kill, and what is wrong with it."""
     try:
@@ -182,20 +164,6 @@ def final_differences(command: str, before: Content, after: Content, ground: Gro
     return wrong + model_differences(ground, published=command == "train")
 
 
-def difference(name: str, expected: pa.Table, found: pa.Table, tolerance: float = SUM_TOLERANCE) -> str | None:
-    """Says how two tables differ; None where they are equal, doubles up to a share, scores up to a distance."""
-    if expected.num_rows != found.num_rows:
-        return f"{name} has {found.num_rows} rows, not {expected.num_rows}"
-    if name == RECOMMENDATIONS.name and tolerance:
-        # equal scores may change places: users, ranks and scores tell
-        expected, found = expected.select(["user_id", "rank", "score"]), found.select(["user_id", "rank", "score"])
-    for column in expected.column_names:
-        one, other = expected[column].combine_chunks(), found[column].combine_chunks()
-        if not (_near(one, other, tolerance) if pa.types.is_floating(one.type) else one.equals(other)):
-            return f"{name}.{column} differs"
-    return None
-
-
 def model_differences(ground: Ground, published: bool) -> list[str]:
     """What is wrong with the models: incomplete versions, wrong metrics, a version too many or missing."""
     wrong = []
@@ -209,26 +177,9 @@ def model_differences(ground: Ground, published: bool) -> list[str]:
             continue
         newest[name] = found[-1].version
         metrics = [one.metadata.metrics if one.metadata else None for one in (found[-1], reference[wanted - 1])]
-        if not _same_figures(*metrics):
+        if not same_figures(*metrics):
             wrong.append(f"the metrics of {name} are {metrics[0]}, not {metrics[1]}")
     return wrong + ([f"the newest versions differ: {newest}"] if len(set(newest.values())) > 1 else [])
-
-
-def _near(one: pa.Array, other: pa.Array, tolerance: float) -> bool:
-    distance = SCORE_TOLERANCE if pa.types.is_float32(one.type) and tolerance else 0.0
-    values = [array.to_numpy(zero_copy_only=False).astype(np.float64) for array in (one, other)]
-    same_nulls = one.is_null().equals(other.is_null())
-    return same_nulls and np.allclose(*values, rtol=tolerance, atol=distance, equal_nan=True)
-
-
-def _same_figures(one: Any, other: Any) -> bool:
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(_same_figures(one[key], other[key]) for key in one)
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(_same_figures, one, other))
-    if isinstance(one, float) and isinstance(other, float):
-        return bool(np.isclose(one, other, rtol=SCORE_TOLERANCE, atol=0.0, equal_nan=True))
-    return bool(one == other)
 
 
 def _make_logs(work: Path, events: int, seed: int) -> tuple[Path, Path]:

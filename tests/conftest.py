@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
@@ -13,6 +15,7 @@ from spark_apps.session import spark_session
 from spark_apps.settings import Settings
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+NOBODY = 65534
 SAMPLE_VARIABLE = "SHOPSTREAM_SAMPLE"
 USUAL_SAMPLE = REPOSITORY.parent / "shared" / "data" / "user_behavior_sample.csv"
 
@@ -44,6 +47,46 @@ def spark(settings: Settings) -> Iterator[SparkSession]:
     """The one Spark session of the test run, built as the commands build theirs."""
     with spark_session(settings, "tests") as session:
         yield session
+
+
+@pytest.fixture(scope="session")
+def as_nobody() -> Callable[[Callable[[], Any]], Any]:
+    """Calls a function in a fork of this process without root's rights; its result must be fit for JSON.
+
+    Whatever it imports must have been imported before: nobody may not read every folder of packages.
+    """
+    return _in_a_fork_without_rights
+
+
+def _in_a_fork_without_rights(function: Callable[[], Any]) -> Any:
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            if os.geteuid() == 0:
+                os.setgroups([])
+                os.setgid(NOBODY)
+                os.setuid(NOBODY)
+            os.write(writing, json.dumps(function()).encode())
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as answer:
+        told = answer.read()
+    os.waitpid(child, 0)
+    return json.loads(told)
+
+
+@pytest.fixture
+def for_everybody(tmp_path: Path) -> Path:
+    """A new folder that every user can reach; what is made in it gets no rights by that."""
+    for folder in (tmp_path, *tmp_path.parents):
+        mode = folder.stat().st_mode
+        if not mode & 0o001:
+            if folder.stat().st_uid != os.geteuid():
+                pytest.skip(f"others may not enter {folder}")
+            folder.chmod(mode | 0o011)
+    return tmp_path
 
 
 @pytest.fixture(scope="session")

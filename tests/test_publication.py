@@ -7,13 +7,15 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from spark_apps.errors import BusyRootError
-from spark_apps.publication import Publication, settle
+from spark_apps.publication import Publication, settle, standing_still
 
 State = dict[str, str]
 # a folder replaced, one that is new, one that goes away, a file replaced, and something that nobody touches
@@ -261,6 +263,35 @@ def test_a_writer_that_is_just_leaving_does_not_disturb_the_next(root: Path) -> 
         owner.unlink()
         with Publication(root, ["processed/events"]):
             pass
+
+
+def test_nothing_is_published_while_a_reader_lists(root: Path) -> None:
+    with Publication(root, TARGETS) as publication:
+        stage_all(publication)
+        waiting = threading.Thread(target=publication.commit)
+        with standing_still(root):
+            waiting.start()
+            waiting.join(timeout=0.2)  # it would be done long before
+            assert waiting.is_alive()
+            assert state(root) == OLD
+        waiting.join()
+    assert state(root) == NEW
+
+
+def test_a_reader_without_permission_to_write_still_reads(
+    for_everybody: Path, as_nobody: Callable[[Callable[[], Any]], Any]
+) -> None:
+    root = old_root(for_everybody / "root")
+    with Publication(root, TARGETS) as publication:
+        publication.commit()
+    lock = root / "temp" / "publish" / "opening.lock"
+    lock.chmod(0o444)
+
+    def read() -> State:
+        with standing_still(root):
+            return state(root)
+
+    assert as_nobody(read) == OLD
 
 
 def test_settling_an_untouched_root_makes_nothing(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from spark_apps.jobs.train import LISTS, PRODUCT_INDEX, USER_INDEX
 from spark_apps.publication import settle
+from spark_apps.recommendation.ids import fits_int
 from spark_apps.recommendation.lists import ALS_SOURCE, factor_matrix
 from spark_apps.recommendation.popularity import ALL, GLOBAL, POPULARITY_SOURCE, SEGMENT
 from spark_apps.recommendation.topn import Exclusions, ItemFactors, top_products
@@ -45,6 +46,8 @@ def run(settings: Settings, root: Path, user_id: int, n: int) -> list[Recommenda
     settle(root)
     model, _ = newest(root, ALS)
     popularity, _ = newest(root, POPULARITY)
+    if not -(2**63) <= user_id < 2**63:  # no table can hold such a user
+        return _by_popularity(popularity, None, set(), n)
     excluded = _excluded(settings, root, user_id)
     found = _by_factors(model, user_id, excluded, n)
     if len(found) == n:
@@ -71,17 +74,18 @@ def _by_factors(model: Path, user_id: int, excluded: NDArray[np.int64], n: int) 
 
 def _model_id(model: Path, user_id: int) -> int | None:
     if not (model / USER_INDEX).exists():
-        return user_id if abs(user_id) < 2**31 else None
+        return user_id if fits_int(user_id, user_id) else None
     row = _read(model / USER_INDEX, ["id"], pc.field("original") == user_id)
     return row.column("id")[0].as_py() if row.num_rows else None
 
 
 def _items(model: Path) -> ItemFactors:
     table = _read(model / "itemFactors", ["id", "features"])
+    ids = table.column("id").to_numpy()
     if (model / PRODUCT_INDEX).exists():
-        index = _read(model / PRODUCT_INDEX, ["id", "original"])
-        table = table.join(index, "id", join_type="inner").drop_columns("id").rename_columns(["features", "id"])
-    return ItemFactors.sorted(table.column("id").to_numpy(), factor_matrix(table.column("features"), table.num_rows))
+        originals = _read(model / PRODUCT_INDEX, ["id", "original"]).sort_by("id").column("original").to_numpy()
+        ids = originals[ids]  # numbered from 0 without gaps
+    return ItemFactors.sorted(ids, factor_matrix(table.column("features"), table.num_rows))
 
 
 def _excluded(settings: Settings, root: Path, user_id: int) -> NDArray[np.int64]:

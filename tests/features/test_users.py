@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from spark_apps.features.pairs import by_user, pair_sums
+from spark_apps.features.pairs import by_user
 from spark_apps.features.users import user_features
 from spark_apps.schemas import USER_FEATURES
 from tests.comparing import assert_rows

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import gzip
-import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -22,7 +22,6 @@ from spark_apps.tables import EVENTS, DateRange, read_table
 from tests.factory import HEADER, csv_line, rows_of, write_log
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-NOBODY = 65534
 WITH_ROOT = [
     ["load", "{log}"],
     ["clean"],
@@ -56,27 +55,6 @@ class Outcome:
 def run(*arguments: object) -> Outcome:
     result = CliRunner().invoke(main, [str(argument) for argument in arguments])
     return Outcome(result.exit_code, result.stdout, result.stderr)
-
-
-def run_as_nobody(*arguments: object) -> Outcome:
-    """Runs a command without root's rights in a fork of this process; everything it needs is imported."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            if os.geteuid() == 0:
-                os.setgroups([])
-                os.setgid(NOBODY)
-                os.setuid(NOBODY)
-            outcome = run(*arguments)
-            os.write(writing, json.dumps([outcome.exit_code, outcome.stdout, outcome.stderr]).encode())
-        finally:
-            os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading, "rb") as answer:
-        told = answer.read()
-    os.waitpid(child, 0)
-    return Outcome(*json.loads(told))
 
 
 def raw_files(root: Path) -> dict[str, tuple[int, bytes]]:
@@ -133,20 +111,10 @@ def test_a_root_that_is_a_file_is_refused(command: list[str], tmp_path: Path) ->
     assert log.read_bytes() == before
 
 
-@pytest.fixture
-def for_everybody(tmp_path: Path) -> Path:
-    """A folder that every user can reach."""
-    for folder in (tmp_path, *tmp_path.parents):
-        mode = folder.stat().st_mode
-        if not mode & 0o001:
-            if folder.owner() != Path.home().owner():
-                pytest.skip(f"others may not enter {folder}")
-            folder.chmod(mode | 0o011)
-    return tmp_path
-
-
 @pytest.mark.parametrize("command", [["load", "{log}"], ["clean"], ["train"]], ids=lambda command: command[0])
-def test_a_root_without_permission_to_write_is_named(command: list[str], for_everybody: Path) -> None:
+def test_a_root_without_permission_to_write_is_named(
+    command: list[str], for_everybody: Path, as_nobody: Callable[[Callable[[], Any]], Any]
+) -> None:
     root, log = for_everybody / "root", write_log(for_everybody / "log.csv", [csv_line()])
     assert run("load", log, "--root", root).exit_code == 0
     more = write_log(for_everybody / "more.csv", [csv_line(user_id=2)])
@@ -155,7 +123,8 @@ def test_a_root_without_permission_to_write_is_named(command: list[str], for_eve
     for path in everything:
         path.chmod(0o555 if path.is_dir() else 0o444)
     try:
-        told = run_as_nobody(*[part.format(log=more) for part in command], "--root", root).error
+        arguments = [*[part.format(log=more) for part in command], "--root", root]
+        told = Outcome(**as_nobody(lambda: asdict(run(*arguments)))).error
     finally:
         for path in everything:
             path.chmod(0o755 if path.is_dir() else 0o644)
@@ -164,10 +133,12 @@ def test_a_root_without_permission_to_write_is_named(command: list[str], for_eve
     assert raw_files(root) == before
 
 
-def test_a_file_without_permission_to_read_is_named(for_everybody: Path) -> None:
+def test_a_file_without_permission_to_read_is_named(
+    for_everybody: Path, as_nobody: Callable[[Callable[[], Any]], Any]
+) -> None:
     log = write_log(for_everybody / "log.csv", [csv_line()])
     log.chmod(0)
-    told = run_as_nobody("load", log, "--root", for_everybody / "root").error
+    told = Outcome(**as_nobody(lambda: asdict(run("load", log, "--root", for_everybody / "root")))).error
     assert str(log) in told
     assert "cannot be read" in told or "is not readable" in told
 
