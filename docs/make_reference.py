@@ -25,7 +25,8 @@ def reference() -> str:
 
 
 def _commands() -> list[str]:
-    lines = ["## Commands", "", "Every command also takes `--help`; `shopstream --debug COMMAND` shows the trace of an error.", ""]
+    manners = "Every command also takes `--help`; `shopstream --debug COMMAND` shows the trace of an error."
+    lines = ["## Commands", "", manners, ""]
     context = click.Context(main, info_name="shopstream", terminal_width=_WIDTH)
     for name, command in main.commands.items():
         lines += _command(command, click.Context(command, parent=context, info_name=name))

@@ -9,16 +9,19 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
 from pathlib import Path
 
 import click
 import pytest
 from click.testing import CliRunner, Result
+from pyarrow.dataset import dataset
 
 from spark_apps import __version__
 from spark_apps.cli import main
 from spark_apps.jobs import load as load_job
 from spark_apps.registry.versions import ALS, METADATA, NAMES, Metadata, model_path, newest, write_metadata
+from spark_apps.tables import EVENTS
 from tests.factory import csv_line, write_log
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -179,6 +182,9 @@ def test_clean_from_the_shell_in_another_time_zone(tmp_path: Path) -> None:
         {"date": "no date", "raw": 1, "clean": 0, "quarantined": {"wrong_columns": 1}},
     ]
     assert "2 clean rows" in done.stderr
+    times = dataset(tmp_path / "root" / EVENTS.path).to_table(columns=["event_time"]).column(0).to_pylist()
+    utc = [datetime(2019, 10, 1, 0, 30, tzinfo=timezone.utc), datetime(2019, 11, 3, 23, 30, tzinfo=timezone.utc)]
+    assert sorted(times) == utc
     assert [path.name for path in (tmp_path / "root" / "temp" / "spark").iterdir() if path.is_dir()] == []
 
 

@@ -14,7 +14,7 @@ from spark_apps.errors import NothingToDoError
 from spark_apps.ingestion.cleaning import REASON
 from spark_apps.ingestion.manifests import date_key, raw_rows, read_manifests
 from spark_apps.publication import Publication
-from spark_apps.tables import EVENTS, QUARANTINE, REPORTS, DateRange, published_dates, read_table
+from spark_apps.tables import EVENTS, QUARANTINE, REPORTS, DateRange, published_dates, read_table, table_exists
 
 ANALYSIS = f"{REPORTS}/analysis.json"
 
@@ -26,10 +26,9 @@ def run(spark: SparkSession, root: Path, dates: DateRange) -> dict[str, Any]:
         What analysis.json holds: the figures of `analysis.exploration.explore`, and `balance`, the rows per
         date from raw to clean.
     """
-    events = read_table(spark, root, EVENTS, dates)
-    if not published_dates(root, EVENTS):
+    if table_exists(root, EVENTS) and not published_dates(root, EVENTS):
         raise NothingToDoError("No event survived cleaning: see the reasons that `shopstream clean` prints.")
-    figures = explore(events)
+    figures = explore(read_table(spark, root, EVENTS, dates))
     figures["balance"] = _balance(spark, root, dates, figures["events_by_day"])
     with Publication(root, [ANALYSIS]) as publication:
         publication.stage(ANALYSIS).write_text(json.dumps(figures, indent=1), encoding="utf-8")

@@ -45,7 +45,8 @@ def again(trained_root: Trained, tmp_path_factory: pytest.TempPathFactory) -> Tr
     }
     command = [sys.executable, "-m", "spark_apps", "train", "--root", str(root), "--master", "local[1]"]
     command += ["--seed", "42", "--rank", str(als.rank), "--iterations", str(als.iterations), "--engine", "implicit"]
-    subprocess.run(command, env=environment, check=True, capture_output=True, timeout=240)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stderr
     return Trained(root, trained_root.log, trained_root.settings, {}, {}, trained_root.training, root)
 
 
