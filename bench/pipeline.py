@@ -9,6 +9,7 @@ import json
 import shutil
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 from spark_apps.jobs import clean, load, train
@@ -35,16 +36,15 @@ def main() -> None:
     shutil.rmtree(root, ignore_errors=True)
     settings = load_settings(root=str(root))
     began = time.monotonic()
-    with step("Loading"):
-        load.run(root, [events])
-    with step("Starting Spark"):
-        session = spark_session(settings, "bench")
-        spark = session.__enter__()
-    with step("Cleaning", spark):
-        clean.run(spark, root, DateRange())
-    training = train.run(spark, settings, root, DateRange(), "5")
-    total = time.monotonic() - began
-    session.__exit__(None, None, None)
+    with ExitStack() as stack:
+        with step("Loading"):
+            load.run(root, [events])
+        with step("Starting Spark"):
+            spark = stack.enter_context(spark_session(settings, "bench"))
+        with step("Cleaning", spark):
+            clean.run(spark, root, DateRange())
+        training = train.run(spark, settings, root, DateRange(), "5")
+        total = time.monotonic() - began
     stages: dict[str, float] = {}
     for name, seconds in step_times.seconds.items():
         stages[STAGES[name]] = round(stages.get(STAGES[name], 0.0) + seconds, 2)

@@ -81,6 +81,14 @@ class NothingToDoError(UserError):
     """The chosen dates or files hold no data."""
 
 
+# the ways in which Spark says that a file it had listed is gone
+_FILE_GONE = (
+    "FAILED_READ_FILE.FILE_NOT_EXIST",
+    "java.io.FileNotFoundException",
+    "java.nio.file.NoSuchFileException",
+)
+
+
 def from_os_error(error: OSError, where: object) -> UserError | None:
     """Names the user's mistake behind an operating-system error.
 
@@ -118,7 +126,7 @@ def from_java_error(text: str, where: object) -> UserError | None:
         return NotWritableError(where)
     if "JAVA_GATEWAY_EXITED" in text or "Could not parse Master URL" in text or "Asked to run locally with" in text:
         return SparkNotStartedError()
-    if "FAILED_READ_FILE.FILE_NOT_EXIST" in text or "java.io.FileNotFoundException" in text:
+    if any(absent in text for absent in _FILE_GONE):
         return UnusableFileError(
             f"A table under {where} was replaced by another command while it was read: run the command again."
         )

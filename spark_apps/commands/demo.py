@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
@@ -31,12 +32,9 @@ def demo(files: tuple[Path, ...], events: int, root: str, master: str | None, se
     folder = local_root(settings.root)
     demo_job.prepare_root(folder)
     demo_job.land_input(settings, folder, files, events)
-    with step("Starting Spark"):
-        session = spark_session(settings, "demo")
-        spark = session.__enter__()
-    try:
+    with ExitStack() as stack:
+        with step("Starting Spark"):
+            spark = stack.enter_context(spark_session(settings, "demo"))
         page = demo_job.run(spark, settings, folder)
-    finally:
-        session.__exit__(None, None, None)
     click.echo(f"\nDone in {time.monotonic() - started:.0f} s. Report: {page}")
     next_step(f"open the report, then try: shopstream models list --root {root}")

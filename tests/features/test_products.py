@@ -62,7 +62,7 @@ PRODUCTS: dict[str, tuple[list[dict[str, Any]], dict[str, Any]]] = {
         | {"category": "unknown", "category_code": "unknown", "brand": "unknown"},
     ),
     "described twice in one second": (
-        [{"category_code": "a.z", "brand": "y"}, {"category_code": "a.z", "brand": "x"}, {"category_code": "a.b"}],
+        [{"category_code": code, "brand": brand} for code, brand in (("a.z", "y"), ("a.z", "x"), ("a.b", "z"))],
         {"events": 3, "views": 3, "popularity": 3.0} | {"category": "a", "category_code": "a.z", "brand": "y"},
     ),
     "bought but never viewed": (

@@ -200,6 +200,7 @@ def test_clean_on_a_full_disk_leaves_what_was_there(small_disk: Path, spark: Spa
         ("java.io.FileNotFoundException: /x (Permission denied)", NotWritableError, "No permission to write"),
         ("java.io.IOException: Mkdirs failed to create file:/x", NotWritableError, "No permission to write"),
         ("[FAILED_READ_FILE.FILE_NOT_EXIST] Encountered error", UserError, "was replaced by another command"),
+        ("java.nio.file.NoSuchFileException: /x.parquet", UserError, "was replaced by another command"),
         ("SparkException: Could not parse Master URL: 'x'", UserError, "check --master"),
         ("SparkException: Asked to run locally with 0 threads", UserError, "check --master"),
     ],

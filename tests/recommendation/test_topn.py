@@ -11,30 +11,35 @@ from spark_apps.recommendation import topn
 from spark_apps.recommendation.topn import Exclusions, ItemFactors, rows_per_block, top_products
 
 GROUP = 64
-# around the sizes at which groups come into play and at which a group is full or has one product more
-SIZES = sorted(
-    {0, 1, 2, 63, 64, 65, *(GROUP * 2 * n + extra for n in (1, 2, 3, 5) for extra in (-1, 0, 1, 17, 63, 64))}
-)
 
 
 @st.composite
 def problems(draw: st.DrawFn) -> tuple[np.ndarray, ItemFactors, Exclusions, int]:
     """Whole numbers as factors: products are exact in floats, and ties abound."""
-    users, size, rank = draw(st.integers(0, 4)), draw(st.sampled_from(SIZES)), draw(st.integers(1, 3))
-    n = draw(st.integers(0, 6) | st.just(size + 3))
+    users, rank, n = draw(st.integers(0, 4)), draw(st.integers(1, 3)), draw(st.integers(0, 5))
+    # around the sizes at which groups come into play and at which a group is full or has one product more
+    edge = GROUP * draw(st.sampled_from([0, 1, 2 * n, 2 * n + 1, 5 * n]))
+    size = max(0, edge + draw(st.sampled_from([-1, 0, 1, 17, 63])))
+    n = draw(st.sampled_from([n, n, n, size + 3]))
     random = np.random.default_rng(draw(st.integers(0, 2**32)))
     spread = draw(st.sampled_from([1, 3, 1000]))
-    factors = random.integers(-spread, spread + 1, (size, rank)).astype(np.float32)
-    ids = random.permutation(np.arange(size) * 7 - 100)
+    factors = random.integers(-spread, spread + 1, (size, rank + 1)).astype(np.float32)
+    # some products at the edges of groups stand out for everybody
+    whole = size // GROUP * GROUP
+    edges = [place for place in (0, size // GROUP, whole - 1, whole, size - 1) if 0 <= place < size]
+    factors[:, -1] = 0
+    factors[draw(st.lists(st.sampled_from(edges), max_size=3)) if edges else [], -1] = 8 * 10**6
+    ids = np.arange(size) * 7 - 100
     unknown = np.array([10**6, 10**6 + 1])
-    share = draw(st.sampled_from([0.0, 0.1, 0.9, 1.0]))
+    share = draw(st.sampled_from([0.0, 0.0, 0.1, 0.9]))
     lists = [
         np.concatenate([ids[random.random(size) < share], unknown[: draw(st.integers(0, 2))]]) for _ in range(users)
     ]
     offsets = np.concatenate([[0], np.cumsum([len(one) for one in lists])]).astype(np.int64)
     flat = np.concatenate([np.zeros(0), *lists]).astype(np.int64)
-    block = random.integers(-spread, spread + 1, (users, rank)).astype(np.float32)
-    return block, ItemFactors.sorted(ids, factors), Exclusions(offsets, flat), n
+    block = random.integers(-spread, spread + 1, (users, rank + 1)).astype(np.float32)
+    block[:, -1] = 1
+    return block, ItemFactors(ids, factors), Exclusions(offsets, flat), n
 
 
 def fully_sorted(users: np.ndarray, items: ItemFactors, exclusions: Exclusions) -> list[list[tuple[float, int]]]:
