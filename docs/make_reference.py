@@ -1,10 +1,11 @@
 """Writes docs/reference.md from the code: every command with its options, every table with its columns.
 
-Run `python docs/make_reference.py`; a test fails when the page and the code differ.
+Run `python docs/make_reference.py`; with --check it writes nothing and ends with 1 where page and code differ.
 """
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -27,7 +28,7 @@ def reference() -> str:
 def _commands() -> list[str]:
     manners = "Every command also takes `--help`; `shopstream --debug COMMAND` shows the trace of an error."
     lines = ["## Commands", "", manners, ""]
-    context = click.Context(main, info_name="shopstream", terminal_width=_WIDTH)
+    context = click.Context(main, info_name="shopstream", terminal_width=_WIDTH, help_option_names=["-h", "--help"])
     for name, command in main.commands.items():
         lines += _command(command, click.Context(command, parent=context, info_name=name))
     return lines
@@ -72,4 +73,6 @@ def _setting_rows(model: type[BaseModel], prefix: str) -> list[str]:
 
 
 if __name__ == "__main__":
+    if "--check" in sys.argv:
+        sys.exit(PAGE.read_text(encoding="utf-8") != reference())
     PAGE.write_text(reference(), encoding="utf-8")

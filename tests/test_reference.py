@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import runpy
+import subprocess
+import sys
 from pathlib import Path
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 
 
 def test_the_reference_page_is_what_the_code_says() -> None:
-    made = runpy.run_path(str(DOCS / "make_reference.py"))["reference"]()
-    assert (DOCS / "reference.md").read_text(encoding="utf-8") == made, "run: python docs/make_reference.py"
+    check = subprocess.run([sys.executable, str(DOCS / "make_reference.py"), "--check"], check=False)
+    assert check.returncode == 0, "run: python docs/make_reference.py"
 
 
 def test_every_command_has_its_heading_and_an_example() -> None:
