@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from spark_apps.recommendation.topn import Exclusions, ItemFactors, TopLists, rows_per_block, top_products
+from spark_apps.recommendation.topn import Exclusions, ItemFactors, TopLists, top_products
 
 ALS_SOURCE = "als"
 _LISTS = "user_id bigint, rank int, product_id bigint, score float"
@@ -67,9 +67,7 @@ def _list_maker(broadcast: object, n: int) -> Callable[[Iterable[pa.RecordBatch]
     def make_lists(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         items: ItemFactors = broadcast.value  # type: ignore[attr-defined]  # a Broadcast
         for batch in batches:
-            size = rows_per_block(len(items.ids))
-            for start in range(0, batch.num_rows, size):
-                yield _lists_of(batch.slice(start, size), items, n)
+            yield _lists_of(batch, items, n)
 
     return make_lists
 

@@ -1,11 +1,17 @@
-"""The best products for a block of users: one matrix product and an exact selection, in NumPy.
+"""The best products for a block of users: exact, and without scoring most of the catalogue.
+
+No product can score more than its length times the user's (Cauchy and Schwarz), so products are scored
+from the longest factor down, in spans, and a user is done when the list's last score is above what the next
+span could reach. ALS gives rarely met products short factors: few users need more than the first span.
 
 The same function serves the list of every user (in Spark tasks) and one user at the command line.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,19 +20,23 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 Ids = NDArray[np.int64]
 
-# Scores of one block take at most this many bytes.
-BLOCK_BYTES = 32 << 20
+# Products of the first span; each next one is twice as wide, up to the widest.
+FIRST_SPAN, WIDEST_SPAN = 2048, 8192
+# Users scored at once: 32 MiB of scores in the widest span.
+USERS_PER_BLOCK = 1024
 # Items per group in the first selection.
 _GROUP = 64
+# Sums of float32 products may exceed the bound by rounding.
+_SLACK = 1.0001
 
 
 @dataclass(frozen=True)
 class ItemFactors:
-    """The products' side of a factor model.
+    """The products' side of a factor model, the longest factor first.
 
     Attributes:
-        ids: product ids, rising.
-        factors: one row per product, float32, shape (products, rank).
+        ids: product ids.
+        factors: one row per product, float32, shape (products, rank), of falling length.
     """
 
     ids: Ids
@@ -34,16 +44,31 @@ class ItemFactors:
 
     @staticmethod
     def sorted(ids: NDArray[np.integer[Any]], factors: Floats) -> ItemFactors:
-        """Returns item factors from rows in any order."""
-        order = np.argsort(ids)
+        """Returns item factors from rows in any order; of equal lengths, the lower id comes first."""
+        order = np.lexsort((ids, -_lengths(factors)))
         return ItemFactors(ids[order].astype(np.int64), factors[order])
+
+    @cached_property
+    def lengths(self) -> Floats:
+        """The products' Euclidean lengths."""
+        return _lengths(self.factors)
+
+    @cached_property
+    def _by_id(self) -> NDArray[np.intp]:
+        return np.argsort(self.ids)
 
     def positions(self, ids: Ids) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
         """Returns where ids stand among the products, and which of them are there at all."""
         if not len(self.ids):
             return np.zeros(len(ids), np.intp), np.zeros(len(ids), np.bool_)
-        places = np.minimum(np.searchsorted(self.ids, ids), len(self.ids) - 1)
+        found = np.minimum(np.searchsorted(self.ids, ids, sorter=self._by_id), len(self.ids) - 1)
+        places: NDArray[np.intp] = self._by_id[found]
         return places, self.ids[places] == ids
+
+
+def _lengths(factors: Floats) -> Floats:
+    lengths: Floats = np.linalg.norm(factors, axis=1)
+    return lengths
 
 
 @dataclass(frozen=True)
@@ -77,11 +102,6 @@ class TopLists:
     scores: Floats
 
 
-def rows_per_block(items: int) -> int:
-    """Returns how many users are scored at once, so that their scores fit BLOCK_BYTES."""
-    return max(1, BLOCK_BYTES // (4 * max(1, items)))
-
-
 def top_products(users: Floats, items: ItemFactors, exclusions: Exclusions, n: int) -> TopLists:
     """Finds each user's n products with the highest factor product.
 
@@ -92,22 +112,69 @@ def top_products(users: Floats, items: ItemFactors, exclusions: Exclusions, n: i
         n: length of a list.
     """
     n = min(n, len(items.ids))
-    if not n or not len(users):
-        return TopLists(np.zeros((len(users), n), np.int64), np.zeros((len(users), n), np.float32))
-    scores = _scores(users, items, exclusions)
-    best = _select(scores, n)
-    rows = np.arange(len(scores))[:, None]
-    order = np.lexsort((best, -scores[rows, best]), axis=1)  # by score, then by product id
-    best = np.take_along_axis(best, order, axis=1)
-    return TopLists(items.ids[best], scores[rows, best])
+    lists = TopLists(np.zeros((len(users), n), np.int64), np.full((len(users), n), -np.inf, np.float32))
+    for start in range(0, len(users) if n else 0, USERS_PER_BLOCK):
+        block = slice(start, min(start + USERS_PER_BLOCK, len(users)))
+        best, scores = _best(users[block], items, exclusions.rows(block.start, block.stop), n)
+        lists.ids[block], lists.scores[block] = items.ids[best], scores
+    return lists
 
 
-def _scores(users: Floats, items: ItemFactors, exclusions: Exclusions) -> Floats:
-    scores: Floats = users @ items.factors.T
-    places, known = items.positions(exclusions.ids)
-    rows = np.repeat(np.arange(len(users)), np.diff(exclusions.offsets))
-    scores[rows[known], places[known]] = -np.inf
-    return scores
+def _best(users: Floats, items: ItemFactors, exclusions: Exclusions, n: int) -> tuple[NDArray[np.intp], Floats]:
+    """Returns the n best products' positions and scores of a block of users, in order."""
+    best = np.zeros((len(users), n), np.intp)
+    scores = np.full((len(users), n), -np.inf, np.float32)
+    left_out, lengths = _LeftOut.of(exclusions, items), _lengths(users)
+    for first, last in _spans(len(items.ids)):
+        open_users = np.flatnonzero(lengths * items.lengths[first] * _SLACK > scores[:, -1])
+        if not len(open_users):
+            break
+        found = users[open_users] @ items.factors[first:last].T
+        left_out.mask(found, open_users, first, last)
+        chosen = _select(found, min(n, last - first))
+        best[open_users], scores[open_users] = _merged(
+            items.ids,
+            np.concatenate([best[open_users], chosen + first], axis=1),
+            np.concatenate([scores[open_users], np.take_along_axis(found, chosen, axis=1)], axis=1),
+            n,
+        )
+    return best, scores
+
+
+def _spans(items: int) -> Iterator[tuple[int, int]]:
+    first, width = 0, FIRST_SPAN
+    while first < items:
+        yield first, min(first + width, items)
+        first, width = first + width, min(2 * width, WIDEST_SPAN)
+
+
+def _merged(ids: Ids, places: NDArray[np.intp], scores: Floats, n: int) -> tuple[NDArray[np.intp], Floats]:
+    """Keeps each row's n highest scores, in order of score, then of product id."""
+    order = np.lexsort((ids[places], -scores), axis=1)[:, :n]
+    return np.take_along_axis(places, order, axis=1), np.take_along_axis(scores, order, axis=1)
+
+
+@dataclass(frozen=True)
+class _LeftOut:
+    """A block's exclusions as pairs of a user's row and a product's position, sorted by position."""
+
+    rows: NDArray[np.intp]
+    places: NDArray[np.intp]
+
+    @staticmethod
+    def of(exclusions: Exclusions, items: ItemFactors) -> _LeftOut:
+        places, known = items.positions(exclusions.ids)
+        rows = np.repeat(np.arange(len(exclusions.offsets) - 1), np.diff(exclusions.offsets))[known]
+        order = np.argsort(places[known], kind="stable")
+        return _LeftOut(rows[order], places[known][order])
+
+    def mask(self, scores: Floats, users: NDArray[np.intp], first: int, last: int) -> None:
+        """Takes the excluded products of a span out of the scores of some of the users."""
+        inside = slice(*np.searchsorted(self.places, (first, last)))
+        rows, places = self.rows[inside], self.places[inside]
+        found = np.minimum(np.searchsorted(users, rows), len(users) - 1)
+        here = users[found] == rows
+        scores[found[here], places[here] - first] = -np.inf
 
 
 def _select(scores: Floats, n: int) -> NDArray[np.intp]:

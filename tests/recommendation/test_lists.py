@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from spark_apps.recommendation import lists
 from spark_apps.recommendation.lists import lists_for_all, products_to_exclude
 from spark_apps.recommendation.topn import Exclusions, ItemFactors, top_products
 from spark_apps.schemas import INTERACTIONS
@@ -39,17 +38,14 @@ def test_settings_say_what_is_left_out(
     assert {row["user_id"]: sorted(row["excluded"]) for row in rows} == expected
 
 
-def test_lists_are_the_same_in_blocks_and_partitions_as_in_one_go(
-    spark: SparkSession, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_lists_are_the_same_in_partitions_as_in_one_go(spark: SparkSession) -> None:
     random = np.random.default_rng(2)
     users, products, n = 50, 300, 7
-    items = ItemFactors(np.arange(products) * 3 + 2**33, random.normal(size=(products, 4)).astype(np.float32))
+    items = ItemFactors.sorted(np.arange(products) * 3 + 2**33, random.normal(size=(products, 4)).astype(np.float32))
     matrix = random.normal(size=(users, 4)).astype(np.float32)
     out = {user: random.choice(items.ids, 20, replace=False).tolist() for user in range(0, users, 3)}
     factors = spark.createDataFrame([(user, matrix[user].tolist()) for user in range(users)], FACTORS)
     excluded = spark.createDataFrame(list(out.items()), EXCLUDED)
-    monkeypatch.setattr(lists, "rows_per_block", lambda items: 3)
 
     rows = lists_for_all(spark, factors.repartition(3), items, excluded, n).orderBy("user_id", "rank").collect()
 
@@ -63,7 +59,7 @@ def test_lists_are_the_same_in_blocks_and_partitions_as_in_one_go(
 
 
 def test_a_list_is_as_long_as_the_products_that_are_left(spark: SparkSession) -> None:
-    items = ItemFactors(np.array([1, 2, 3]), np.array([[1.0], [2.0], [3.0]], np.float32))
+    items = ItemFactors.sorted(np.array([1, 2, 3]), np.array([[1.0], [2.0], [3.0]], np.float32))
     factors = spark.createDataFrame([(1, [1.0]), (2, [1.0]), (3, [1.0])], FACTORS)
     excluded = spark.createDataFrame([(1, [3, 99]), (2, [1, 2, 3])], EXCLUDED)
     rows = lists_for_all(spark, factors, items, excluded, 10).orderBy("user_id", "rank").collect()

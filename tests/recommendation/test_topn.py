@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spark_apps.recommendation import topn
-from spark_apps.recommendation.topn import Exclusions, ItemFactors, rows_per_block, top_products
+from spark_apps.recommendation.topn import Exclusions, ItemFactors, top_products
 
 GROUP = 64
+SELECT = topn._select
 
 
 @st.composite
@@ -39,7 +41,7 @@ def problems(draw: st.DrawFn) -> tuple[np.ndarray, ItemFactors, Exclusions, int]
     flat = np.concatenate([np.zeros(0), *lists]).astype(np.int64)
     block = random.integers(-spread, spread + 1, (users, rank + 1)).astype(np.float32)
     block[:, -1] = 1
-    return block, ItemFactors(ids, factors), Exclusions(offsets, flat), n
+    return block, ItemFactors.sorted(ids, factors), Exclusions(offsets, flat), n
 
 
 def fully_sorted(users: np.ndarray, items: ItemFactors, exclusions: Exclusions) -> list[list[tuple[float, int]]]:
@@ -55,10 +57,13 @@ def fully_sorted(users: np.ndarray, items: ItemFactors, exclusions: Exclusions) 
 
 
 @settings(max_examples=300, deadline=None)
-@given(problems())
-def test_the_lists_are_those_of_a_full_sort(problem: tuple[np.ndarray, ItemFactors, Exclusions, int]) -> None:
+@given(problems(), st.sampled_from([1, 100, 2048]), st.sampled_from([1, 3, 1024]))
+def test_the_lists_are_those_of_a_full_sort(
+    problem: tuple[np.ndarray, ItemFactors, Exclusions, int], first_span: int, users_per_block: int
+) -> None:
     users, items, exclusions, n = problem
-    lists = top_products(users, items, exclusions, n)
+    with patch.multiple(topn, FIRST_SPAN=first_span, WIDEST_SPAN=4 * first_span, USERS_PER_BLOCK=users_per_block):
+        lists = top_products(users, items, exclusions, n)
     assert lists.ids.shape == lists.scores.shape == (len(users), min(n, len(items.ids)))
     for row, everything in enumerate(fully_sorted(users, items, exclusions)):
         kept = np.isfinite(lists.scores[row])
@@ -92,15 +97,33 @@ def test_a_user_with_everything_excluded_has_no_finite_place() -> None:
 
 def test_factors_are_kept_with_their_products_whatever_order_they_come_in() -> None:
     items = ItemFactors.sorted(np.array([5, 3, 9]), np.array([[5.0], [3.0], [9.0]], np.float32))
-    assert items.ids.tolist() == [3, 5, 9]
-    assert items.factors[:, 0].tolist() == [3, 5, 9]
+    assert items.ids.tolist() == [9, 5, 3]  # the longest first
+    assert items.factors[:, 0].tolist() == [9, 5, 3]
     places, known = items.positions(np.array([9, 4, 100, 3]))
     assert known.tolist() == [True, False, False, True]
-    assert places[known].tolist() == [2, 0]
+    assert places[known].tolist() == [0, 2]
 
 
-@pytest.mark.parametrize("products", [0, 1, 1000, 167_000, 10**9])
-def test_a_block_holds_at_least_one_user_and_no_more_scores_than_fit(products: int) -> None:
-    rows = rows_per_block(products)
-    assert rows >= 1
-    assert rows == 1 or rows * products * 4 <= topn.BLOCK_BYTES
+def test_products_that_cannot_reach_the_list_are_not_scored() -> None:
+    lengths = np.geomspace(1, 1e-6, 10_000)
+    random = np.random.default_rng(3)
+    directions = random.normal(size=(10_000, 8))
+    factors = directions / np.linalg.norm(directions, axis=1)[:, None] * lengths[:, None]
+    items = ItemFactors.sorted(np.arange(10_000), factors.astype(np.float32))
+    spans: list[int] = []
+    users = random.normal(size=(5, 8)).astype(np.float32)
+    with patch.object(topn, "_select", lambda scores, n: spans.append(scores.shape[1]) or SELECT(scores, n)):
+        lists = top_products(users, items, Exclusions.none(5), 10)
+    assert spans == [topn.FIRST_SPAN]
+    best = np.sort(users @ items.factors.T, axis=1)[:, :-11:-1]
+    np.testing.assert_allclose(lists.scores, best, rtol=1e-6)
+
+
+def test_rounding_does_not_hide_a_product_that_is_parallel_to_the_user() -> None:
+    random = np.random.default_rng(4)
+    factor = random.normal(size=50).astype(np.float32)
+    factors = np.tile(factor, (300, 1)) * (1 - np.arange(300)[:, None] * np.float32(1e-8))
+    items = ItemFactors.sorted(np.arange(300), factors.astype(np.float32))
+    with patch.multiple(topn, FIRST_SPAN=1, WIDEST_SPAN=1):
+        lists = top_products(factor[None, :], items, Exclusions.none(1), 5)
+    assert lists.scores.min() >= np.sort(items.factors @ factor)[-5] * (1 - 1e-6)
