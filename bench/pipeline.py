@@ -47,6 +47,8 @@ def main() -> None:
         total = time.monotonic() - began
     stages: dict[str, float] = {}
     for name, seconds in step_times.seconds.items():
+        if name not in STAGES:
+            continue
         stages[STAGES[name]] = round(stages.get(STAGES[name], 0.0) + seconds, 2)
     sizes = {"users": training.als.users, "items": training.als.products, "pairs": training.als.interactions}
     print(json.dumps({"stages": stages, "total": round(total, 2), **sizes}))

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from importlib import resources
 from pathlib import Path
 
 from pyspark.sql import SparkSession
 
+from spark_apps.class_archive import class_archive
 from spark_apps.java import find_java
 from spark_apps.settings import Settings, local_root
 from spark_apps.workspace import Workspace, opening_lock, sweep_dead
@@ -58,20 +59,21 @@ def spark_session(settings: Settings, job: str) -> Iterator[SparkSession]:
         sweep_dead(parent)
         spills = Workspace(parent)
     try:
-        spark = build_session(settings, job, spills.folder)
-        try:
-            yield spark
-        finally:
-            spark.stop()
+        with class_archive(job) if settings.master.startswith("local") else nullcontext("") as java_options:
+            spark = build_session(settings, job, spills.folder, java_options)
+            try:
+                yield spark
+            finally:
+                spark.stop()
     finally:
         spills.close()
 
 
-def build_session(settings: Settings, job: str, spills: Path) -> SparkSession:
+def build_session(settings: Settings, job: str, spills: Path, java_options: str = "") -> SparkSession:
     """Builds a Spark session that spills into a folder of the caller's; `spark_session` is the usual way."""
     _point_to_interpreters()
     builder = SparkSession.builder.appName(f"shopstream {job}").master(settings.master)
-    for name, value in {**_RESULT_CONF, **_SPEED_CONF, **_local_conf(settings, spills)}.items():
+    for name, value in {**_RESULT_CONF, **_SPEED_CONF, **_local_conf(settings, spills, java_options)}.items():
         builder = builder.config(name, value)
     return builder.getOrCreate()
 
@@ -82,7 +84,7 @@ def local_cores(master: str) -> int:
     return int(inside) if inside.isdigit() else (os.cpu_count() or 1)
 
 
-def _local_conf(settings: Settings, spills: Path) -> dict[str, str]:
+def _local_conf(settings: Settings, spills: Path, java_options: str) -> dict[str, str]:
     if not settings.master.startswith("local"):
         return {}
     return {
@@ -93,7 +95,7 @@ def _local_conf(settings: Settings, spills: Path) -> dict[str, str]:
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.shuffle.partitions": str(settings.shuffle_partitions or 4 * local_cores(settings.master)),
         "spark.local.dir": str(spills),
-        "spark.driver.extraJavaOptions": _java_options(settings),
+        "spark.driver.extraJavaOptions": f"{_java_options(settings)} {java_options}",
     }
 
 
@@ -101,7 +103,7 @@ def _java_options(settings: Settings) -> str:
     """Spark's own log stays silent unless debugging: errors come back as exceptions and are told once."""
     log = resources.files("spark_apps") / "log4j2.properties"
     level = "warn" if settings.debug else "off"
-    return f"-XX:+UseParallelGC -XX:-UsePerfData -Dlog4j2.configurationFile={log} -Dshopstream.log.level={level}"
+    return f'-XX:+UseParallelGC -XX:-UsePerfData "-Dlog4j2.configurationFile={log}" -Dshopstream.log.level={level}'
 
 
 def _point_to_interpreters() -> None:

@@ -70,7 +70,7 @@ counted as (
         count(distinct user_id) as unique_users, avg(price) as avg_price,
         3 * purchases + 2 * carts + views as points
     from events group by product_id),
-met as (select distinct user_id, product_id, category_code, brand from events)
+met as (select distinct user_id, product_id from events)
 select product_id, events, views, carts, purchases, unique_users, avg_price,
     split_part(category_code, '.', 1) as category, category_code, brand,
     case when views > 0 then purchases / views else 0 end::double as conversion,

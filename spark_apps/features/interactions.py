@@ -5,7 +5,6 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from spark_apps.features.pairs import summed
 from spark_apps.schemas import INTERACTIONS
 from spark_apps.settings import EventScores
 
@@ -14,17 +13,14 @@ def interactions(pairs: DataFrame, scores: EventScores) -> DataFrame:
     """Scores every (user, product) that met.
 
     Args:
-        pairs: `features.pairs.pair_sums` of the events.
+        pairs: `features.pairs.pair_sums`.
         scores: points per event type, and the cap.
 
     Returns:
         The columns of schemas.INTERACTIONS.
     """
-    merged = pairs.groupBy("user_id", "product_id").agg(
-        *summed("events", "views", "carts", "purchases", "removals"), F.max("last_time").alias("last_time")
-    )
     computed = {"score": implicit_score(scores), "interaction_count": F.col("events")}
-    return merged.select(*(computed.get(name, F.col(name)).alias(name) for name in INTERACTIONS.fieldNames()))
+    return pairs.select(*(computed.get(name, F.col(name)).alias(name) for name in INTERACTIONS.fieldNames()))
 
 
 def implicit_score(scores: EventScores) -> Column:

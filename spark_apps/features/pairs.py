@@ -1,63 +1,56 @@
-"""Sums per (user, product): the one aggregation that every feature table starts from.
-
-Distinct counts are exact and cheap because they are group-bys of these much fewer rows.
-Groups hold fixed-width sums only, so that Spark aggregates by hash and never sorts the events.
-"""
+"""Sums per (user, product): what interactions and product features are made from."""
 
 from __future__ import annotations
 
+import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-SUMS = ("events", "views", "carts", "purchases", "removals", "priced", "price_sum", "spent")
+from spark_apps.features.grouping import COUNTED_TYPES, grouped, summed, type_flags
+
+PAIR_SUMS = pa.schema(
+    [
+        ("user_id", pa.int64()),
+        ("product_id", pa.int64()),
+        ("category_code", pa.string()),
+        ("brand", pa.string()),
+        *((name, pa.int64()) for name in ("events", *COUNTED_TYPES.values(), "priced")),
+        ("price_sum", pa.float64()),
+        ("last_time", pa.timestamp("us", "UTC")),
+    ]
+)
+_PAIR = ("user_id", "product_id")
+_DESCRIPTION = ("category_code", "brand")
 
 
-def by_user(events: DataFrame) -> DataFrame:
-    """Brings each user's events together, once, with the columns that features need.
-
-    Every group-by that follows and contains `user_id` works inside its partition.
-    """
-    columns = (
-        "user_id",
-        "product_id",
-        "category_code",
-        "brand",
-        "event_type",
-        "price",
-        "event_time",
-        "user_session",
-    )
-    return events.select(*columns).repartition("user_id")
-
-
-def pair_sums(user_events: DataFrame) -> DataFrame:
-    """Sums a user's events on a product, apart for each category code and brand it was seen with.
+def sum_pairs(events: pa.Table) -> pa.Table:
+    """Adds up a user's events on a product.
 
     Args:
-        user_events: the result of `by_user`.
+        events: user_id, product_id, category_code, brand, event_type, price, event_time.
 
     Returns:
-        user_id, product_id, category_code, brand; events, views, carts, purchases, removals, priced (events with
-        a price), all counts; price_sum, spent (on purchases), in the log's currency; first_time, last_time, UTC.
+        The columns of PAIR_SUMS: counts; `priced` events with a price; price_sum in the log's currency; category
+        code and brand of the last event, in the alphabet the last of equals.
     """
-    kind, price = F.col("event_type"), F.col("price")
-    return user_events.groupBy("user_id", "product_id", "category_code", "brand").agg(
-        F.count("*").alias("events"),
-        F.count_if(kind == "view").alias("views"),
-        F.count_if(kind == "cart").alias("carts"),
-        F.count_if(kind == "purchase").alias("purchases"),
-        F.count_if(kind == "remove_from_cart").alias("removals"),
-        F.count(price).alias("priced"),
-        F.coalesce(F.sum(price), F.lit(0.0)).alias("price_sum"),
-        F.coalesce(F.sum(F.when(kind == "purchase", price)), F.lit(0.0)).alias("spent"),
-        F.min("event_time").alias("first_time"),
-        F.max("event_time").alias("last_time"),
+    columns = {name: events[name] for name in (*_PAIR, *_DESCRIPTION, "price")}
+    columns |= {"time": events["event_time"].cast(pa.timestamp("us", "UTC")), **type_flags(events)}
+    described = grouped(
+        pa.table(columns),
+        [*_PAIR, *_DESCRIPTION],
+        summed(*COUNTED_TYPES.values())
+        | {"events": ("user_id", "count", None), "priced": ("price", "count", None)}
+        | {"price_sum": summed("price")["price"], "last_time": ("time", "max", None)},
     )
+    in_time = described.sort_by([(name, "ascending") for name in ("last_time", *_DESCRIPTION)])
+    sums = summed("events", *COUNTED_TYPES.values(), "priced", "price_sum")
+    last = {name: (name, "last", None) for name in ("last_time", *_DESCRIPTION)}
+    return grouped(in_time, _PAIR, sums | last).select(PAIR_SUMS.names).cast(PAIR_SUMS)
 
 
-def summed(*names: str) -> list[Column]:
-    """Returns the aggregates that add up columns of `pair_sums` under their own names."""
-    return [F.sum(name).alias(name) for name in names]
+def pair_sums(gathered: DataFrame) -> DataFrame:
+    """Returns the pairs of `features.gathering.gather`: the columns of PAIR_SUMS, a pair at most once."""
+    return gathered.where(F.col("product_id").isNotNull()).select(*PAIR_SUMS.names)
 
 
 def ratio(part: Column, whole: Column) -> Column:

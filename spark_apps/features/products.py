@@ -5,12 +5,14 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from spark_apps.features.pairs import ratio, summed
+from spark_apps.features.pairs import ratio
 from spark_apps.schemas import PRODUCT_FEATURES
 
 # A product's popularity counts as if so many users of average enthusiasm had met it as well:
 # one user's purchase moves it by a twentieth of the way.
 PRIOR_USERS = 20
+_SUMS = ("events", "views", "carts", "purchases", "priced", "price_sum")
+_DESCRIPTION = ("category_code", "brand")
 
 
 def product_features(pairs: DataFrame) -> DataFrame:
@@ -18,36 +20,34 @@ def product_features(pairs: DataFrame) -> DataFrame:
 
     popularity is (3 purchases + 2 carts + views) / unique users. The smoothed score is the Bayesian
     average (points + PRIOR_USERS * m) / (unique users + PRIOR_USERS), where m is the mean of the
-    points over all rows of `pairs`, so a product with few users stays near the mean.
+    points over all (user, product) that met, so a product with few users stays near the mean.
 
     Args:
-        pairs: `features.pairs.pair_sums` of the events.
+        pairs: `features.pairs.pair_sums`.
 
     Returns:
         The columns of schemas.PRODUCT_FEATURES.
     """
-    per_user = pairs.groupBy("user_id", "product_id").agg(
-        *summed("events", "views", "carts", "purchases", "priced", "price_sum")
+    # sums of fixed width, so that Spark aggregates by hash; a product has few descriptions
+    described = pairs.groupBy("product_id", "category_code", "brand").agg(
+        *_summed(*_SUMS), F.count("*").alias("unique_users"), F.max("last_time").alias("last_time")
     )
-    totals = per_user.groupBy("product_id").agg(
-        *summed("events", "views", "carts", "purchases", "priced", "price_sum"),
-        F.count("*").alias("unique_users"),
+    newest = Window.partitionBy("product_id").orderBy(F.desc("last_time"), F.desc("category_code"), F.desc("brand"))
+    placed = described.withColumn("place", F.row_number().over(newest))
+    last = {name: F.first(F.when(F.col("place") == 1, F.col(name)), ignorenulls=True) for name in _DESCRIPTION}
+    totals = placed.groupBy("product_id").agg(
+        *_summed(*_SUMS, "unique_users"), *(column.alias(name) for name, column in last.items())
     )
     overall = pairs.agg((F.sum(_points()) / F.count("*")).alias("mean_popularity"))
-    described = totals.join(_last_description(pairs), on="product_id", how="left").crossJoin(F.broadcast(overall))
-    return described.select(*_columns())
+    return totals.crossJoin(F.broadcast(overall)).select(*_columns())
+
+
+def _summed(*names: str) -> list[Column]:
+    return [F.sum(name).alias(name) for name in names]
 
 
 def _points() -> Column:
     return 3 * F.col("purchases") + 2 * F.col("carts") + F.col("views")
-
-
-def _last_description(pairs: DataFrame) -> DataFrame:
-    """The category code and brand each product was last seen with; the last in the alphabet of equals."""
-    seen = pairs.groupBy("product_id", "category_code", "brand").agg(F.max("last_time").alias("last_time"))
-    newest = Window.partitionBy("product_id").orderBy(F.desc("last_time"), F.desc("category_code"), F.desc("brand"))
-    first = seen.withColumn("place", F.row_number().over(newest)).where(F.col("place") == 1)
-    return first.select("product_id", "category_code", "brand")
 
 
 def _columns() -> list[Column]:

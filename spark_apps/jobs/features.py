@@ -8,8 +8,9 @@ from pathlib import Path
 
 from pyspark.sql import DataFrame, SparkSession
 
+from spark_apps.features.gathering import gather
 from spark_apps.features.interactions import interactions
-from spark_apps.features.pairs import by_user, pair_sums
+from spark_apps.features.pairs import pair_sums
 from spark_apps.features.products import product_features
 from spark_apps.features.users import user_features
 from spark_apps.publication import Publication
@@ -66,11 +67,11 @@ def build(
     """Computes the feature tables into a publication that the caller commits."""
     events = read_table(spark, root, EVENTS, dates)
     days = [day for day in published_dates(root, EVENTS) if day is not None and day in dates]
-    user_events = by_user(events)
-    pairs = pair_sums(user_events).persist()
+    gathered = gather(events).persist()
+    pairs = pair_sums(gathered)
     frames = {
         INTERACTIONS: interactions(pairs, settings.scores),
-        USER_FEATURES: user_features(user_events, days[-1]),
+        USER_FEATURES: user_features(gathered, days[-1]),
         PRODUCT_FEATURES: product_features(pairs),
     }
     written = {}
@@ -79,5 +80,5 @@ def build(
         write_files(frame, staged, table)
         publication.replace(table.path)
         written[table] = read_files(spark, staged, table)
-    pairs.unpersist()
+    gathered.unpersist()
     return FeatureTables(written[USER_FEATURES], written[PRODUCT_FEATURES], written[INTERACTIONS], days[0], days[-1])

@@ -22,6 +22,7 @@ from spark_apps.segmentation.clusters import (
     cluster_means,
     clustering_input,
     fit_clusters,
+    in_fixed_order,
     sample_users,
     silhouette_curve,
 )
@@ -88,8 +89,8 @@ def build(
         k: number of clusters, or `auto` for the best of 2 to 10 by silhouette.
         counts: products and interactions, for the metadata.
     """
-    rows = clustering_input(features).persist()
-    users = rows.count()
+    users = features.count()
+    rows = in_fixed_order(clustering_input(features), users).persist()
     curve = _curve(rows, users, settings)
     model, fit = fit_clusters(rows, _chosen_k(k, curve, users), settings.seed)
     cuts = rfm_cuts(features)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,7 +30,7 @@ K_TRIED = range(2, 11)
 MAX_ITERATIONS = 20
 CLUSTER = "cluster"
 _SCALED, _ASSEMBLED = "scaled_features", "features"
-_PARTITIONS = 8
+_USERS_PER_PARTITION = 100_000
 _TINY = np.finfo(np.float64).tiny
 Matrix = NDArray[np.float64]
 
@@ -45,20 +46,29 @@ class Fit:
 
 
 def clustering_input(features: DataFrame) -> DataFrame:
-    """Returns user_id and the clustering features as doubles; a missing mean price counts as 0.
-
-    Partitions and their order depend on the user ids alone, because k-means draws its first centres by them.
-    """
+    """Returns user_id and the clustering features as doubles; a missing mean price counts as 0."""
     columns = [F.coalesce(F.col(name).cast("double"), F.lit(0.0)).alias(name) for name in FEATURES]
-    rows = features.select("user_id", *columns)
-    return rows.repartition(_PARTITIONS, "user_id").sortWithinPartitions("user_id")
+    return features.select("user_id", *columns)
+
+
+def in_fixed_order(rows: DataFrame, users: int) -> DataFrame:
+    """Lays rows out in an order and in partitions that depend on the users alone.
+
+    K-means draws its first centres by them; partitions are few, because it runs dozens of short jobs.
+
+    Args:
+        rows: the result of `clustering_input`.
+        users: its number of rows.
+    """
+    partitions = max(2, math.ceil(users / _USERS_PER_PARTITION))
+    return rows.repartition(partitions, "user_id").sortWithinPartitions("user_id")
 
 
 def fit_clusters(rows: DataFrame, k: int, seed: int) -> tuple[PipelineModel, Fit]:
     """Fits the pipeline assembler, scaler, k-means.
 
     Args:
-        rows: the result of `clustering_input`, cached by the caller; more than k distinct rows.
+        rows: the result of `in_fixed_order`, cached by the caller; more than k distinct rows.
         k: number of clusters asked for.
         seed: of the initial centres.
     """

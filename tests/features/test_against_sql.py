@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from pyspark.sql import DataFrame, SparkSession
 
+from spark_apps.features.gathering import gather
 from spark_apps.features.interactions import interactions
-from spark_apps.features.pairs import by_user, pair_sums
+from spark_apps.features.pairs import pair_sums
 from spark_apps.features.products import product_features
 from spark_apps.features.users import user_features
 from spark_apps.generator import GeneratorSpec, write_events
@@ -49,15 +50,15 @@ some_events = st.lists(
 
 
 def tables_of(events: DataFrame, last_date: date) -> Tables:
-    together = by_user(events)
-    pairs = pair_sums(together).persist()
+    together = gather(events).persist()
+    pairs = pair_sums(together)
     frames = (
         (user_features(together, last_date), ["user_id"]),
         (product_features(pairs), ["product_id"]),
         (interactions(pairs, EventScores()), ["user_id", "product_id"]),
     )
     users, products, met = (rows_of(frame, *order) for frame, order in frames)
-    pairs.unpersist()
+    together.unpersist()
     return users, products, met
 
 

@@ -6,8 +6,9 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
+from spark_apps.features.gathering import gather
 from spark_apps.features.interactions import implicit_score, interactions
-from spark_apps.features.pairs import by_user, pair_sums
+from spark_apps.features.pairs import pair_sums
 from spark_apps.schemas import INTERACTIONS
 from spark_apps.settings import EventScores
 from tests.comparing import assert_rows
@@ -30,7 +31,7 @@ KINDS = {"v": "view", "c": "cart", "p": "purchase", "r": "remove_from_cart"}
 
 
 def rows_with(spark: SparkSession, events: list[dict[str, Any]], scores: EventScores) -> list[dict[str, Any]]:
-    found = interactions(pair_sums(by_user(events_frame(spark, events))), scores)
+    found = interactions(pair_sums(gather(events_frame(spark, events))), scores)
     assert found.columns == INTERACTIONS.fieldNames()
     return rows_of(found, "user_id", "product_id")
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from spark_apps.features.pairs import by_user, pair_sums
+from spark_apps.features.gathering import gather
+from spark_apps.features.pairs import pair_sums
 from spark_apps.features.products import PRIOR_USERS, product_features
 from spark_apps.schemas import PRODUCT_FEATURES
 from tests.comparing import assert_rows
@@ -73,12 +74,12 @@ PRODUCTS: dict[str, tuple[list[dict[str, Any]], dict[str, Any]]] = {
     "without a price": ([{"price": None}], {"avg_price": None}),
 }
 NUMBERS = {name: number for number, name in enumerate(PRODUCTS, start=1)}
-# of all products above: points, and users with a product under one description
-MEAN_POINTS = (1 + 12 + 3 + 2 + 3 + 3 + 0 + 1) / (1 + 2 + 3 + 2 + 3 + 1 + 1 + 1)
+# of all products above: points, and pairs of a user and a product
+MEAN_POINTS = (1 + 12 + 3 + 2 + 3 + 3 + 0 + 1) / (1 + 2 + 1 + 2 + 1 + 1 + 1 + 1)
 
 
 def features_of(events: DataFrame) -> DataFrame:
-    return product_features(pair_sums(by_user(events)))
+    return product_features(pair_sums(gather(events)))
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from spark_apps.features.pairs import by_user
+from spark_apps.features.gathering import gather
 from spark_apps.features.users import user_features
 from spark_apps.schemas import USER_FEATURES
 from tests.comparing import assert_rows
@@ -130,7 +130,7 @@ NUMBERS = {name: number for number, name in enumerate(USERS, start=1)}
 
 
 def features_of(events: DataFrame, last_date: date = LAST_DATE) -> DataFrame:
-    together = by_user(events)
+    together = gather(events)
     return user_features(together, last_date)
 
 
