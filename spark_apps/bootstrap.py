@@ -38,6 +38,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 LOCK = "requirements.lock"
 DEV_LOCK = "requirements-dev.lock"
 BUILD_TOOL = "setuptools"
+ONLY_AS_SOURCE = ("pyspark", "docopt", "hdfs")
 
 
 @dataclass(frozen=True)
@@ -238,8 +239,8 @@ def _build_tool_step(root: Path) -> Step:
 def _packages_step(root: Path, want: State) -> Step:
     lock = DEV_LOCK if want.dev_lock else LOCK
     command = _pip(root, "--require-hashes", "--no-build-isolation", "--use-pep517")
-    # Nothing but Spark is built here: NumPy and the like need compilers, and fail late and at length without.
-    command += ["--only-binary=:all:", "--no-binary=pyspark", "-r", str(root / lock)]
+    # Nothing but pure Python is built here: NumPy and the like need compilers, and fail late and at length without.
+    command += ["--only-binary=:all:", f"--no-binary={','.join(ONLY_AS_SOURCE)}", "-r", str(root / lock)]
     return Step(f"packages of {lock} (Spark alone is 450 MB)", command)
 
 

@@ -55,8 +55,28 @@ class MissingModelError(UserError):
 class BusyRootError(UserError):
     """Another process is writing the same tables."""
 
-    def __init__(self, tables: str, pid: int) -> None:
-        super().__init__(f"Process {pid} is writing {tables}: wait until it ends, then run the command again.")
+    def __init__(self, tables: str, writer: object) -> None:
+        super().__init__(f"Process {writer} is writing {tables}: wait until it ends, then run the command again.")
+
+
+class HdfsUnreachableError(UserError):
+    """The NameNode does not answer, or not in time."""
+
+    def __init__(self, url: str, reason: str) -> None:
+        super().__init__(
+            f"HDFS does not answer at {url} ({reason.splitlines()[0][:200]}): see `shopstream cluster status`, "
+            "and that SHOPSTREAM_WEBHDFS is the NameNode's HTTP address."
+        )
+
+
+class LostClaimError(UserError):
+    """A job was out of touch with HDFS for so long that others took it for dead."""
+
+    def __init__(self, tables: str) -> None:
+        super().__init__(
+            f"This job was out of touch with HDFS for too long and lost its claim on {tables}: nothing was replaced; "
+            "run the command again."
+        )
 
 
 class JavaMissingError(UserError):

@@ -3,8 +3,8 @@
 A job writes into its own folder below temp/publish. When everything is there, it writes a
 journal of the renames to do (itself by rename: this is the commit) and does them. A job killed
 before its journal leaves what was published untouched; killed after it, the next command that
-reads or writes under the root finishes the renames. Locks that the operating system drops with
-a process keep writers of the same tables apart, and readers away from half-done renames.
+reads or writes under the root finishes the renames. Locks that end with
+their process keep writers of the same tables apart, and readers away from half-done renames.
 """
 
 from __future__ import annotations
@@ -12,14 +12,13 @@ from __future__ import annotations
 import errno
 import json
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import TracebackType
 
-from filelock import FileLock
-
-from spark_apps.errors import BusyRootError
+from spark_apps.errors import BusyRootError, LostClaimError
+from spark_apps.storage import HdfsPath, Lock, StoragePath, write_durably
 from spark_apps.workspace import Workspace, opening_lock, sweep_dead, workspaces
 
 PUBLISH = "temp/publish"
@@ -34,7 +33,7 @@ class Publication:
     Use as a context manager: leaving it without `commit` discards what was written.
     """
 
-    def __init__(self, root: Path, targets: list[str]) -> None:
+    def __init__(self, root: StoragePath, targets: list[str]) -> None:
         """Opens a publication.
 
         Args:
@@ -54,8 +53,8 @@ class Publication:
             _refuse_overlap(root, targets)
             self._workspace = Workspace(parent)
             self._folder = self._workspace.folder
-            owner = {"pid": os.getpid(), "targets": targets}
-            _write_durably(self._folder / _OWNER, json.dumps(owner))
+            owner = {"writer": _writer(root), "targets": targets}
+            write_durably(self._folder / _OWNER, json.dumps(owner))
 
     def __enter__(self) -> Publication:
         return self
@@ -66,17 +65,17 @@ class Publication:
         # a journal still here means that its renames were cut short: the next command finishes them
         self._workspace.close(keep=(self._folder / _JOURNAL).exists())
 
-    def stage(self, target: str) -> Path:
+    def stage(self, target: str) -> StoragePath:
         """Returns the unpublished folder or file for a path below the root; its parent exists."""
         staged = self._folder / "staged" / target
         staged.parent.mkdir(parents=True, exist_ok=True)
         return staged
 
-    def scratch(self, name: str) -> Path:
+    def scratch(self, name: str) -> StoragePath:
         """Returns a path for intermediate files that are never published."""
         return self._folder / "scratch" / name
 
-    def replace(self, target: str, staged: Path | None = None) -> None:
+    def replace(self, target: str, staged: StoragePath | None = None) -> None:
         """Notes that at commit `target` is replaced by what was staged.
 
         Args:
@@ -93,11 +92,13 @@ class Publication:
     def commit(self) -> None:
         """Makes every noted replacement visible."""
         with opening_lock(self._root / PUBLISH):
-            _write_durably(self._folder / _JOURNAL, json.dumps(self._moves))
+            if self._workspace.lost():
+                raise LostClaimError(", ".join(target for _, target in self._moves))
+            write_durably(self._folder / _JOURNAL, json.dumps(self._moves))
             _roll_forward(self._root, self._folder)
 
 
-def settle(root: Path) -> None:
+def settle(root: StoragePath) -> None:
     """Finishes publications that were committed by a process that died, and waits for one under way."""
     if _committed(root):
         with opening_lock(root / PUBLISH):
@@ -105,7 +106,7 @@ def settle(root: Path) -> None:
 
 
 @contextmanager
-def standing_still(root: Path) -> Iterator[None]:
+def standing_still(root: StoragePath) -> Iterator[None]:
     """Keeps publications from becoming visible while a reader lists files: it sees one of them, no mixture.
 
     Files that were listed may be replaced afterwards; reading them then fails and never gives other rows.
@@ -123,7 +124,7 @@ def standing_still(root: Path) -> Iterator[None]:
             lock.release()
 
 
-def _acquired(lock: FileLock) -> bool:
+def _acquired(lock: Lock) -> bool:
     try:
         lock.acquire()
     except OSError as error:
@@ -133,19 +134,19 @@ def _acquired(lock: FileLock) -> bool:
     return True
 
 
-def _committed(root: Path) -> bool:
+def _committed(root: StoragePath) -> bool:
     return any((folder / _JOURNAL).exists() for folder in workspaces(root / PUBLISH))
 
 
-def _finish_dead(root: Path) -> None:
-    def finish(folder: Path) -> None:
+def _finish_dead(root: StoragePath) -> None:
+    def finish(folder: StoragePath) -> None:
         if (folder / _JOURNAL).exists():
             _roll_forward(root, folder)
 
     sweep_dead(root / PUBLISH, last_wish=finish)
 
 
-def _refuse_overlap(root: Path, targets: list[str]) -> None:
+def _refuse_overlap(root: StoragePath, targets: list[str]) -> None:
     for folder in workspaces(root / PUBLISH):
         try:
             owner = json.loads((folder / _OWNER).read_text(encoding="utf-8"))
@@ -153,14 +154,14 @@ def _refuse_overlap(root: Path, targets: list[str]) -> None:
             continue  # it is being removed by its process, which is done
         common = [mine for mine in targets if any(_overlap(mine, other) for other in owner["targets"])]
         if common:
-            raise BusyRootError(", ".join(common), owner["pid"])
+            raise BusyRootError(", ".join(common), owner["writer"])
 
 
 def _overlap(one: str, other: str) -> bool:
     return one == other or one.startswith(other + "/") or other.startswith(one + "/")
 
 
-def _roll_forward(root: Path, folder: Path) -> None:
+def _roll_forward(root: StoragePath, folder: StoragePath) -> None:
     """Does the journal's renames; safe to repeat from any point, because each step looks before it acts."""
     moves: list[tuple[str | None, str]] = json.loads((folder / _JOURNAL).read_text(encoding="utf-8"))
     for number, (source, target) in enumerate(moves):
@@ -176,10 +177,6 @@ def _roll_forward(root: Path, folder: Path) -> None:
     (folder / _JOURNAL).unlink()
 
 
-def _write_durably(path: Path, text: str) -> None:
-    part = path.with_suffix(".part")
-    with part.open("w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    part.replace(path)
+def _writer(root: StoragePath) -> str:
+    """This process, as the person who has to wait for it knows it."""
+    return f"{os.getpid()} on {socket.gethostname()}" if isinstance(root, HdfsPath) else str(os.getpid())

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from importlib import resources
@@ -13,7 +15,7 @@ from pyspark.sql import SparkSession
 
 from spark_apps.class_archive import class_archive
 from spark_apps.java import find_java
-from spark_apps.settings import Settings, local_root
+from spark_apps.settings import Settings, table_root
 from spark_apps.workspace import Workspace, opening_lock, sweep_dead
 
 # The same on a laptop and in the cluster: what decides results.
@@ -35,6 +37,8 @@ _SPEED_CONF = {
     "spark.sql.autoBroadcastJoinThreshold": "32m",
     # sets per user stay in hash maps for so many users of a partition before they are sorted instead
     "spark.sql.objectHashAggregate.sortBased.fallbackThreshold": "65536",
+    # a NameNode that is away or in safe mode for a while is waited for
+    "spark.hadoop.dfs.client.retry.policy.enabled": "true",
     "spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
     # without checksum files beside each local file: Hadoop starts a chmod process for each file it makes
     "spark.hadoop.fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
@@ -52,8 +56,7 @@ def spark_session(settings: Settings, job: str) -> Iterator[SparkSession]:
     Raises:
         JavaMissingError: when a local session is wanted and no usable Java is found.
     """
-    # beside the tables, not in /tmp, which is often small; what a killed job left is removed here
-    parent = local_root(settings.root) / "temp" / "spark"
+    parent = _spill_parent(settings)
     parent.mkdir(parents=True, exist_ok=True)
     with opening_lock(parent):
         sweep_dead(parent)
@@ -69,9 +72,19 @@ def spark_session(settings: Settings, job: str) -> Iterator[SparkSession]:
         spills.close()
 
 
+def _spill_parent(settings: Settings) -> Path:
+    """Beside local tables, not in /tmp, which is often small; what a killed job left there is removed."""
+    root = table_root(settings)
+    if isinstance(root, Path):
+        return root / "temp" / "spark"
+    return Path(tempfile.gettempdir()) / f"shopstream-{getpass.getuser()}" / "spark"
+
+
 def build_session(settings: Settings, job: str, spills: Path, java_options: str = "") -> SparkSession:
     """Builds a Spark session that spills into a folder of the caller's; `spark_session` is the usual way."""
     _point_to_interpreters()
+    if settings.hdfs_user:
+        os.environ["HADOOP_USER_NAME"] = settings.hdfs_user  # the JVM writes as whom WebHDFS does
     builder = SparkSession.builder.appName(f"shopstream {job}").master(settings.master)
     for name, value in {**_RESULT_CONF, **_SPEED_CONF, **_local_conf(settings, spills, java_options)}.items():
         builder = builder.config(name, value)

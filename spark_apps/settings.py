@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from spark_apps.errors import UserError
+from spark_apps.storage import StoragePath, root_path
 
 Engine = Literal["auto", "implicit", "mllib"]
 
@@ -68,6 +69,8 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="SHOPSTREAM_", env_nested_delimiter="__", frozen=True)
 
     root: str = Field("data", description="folder or URI under which raw/, processed/, models/ and temp/ stand")
+    webhdfs: str | None = Field(None, description="NameNode's HTTP address, default: port 9870 of the root's host")
+    hdfs_user: str | None = Field(None, description="user on HDFS, default: the one who runs the command")
     master: str = Field("local[*]", description="Spark master")
     driver_memory: str = Field(default_factory=default_driver_memory, description="heap of the local JVM")
     shuffle_partitions: int | None = Field(None, ge=1, description="default: four for each local core")
@@ -108,17 +111,22 @@ def load_settings(**overrides: object) -> Settings:
         raise UserError(f"Setting {name} cannot be {first['input']!r}: {first['msg']}.") from None
 
 
-def local_root(root: str) -> Path:
-    """Returns the folder behind a root.
+def table_root(settings: Settings) -> StoragePath:
+    """Returns the folder, here or on HDFS, under which tables and models stand.
 
     Raises:
-        UserError: when the root is a URI of a file system that this command cannot reach without a cluster.
+        UserError: when the root is no folder and no hdfs:// URI.
     """
-    scheme, separator, rest = root.partition("://")
-    if not separator:
-        return Path(root).expanduser().absolute()
-    if scheme == "file":
-        return Path(rest).absolute()
-    raise UserError(
-        f"--root {root}: {scheme}:// roots need the cluster, which this version does not have; name a folder."
-    )
+    return root_path(settings.root, settings.webhdfs, settings.hdfs_user)
+
+
+def local_root(settings: Settings) -> Path:
+    """Returns the root as a folder of this machine.
+
+    Raises:
+        UserError: when it is on HDFS.
+    """
+    root = table_root(settings)
+    if not isinstance(root, Path):
+        raise UserError(f"--root {settings.root}: this command works in a folder of this machine; name one.")
+    return root

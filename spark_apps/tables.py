@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -13,6 +12,7 @@ from pyspark.sql.types import StructType
 from spark_apps import schemas
 from spark_apps.errors import MissingTableError, NothingToDoError
 from spark_apps.publication import settle, standing_still
+from spark_apps.storage import StoragePath
 
 # Hive's name for the partition of rows without a date; Spark reads it as null.
 UNDATED = "__HIVE_DEFAULT_PARTITION__"
@@ -78,18 +78,18 @@ def partition_date(folder: str) -> date | None:
     return None if value == UNDATED else date.fromisoformat(value)
 
 
-def table_exists(root: Path, table: Table) -> bool:
+def table_exists(root: StoragePath, table: Table) -> bool:
     """Says whether a published table stands under the root."""
     settle(root)
     return (root / table.path).is_dir()
 
 
-def read_files(spark: SparkSession, folder: Path, table: Table) -> DataFrame:
+def read_files(spark: SparkSession, folder: StoragePath, table: Table) -> DataFrame:
     """Reads files laid out like a table from a folder that need not be its published place."""
     return spark.read.schema(table.schema).parquet(str(folder))
 
 
-def read_table(spark: SparkSession, root: Path, table: Table, dates: DateRange | None = None) -> DataFrame:
+def read_table(spark: SparkSession, root: StoragePath, table: Table, dates: DateRange | None = None) -> DataFrame:
     """Reads a published table, whole or for some dates.
 
     Args:
@@ -117,7 +117,7 @@ def read_table(spark: SparkSession, root: Path, table: Table, dates: DateRange |
     return frame
 
 
-def published_dates(root: Path, table: Table) -> list[date | None]:
+def published_dates(root: StoragePath, table: Table) -> list[date | None]:
     """Returns the dates that a date-partitioned table holds, in order, undated rows last."""
     folders = sorted(path.name for path in (root / table.path).glob("date=*") if path.is_dir())
     return [partition_date(name) for name in folders]
@@ -140,7 +140,7 @@ def fit_schema(frame: DataFrame, table: Table) -> DataFrame:
     return fitted
 
 
-def write_files(frame: DataFrame, folder: Path, table: Table) -> None:
+def write_files(frame: DataFrame, folder: StoragePath, table: Table) -> None:
     """Writes a frame's rows as the files of a table into a new folder, not yet published."""
     writer = fit_schema(frame, table).write.mode("error")
     if table.partition:

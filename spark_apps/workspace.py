@@ -5,25 +5,32 @@ from __future__ import annotations
 import shutil
 import uuid
 from collections.abc import Callable
-from pathlib import Path
+from typing import Generic, TypeVar, cast
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
+from spark_apps.storage import HdfsPath, Lease, Lock, StoragePath, lock_at
+
+Folder = TypeVar("Folder", bound=StoragePath)
 _ALIVE = "alive.lock"
 _OPENING = "opening.lock"
 
 
-class Workspace:
+class Workspace(Generic[Folder]):
     """A folder of this process's own. The operating system drops its lock when the process dies."""
 
-    def __init__(self, parent: Path) -> None:
+    def __init__(self, parent: Folder) -> None:
         """Makes a new empty folder below `parent` and marks it alive."""
-        self.folder = parent / uuid.uuid4().hex
-        self._alive = FileLock(self.folder / _ALIVE)
+        self.folder = cast(Folder, parent / uuid.uuid4().hex)
+        self._alive = lock_at(self.folder / _ALIVE)
         parent.mkdir(parents=True, exist_ok=True)
         with opening_lock(parent):
             self.folder.mkdir()
             self._alive.acquire()
+
+    def lost(self) -> bool:
+        """Says whether others took this process for dead, which can happen on HDFS after a long silence."""
+        return isinstance(self._alive, Lease) and not self._alive.held()
 
     def close(self, keep: bool = False) -> None:
         """Gives the folder up: removes it, or keeps it for whoever finishes its work."""
@@ -32,17 +39,17 @@ class Workspace:
             discard(self.folder)
 
 
-def opening_lock(parent: Path) -> FileLock:
+def opening_lock(parent: StoragePath) -> Lock:
     """Returns the lock under which workspaces below a folder are made and swept: milliseconds at a time."""
-    return FileLock(parent / _OPENING, is_singleton=True)
+    return lock_at(parent / _OPENING, is_singleton=True)
 
 
-def workspaces(parent: Path) -> list[Path]:
+def workspaces(parent: StoragePath) -> list[StoragePath]:
     """Returns the workspaces below a folder, alive or dead."""
     return sorted(path for path in parent.glob("*") if path.is_dir())
 
 
-def sweep_dead(parent: Path, last_wish: Callable[[Path], None] | None = None) -> None:
+def sweep_dead(parent: StoragePath, last_wish: Callable[[StoragePath], None] | None = None) -> None:
     """Removes the workspaces of processes that died; call it with the opening lock held.
 
     Args:
@@ -50,7 +57,7 @@ def sweep_dead(parent: Path, last_wish: Callable[[Path], None] | None = None) ->
         last_wish: called with each dead workspace before it is removed.
     """
     for folder in workspaces(parent):
-        alive = FileLock(folder / _ALIVE)
+        alive = lock_at(folder / _ALIVE)
         try:
             alive.acquire(blocking=False)
         except Timeout:
@@ -63,6 +70,9 @@ def sweep_dead(parent: Path, last_wish: Callable[[Path], None] | None = None) ->
         discard(folder)
 
 
-def discard(folder: Path) -> None:
+def discard(folder: StoragePath) -> None:
     """Removes a folder; what cannot be removed now (a file still open on Windows) is left to the next sweep."""
-    shutil.rmtree(folder, ignore_errors=True)
+    if isinstance(folder, HdfsPath):
+        folder.remove_tree()
+    else:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -202,7 +202,7 @@ class TestCommands:
 
         assert str(build_tool.file) == build_tool.command[-1]
         assert build_tool.content == pin("setuptools", "84.2.1")
-        assert {"--no-build-isolation", "--only-binary=:all:", "--no-binary=pyspark"} <= set(packages.command)
+        assert {"--no-build-isolation", "--only-binary=:all:", "--no-binary=pyspark,docopt,hdfs"} <= set(packages.command)
 
     @pytest.mark.parametrize(("dev", "lock"), [(False, bootstrap.LOCK), (True, bootstrap.DEV_LOCK)])
     def test_the_lock_file_is_the_one_asked_for(self, root: Path, dev: bool, lock: str) -> None:

@@ -259,7 +259,7 @@ def test_a_claim_covers_what_is_below_it(mine: str, busy: bool, root: Path) -> N
 def test_a_writer_that_is_just_leaving_does_not_disturb_the_next(root: Path) -> None:
     with Publication(root, ["processed/events"]) as leaving:
         owner = leaving.stage("x").parents[1] / "owner.json"
-        assert json.loads(owner.read_text())["pid"] == os.getpid()
+        assert json.loads(owner.read_text())["writer"] == str(os.getpid())
         owner.unlink()
         with Publication(root, ["processed/events"]):
             pass

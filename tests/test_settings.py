@@ -81,11 +81,11 @@ def test_the_local_heap_leaves_room_for_the_rest_of_the_machine() -> None:
 
 def test_a_root_is_a_folder_or_a_file_uri(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    assert local_root("data") == tmp_path / "data"
-    assert local_root(f"file://{tmp_path}") == tmp_path
-    assert local_root("~/data") == Path.home() / "data"
+    assert local_root(Settings(root="data")) == tmp_path / "data"
+    assert local_root(Settings(root=f"file://{tmp_path}")) == tmp_path
+    assert local_root(Settings(root="~/data")) == Path.home() / "data"
 
 
-def test_a_root_in_the_cluster_is_refused_with_what_to_do() -> None:
-    with pytest.raises(UserError, match=r"hdfs:// roots need the cluster.*name a folder"):
-        local_root("hdfs://namenode/data")
+def test_a_command_that_needs_a_folder_refuses_hdfs_with_what_to_do() -> None:
+    with pytest.raises(UserError, match=r"works in a folder of this machine; name one"):
+        local_root(Settings(root="hdfs://namenode/data"))

@@ -29,7 +29,7 @@ def demo(files: tuple[Path, ...], events: int, root: str, master: str | None, se
     """
     started = time.monotonic()
     settings = load_settings(root=root, master=master, seed=seed)
-    folder = local_root(settings.root)
+    folder = local_root(settings)
     demo_job.prepare_root(folder)
     demo_job.land_input(settings, folder, files, events)
     with ExitStack() as stack:

@@ -24,7 +24,7 @@ from spark_apps.jobs import load as load_job
 from spark_apps.jobs import report as report_job
 from spark_apps.progress import step
 from spark_apps.session import spark_session
-from spark_apps.settings import load_settings, local_root
+from spark_apps.settings import load_settings, table_root
 from spark_apps.tables import DateRange
 
 
@@ -70,7 +70,7 @@ def load(files: tuple[Path, ...], root: str | None, as_json: bool) -> None:
     \b
     Example: shopstream load 2019-Oct.csv
     """
-    landed = load_job.run(local_root(load_settings(root=root).root), files)
+    landed = load_job.run(table_root(load_settings(root=root)), files)
     if as_json:
         print_json([{**manifest.model_dump(), "new": new} for manifest, new in landed])
         return
@@ -102,7 +102,7 @@ def clean(root: str | None, master: str | None, dates: DateRange, as_json: bool)
     Example: shopstream clean --from 2019-10-01 --to 2019-10-07
     """
     settings = load_settings(root=root, master=master)
-    folder = local_root(settings.root)
+    folder = table_root(settings)
     with spark_session(settings, "clean") as spark, step("Cleaning", spark) as shown:
         balance = clean_job.run(spark, folder, dates)
         shown.done = f"{sum(day.clean for day in balance.values()):,} clean rows"
@@ -143,7 +143,7 @@ def analyze(root: str | None, master: str | None, dates: DateRange, as_json: boo
     Example: shopstream analyze --json > october.json
     """
     settings = load_settings(root=root, master=master)
-    folder = local_root(settings.root)
+    folder = table_root(settings)
     with spark_session(settings, "analyze") as spark:
         with step("Exploring", spark) as shown:
             figures = analyze_job.run(spark, folder, dates)

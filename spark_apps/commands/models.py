@@ -26,7 +26,7 @@ from spark_apps.jobs import train as train_job
 from spark_apps.progress import step
 from spark_apps.registry.versions import NAMES, Metadata, versions
 from spark_apps.session import spark_session
-from spark_apps.settings import load_settings, local_root
+from spark_apps.settings import load_settings, table_root
 from spark_apps.tables import DateRange
 
 
@@ -61,7 +61,7 @@ def features(root: str | None, master: str | None, dates: DateRange, as_json: bo
     """
     settings = load_settings(root=root, master=master)
     with spark_session(settings, "features") as spark, step("Features", spark):
-        rows = features_job.run(spark, settings, local_root(settings.root), dates)
+        rows = features_job.run(spark, settings, table_root(settings), dates)
     if as_json:
         print_json(rows)
         return
@@ -82,7 +82,7 @@ def segment(root: str | None, master: str | None, k: str, seed: int | None, as_j
     """
     settings = load_settings(root=root, master=master, seed=seed)
     with spark_session(settings, "segment") as spark, step("Segments", spark):
-        metadata = segment_job.run(spark, settings, local_root(settings.root), k)
+        metadata = segment_job.run(spark, settings, table_root(settings), k)
     if as_json:
         print_json(metadata.model_dump())
         return
@@ -138,7 +138,7 @@ def train(
     als = {name: value for name, value in (("rank", rank), ("iterations", iterations)) if value is not None}
     settings = load_settings(root=root, master=master, seed=seed, engine=engine, als=als or None)
     with spark_session(settings, "train") as spark:
-        training = train_job.run(spark, settings, local_root(settings.root), dates, k)
+        training = train_job.run(spark, settings, table_root(settings), dates, k)
     if as_json:
         print_json({"als": training.als.model_dump(), "segments": training.segments.model_dump()})
         return
@@ -160,7 +160,7 @@ def recommend(root: str | None, user_id: int, top: int | None, as_json: bool) ->
     Example: shopstream recommend --user 512345678 --top 5
     """
     settings = load_settings(root=root, top=top)
-    found = recommend_job.run(settings, local_root(settings.root), user_id, settings.top)
+    found = recommend_job.run(settings, table_root(settings), user_id, settings.top)
     if as_json:
         print_json([asdict(one) for one in found])
         return
@@ -179,7 +179,7 @@ def report(root: str | None, master: str | None) -> None:
     """
     settings = load_settings(root=root, master=master)
     with spark_session(settings, "report") as spark, step("Report", spark):
-        page = report_job.run(spark, local_root(settings.root))
+        page = report_job.run(spark, table_root(settings))
     click.echo(page)
     next_step("open it in a browser; it needs no network")
 
@@ -198,7 +198,7 @@ def list_models(root: str | None, as_json: bool) -> None:
     \b
     Example: shopstream models list
     """
-    folder = local_root(load_settings(root=root).root)
+    folder = table_root(load_settings(root=root))
     found = [version for name in NAMES for version in versions(folder, name)]
     if as_json:
         print_json([{"name": v.name, "version": v.version, "complete": v.metadata is not None} for v in found])
@@ -231,7 +231,7 @@ def show_model(name: str, wanted: str | None, root: str | None) -> None:
     \b
     Example: shopstream models show als
     """
-    folder = local_root(load_settings(root=root).root)
+    folder = table_root(load_settings(root=root))
     found = [v for v in versions(folder, name) if v.metadata and wanted in (None, v.version)]
     if not found:
         raise MissingModelError(name, wanted)

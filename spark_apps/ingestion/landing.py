@@ -16,10 +16,11 @@ from dataclasses import dataclass, field
 from datetime import date
 from itertools import groupby
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from spark_apps.errors import BadInputError
 from spark_apps.ingestion.csv_layout import open_log, take_header, unpacking
+from spark_apps.storage import StoragePath
 
 BLOCK_BYTES = 4 << 20
 # More dates than this in turn close the file used least recently: memory and file handles stay bounded.
@@ -62,7 +63,7 @@ def content_sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def land(source: Path, target_of: Callable[[date | None], Path], progress: Callable[[int], None]) -> LandedFile:
+def land(source: Path, target_of: Callable[[date | None], StoragePath], progress: Callable[[int], None]) -> LandedFile:
     """Cuts one event log by date in a single streaming pass with bounded memory.
 
     Args:
@@ -141,7 +142,7 @@ def _whole_rows(stream: BinaryIO, name: str, seen: Callable[[bytes], None]) -> I
 class _DateFiles:
     """The output files of a pass, one a date, at most OPEN_DATES of them open at a time."""
 
-    def __init__(self, target_of: Callable[[date | None], Path]) -> None:
+    def __init__(self, target_of: Callable[[date | None], StoragePath]) -> None:
         self._target_of = target_of
         self._open: OrderedDict[date | None, BinaryIO] = OrderedDict()
 
@@ -157,7 +158,7 @@ class _DateFiles:
             oldest.close()
         target = self._target_of(day)
         target.parent.mkdir(parents=True, exist_ok=True)
-        self._open[day] = target.open("ab")
+        self._open[day] = cast(BinaryIO, target.open("ab"))
 
     def __enter__(self) -> _DateFiles:
         return self

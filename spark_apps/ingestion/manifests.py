@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import date
-from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
 from spark_apps.errors import UnusableFileError
+from spark_apps.storage import StoragePath
 from spark_apps.tables import RAW_EVENTS, RAW_MANIFESTS, UNDATED, DateRange, partition_date, partition_folder
 
 
@@ -51,14 +51,15 @@ def raw_path(sha256: str, day: date | None) -> str:
     return f"{RAW_EVENTS}/{partition_folder(day)}/{sha256[:16]}.csv"
 
 
-def read_manifests(root: Path) -> list[Manifest]:
+def read_manifests(root: StoragePath) -> list[Manifest]:
     """Returns every manifest under a root, oldest first.
 
     Raises:
         UnusableFileError: when one is not a manifest.
     """
     found = []
-    for path in sorted((root / RAW_MANIFESTS).glob("*.json")):
+    paths: list[StoragePath] = sorted((root / RAW_MANIFESTS).glob("*.json"), key=str)
+    for path in paths:
         try:
             found.append(Manifest.model_validate_json(path.read_bytes()))
         except ValidationError:

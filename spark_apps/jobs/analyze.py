@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 from pyspark.sql import SparkSession
@@ -14,12 +13,13 @@ from spark_apps.errors import NothingToDoError
 from spark_apps.ingestion.cleaning import REASON
 from spark_apps.ingestion.manifests import date_key, raw_rows, read_manifests
 from spark_apps.publication import Publication
+from spark_apps.storage import StoragePath
 from spark_apps.tables import EVENTS, QUARANTINE, REPORTS, DateRange, published_dates, read_table, table_exists
 
 ANALYSIS = f"{REPORTS}/analysis.json"
 
 
-def run(spark: SparkSession, root: Path, dates: DateRange) -> dict[str, Any]:
+def run(spark: SparkSession, root: StoragePath, dates: DateRange) -> dict[str, Any]:
     """Explores the clean events of a range of dates and publishes analysis.json.
 
     Returns:
@@ -37,7 +37,7 @@ def run(spark: SparkSession, root: Path, dates: DateRange) -> dict[str, Any]:
     return figures
 
 
-def _balance(spark: SparkSession, root: Path, dates: DateRange, clean: dict[str, int]) -> list[dict[str, Any]]:
+def _balance(spark: SparkSession, root: StoragePath, dates: DateRange, clean: dict[str, int]) -> list[dict[str, Any]]:
     """Rows per cleaned date: landed by the manifests, clean and quarantined by the tables."""
     quarantined: dict[Any, Counter[str]] = {}
     for row in read_table(spark, root, QUARANTINE).groupBy("date", REASON).count().collect():  # dates x reasons

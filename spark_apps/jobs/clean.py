@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import date
-from pathlib import Path
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -14,6 +13,7 @@ from spark_apps.errors import BalanceError, NothingToDoError
 from spark_apps.ingestion.cleaning import LINE, REASON, USABLE, explain, parse_lines
 from spark_apps.ingestion.manifests import raw_files, raw_rows, read_manifests
 from spark_apps.publication import Publication, settle
+from spark_apps.storage import StoragePath
 from spark_apps.tables import EVENTS, QUARANTINE, RAW_EVENTS, DateRange, partition_folder, read_files, write_files
 
 _LANDED_DATE = "landed_date"
@@ -37,7 +37,7 @@ class DayBalance:
 Balance = dict[date | None, DayBalance]
 
 
-def run(spark: SparkSession, root: Path, dates: DateRange) -> Balance:
+def run(spark: SparkSession, root: StoragePath, dates: DateRange) -> Balance:
     """Cleans the landed rows of a range of dates and replaces just those dates.
 
     Returns:
@@ -69,19 +69,19 @@ def run(spark: SparkSession, root: Path, dates: DateRange) -> Balance:
     return balance
 
 
-def _present(root: Path, paths: list[str]) -> list[Path]:
+def _present(root: StoragePath, paths: list[str]) -> list[StoragePath]:
     missing = [path for path in paths if not (root / path).is_file()]
     if missing:
         raise _raw_was_changed(f"{', '.join(missing)} is missing", root)
     return [root / path for path in paths]
 
 
-def _read_raw(spark: SparkSession, paths: list[Path]) -> DataFrame:
+def _read_raw(spark: SparkSession, paths: list[StoragePath]) -> DataFrame:
     base = str(paths[0].parents[1])
     return spark.read.option("basePath", base).text([str(path) for path in paths], lineSep="\n")
 
 
-def _write_one_pass(lines: DataFrame, target: Path) -> None:
+def _write_one_pass(lines: DataFrame, target: StoragePath) -> None:
     """Writes usable and rejected rows side by side, cut by usability and date, reading the text once."""
     landed = lines.select("value", F.col("date").cast("date").alias(_LANDED_DATE))
     carried = {"date": F.col(_LANDED_DATE), _CARRIER: F.col(LINE)}
@@ -93,7 +93,7 @@ def _write_one_pass(lines: DataFrame, target: Path) -> None:
     routed.write.partitionBy(USABLE, "date").parquet(str(target))
 
 
-def _stage_quarantine(spark: SparkSession, staged: Path, target: Path) -> None:
+def _stage_quarantine(spark: SparkSession, staged: StoragePath, target: StoragePath) -> None:
     """Gives the rejected rows of the one pass, few as they are, their reasons and the quarantine's columns."""
     if _rejected_folder(staged).exists():
         rows = spark.read.schema(EVENTS.schema).parquet(str(_rejected_folder(staged)))
@@ -101,7 +101,9 @@ def _stage_quarantine(spark: SparkSession, staged: Path, target: Path) -> None:
         write_files(explain(lines, keep=["date"]), target, QUARANTINE)
 
 
-def _count(spark: SparkSession, staged: Path, quarantine: Path, expected: Counter[date | None]) -> Balance:
+def _count(
+    spark: SparkSession, staged: StoragePath, quarantine: StoragePath, expected: Counter[date | None]
+) -> Balance:
     """Counts what was written, from the files themselves, beside what was landed."""
     balance = {day: DayBalance(raw=rows) for day, rows in sorted(expected.items(), key=lambda item: str(item[0]))}
     if _usable_folder(staged).exists():
@@ -114,15 +116,15 @@ def _count(spark: SparkSession, staged: Path, quarantine: Path, expected: Counte
     return balance
 
 
-def _usable_folder(staged: Path) -> Path:
+def _usable_folder(staged: StoragePath) -> StoragePath:
     return staged / f"{USABLE}=true"
 
 
-def _rejected_folder(staged: Path) -> Path:
+def _rejected_folder(staged: StoragePath) -> StoragePath:
     return staged / f"{USABLE}=false"
 
 
-def _check(balance: Balance, root: Path) -> None:
+def _check(balance: Balance, root: StoragePath) -> None:
     wrong = [
         f"{day or 'no date'}: {entry.raw:,} raw rows, "
         f"{entry.clean:,} clean and {entry.quarantined.total():,} quarantined"
@@ -133,14 +135,14 @@ def _check(balance: Balance, root: Path) -> None:
         raise _raw_was_changed(f"The rows do not balance ({'; '.join(wrong)})", root)
 
 
-def _raw_was_changed(fault: str, root: Path) -> BalanceError:
+def _raw_was_changed(fault: str, root: StoragePath) -> BalanceError:
     return BalanceError(
         f"{fault}; nothing was replaced: somebody changed files below raw/, so remove {(root / RAW_EVENTS).parent} "
         "and load your files again."
     )
 
 
-def _replace_date(publication: Publication, table: str, staged: Path, day: date | None) -> None:
+def _replace_date(publication: Publication, table: str, staged: StoragePath, day: date | None) -> None:
     target = f"{table}/{partition_folder(day)}"
     source = staged / partition_folder(day)
     if source.exists():

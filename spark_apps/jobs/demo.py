@@ -12,6 +12,7 @@ from spark_apps.errors import UserError
 from spark_apps.jobs import analyze, clean, generate, load, report, train
 from spark_apps.progress import step
 from spark_apps.settings import Settings
+from spark_apps.storage import StoragePath
 from spark_apps.tables import DateRange
 
 _MARK = ".shopstream-demo"
@@ -48,7 +49,7 @@ def land_input(settings: Settings, root: Path, files: Sequence[Path], events: in
     return rows
 
 
-def run(spark: SparkSession, settings: Settings, root: Path) -> Path:
+def run(spark: SparkSession, settings: Settings, root: Path) -> StoragePath:
     """Runs clean, analyze, train and report on what was landed.
 
     Returns:

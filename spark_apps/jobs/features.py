@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 
 from pyspark.sql import DataFrame, SparkSession
 
@@ -15,6 +14,7 @@ from spark_apps.features.products import product_features
 from spark_apps.features.users import user_features
 from spark_apps.publication import Publication
 from spark_apps.settings import Settings
+from spark_apps.storage import StoragePath
 from spark_apps.tables import (
     EVENTS,
     INTERACTIONS,
@@ -41,7 +41,7 @@ class FeatureTables:
     last_date: date
 
 
-def run(spark: SparkSession, settings: Settings, root: Path, dates: DateRange) -> dict[str, int]:
+def run(spark: SparkSession, settings: Settings, root: StoragePath, dates: DateRange) -> dict[str, int]:
     """Computes and publishes the feature tables.
 
     Returns:
@@ -62,7 +62,7 @@ _TABLES = {table.name: table for table in (USER_FEATURES, PRODUCT_FEATURES, INTE
 
 
 def build(
-    spark: SparkSession, settings: Settings, root: Path, publication: Publication, dates: DateRange
+    spark: SparkSession, settings: Settings, root: StoragePath, publication: Publication, dates: DateRange
 ) -> FeatureTables:
     """Computes the feature tables into a publication that the caller commits."""
     events = read_table(spark, root, EVENTS, dates)

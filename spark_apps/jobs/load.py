@@ -12,10 +12,11 @@ from spark_apps.ingestion.landing import LandedFile, content_sha256, land
 from spark_apps.ingestion.manifests import Manifest, date_key, manifest_path, raw_path, read_manifests
 from spark_apps.progress import byte_progress
 from spark_apps.publication import Publication
+from spark_apps.storage import StoragePath
 from spark_apps.tables import RAW_MANIFESTS, partition_folder
 
 
-def run(root: Path, files: Sequence[Path]) -> list[tuple[Manifest, bool]]:
+def run(root: StoragePath, files: Sequence[Path]) -> list[tuple[Manifest, bool]]:
     """Lands files one after the other; all of them are checked to be readable first.
 
     Args:
@@ -33,7 +34,7 @@ def run(root: Path, files: Sequence[Path]) -> list[tuple[Manifest, bool]]:
     return [_load_one(root, path) for path in files]
 
 
-def _load_one(root: Path, path: Path) -> tuple[Manifest, bool]:
+def _load_one(root: StoragePath, path: Path) -> tuple[Manifest, bool]:
     known = {manifest.sha256: manifest for manifest in read_manifests(root)}
     size = path.stat().st_size
     if any(manifest.bytes == size for manifest in known.values()):
@@ -49,7 +50,7 @@ def _load_one(root: Path, path: Path) -> tuple[Manifest, bool]:
 def _land_and_publish(
     publication: Publication, known: dict[str, Manifest], path: Path, progress: Callable[[int], None]
 ) -> tuple[Manifest, bool]:
-    def target_of(day: date | None) -> Path:
+    def target_of(day: date | None) -> StoragePath:
         return publication.scratch(partition_folder(day))
 
     landed = land(path, target_of, progress)

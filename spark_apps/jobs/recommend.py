@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from spark_apps.jobs.train import LISTS, PRODUCT_INDEX, USER_INDEX
@@ -19,6 +18,7 @@ from spark_apps.recommendation.popularity import ALL, GLOBAL, POPULARITY_SOURCE,
 from spark_apps.recommendation.topn import Exclusions, ItemFactors, top_products
 from spark_apps.registry.versions import ALS, POPULARITY, newest
 from spark_apps.settings import Settings
+from spark_apps.storage import StoragePath
 from spark_apps.tables import INTERACTIONS, USER_SEGMENTS, Table
 
 
@@ -31,7 +31,7 @@ class Recommendation:
     source: str
 
 
-def run(settings: Settings, root: Path, user_id: int, n: int) -> list[Recommendation]:
+def run(settings: Settings, root: StoragePath, user_id: int, n: int) -> list[Recommendation]:
     """Recommends products to one user, known or not.
 
     Args:
@@ -56,7 +56,7 @@ def run(settings: Settings, root: Path, user_id: int, n: int) -> list[Recommenda
     return found + _by_popularity(popularity, _segment(root, user_id), left_out, n - len(found))
 
 
-def _by_factors(model: Path, user_id: int, excluded: NDArray[np.int64], n: int) -> list[Recommendation]:
+def _by_factors(model: StoragePath, user_id: int, excluded: NDArray[np.int64], n: int) -> list[Recommendation]:
     model_id = _model_id(model, user_id)
     if model_id is None:
         return []
@@ -72,14 +72,14 @@ def _by_factors(model: Path, user_id: int, excluded: NDArray[np.int64], n: int) 
     ]
 
 
-def _model_id(model: Path, user_id: int) -> int | None:
+def _model_id(model: StoragePath, user_id: int) -> int | None:
     if not (model / USER_INDEX).exists():
         return user_id if fits_int(user_id, user_id) else None
     row = _read(model / USER_INDEX, ["id"], pc.field("original") == user_id)
     return row.column("id")[0].as_py() if row.num_rows else None
 
 
-def _items(model: Path) -> ItemFactors:
+def _items(model: StoragePath) -> ItemFactors:
     table = _read(model / "itemFactors", ["id", "features"])
     ids = table.column("id").to_numpy()
     if (model / PRODUCT_INDEX).exists():
@@ -88,7 +88,7 @@ def _items(model: Path) -> ItemFactors:
     return ItemFactors.sorted(ids, factor_matrix(table.column("features"), table.num_rows))
 
 
-def _excluded(settings: Settings, root: Path, user_id: int) -> NDArray[np.int64]:
+def _excluded(settings: Settings, root: StoragePath, user_id: int) -> NDArray[np.int64]:
     touched = _table(root, INTERACTIONS, ["product_id", "purchases"], pc.field("user_id") == user_id)
     if settings.exclude_purchased and not settings.exclude_viewed:
         touched = touched.filter(pc.field("purchases") > 0)
@@ -98,12 +98,12 @@ def _excluded(settings: Settings, root: Path, user_id: int) -> NDArray[np.int64]
     return products
 
 
-def _segment(root: Path, user_id: int) -> str | None:
+def _segment(root: StoragePath, user_id: int) -> str | None:
     row = _table(root, USER_SEGMENTS, ["segment"], pc.field("user_id") == user_id)
     return row.column("segment")[0].as_py() if row.num_rows else None
 
 
-def _by_popularity(model: Path, segment: str | None, left_out: set[int], n: int) -> list[Recommendation]:
+def _by_popularity(model: StoragePath, segment: str | None, left_out: set[int], n: int) -> list[Recommendation]:
     scope, key = (SEGMENT, segment) if segment else (GLOBAL, ALL)
     wanted = (pc.field("scope") == scope) & (pc.field("key") == key)
     rows = _read(model / LISTS, ["rank", "product_id", "score"], wanted).sort_by("rank").to_pylist()
@@ -111,9 +111,15 @@ def _by_popularity(model: Path, segment: str | None, left_out: set[int], n: int)
     return [Recommendation(row["product_id"], row["score"], POPULARITY_SOURCE) for row in offered[:n]]
 
 
-def _table(root: Path, table: Table, columns: list[str], condition: pc.Expression) -> pa.Table:
+def _table(root: StoragePath, table: Table, columns: list[str], condition: pc.Expression) -> pa.Table:
     return _read(root / table.path, columns, condition)
 
 
-def _read(folder: Path, columns: list[str], condition: pc.Expression | None = None) -> pa.Table:
-    return ds.dataset(folder, format="parquet").to_table(columns=columns, filter=condition)
+def _read(folder: StoragePath, columns: list[str], condition: pc.Expression | None = None) -> pa.Table:
+    files: list[StoragePath] = sorted(folder.glob("*.parquet"), key=str)
+    return pa.concat_tables([_read_file(path, columns, condition) for path in files])
+
+
+def _read_file(path: StoragePath, columns: list[str], condition: pc.Expression | None) -> pa.Table:
+    with path.open("rb") as stream:
+        return pq.read_table(stream, columns=columns, filters=condition)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import cast
 
 from pyspark.sql import DataFrame, SparkSession
@@ -19,6 +18,7 @@ from spark_apps.publication import Publication
 from spark_apps.registry.versions import ALS, SEGMENTS, Metadata, newest
 from spark_apps.reports.data import Recommendations, RecommendedProduct, ReportData, ScoreHistogram, Segments
 from spark_apps.reports.page import render_report
+from spark_apps.storage import StoragePath
 from spark_apps.tables import PRODUCT_FEATURES, RECOMMENDATIONS, REPORTS, read_table
 
 REPORT = f"{REPORTS}/report.html"
@@ -26,7 +26,7 @@ _BINS = 30
 _TOP_PRODUCTS = 10
 
 
-def run(spark: SparkSession, root: Path) -> Path:
+def run(spark: SparkSession, root: StoragePath) -> StoragePath:
     """Renders what was computed so far and publishes the page.
 
     Returns:
@@ -43,7 +43,7 @@ def run(spark: SparkSession, root: Path) -> Path:
     return root / REPORT
 
 
-def _gather(spark: SparkSession, root: Path) -> ReportData:
+def _gather(spark: SparkSession, root: StoragePath) -> ReportData:
     path = root / ANALYSIS
     if not path.exists():
         raise MissingTableError("analysis", "analyze")
@@ -66,19 +66,19 @@ def _gather(spark: SparkSession, root: Path) -> ReportData:
     )
 
 
-def _metadata(root: Path, name: str) -> Metadata | None:
+def _metadata(root: StoragePath, name: str) -> Metadata | None:
     try:
         return newest(root, name)[1]
     except MissingModelError:
         return None  # the page says which command makes it
 
 
-def _segments(root: Path) -> Segments | None:
+def _segments(root: StoragePath) -> Segments | None:
     metadata = _metadata(root, SEGMENTS)
     return None if metadata is None else cast(Segments, {"seed": metadata.seed, **metadata.metrics})
 
 
-def _recommendations(spark: SparkSession, root: Path) -> Recommendations | None:
+def _recommendations(spark: SparkSession, root: StoragePath) -> Recommendations | None:
     metadata = _metadata(root, ALS)
     if metadata is None:
         return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from pyspark.ml import PipelineModel
@@ -29,6 +28,7 @@ from spark_apps.segmentation.clusters import (
 from spark_apps.segmentation.naming import name_clusters
 from spark_apps.segmentation.rfm import rfm_columns, rfm_cuts
 from spark_apps.settings import Settings
+from spark_apps.storage import StoragePath
 from spark_apps.tables import (
     INTERACTIONS,
     PRODUCT_FEATURES,
@@ -50,7 +50,7 @@ class Segmentation:
     metadata: Metadata
 
 
-def run(spark: SparkSession, settings: Settings, root: Path, k: str) -> Metadata:
+def run(spark: SparkSession, settings: Settings, root: StoragePath, k: str) -> Metadata:
     """Segments the users of the feature table and publishes segments and model together."""
     version = new_version(root)
     features = read_table(spark, root, USER_FEATURES)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from pyspark.ml.recommendation import ALSModel
@@ -25,6 +24,7 @@ from spark_apps.registry.versions import ALS, POPULARITY, Metadata, model_path, 
 from spark_apps.schemas import POPULAR_PRODUCTS
 from spark_apps.session import local_cores
 from spark_apps.settings import Engine, Settings
+from spark_apps.storage import StoragePath
 from spark_apps.tables import RECOMMENDATIONS, DateRange, read_files, write_files
 
 USER_INDEX, PRODUCT_INDEX = "userIndex", "productIndex"
@@ -47,7 +47,7 @@ class _IdIndexes:
     products: DataFrame | None
 
 
-def run(spark: SparkSession, settings: Settings, root: Path, dates: DateRange, k: str) -> Training:
+def run(spark: SparkSession, settings: Settings, root: StoragePath, dates: DateRange, k: str) -> Training:
     """Trains everything on the clean events of a range of dates and publishes it at one moment."""
     version = new_version(root)
     targets = [
@@ -124,7 +124,7 @@ def _fit_and_stage(
     settings: Settings,
     publication: Publication,
     tables: FeatureTables,
-    folder: Path,
+    folder: StoragePath,
     engine: Engine,
 ) -> _IdIndexes:
     indexes = _IdIndexes(
@@ -143,7 +143,7 @@ def _fit_and_stage(
     return indexes
 
 
-def _index(spark: SparkSession, ids: DataFrame, scratch: Path) -> DataFrame | None:
+def _index(spark: SparkSession, ids: DataFrame, scratch: StoragePath) -> DataFrame | None:
     column = ids.columns[0]
     bounds = ids.agg(F.min(column).alias("smallest"), F.max(column).alias("largest")).collect()[0]
     if fits_int(bounds["smallest"], bounds["largest"]):
@@ -177,7 +177,7 @@ def _stage_lists(
     publication: Publication,
     tables: FeatureTables,
     segments: DataFrame,
-    model_folder: Path,
+    model_folder: StoragePath,
     indexes: _IdIndexes,
     popular: DataFrame,
 ) -> dict[str, Any]:

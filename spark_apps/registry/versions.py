@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from spark_apps import __version__
 from spark_apps.errors import MissingModelError
+from spark_apps.storage import StoragePath
 
 MODELS = "models"
 ALS, SEGMENTS, POPULARITY = "als", "segments", "popularity"
@@ -74,7 +74,7 @@ class Version:
 
     name: str
     version: str
-    folder: Path
+    folder: StoragePath
     metadata: Metadata | None
 
 
@@ -83,7 +83,7 @@ def model_path(name: str, version: str) -> str:
     return f"{MODELS}/{name}/{version}"
 
 
-def new_version(root: Path) -> str:
+def new_version(root: StoragePath) -> str:
     """Returns a version name that no model has yet: the UTC time, moved on by seconds if it is taken."""
     moment = datetime.now(timezone.utc)
     while any((root / model_path(name, moment.strftime(_VERSION_FORMAT))).exists() for name in NAMES):
@@ -91,20 +91,20 @@ def new_version(root: Path) -> str:
     return moment.strftime(_VERSION_FORMAT)
 
 
-def write_metadata(folder: Path, metadata: Metadata) -> None:
+def write_metadata(folder: StoragePath, metadata: Metadata) -> None:
     """Completes a staged version: notes the sizes of its files and writes its metadata."""
     files = {path.relative_to(folder).as_posix(): path.stat().st_size for path in folder.rglob("*") if path.is_file()}
     complete = metadata.model_copy(update={"files": dict(sorted(files.items()))})
     (folder / METADATA).write_text(complete.model_dump_json(indent=1), encoding="utf-8")
 
 
-def versions(root: Path, name: str) -> list[Version]:
+def versions(root: StoragePath, name: str) -> list[Version]:
     """Returns every version of a model, oldest first, complete or not."""
     folders = sorted(path for path in (root / MODELS / name).glob("*") if path.is_dir())
     return [Version(name, folder.name, folder, _read_complete(folder)) for folder in folders]
 
 
-def newest(root: Path, name: str) -> tuple[Path, Metadata]:
+def newest(root: StoragePath, name: str) -> tuple[StoragePath, Metadata]:
     """Returns the folder and metadata of the newest complete version.
 
     Raises:
@@ -116,7 +116,7 @@ def newest(root: Path, name: str) -> tuple[Path, Metadata]:
     raise MissingModelError(name)
 
 
-def _read_complete(folder: Path) -> Metadata | None:
+def _read_complete(folder: StoragePath) -> Metadata | None:
     """Reads the metadata of a version whose files are all there at their full size."""
     try:
         metadata = Metadata.model_validate_json((folder / METADATA).read_bytes())

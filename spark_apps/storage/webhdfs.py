@@ -1,0 +1,101 @@
+"""Calls to HDFS over WebHDFS: they outlive a NameNode's restart, and fail with errors that Python knows."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from collections.abc import Callable
+from email.utils import parsedate_to_datetime
+from functools import lru_cache
+from typing import Any, TypeVar
+
+import requests
+from hdfs import HdfsError, InsecureClient
+
+from spark_apps.errors import HdfsUnreachableError
+
+Result = TypeVar("Result")
+
+# How long a NameNode may be away or in safe mode before a call gives up.
+PATIENCE_SECONDS = 180.0
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.1, 3.0
+_TIMEOUT_SECONDS = (10, 120)
+_PASSING = {"RetriableException", "StandbyException", "SafeModeException"}
+_OS_ERRORS = {
+    "FileNotFoundException": errno.ENOENT,
+    "FileAlreadyExistsException": errno.EEXIST,
+    "AlreadyBeingCreatedException": errno.EEXIST,  # somebody else is just writing it
+    "AccessControlException": errno.EACCES,
+    "SecurityException": errno.EACCES,
+    "ParentNotDirectoryException": errno.ENOTDIR,
+    "PathIsNotEmptyDirectoryException": errno.ENOTEMPTY,
+    "DSQuotaExceededException": errno.EDQUOT,
+    "NSQuotaExceededException": errno.EDQUOT,
+    "QuotaByStorageTypeExceededException": errno.EDQUOT,
+}
+
+
+@lru_cache(maxsize=8)
+def client(url: str, user: str) -> InsecureClient:
+    """Returns the client of one NameNode for one user, shared by all paths of it.
+
+    Args:
+        url: the NameNode's HTTP address, for example http://namenode:9870.
+        user: the HDFS user.
+    """
+    return InsecureClient(url, user=user, timeout=_TIMEOUT_SECONDS, session=requests.Session())
+
+
+def own_client(connection: InsecureClient) -> InsecureClient:
+    """Returns another client of the same NameNode and user, for another thread."""
+    user: str = connection._session.params["user.name"]
+    return InsecureClient(connection.url, user=user, timeout=_TIMEOUT_SECONDS, session=requests.Session())
+
+
+def call(connection: InsecureClient, path: str, action: Callable[[], Result]) -> Result:
+    """Does one call, again and again while the NameNode is away or starting.
+
+    An action may have been done although its answer was lost, so it must look before it acts.
+
+    Args:
+        connection: the client that the action uses.
+        path: the path it is about, for errors.
+        action: the call.
+
+    Raises:
+        OSError: as pathlib would raise it: file not found, permission denied, disk quota exceeded.
+        HdfsUnreachableError: when the NameNode did not answer in time.
+    """
+    deadline, pause = time.monotonic() + PATIENCE_SECONDS, _FIRST_PAUSE_SECONDS
+    while True:
+        try:
+            return action()
+        except requests.RequestException as error:
+            reason: Exception = error
+        except HdfsError as error:
+            if error.exception not in _PASSING:
+                raise _as_os_error(error, path) from error
+            reason = error
+        if time.monotonic() > deadline:
+            raise HdfsUnreachableError(connection.url, str(reason)) from reason
+        time.sleep(pause)  # a back-off: nothing tells when a NameNode is back
+        pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+
+
+def now(connection: InsecureClient) -> float:
+    """Returns the NameNode's own time in seconds since 1970, to which leases are held."""
+    response: Any = call(connection, "/", lambda: connection._get_file_status("/"))
+    return parsedate_to_datetime(response.headers["Date"]).timestamp()
+
+
+def _as_os_error(error: HdfsError, path: str) -> Exception:
+    code = _OS_ERRORS.get(error.exception)
+    message = str(error.message).splitlines()[0]
+    if code == errno.EACCES and "is not a directory" in message:
+        code = errno.ENOTDIR
+    if code is None and "could only be written to 0 of the" in message:
+        code = errno.ENOSPC  # no DataNode has room
+    if code is None:
+        return OSError(errno.EIO, f"HDFS: {message}", path)
+    return OSError(code, os.strerror(code), path)

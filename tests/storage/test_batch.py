@@ -1,0 +1,101 @@
+"""The batch path with its tables on a real HDFS gives what it gives in a local folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+
+from spark_apps.errors import BusyRootError, LostClaimError
+from spark_apps.jobs import analyze, clean, load, recommend, train
+from spark_apps.publication import Publication, settle
+from spark_apps.settings import Settings
+from spark_apps.storage import HdfsPath, StoragePath
+from spark_apps.tables import (
+    EVENTS,
+    INTERACTIONS,
+    PRODUCT_FEATURES,
+    RECOMMENDATIONS,
+    USER_FEATURES,
+    DateRange,
+    read_table,
+)
+from tests.comparing import assert_rows
+from tests.factory import rows_of
+
+EXACT = {
+    EVENTS: ("event_time", "user_id", "product_id", "user_session"),
+    USER_FEATURES: ("user_id",),
+    PRODUCT_FEATURES: ("product_id",),
+    INTERACTIONS: ("user_id", "product_id"),
+}
+
+
+def run_batch(spark: SparkSession, settings: Settings, root: StoragePath, log: Path) -> dict[str, Any]:
+    (landed, new), *_ = load.run(root, [log])
+    assert new and not load.run(root, [log])[0][1]
+    balance = clean.run(spark, root, DateRange())
+    assert sum(day.raw for day in balance.values()) == landed.rows and all(day.balances() for day in balance.values())
+    analyze.run(spark, root, DateRange())
+    return train.run(spark, settings, root, DateRange(), "3").als.metrics
+
+
+def test_tables_on_hdfs_are_the_local_ones(
+    spark: SparkSession, settings: Settings, on_hdfs: HdfsPath, tmp_path: Path, sample_path: Path
+) -> None:
+    small = settings.model_copy(update={"als": settings.als.model_copy(update={"rank": 8, "iterations": 3})})
+    here, there = (run_batch(spark, small, root, sample_path) for root in (tmp_path, on_hdfs))
+    assert there == pytest.approx(here, rel=1e-5)
+    for table, order in EXACT.items():
+        found, expected = (rows_of(read_table(spark, root, table), *order) for root in (on_hdfs, tmp_path))
+        assert_rows(found, expected, rel=1e-9)
+    user = rows_of(read_table(spark, tmp_path, RECOMMENDATIONS), "user_id", "rank")[0]["user_id"]
+    lists = [[one.product_id for one in recommend.run(small, root, user, 10)] for root in (on_hdfs, tmp_path)]
+    assert lists[0] == lists[1] and len(lists[0]) == 10
+    assert list((on_hdfs / "temp" / "publish").glob("*")) == []
+
+
+def test_two_writers_of_a_table_are_kept_apart(on_hdfs: HdfsPath) -> None:
+    with Publication(on_hdfs, ["processed/events"]):
+        with pytest.raises(BusyRootError, match="is writing processed"):
+            Publication(on_hdfs, ["processed"])
+        with Publication(on_hdfs, ["processed/other"]):
+            pass
+
+
+def test_a_committed_publication_of_a_dead_process_is_finished(
+    on_hdfs: HdfsPath, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from spark_apps import publication as module
+
+    old = on_hdfs / "processed" / "events"
+    old.mkdir(parents=True)
+    (old / "part").write_text("old")
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_roll_forward", lambda root, folder: None)  # killed right after its journal
+        with Publication(on_hdfs, ["processed/events"]) as cut_off:
+            staged = cut_off.stage("processed/events")
+            staged.mkdir()
+            (staged / "part").write_text("new")
+            cut_off.replace("processed/events")
+            cut_off.commit()
+    assert (old / "part").read_text() == "old"
+    settle(on_hdfs)
+    assert (old / "part").read_text() == "new"
+    assert list((on_hdfs / "temp" / "publish").glob("*")) == []
+
+
+def test_a_writer_that_was_taken_for_dead_publishes_nothing(on_hdfs: HdfsPath) -> None:
+    with (
+        pytest.raises(LostClaimError, match="nothing was replaced"),
+        Publication(on_hdfs, ["processed/events"]) as publication,
+    ):
+        staged = publication.stage("processed/events")
+        staged.mkdir()
+        publication.replace("processed/events")
+        alive = staged.parents[2] / "alive.lock"
+        alive.write_text('{"host": "another", "pid": 1, "started": "1", "id": "another"}')
+        publication.commit()
+    assert not (on_hdfs / "processed").exists()
