@@ -29,7 +29,9 @@ def _commands() -> list[str]:
     manners = "Every command also takes `--help`; `shopstream --debug COMMAND` shows the trace of an error."
     lines = ["## Commands", "", manners, ""]
     context = click.Context(main, info_name="shopstream", terminal_width=_WIDTH, help_option_names=["-h", "--help"])
-    for name, command in main.commands.items():
+    for name in main.list_commands(context):
+        command = main.get_command(context, name)
+        assert command is not None
         lines += _command(command, click.Context(command, parent=context, info_name=name))
     return lines
 
