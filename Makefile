@@ -16,10 +16,11 @@ quoted = '$(subst ','\'',$(1))'
 names = $(foreach word,$(subst \$(space),<space>,$(value INPUT)),$(or $(wildcard $(word)),$(word)))
 inputs = $(foreach name,$(names),--input $(call quoted,$(subst <space>,$(space),$(name))))
 
-.PHONY: help setup setup-dev demo test lint bench kill-test report clean-venv
+.PHONY: help setup setup-dev setup-host demo test test-cluster lint bench kill-test report clean-venv \
+	cluster-up cluster-status cluster-down load submit-train
 
 help: ## show this list
-	@$(PYTHON) -c "import re; [print('  make %-11s %s' % line) for line in re.findall('(?m)^([a-z-]+):.*?## (.*)', open('Makefile').read())]"
+	@$(PYTHON) -c "import re; [print('  make %-14s %s' % line) for line in re.findall('(?m)^([a-z-]+):.*?## (.*)', open('Makefile').read())]"
 
 setup: ## make .venv and look for Java (INSTALL_JAVA=1 downloads one where none is found)
 	@$(BOOTSTRAP)
@@ -27,11 +28,33 @@ setup: ## make .venv and look for Java (INSTALL_JAVA=1 downloads one where none 
 setup-dev: ## the same with the tools for test, lint and bench
 	@$(BOOTSTRAP) --dev
 
+setup-host: ## what the cluster needs here: the same without Java
+	@$(BOOTSTRAP) --without-java
+
 demo: setup ## the whole pipeline on EVENTS=300000 generated events, or on INPUT="a.csv b.csv"
 	$(VENV)/shopstream demo $(or $(inputs),--events $(or $(EVENTS),300000)) $(ARGS)
 
+cluster-up: setup-host ## HDFS, Spark, InfluxDB and Grafana in Docker (ARGS="--memory 12g")
+	$(VENV)/shopstream cluster up $(ARGS)
+
+cluster-status: setup-host ## what runs, and where its pages are
+	$(VENV)/shopstream cluster status $(ARGS)
+
+cluster-down: setup-host ## stop it; data is kept
+	$(VENV)/shopstream cluster down $(ARGS)
+
+load: setup-host ## land FILE=events.csv in the cluster's HDFS
+	$(VENV)/shopstream cluster load $(call quoted,$(FILE)) $(ARGS)
+
+submit-train: setup-host ## clean and train on the cluster
+	$(VENV)/shopstream submit clean
+	$(VENV)/shopstream submit train $(ARGS)
+
 test: setup-dev ## all tests that need no Docker (ARGS="-k name")
-	$(VENV)/python -m pytest $(ARGS)
+	$(VENV)/python -m pytest --ignore=tests/cluster $(ARGS)
+
+test-cluster: setup-dev ## tests on a real cluster in Docker; they make one of their own
+	$(VENV)/python -m pytest tests/cluster $(ARGS)
 
 lint: setup-dev ## style, types, docstrings, import arrows
 	$(VENV)/ruff check .

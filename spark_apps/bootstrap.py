@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the set-up and returns its exit code: 0, or 2 after one sentence that says what to do."""
     options = _parser().parse_args(arguments)
     try:
-        fetch_java = java_is_to_be_fetched(options.install_java)
+        fetch_java = not options.without_java and java_is_to_be_fetched(options.install_java)
         changed = set_up(REPOSITORY, dev=options.dev)
         if fetch_java:
             _say("Downloading a Java 17 runtime from Adoptium (about 45 MB)")
@@ -211,6 +211,7 @@ def venv_program(root: Path, name: str) -> Path:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python3 -m spark_apps.bootstrap", description="Sets up .venv.")
     parser.add_argument("--dev", action="store_true", help="with the tools for tests and checks")
+    parser.add_argument("--without-java", action="store_true", help="for the cluster alone, which has its own Java")
     parser.add_argument("--install-java", action="store_true", help="download a Java 17 where none is found")
     return parser
 

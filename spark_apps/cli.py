@@ -1,4 +1,4 @@
-"""The `shopstream` command: registers the commands, nothing else."""
+"""The `shopstream` command: names the commands and where they are, nothing else."""
 
 from __future__ import annotations
 
@@ -7,13 +7,33 @@ import os
 import click
 
 from spark_apps import __version__
-from spark_apps.commands.common import Main
-from spark_apps.commands.demo import demo
-from spark_apps.commands.events import analyze, clean, generate, load
-from spark_apps.commands.models import features, models, recommend, report, segment, train
+from spark_apps.commands.lazy import LazyGroup
+
+# Imported when one is called: a command waits for no other's libraries.
+COMMANDS = {
+    "demo": "demo",
+    "generate": "events",
+    "load": "events",
+    "clean": "events",
+    "analyze": "events",
+    "features": "models",
+    "segment": "models",
+    "train": "models",
+    "recommend": "models",
+    "report": "models",
+    "models": "models",
+    "cluster": "cluster",
+    "submit": "cluster",
+    "hdfs": "hdfs",
+    "metrics": "metrics",
+}
 
 
-@click.group(cls=Main, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=LazyGroup,
+    modules={name: f"spark_apps.commands.{module}" for name, module in COMMANDS.items()},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.option("--debug", is_flag=True, help="Show the stack trace of an error.")
 @click.version_option(__version__, prog_name="shopstream")
 def main(debug: bool) -> None:
@@ -22,10 +42,7 @@ def main(debug: bool) -> None:
     \b
     First try:  shopstream demo
     Your data:  shopstream load FILE, then clean, analyze, train, report
+    A cluster:  shopstream cluster up, then cluster load FILE, submit train
     """
     if debug:
         os.environ["SHOPSTREAM_DEBUG"] = "true"  # a setting like the others, for everything this command starts
-
-
-for command in (demo, generate, load, clean, analyze, features, segment, train, recommend, report, models):
-    main.add_command(command)

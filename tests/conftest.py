@@ -13,6 +13,9 @@ from pyspark.sql import SparkSession
 
 from spark_apps.session import spark_session
 from spark_apps.settings import Settings
+from tests.hdfs.server import hdfs_server
+
+__all__ = ["hdfs_server"]
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 NOBODY = 65534

@@ -285,6 +285,13 @@ class TestMain:
         assert bootstrap.main([]) == 0
         assert capsys.readouterr().out == ""
 
+    def test_the_cluster_needs_no_java_here(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        fetched = self.no_java(monkeypatch, terminal=False)
+        monkeypatch.setattr(bootstrap, "_run", Runner(root))
+
+        assert bootstrap.main(["--without-java"]) == 0
+        assert fetched == [] and bootstrap.main([]) == 2
+
     def test_java_is_fetched_when_asked_for(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         fetched = self.no_java(monkeypatch, terminal=False)
         monkeypatch.setattr(bootstrap, "_run", Runner(root))

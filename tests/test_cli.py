@@ -41,7 +41,10 @@ def the_error(result: Result) -> str:
 
 
 def commands(group: click.Group = main, path: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
-    for name, command in group.commands.items():
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
         if isinstance(command, click.Group):
             yield from commands(command, (*path, name))
         else:
@@ -79,7 +82,7 @@ def test_the_commands_named_in_the_first_help_exist() -> None:
     shown = run("--help").stdout
     first, own = re.search(r"First try:\s+shopstream (\w+)", shown), re.search(r"Your data:\s+shopstream (.*)", shown)
     assert first and own
-    assert {first.group(1), *re.findall(r"[a-z]+", own.group(1))} - {"then"} <= set(main.commands)
+    assert {first.group(1), *re.findall(r"[a-z]+", own.group(1))} - {"then"} <= set(main.list_commands(click.Context(main)))
     assert run("--version").stdout == f"shopstream, version {__version__}\n"
 
 

@@ -4,26 +4,18 @@ from __future__ import annotations
 
 import functools
 import json
-import sys
-import traceback
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from typing import Any, TypeVar
 
 import click
-from py4j.protocol import Py4JError
-from pydantic_settings import SettingsError
-from pyspark.errors import PySparkException
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from spark_apps.errors import UserError, from_java_error, from_os_error
 from spark_apps.tables import DateRange
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-EXIT_USER_ERROR = 2
-EXIT_FAULT = 1
 
 out = Console(highlight=False)
 
@@ -88,41 +80,3 @@ def _shown(value: object) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return escape(str(value))
     return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
-
-
-class Main(click.Group):
-    """The command group that turns what a user can cause into one sentence and exit code 2."""
-
-    def invoke(self, context: click.Context) -> Any:
-        """Runs the command; --debug shows the trace of any error."""
-        try:
-            return super().invoke(context)
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
-            raise
-        except Exception as error:
-            _report(error, debug=bool(context.params.get("debug")))
-
-
-def _report(error: Exception, debug: bool) -> None:
-    if debug:
-        traceback.print_exc()
-    known = _user_error(error)
-    if known is not None:
-        click.secho(f"Error: {known}", fg="red", err=True)
-        sys.exit(EXIT_USER_ERROR)
-    first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    click.secho(f"Fault in shopstream: {type(error).__name__}: {first_line[:300]}", fg="red", err=True)
-    click.echo("Run it again as `shopstream --debug ...` and report what it prints.", err=True)
-    sys.exit(EXIT_FAULT)
-
-
-def _user_error(error: Exception) -> UserError | None:
-    if isinstance(error, UserError):
-        return error
-    if isinstance(error, SettingsError):
-        return UserError(f"A setting cannot be read: {error}; give it as JSON.")
-    if isinstance(error, OSError):
-        return from_os_error(error, error.filename or "the root")
-    if isinstance(error, PySparkException | Py4JError):
-        return from_java_error(str(error), "the root")
-    return None

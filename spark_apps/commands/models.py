@@ -17,7 +17,7 @@ from spark_apps.commands.common import (
     root_option,
     spark_options,
 )
-from spark_apps.errors import MissingModelError
+from spark_apps.errors import MissingModelError, NothingToDoError
 from spark_apps.jobs import features as features_job
 from spark_apps.jobs import recommend as recommend_job
 from spark_apps.jobs import report as report_job
@@ -204,7 +204,7 @@ def list_models(root: str | None, as_json: bool) -> None:
         print_json([{"name": v.name, "version": v.version, "complete": v.metadata is not None} for v in found])
         return
     if not found:
-        raise MissingModelError("model")
+        raise NothingToDoError("There is no model yet: run `shopstream train` first (with the same --root).")
     rows = [
         (
             v.name,

@@ -9,9 +9,7 @@ from pathlib import Path
 import pytest
 
 from spark_apps.storage import HdfsPath, StoragePath, root_path
-from tests.hdfs.server import HdfsServer, hdfs_server
-
-__all__ = ["hdfs_server"]
+from tests.hdfs.server import HdfsServer
 
 
 @pytest.fixture

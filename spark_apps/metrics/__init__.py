@@ -1,0 +1,1 @@
+"""Metrics in InfluxDB: the store that they go to."""
