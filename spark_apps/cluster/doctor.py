@@ -1,0 +1,417 @@
+"""Looks for what usually goes wrong, and says of each how to mend it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from spark_apps.cluster import ports, web
+from spark_apps.cluster.engine import (
+    LEAST_COMPOSE,
+    LEAST_ENGINE,
+    PROJECT_LABEL,
+    Docker,
+    DockerError,
+    DockerMissingError,
+    find_docker,
+    json_rows,
+    version,
+)
+from spark_apps.cluster.secrets import FILE_MODE, FOLDER_MODE, NAMES
+from spark_apps.cluster.sizing import MIB, default_budget, megabytes
+from spark_apps.cluster.state import Cluster
+from spark_apps.errors import UserError
+
+LEAST_DISK = 10 * 1024**3
+MOST_SKEW_SECONDS = 5.0
+# who owns what is on a volume, by the volume's role: its first folder or the volume itself
+OWNERS = {"hdfs": 10001, "spark": 10002}
+_INTO_IMAGES = ("docker", "compose", "hdfs_layout", "grafana/provisioning", "spark_apps")
+_TEXT = {".sh", ".py", ".yaml", ".yml", ".xml", ".conf", ".properties", ".json", ".txt", ".lock", ".crt", ""}
+_HELPER_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check's result; `problem` is empty when all is well."""
+
+    check: str
+    seen: str = ""
+    problem: str = ""
+    mend: str = ""
+    skipped: bool = False
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.problem
+
+
+@dataclass(frozen=True)
+class Patient:
+    """What is examined: the cluster's files, what cluster.env says or would say, and Docker where it is there."""
+
+    cluster: Cluster
+    environment: Mapping[str, str]
+    docker: Docker | None
+    info: Mapping[str, object]
+
+
+class PreflightError(UserError):
+    """The cluster cannot be started on this host as it is."""
+
+    def __init__(self, finding: Finding) -> None:
+        self.finding = finding
+        super().__init__(f"{finding.problem}: {finding.mend}.")
+
+
+def examine(cluster: Cluster, environment: Mapping[str, str]) -> Iterator[Finding]:
+    """Runs every check, the ones that others rest on first; those that cannot be made are skipped with the reason."""
+    docker, first = check_docker()
+    yield first
+    info: Mapping[str, object] = {}
+    if docker is not None and first.ok:
+        info = docker.info()
+    patient = Patient(cluster, environment, docker, info)
+    for check in CHECKS:
+        yield _made(check, patient)
+
+
+def preflight(cluster: Cluster, environment: Mapping[str, str]) -> None:
+    """Makes the quick checks that a start needs.
+
+    Raises:
+        PreflightError: with the first problem and its mend.
+    """
+    docker, first = check_docker()
+    if not first.ok or docker is None:
+        raise PreflightError(first)
+    patient = Patient(cluster, environment, docker, docker.info())
+    for check in QUICK_CHECKS:
+        finding = _made(check, patient)
+        if not finding.ok:
+            raise PreflightError(finding)
+
+
+def check_docker() -> tuple[Docker | None, Finding]:
+    """Is there a docker client, and does its engine run?"""
+    name = "Docker"
+    try:
+        docker = find_docker()
+    except DockerMissingError as error:
+        problem, _, mend = str(error).rstrip(".").partition(": ")
+        return None, Finding(name, problem=problem, mend=mend)
+    try:
+        info = docker.info()
+    except DockerError as error:
+        return docker, Finding(name, problem="The Docker engine does not answer", mend=_engine_mend(error.text))
+    return docker, Finding(name, seen=f"engine {info.get('ServerVersion')}")
+
+
+def check_versions(patient: Patient) -> Finding:
+    """Are the engine and Compose new enough?"""
+    name, info = "Versions", patient.info
+    engine = str(info.get("ServerVersion", ""))
+    if version(engine) < LEAST_ENGINE:
+        return Finding(
+            name, problem=f"Docker engine {engine} is too old", mend=f"install {_dotted(LEAST_ENGINE)} or newer"
+        )
+    done = _docker(patient).call("compose", "version", "--short")
+    found = done.stdout.strip()
+    get_it = "install the plugin docker-compose-plugin of your distribution, or Docker Desktop"
+    if done.returncode != 0 or not version(found):
+        return Finding(name, problem="`docker compose` (Compose v2) is missing", mend=get_it)
+    if version(found) < LEAST_COMPOSE:
+        return Finding(name, problem=f"Compose {found} is older than {_dotted(LEAST_COMPOSE)}", mend=get_it)
+    return Finding(name, seen=f"engine {engine}, Compose {found}")
+
+
+def check_memory(patient: Patient) -> Finding:
+    """Has the engine the memory that the cluster may take?"""
+    name = "Memory"
+    whole = int(str(patient.info.get("MemTotal", 0))) // MIB
+    budget = megabytes(patient.environment["SHOPSTREAM_MEMORY"])
+    if budget > whole:
+        problem = f"The cluster may take {budget} MiB and Docker has {whole}"
+        mend = f"give `up --memory {default_budget(whole * MIB)}m`"
+        if "desktop" in str(patient.info.get("OperatingSystem", "")).lower():
+            mend += ", or more memory to Docker Desktop under Settings > Resources"
+        return Finding(name, problem=problem, mend=mend)
+    return Finding(name, seen=f"{budget} of {whole} MiB")
+
+
+def check_ports(patient: Patient) -> Finding:
+    """Are the cluster's ports free, or its own?"""
+    monitoring = patient.environment.get("SHOPSTREAM_MONITORING", "1") == "1"
+    wanted = ports.wanted_ports(patient.environment, monitoring)
+    published = _published(_docker(patient))
+    own = {port for port, (_, project) in published.items() if project == patient.cluster.name}
+    taken = ports.taken(port for port in wanted.values() if port not in own)
+    if not taken:
+        return Finding("Ports", seen=", ".join(str(port) for port in wanted.values()))
+    holders = [f"{port} by {_holder(port, published)}" for port in taken]
+    return Finding(
+        "Ports",
+        problem=f"Taken on {ports.HOST}: {', '.join(holders)}",
+        mend=f"stop what holds {'it' if len(taken) == 1 else 'them'}, or give `up --port-offset 100`",
+    )
+
+
+def check_disk(patient: Patient) -> Finding:
+    """Is there room where Docker keeps its images and volumes?"""
+    root = Path(str(patient.info.get("DockerRootDir", "")))
+    # Docker Desktop's folder is inside its virtual machine: the disk of the repository is what can be looked at
+    place = root if root.is_absolute() and root.is_dir() else patient.cluster.repository
+    free = shutil.disk_usage(place).free
+    shown = f"{free / 1024**3:.1f} GiB free at {place}"
+    if free < LEAST_DISK:
+        mend = "free some (`docker system df` shows what Docker holds, `docker image prune` removes unused images)"
+        return Finding("Disk", problem=f"Only {shown}", mend=mend)
+    return Finding("Disk", seen=shown)
+
+
+def check_clock(patient: Patient) -> Finding:
+    """Do host and containers agree on the time?"""
+    before = time.time()
+    inside = web.server_time(f"{ports.url(patient.environment, 'HDFS')}/jmx?qry=none")
+    if inside is None:
+        return Finding("Clock", seen="the NameNode does not answer", skipped=True)
+    # the page's date has whole seconds
+    skew = min(abs(inside + part - (before + time.time()) / 2) for part in (0.0, 1.0))
+    if skew > MOST_SKEW_SECONDS:
+        return Finding(
+            "Clock",
+            problem=f"The containers' clock is {skew:.0f} s off the host's",
+            mend="set the host's clock by NTP, and restart Docker Desktop where that is used",
+        )
+    return Finding("Clock", seen=f"within {MOST_SKEW_SECONDS:.0f} s")
+
+
+def check_secrets(patient: Patient) -> Finding:
+    """Are all secrets there, and only for their owner?"""
+    name, folder = "Secrets", patient.cluster.secrets
+    if not folder.is_dir():
+        return Finding(name, seen="none yet: `up` makes them", skipped=True)
+    lost = [one for one in NAMES if not (folder / one).is_file() or not (folder / one).stat().st_size]
+    if lost:
+        return Finding(
+            name,
+            problem=f"Missing or empty in {folder}: {', '.join(lost)}",
+            mend="remove the empty ones and run `up`, which makes what is missing",
+        )
+    wanted = {folder: FOLDER_MODE, **{folder / one: FILE_MODE for one in NAMES}}
+    # Windows has no such modes: there the user's own folder is what keeps others out
+    open_ones = [
+        path for path, mode in wanted.items() if os.name == "posix" and stat.S_IMODE(path.stat().st_mode) & ~mode
+    ]
+    if open_ones:
+        shown = ", ".join(path.name for path in open_ones)
+        return Finding(name, problem=f"Others can read {shown} in {folder}", mend=f"run `chmod -R u=rwX,go= {folder}`")
+    return Finding(name, seen=f"{len(NAMES)}, for their owner only")
+
+
+def check_line_ends(patient: Patient) -> Finding:
+    """Have files that go into images Windows line ends?"""
+    bad = list(_with_windows_ends(patient.cluster.repository))
+    if bad:
+        more = f" and {len(bad) - 3} more" if len(bad) > 3 else ""
+        return Finding(
+            "Line ends",
+            problem=f"Windows line ends (CRLF) in {', '.join(bad[:3])}{more}",
+            mend="run `git config core.autocrlf input`, then `git rm --cached -rq .` and `git reset --hard` "
+            "once your own changes are committed",
+        )
+    return Finding("Line ends", seen="LF")
+
+
+def check_cluster_ids(patient: Patient) -> Finding:
+    """Do the DataNodes' volumes belong to the NameNode's?"""
+    found = _volumes(patient)
+    if isinstance(found, Finding):
+        return Finding("Cluster id", found.seen, found.problem, found.mend, found.skipped)
+    names = {row["id"] for row in found if row["id"] and row["kind"] == "NAME_NODE"}
+    strangers = [row for row in found if row["kind"] == "DATA_NODE" and row["id"] not in names]
+    shown = ", ".join(f"{row['path']} in {row['volume']}" for row in strangers)
+    mend = " and ".join(f"`{_removal(row, patient.environment)}`" for row in strangers)
+    if len(names) > 1:
+        return Finding("Cluster id", problem=f"{len(names)} NameNodes' volumes", mend="remove the one left over")
+    if not names:
+        if strangers:
+            return Finding(
+                "Cluster id",
+                problem=f"DataNode folders without a NameNode's: {shown}",
+                mend=f"bring the NameNode's volume back, or give the data up with {mend}",
+            )
+        return Finding("Cluster id", seen="nothing formatted yet", skipped=True)
+    if strangers:
+        return Finding(
+            "Cluster id",
+            problem=f"Of another cluster id than the NameNode's: {shown}",
+            mend=f"if that data is not needed, run {mend}, then `up`",
+        )
+    return Finding("Cluster id", seen=names.pop())
+
+
+def check_owners(patient: Patient) -> Finding:
+    """Do the volumes belong to the users that write them?"""
+    found = _volumes(patient)
+    if isinstance(found, Finding):
+        return Finding("Owners", found.seen, found.problem, found.mend, found.skipped)
+    wrong = []
+    for row in found:
+        role = next((role for role, uid in OWNERS.items() if row["role"] == role), None)
+        if role is not None and int(row["uid"]) != OWNERS[role]:
+            wrong.append(f"{row['path']} in {row['volume']} belongs to {row['uid']} instead of {OWNERS[role]}")
+    if wrong:
+        first = wrong[0].split(" in ")[1].split(" belongs")[0]
+        uid = wrong[0].rpartition(" ")[2]
+        image = _helper_image(patient.environment)
+        return Finding(
+            "Owners",
+            problem="; ".join(wrong),
+            mend=f"run `docker run --rm --user 0 --entrypoint chown -v {first}:/v {image} -R {uid}:10000 /v`",
+        )
+    return Finding("Owners", seen=f"{len(found)} folders on volumes")
+
+
+CHECKS: tuple[Callable[[Patient], Finding], ...] = (
+    check_versions,
+    check_memory,
+    check_ports,
+    check_disk,
+    check_clock,
+    check_secrets,
+    check_line_ends,
+    check_cluster_ids,
+    check_owners,
+)
+QUICK_CHECKS: tuple[Callable[[Patient], Finding], ...] = (check_versions, check_memory, check_ports, check_line_ends)
+_NEED_DOCKER = {check_versions, check_memory, check_ports, check_disk, check_cluster_ids, check_owners}
+
+# Run by the shell of a throw-away container: one line for each folder that a server keeps on a volume.
+_LOOK = """
+for volume in /volumes/*; do
+  for folder in "$volume" "$volume"/* "$volume"/*/*; do
+    [ -d "$folder" ] || continue
+    id=; kind=
+    if [ -f "$folder/current/VERSION" ]; then
+      id=$(sed -n 's/^clusterID=//p' "$folder/current/VERSION")
+      kind=$(sed -n 's/^storageType=//p' "$folder/current/VERSION")
+    fi
+    echo "$(stat -c %u "$folder")|$folder|$id|$kind"
+  done
+done
+"""
+
+
+def _volumes(patient: Patient) -> list[dict[str, str]] | Finding:
+    """Looks into the cluster's volumes from a container that may read everything and write nothing."""
+    docker, project = _docker(patient), patient.cluster.name
+    listed = docker.ask("volume", "ls", "--filter", f"label={PROJECT_LABEL}={project}", "--format", "{{json .}}")
+    names = [str(row["Name"]) for row in json_rows(listed)]
+    if not names:
+        return Finding("", seen="no volumes yet", skipped=True)
+    image = _helper_image(patient.environment)
+    if docker.call("image", "inspect", image).returncode != 0:
+        return Finding("", seen=f"the image {image} is not there", skipped=True)
+    mounts = [part for name in names for part in ("--volume", f"{name}:/volumes/{name}:ro")]
+    rights = ["--user", "0", "--cap-drop", "ALL", "--cap-add", "DAC_READ_SEARCH", "--network", "none", "--read-only"]
+    run = ["run", "--rm", *rights, *mounts, "--entrypoint", "sh", image, "-c", _LOOK]
+    text = docker.ask(*run, timeout=_HELPER_SECONDS)
+    return [row for line in text.splitlines() for row in _folders(line)]
+
+
+def _folders(line: str) -> Iterator[dict[str, str]]:
+    """Reads one line of the look into the volumes; only folders that a server keeps are of interest."""
+    uid, path, cluster_id, kind = line.split("|")
+    volume, _, inside = path.removeprefix("/volumes/").partition("/")
+    role = "hdfs" if kind in ("NAME_NODE", "DATA_NODE") else _role(volume, inside)
+    if role:
+        yield {"uid": uid, "path": f"/{inside}", "volume": volume, "id": cluster_id, "kind": kind, "role": role}
+
+
+def _role(volume: str, inside: str) -> str:
+    """Names the user whose volume this is, by the volume's name; secrets volumes have owners of their own."""
+    if inside or "secret" in volume:
+        return ""
+    short = volume.rpartition("_")[2]
+    if any(word in short for word in ("namenode", "datanode", "hdfs")):
+        return "hdfs"
+    return "spark" if any(word in short for word in ("spark", "worker", "client")) else ""
+
+
+def _helper_image(environment: Mapping[str, str]) -> str:
+    return f"shopstream/hadoop:{environment.get('SHOPSTREAM_TAG', 'dev')}"
+
+
+def _made(check: Callable[[Patient], Finding], patient: Patient) -> Finding:
+    """Makes a check; one that Docker itself refuses is a finding too."""
+    name = check.__name__.removeprefix("check_").replace("_", " ").capitalize()
+    if check in _NEED_DOCKER and not patient.info:
+        return Finding(name, seen="needs Docker", skipped=True)
+    try:
+        return check(patient)
+    except DockerError as error:
+        return Finding(name, problem=str(error).rstrip("."), mend="run the command by hand to see all it says")
+
+
+def _docker(patient: Patient) -> Docker:
+    if patient.docker is None:
+        raise DockerMissingError()
+    return patient.docker
+
+
+def _published(docker: Docker) -> dict[int, tuple[str, str]]:
+    """Returns container and Compose project by host port, of all running containers."""
+    found = {}
+    for row in json_rows(docker.ask("ps", "--no-trunc", "--format", "{{json .}}")):
+        labels = dict(pair.partition("=")[::2] for pair in str(row.get("Labels", "")).split(","))
+        for published in str(row.get("Ports", "")).split(", "):
+            port = published.partition("->")[0].rpartition(":")[2]
+            if "->" in published and port.isdigit():
+                found[int(port)] = (str(row["Names"]), labels.get(PROJECT_LABEL, ""))
+    return found
+
+
+def _holder(port: int, published: Mapping[int, tuple[str, str]]) -> str:
+    if port in published:
+        name, project = published[port]
+        return f"the container {name}" + (f" of {project}" if project else "")
+    return ports.holder(port) or "another program"
+
+
+def _engine_mend(text: str) -> str:
+    if "permission denied" in text.lower():
+        return "you may not use Docker: add yourself to its group (`sudo usermod -aG docker $USER`) and log in again"
+    if sys.platform.startswith("linux"):
+        return "start it (`sudo systemctl start docker`)"
+    return "start Docker Desktop and wait until it says that it runs"
+
+
+def _with_windows_ends(repository: Path) -> Iterator[str]:
+    for folder in _INTO_IMAGES:
+        for path in sorted((repository / folder).rglob("*")):
+            is_text = path.suffix in _TEXT and path.is_file() and "__pycache__" not in path.parts
+            if is_text and b"\r\n" in path.read_bytes():
+                yield path.relative_to(repository).as_posix()
+
+
+def _removal(row: Mapping[str, str], environment: Mapping[str, str]) -> str:
+    """The command that removes one DataNode's folder and leaves what others hold on the same volume."""
+    folder, image = row["path"].removesuffix("/data"), _helper_image(environment)
+    return f"docker run --rm --user 0 --entrypoint rm --volume {row['volume']}:/v {image} -r /v{folder or '/data'}"
+
+
+def _dotted(numbers: tuple[int, ...]) -> str:
+    return ".".join(str(number) for number in numbers)
+
+
+def as_json(findings: list[Finding]) -> list[dict[str, object]]:
+    """Returns the findings for `doctor --json`."""
+    return [{**one.__dict__, "ok": one.ok} for one in findings]

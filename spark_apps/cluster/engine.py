@@ -1,0 +1,278 @@
+"""Calls to the Docker engine and to Compose, by list of arguments, never through a shell."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from spark_apps.cluster.state import Cluster
+from spark_apps.errors import UserError
+
+PROGRAM_VARIABLE = "SHOPSTREAM_DOCKER"
+LEAST_ENGINE, LEAST_COMPOSE = (20, 10), (2, 20)
+COMPOSE_FILES = ("compose/cluster.yaml", "compose/monitoring.yaml")
+MONITORING_SERVICES = ("influxdb", "grafana", "metrics-provision")
+CLIENT, LAYOUT = "client", "layout"
+ONE_SHOTS = ("secrets", "namenode-format", LAYOUT, "metrics-provision")
+PROJECT_LABEL, HASH_LABEL, IMAGE_LABEL, ONE_OFF_LABEL = (
+    f"com.docker.compose.{name}" for name in ("project", "config-hash", "image", "oneoff")
+)
+_QUICK = 60.0
+
+
+class DockerMissingError(UserError):
+    """There is no docker client on this host."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "There is no docker command on this machine: install Docker Engine (Linux) or Docker Desktop "
+            f"(macOS, Windows), or name its client in {PROGRAM_VARIABLE}."
+        )
+
+
+class DockerError(UserError):
+    """A docker command failed; the sentence carries its own last words."""
+
+    def __init__(self, arguments: Sequence[str], text: str) -> None:
+        self.text = text
+        super().__init__(f"`{_shown(arguments)}` failed: {_last_words(text)}.")
+
+
+@dataclass(frozen=True)
+class Container:
+    """One container of a cluster, as Compose lists it."""
+
+    id: str
+    name: str
+    service: str
+    state: str
+    health: str = ""
+    exit_code: int = 0
+    image: str = ""
+    ports: tuple[int, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def one_shot(self) -> bool:
+        """Whether it is meant to end."""
+        return self.service in ONE_SHOTS
+
+    @property
+    def ready(self) -> bool:
+        """Whether it is up and healthy, or has done its one task."""
+        if self.one_shot:
+            return self.state == "exited" and self.exit_code == 0
+        return self.state == "running" and self.health in ("", "healthy")
+
+    @property
+    def failed(self) -> bool:
+        """Whether it has ended although it should not have, or ended in failure."""
+        if self.state in ("exited", "dead"):
+            return self.exit_code != 0 or not self.one_shot
+        return self.state == "restarting" or self.health == "unhealthy"
+
+
+class Docker:
+    """The docker client of this host."""
+
+    def __init__(self, program: str) -> None:
+        self.program = program
+
+    def call(self, *arguments: str, timeout: float = _QUICK) -> subprocess.CompletedProcess[str]:
+        """Runs a docker command and returns what it printed; the exit code is the caller's to look at.
+
+        Raises:
+            DockerError: when it does not start or does not end in time.
+        """
+        return _call([self.program, *arguments], None, None, timeout)
+
+    def ask(self, *arguments: str, timeout: float = _QUICK) -> str:
+        """Runs a docker command and returns its standard output.
+
+        Raises:
+            DockerError: when it fails.
+        """
+        return _checked(self.call(*arguments, timeout=timeout), ("docker", *arguments))
+
+    def info(self) -> dict[str, Any]:
+        """Returns what the engine says of itself: version, memory, cores.
+
+        Raises:
+            DockerError: when it is not running.
+        """
+        values: dict[str, Any] = json.loads(self.ask("info", "--format", "{{json .}}"))
+        if values.get("ServerErrors"):
+            raise DockerError(("docker", "info"), "; ".join(values["ServerErrors"]))
+        return values
+
+
+def find_docker() -> Docker:
+    """Returns the docker client named in SHOPSTREAM_DOCKER, or the first on the PATH.
+
+    Raises:
+        DockerMissingError: when there is none.
+    """
+    program = shutil.which(os.environ.get(PROGRAM_VARIABLE) or "docker")
+    if program is None:
+        raise DockerMissingError()
+    return Docker(program)
+
+
+class Compose:
+    """Docker Compose on one cluster's files."""
+
+    def __init__(self, docker: Docker, cluster: Cluster, monitoring: bool = True) -> None:
+        self.docker = docker
+        self.cluster = cluster
+        self.monitoring = monitoring
+
+    def arguments(self, *rest: str) -> list[str]:
+        """Returns the whole command line of a Compose call."""
+        files = [
+            name for name in COMPOSE_FILES[: 2 if self.monitoring else 1] if (self.cluster.repository / name).is_file()
+        ]
+        where = ["-p", self.cluster.name, "--project-directory", str(self.cluster.repository)]
+        where += ["--env-file", str(self.cluster.env_file)]
+        return [self.docker.program, "compose", *where, *(part for name in files for part in ("-f", name)), *rest]
+
+    def environment(self) -> dict[str, str]:
+        """Returns the process environment without what cluster.env says, which Compose would let win over it."""
+        return {name: value for name, value in os.environ.items() if name not in self.cluster.environment()}
+
+    def call(self, *arguments: str, timeout: float = _QUICK) -> subprocess.CompletedProcess[str]:
+        """Runs a Compose command and returns what it printed, whatever its exit code."""
+        return _call(self.arguments(*arguments), self.environment(), str(self.cluster.repository), timeout)
+
+    def ask(self, *arguments: str, timeout: float = _QUICK) -> str:
+        """Runs a Compose command and returns its standard output.
+
+        Raises:
+            DockerError: when it fails.
+        """
+        return _checked(self.call(*arguments, timeout=timeout), ("docker", "compose", *arguments))
+
+    def pass_through(self, *arguments: str) -> int:
+        """Runs a Compose command with this terminal's output and returns its exit code."""
+        done = subprocess.run(
+            self.arguments(*arguments),
+            env=self.environment(),
+            cwd=self.cluster.repository,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+        return done.returncode
+
+    def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
+        """Starts a Compose command and returns its process."""
+        return subprocess.Popen(
+            self.arguments(*arguments),
+            env=self.environment(),
+            cwd=self.cluster.repository,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            **options,
+        )
+
+    def containers(self) -> list[Container]:
+        """Returns the cluster's containers, ended ones too, without those of `compose run`."""
+        listed = [read_container(row) for row in json_rows(self.ask("ps", "--all", "--format", "json"))]
+        return [one for one in listed if one.labels.get(ONE_OFF_LABEL, "False").lower() != "true"]
+
+    def running(self, service: str) -> Container:
+        """Returns one running container of a service.
+
+        Raises:
+            UserError: when none runs.
+        """
+        for container in self.containers():
+            if container.service == service and container.state == "running":
+                return container
+        raise UserError(
+            f"The service {service} of cluster {self.cluster.name} is not running: start it with "
+            f"`shopstream cluster up{self.cluster.option()}`."
+        )
+
+
+def json_rows(text: str) -> Iterator[dict[str, Any]]:
+    """Reads what Compose prints as JSON: an array (before 2.21) or one object a line."""
+    text = text.strip()
+    if text.startswith("["):
+        yield from json.loads(text)
+        return
+    yield from (json.loads(line) for line in text.splitlines() if line.strip())
+
+
+def read_container(row: Mapping[str, Any]) -> Container:
+    """Turns one row of `compose ps --format json` into a Container."""
+    labels = (pair.partition("=") for pair in str(row.get("Labels") or "").split(","))
+    published = {int(one.get("PublishedPort") or 0) for one in row.get("Publishers") or ()}
+    return Container(
+        id=str(row["ID"]),
+        name=str(row["Name"]),
+        service=str(row["Service"]),
+        state=str(row["State"]).lower(),
+        health=str(row.get("Health") or "").lower(),
+        exit_code=int(row.get("ExitCode") or 0),
+        image=str(row.get("Image") or ""),
+        ports=tuple(sorted(published - {0})),
+        labels={name: value for name, _, value in labels},
+    )
+
+
+def version(text: str) -> tuple[int, ...]:
+    """Returns the numbers at the start of a version, such as (2, 26, 1) of v2.26.1-ds1."""
+    numbers = []
+    for part in text.strip().lstrip("v").split("."):
+        digits = part[: next((place for place, sign in enumerate(part) if not sign.isdigit()), len(part))]
+        if not digits:
+            break
+        numbers.append(int(digits))
+        if digits != part:
+            break
+    return tuple(numbers)
+
+
+def _call(
+    command: list[str], environment: dict[str, str] | None, folder: str | None, timeout: float
+) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(
+            command,
+            env=environment,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+            timeout=timeout,
+        )
+    except subprocess.TimeoutExpired:
+        raise DockerError(("docker", *command[1:]), f"it gave no answer within {timeout:.0f} s") from None
+    except OSError as error:
+        raise DockerError(("docker", *command[1:]), str(error)) from None
+
+
+def _checked(done: subprocess.CompletedProcess[str], arguments: Sequence[str]) -> str:
+    if done.returncode != 0:
+        raise DockerError(arguments, done.stderr or done.stdout)
+    return done.stdout
+
+
+def _last_words(text: str) -> str:
+    lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
+    return (lines[-1] if lines else "no reason given").rstrip(".")
+
+
+def _shown(arguments: Sequence[str]) -> str:
+    """A command short enough for a sentence."""
+    text = " ".join(arguments)
+    return text if len(text) < 90 else f"{text[:87]}..."

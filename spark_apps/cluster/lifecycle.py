@@ -1,0 +1,334 @@
+"""Starts, stops and removes a cluster."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from spark_apps.cluster import doctor, ports
+from spark_apps.cluster.engine import HASH_LABEL, IMAGE_LABEL, PROJECT_LABEL, Compose, Container, Docker
+from spark_apps.cluster.mends import mend_for
+from spark_apps.cluster.readiness import (
+    LOG_LINES,
+    NotReadyError,
+    ServiceState,
+    expected_counts,
+    failure_of,
+    first_failed,
+    last_lines,
+    wait_until_ready,
+)
+from spark_apps.cluster.secrets import make_secrets
+from spark_apps.cluster.sizing import MIB, default_budget, make_plan, parse_size
+from spark_apps.cluster.state import NAME_VARIABLE, Cluster, write_environment
+from spark_apps.errors import UserError
+
+Value = TypeVar("Value")
+OWN_IMAGES = "shopstream/"
+WORKERS, DATANODES = 2, 2
+# images a user may replace, remembered in cluster.env once given
+_IMAGE_VARIABLES = ("SHOPSTREAM_TAG", "INFLUXDB_IMAGE", "GRAFANA_IMAGE")
+_SIZING_INPUTS = ("SHOPSTREAM_MEMORY", "SHOPSTREAM_WORKERS", "SHOPSTREAM_DATANODES", "SHOPSTREAM_MONITORING")
+_PULL_SECONDS = 3600.0
+_END_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the user asked of `up`; None means: as before, or the default."""
+
+    memory: str | None = None
+    workers: int | None = None
+    datanodes: int | None = None
+    port_offset: int | None = None
+    monitoring: bool | None = None
+
+
+def decide(
+    wishes: Wishes,
+    cluster: Cluster,
+    before: Mapping[str, str],
+    info: Mapping[str, object],
+    given: Mapping[str, str] | None = None,
+) -> dict[str, str]:
+    """Returns what cluster.env shall hold.
+
+    Sizes stay as they are while what they follow from stays, so that a second `up` changes nothing.
+
+    Args:
+        wishes: what the user asked for.
+        cluster: whose file it is.
+        before: what cluster.env holds now.
+        info: what the engine says of itself.
+        given: the process environment.
+
+    Raises:
+        UserError: when sizes or ports do not work out.
+    """
+    given = os.environ if given is None else given
+    engine_memory, cores = int(str(info.get("MemTotal", 0))), int(str(info.get("NCPU", 1)))
+    memory = f"{_budget(wishes.memory, before, engine_memory)}m"
+    workers = _first(wishes.workers, before.get("SHOPSTREAM_WORKERS"), WORKERS)
+    datanodes = _first(wishes.datanodes, before.get("SHOPSTREAM_DATANODES"), DATANODES)
+    offset = _first(wishes.port_offset, before.get("SHOPSTREAM_PORT_OFFSET"), 0)
+    monitoring = _first(wishes.monitoring, before.get("SHOPSTREAM_MONITORING"), 1)
+    inputs = dict(zip(_SIZING_INPUTS, (memory, str(workers), str(datanodes), str(monitoring)), strict=True))
+    sizes = make_plan(int(memory[:-1]), workers, datanodes, cores, bool(monitoring)).environment()
+    if all(before.get(name) == value for name, value in inputs.items()):
+        sizes |= {name: before[name] for name in sizes if name in before}
+    return {
+        NAME_VARIABLE: cluster.name,
+        "SHOPSTREAM_SECRETS": cluster.secrets.as_posix(),
+        **{name: value for name in _IMAGE_VARIABLES if (value := given.get(name) or before.get(name))},
+        **inputs,
+        "SHOPSTREAM_PORT_OFFSET": str(offset),
+        **ports.port_numbers(offset, _own_ports(wishes, before, given)),
+        **sizes,
+    }
+
+
+def up(
+    compose: Compose,
+    environment: dict[str, str],
+    seconds: float,
+    report: Callable[[list[ServiceState]], None],
+    rebuild: bool = False,
+    announce: Callable[[str], None] = lambda text: None,
+) -> bool:
+    """Brings a cluster to where it can be used.
+
+    Args:
+        compose: the cluster.
+        environment: what cluster.env shall hold.
+        seconds: how long services may take to be ready.
+        report: is told all services' states at each look.
+        rebuild: build the images even when they are there.
+        announce: is told what long thing is begun: a build, a download.
+
+    Returns:
+        False when all was up and unchanged already.
+
+    Raises:
+        UserError: naming the check, image or service that failed, with the likely mend.
+    """
+    cluster = compose.cluster
+    doctor.preflight(cluster, environment)
+    make_secrets(cluster.secrets)
+    changed = write_environment(cluster.env_file, environment)
+    changed |= _provide_images(compose, rebuild, announce)
+    expected = expected_counts(compose.ask("config", "--services").split(), environment)
+    wanted = Wanted(compose)
+    if not changed and unchanged(compose, expected, wanted):
+        wait_until_ready(compose, expected, report, lambda: False, seconds)
+        return False
+    _start(compose, environment, expected, seconds, report, wanted)
+    return True
+
+
+class Wanted:
+    """What the containers shall be made from: each service's configuration, and the images there are now."""
+
+    def __init__(self, compose: Compose) -> None:
+        self._docker = compose.docker
+        lines = compose.ask("config", "--hash", "*").splitlines()
+        self._hashes = dict(line.split() for line in lines if line.strip())
+        self._images: dict[str, str] = {}
+
+    def fits(self, container: Container) -> bool:
+        """Whether a container was made from just this configuration and image."""
+        image = container.labels.get(IMAGE_LABEL, "")
+        same_image = not image or image == self._image(container.image)
+        return same_image and container.labels.get(HASH_LABEL) == self._hashes.get(container.service)
+
+    def _image(self, name: str) -> str:
+        if name not in self._images:
+            self._images[name] = self._docker.call("image", "inspect", "--format", "{{.Id}}", name).stdout.strip()
+        return self._images[name]
+
+
+def unchanged(compose: Compose, expected: Mapping[str, int], wanted: Wanted) -> bool:
+    """Whether each service's containers are up and as wanted, no more and no fewer."""
+    containers = compose.containers()
+    for service, count in expected.items():
+        mine = [one for one in containers if one.service == service]
+        if not len(mine) == sum(one.ready and wanted.fits(one) for one in mine) == count:
+            return False
+    return True
+
+
+def start_services(compose: Compose, environment: Mapping[str, str], *options: str) -> subprocess.Popen[str]:
+    """Starts `compose up` with this cluster's counts; what it prints goes to up.log in the state folder."""
+    scale = [
+        f"--scale={service}={environment[name]}"
+        for service, name in (("datanode", "SHOPSTREAM_DATANODES"), ("spark-worker", "SHOPSTREAM_WORKERS"))
+    ]
+    with log_file(compose.cluster).open("w", encoding="utf-8") as log:
+        return compose.start("up", "--detach", *options, *scale, stdout=log, stderr=subprocess.STDOUT)
+
+
+def log_file(cluster: Cluster) -> Path:
+    """Returns the file that Compose's own words of the last start go to."""
+    return cluster.folder / "up.log"
+
+
+def failed_start(compose: Compose) -> NotReadyError:
+    """Returns the error behind a `compose up` that ended in failure."""
+    lines = log_file(compose.cluster).read_text(encoding="utf-8", errors="replace").strip().splitlines()[-LOG_LINES:]
+    containers = compose.containers()
+    # what the engine itself refused (a port, a volume) stands in Compose's words, not in a service's log
+    refused = any("Error response from daemon" in line for line in lines)
+    failed, blamed = first_failed(containers), _blamed(lines, containers)
+    if failed is not None and not refused:
+        return failure_of(compose, failed)
+    if blamed and not refused:
+        lines = last_lines(compose, blamed)
+    return NotReadyError(blamed or "compose", "could not be started", lines, mend_for("\n".join(lines)))
+
+
+def _blamed(lines: Sequence[str], containers: Sequence[Container]) -> str:
+    """The service that Compose's last line names: by the time of the look it may be starting again."""
+    last = lines[-1] if lines else ""
+    return next((one.service for one in containers if one.name in last or f'"{one.service}"' in last), "")
+
+
+def down(compose: Compose) -> None:
+    """Stops the cluster and removes its containers; its data stays on its volumes.
+
+    Raises:
+        DockerError: when Compose fails.
+    """
+    compose.ask("down", "--remove-orphans", timeout=_PULL_SECONDS)
+
+
+def destroy(compose: Compose) -> None:
+    """Removes the cluster with its volumes, secrets and state folder.
+
+    Raises:
+        DockerError: when Compose fails; the state folder is then kept.
+    """
+    compose.ask("down", "--volumes", "--remove-orphans", timeout=_PULL_SECONDS)
+    # those of services that were left out of the last start, such as monitoring
+    label = f"label={PROJECT_LABEL}={compose.cluster.name}"
+    left = compose.docker.ask("volume", "ls", "--quiet", "--filter", label).split()
+    if left:
+        compose.docker.ask("volume", "rm", *left)
+    shutil.rmtree(compose.cluster.folder)
+
+
+def build_images(compose: Compose, announce: Callable[[str], None] = lambda text: None) -> None:
+    """Builds the kit's own images.
+
+    Raises:
+        NotReadyError: with the build's last lines and the likely mend.
+    """
+    announce("Building images")
+    log = compose.cluster.folder / "build.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("w", encoding="utf-8") as stream:
+        done = compose.start("build", stdout=stream, stderr=subprocess.STDOUT).wait()
+    if done != 0:
+        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-LOG_LINES:]
+        raise NotReadyError("build", f"failed (all of it: {log})", lines, mend_for("\n".join(lines)))
+
+
+def with_images(
+    docker: Docker, cluster: Cluster, environment: dict[str, str], announce: Callable[[str], None]
+) -> dict[str, int | None]:
+    """Builds the kit's images, for a cluster that was started or not.
+
+    Returns:
+        The bytes of each image that the cluster uses, None for one that is not here.
+
+    Raises:
+        NotReadyError: when the build fails.
+    """
+    begun = bool(cluster.environment())
+    try:
+        if not begun:
+            make_secrets(cluster.secrets)
+            write_environment(cluster.env_file, environment)
+        compose = Compose(docker, cluster, environment["SHOPSTREAM_MONITORING"] == "1")
+        build_images(compose, announce)
+        return {image: _image_size(docker, image) for image in sorted(set(_images(compose)))}
+    finally:
+        if not begun:
+            cluster.env_file.unlink(missing_ok=True)
+
+
+def _start(
+    compose: Compose,
+    environment: Mapping[str, str],
+    expected: Mapping[str, int],
+    seconds: float,
+    report: Callable[[list[ServiceState]], None],
+    wanted: Wanted,
+) -> None:
+    process = start_services(compose, environment, "--remove-orphans")
+
+    def at_work() -> bool:
+        code = process.poll()
+        if code:
+            raise failed_start(compose)
+        return code is None
+
+    try:
+        wait_until_ready(compose, expected, report, at_work, seconds, wanted.fits)
+    finally:
+        _end(process)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """Ends a `compose up` that is of no use any more; it does not always heed the first word."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _provide_images(compose: Compose, rebuild: bool, announce: Callable[[str], None]) -> bool:
+    """Builds or downloads what is missing; tells whether anything was."""
+    missing = [image for image in _images(compose) if _image_size(compose.docker, image) is None]
+    if rebuild or any(image.startswith(OWN_IMAGES) for image in missing):
+        build_images(compose, announce)
+    for image in dict.fromkeys(image for image in missing if not image.startswith(OWN_IMAGES)):
+        announce(f"Downloading {image}")
+        done = compose.docker.call("pull", "--quiet", image, timeout=_PULL_SECONDS)
+        if done.returncode != 0:
+            raise UserError(f"The image {image} is not to be had here: {mend_for(done.stderr)}.")
+    return rebuild or bool(missing)
+
+
+def _images(compose: Compose) -> list[str]:
+    return compose.ask("config", "--images").split()
+
+
+def _image_size(docker: Docker, image: str) -> int | None:
+    done = docker.call("image", "inspect", "--format", "{{.Size}}", image)
+    return int(done.stdout) if done.returncode == 0 else None
+
+
+def _budget(asked: str | None, before: Mapping[str, str], engine_memory: int) -> int:
+    text = asked or before.get("SHOPSTREAM_MEMORY")
+    return parse_size(text) // MIB if text else default_budget(engine_memory)
+
+
+def _own_ports(wishes: Wishes, before: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
+    """Ports set one by one: in the environment now, or before, while no new offset moves them all."""
+    named = {name: value for name, value in given.items() if name.startswith(ports.PREFIX) and "OFFSET" not in name}
+    if wishes.port_offset is not None:
+        return named
+    return {name: value for name, value in before.items() if name.startswith(ports.PREFIX)} | named
+
+
+def _first(asked: int | None, before: str | None, default: int) -> int:
+    if asked is not None:
+        return int(asked)
+    return int(before) if before is not None else default

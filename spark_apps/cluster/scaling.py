@@ -1,0 +1,350 @@
+"""More or fewer workers and DataNodes while the cluster runs, and their removal without loss."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from spark_apps.cluster import web
+from spark_apps.cluster.engine import CLIENT, LAYOUT, Compose, Container
+from spark_apps.cluster.readiness import ServiceState, expected_counts, wait_until_ready
+from spark_apps.cluster.sizing import megabytes, parse_size, rescale, total_of
+from spark_apps.cluster.state import write_environment
+from spark_apps.cluster.web import DataNode, NameNode, SparkWorker
+from spark_apps.errors import UserError
+
+SERVICES = {"worker": "spark-worker", "datanode": "datanode"}
+COUNTS = {"worker": "SHOPSTREAM_WORKERS", "datanode": "SHOPSTREAM_DATANODES"}
+# where the NameNode looks for hosts that are to be emptied (dfs.hosts.exclude)
+EXCLUDE = "/var/lib/hdfs/exclude"
+DECOMMISSIONED = "Decommissioned"
+_SLOT_LOCK = re.compile(r"/var/lib/hdfs/\d+/lock")
+_POLL_SECONDS = 1.0
+_HDFS_SECONDS = 600.0
+_STOP_SECONDS = 120.0
+
+Report = Callable[[str], None]
+
+
+class CannotDrainError(UserError):
+    """A node cannot be removed without loss."""
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """What a change of counts means; `resized` when the workers must restart with less memory."""
+
+    environment: dict[str, str]
+    resized: bool
+    added: dict[str, int]
+
+
+def parse_counts(words: Sequence[str]) -> dict[str, int]:
+    """Reads worker=3 datanode=3.
+
+    Raises:
+        UserError: when a word is something else.
+    """
+    counts = {}
+    for word in words:
+        kind, _, number = word.partition("=")
+        if kind not in SERVICES or not number.isdigit() or int(number) < 1:
+            raise UserError(f"{word!r} does not scale anything: give worker=N, datanode=N or both, N from 1.")
+        counts[kind] = int(number)
+    return counts
+
+
+def plan_scaling(environment: Mapping[str, str], counts: Mapping[str, int], memory: str | None = None) -> Scaling:
+    """Works out what a change of counts means.
+
+    Args:
+        environment: cluster.env as it is.
+        counts: the new numbers of workers and DataNodes.
+        memory: a new budget; None keeps it.
+
+    Raises:
+        TooLittleMemoryError: when the budget does not do for them.
+    """
+    before = {kind: int(environment[variable]) for kind, variable in COUNTS.items()}
+    after = {**before, **counts}
+    budget = {"SHOPSTREAM_MEMORY": f"{parse_size(memory) // parse_size('1m')}m"} if memory else {}
+    values = rescale({**environment, **budget}, after["worker"], after["datanode"])
+    resized = values["SHOPSTREAM_WORKER_LIMIT"] != environment["SHOPSTREAM_WORKER_LIMIT"]
+    return Scaling(values, resized, {kind: after[kind] - before[kind] for kind in before})
+
+
+def memory_to_keep(environment: Mapping[str, str], counts: Mapping[str, int]) -> int:
+    """Returns the MiB for which other counts leave every running container as it is."""
+    return total_of({**environment, **{COUNTS[kind]: str(number) for kind, number in counts.items()}})
+
+
+def scale(
+    compose: Compose,
+    counts: Mapping[str, int],
+    report: Callable[[list[ServiceState]], None],
+    tell: Report,
+    seconds: float,
+    memory: str | None = None,
+) -> Scaling:
+    """Brings the cluster to other numbers of workers and DataNodes; those too many are drained first.
+
+    Args:
+        compose: the cluster.
+        counts: new numbers.
+        report: is told the services' states while it waits.
+        tell: is told what is being drained.
+        seconds: how long each wait may take.
+        memory: a new budget.
+
+    Returns:
+        What was changed.
+
+    Raises:
+        UserError: when it cannot be done, with what to change; nothing is changed then.
+    """
+    environment = compose.cluster.existing_environment()
+    scaling = plan_scaling(environment, counts, memory)
+    _refuse_too_large(compose, scaling)
+    if scaling.resized:
+        _refuse_restart(compose, memory_to_keep(environment, counts))
+    for kind, change in scaling.added.items():
+        for _ in range(-change):
+            drain(compose, kind, _newest(compose, kind), tell, seconds)
+    write_environment(compose.cluster.env_file, scaling.environment)
+    for kind, service in SERVICES.items():
+        keep = [] if kind == "worker" and scaling.resized else ["--no-recreate"]
+        number = scaling.environment[COUNTS[kind]]
+        compose.ask("up", "--detach", "--no-deps", *keep, f"--scale={service}={number}", service, timeout=_HDFS_SECONDS)
+    expected = expected_counts([*SERVICES.values(), "namenode", "spark-master"], scaling.environment)
+    wait_until_ready(compose, expected, report, lambda: False, seconds)
+    if scaling.added["datanode"] > 0:
+        _more_copies(compose, environment, scaling.environment, tell)
+    return scaling
+
+
+def drain(compose: Compose, kind: str, which: str, tell: Report, seconds: float) -> None:
+    """Takes a DataNode or worker out of the cluster without losing a block or a task.
+
+    A drain that was cut short is finished by the same command.
+
+    Args:
+        compose: the cluster.
+        kind: worker or datanode.
+        which: its container's name, id or number.
+        tell: is told how far it is.
+        seconds: how long it may take.
+
+    Raises:
+        CannotDrainError: when the others cannot take over, or it is not done in time.
+    """
+    container = find_container(compose, kind, which)
+    environment = compose.cluster.existing_environment()
+    if int(environment[COUNTS[kind]]) < 2:
+        raise CannotDrainError(
+            f"{container.name} is the only {kind}: add another one first with "
+            f"`shopstream cluster scale {kind}=2{compose.cluster.option()}`."
+        )
+    fewer = {kind: int(environment[COUNTS[kind]]) - 1}
+    after = plan_scaling(environment, fewer).environment
+    if kind == "datanode":
+        _drain_datanode(compose, container, environment, after, tell, seconds)
+    else:
+        _drain_worker(compose, container, tell, seconds)
+    write_environment(compose.cluster.env_file, after)
+
+
+def find_container(compose: Compose, kind: str, which: str) -> Container:
+    """Returns the container that a user means by name, id or number.
+
+    Raises:
+        UserError: listing those there are.
+    """
+    mine = [one for one in compose.containers() if one.service == SERVICES[kind]]
+    for one in mine:
+        if which in (one.name, _number(one)) or (len(which) > 3 and one.id.startswith(which)):
+            return one
+    there = ", ".join(sorted(one.name for one in mine)) or "none"
+    raise UserError(f"There is no {kind} {which}: take one of {there}.")
+
+
+def _newest(compose: Compose, kind: str) -> str:
+    mine = [one for one in compose.containers() if one.service == SERVICES[kind]]
+    return max(mine, key=lambda one: int(_number(one))).name
+
+
+def _number(container: Container) -> str:
+    return container.labels.get("com.docker.compose.container-number", container.name.rpartition("-")[2])
+
+
+def _refuse_too_large(compose: Compose, scaling: Scaling) -> None:
+    whole = int(compose.docker.info()["MemTotal"]) // parse_size("1m")
+    wanted = megabytes(scaling.environment["SHOPSTREAM_MEMORY"])
+    if wanted > whole:
+        raise UserError(f"Docker has {whole} MiB and --memory asks for {wanted}: give less.")
+
+
+def _refuse_restart(compose: Compose, needed: int) -> None:
+    """Workers that become smaller are restarted: not under a running job."""
+    master = web.spark_master(compose.cluster.environment())
+    if master and master.applications:
+        raise UserError(
+            f"The workers would be restarted with less memory while {', '.join(master.applications)} runs: wait until "
+            f"it ends, or give --memory {needed}m, which leaves them as they are."
+        )
+
+
+def _drain_datanode(
+    compose: Compose,
+    container: Container,
+    before: Mapping[str, str],
+    after: Mapping[str, str],
+    tell: Report,
+    seconds: float,
+) -> None:
+    addresses = _addresses(compose, container)
+    node = _hdfs(before)
+    if _listed(node, addresses) is None:
+        raise CannotDrainError(
+            f"The NameNode does not list {container.name} as live: see `shopstream cluster status` and start it first."
+        )
+    if node.missing_blocks:
+        raise CannotDrainError(
+            f"{node.missing_blocks} blocks have no copy at all: bring the missing DataNode back before draining one."
+        )
+    _fewer_copies(compose, before, after, tell)
+    _exclude(compose, [*_excluded(compose), addresses[0]])
+    _wait_for_blocks(before, container, addresses, tell, seconds)
+    slot = _slot(compose, container)
+    _remove(compose, container)
+    _clear_slot(compose, slot)
+    # a new DataNode may get the same address
+    _exclude(compose, [one for one in _excluded(compose) if one not in addresses])
+
+
+def _wait_for_blocks(
+    environment: Mapping[str, str], container: Container, addresses: Sequence[str], tell: Report, seconds: float
+) -> None:
+    end = time.monotonic() + seconds
+    while True:
+        node = web.namenode(environment)
+        mine = _listed(node, addresses) if node else None
+        if mine is not None and mine.state == DECOMMISSIONED:
+            return
+        if time.monotonic() > end:
+            state = mine.state if mine else "not listed"
+            raise CannotDrainError(
+                f"{container.name} still holds blocks that no other DataNode has ({state} after {seconds:.0f} s): "
+                "run the same command again to go on, or add a DataNode."
+            )
+        tell(
+            f"{container.name}: {mine.state.lower() if mine else 'asking'}, {node.under_replicated if node else 0} "
+            "blocks to copy"
+        )
+        time.sleep(_POLL_SECONDS)
+
+
+def _drain_worker(compose: Compose, container: Container, tell: Report, seconds: float) -> None:
+    addresses, environment = _addresses(compose, container), compose.cluster.environment()
+    if _worker(environment, addresses) is None:
+        raise CannotDrainError(
+            f"The master does not list {container.name}: see `shopstream cluster logs spark-worker` and start it first."
+        )
+    compose.docker.ask("kill", "--signal", "PWR", container.id)
+    end = time.monotonic() + seconds
+    while True:
+        worker = _worker(environment, addresses)
+        if worker is None or (worker.state != "ALIVE" and worker.cores_free == worker.cores):
+            break
+        if time.monotonic() > end:
+            raise CannotDrainError(
+                f"{container.name} still runs tasks after {seconds:.0f} s: run the same command again to go on waiting."
+            )
+        tell(f"{container.name}: {worker.state.lower()}, {worker.cores - worker.cores_free} cores at work")
+        time.sleep(_POLL_SECONDS)
+    _remove(compose, container)
+
+
+def _hdfs(environment: Mapping[str, str]) -> NameNode:
+    node = web.namenode(environment)
+    if node is None:
+        raise CannotDrainError("The NameNode does not answer: start it with `shopstream cluster up`.")
+    if node.safe_mode:
+        raise CannotDrainError(
+            "HDFS is in safe mode and moves no blocks: wait until `shopstream cluster status` is ready."
+        )
+    return node
+
+
+def _listed(node: NameNode, addresses: Sequence[str]) -> DataNode | None:
+    for one in node.datanodes:
+        if one.address.rpartition(":")[0] in addresses or one.name in addresses:
+            return one
+    return None
+
+
+def _worker(environment: Mapping[str, str], addresses: Sequence[str]) -> SparkWorker | None:
+    master = web.spark_master(environment)
+    if master is None:
+        raise CannotDrainError("The Spark master does not answer: start it with `shopstream cluster up`.")
+    # a worker that was restarted is listed twice: dead under its former id
+    return next((one for one in master.workers if one.host in addresses and one.state != "DEAD"), None)
+
+
+def _addresses(compose: Compose, container: Container) -> list[str]:
+    """The container's addresses on its networks first, then its names."""
+    template = "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}{{.Config.Hostname}}"
+    return [*compose.docker.ask("inspect", "--format", template, container.id).split(), container.name]
+
+
+def _excluded(compose: Compose) -> list[str]:
+    done = compose.call("exec", "-T", "namenode", "cat", EXCLUDE)
+    return re.findall(r"\S+", done.stdout) if done.returncode == 0 else []
+
+
+def _exclude(compose: Compose, hosts: Sequence[str]) -> None:
+    """Writes the list of hosts to be emptied and has the NameNode read it."""
+    write = 'file=$0; printf "%s\\n" "$@" > "$file.part" && mv "$file.part" "$file"'
+    compose.ask("exec", "-T", "namenode", "sh", "-c", write, EXCLUDE, *sorted(set(hosts)))
+    compose.ask("exec", "-T", "namenode", "hdfs", "dfsadmin", "-refreshNodes")
+
+
+def _more_copies(compose: Compose, before: Mapping[str, str], after: Mapping[str, str], tell: Report) -> None:
+    """Has what is stored copied to new DataNodes as the layout says, and new files written with as many copies."""
+    if after["SHOPSTREAM_REPLICATION"] == before["SHOPSTREAM_REPLICATION"]:
+        return
+    tell(f"Up to {after['SHOPSTREAM_REPLICATION']} copies of each block")
+    compose.ask("run", "--rm", "--no-deps", "-T", LAYOUT, timeout=_HDFS_SECONDS)
+    master = web.spark_master(after)
+    if master and master.applications:
+        tell(f"New files get {before['SHOPSTREAM_REPLICATION']} copies until the next `up`: a job is running.")
+    else:
+        compose.ask("up", "--detach", "--no-deps", CLIENT, timeout=_HDFS_SECONDS)
+
+
+def _fewer_copies(compose: Compose, before: Mapping[str, str], after: Mapping[str, str], tell: Report) -> None:
+    """No block may ask for more copies than there will be DataNodes: one that does can never be moved."""
+    copies = after["SHOPSTREAM_REPLICATION"]
+    if copies != before["SHOPSTREAM_REPLICATION"]:
+        tell(f"{copies} copies of each block")
+        compose.ask("exec", "-T", "namenode", "hdfs", "dfs", "-setrep", "-R", copies, "/", timeout=_HDFS_SECONDS)
+
+
+def _slot(compose: Compose, container: Container) -> str:
+    """Returns the folder of the DataNodes' shared volume that this one holds a lock on."""
+    look = 'for link in /proc/[0-9]*/fd/*; do readlink "$link" || true; done'
+    links = compose.docker.ask("exec", container.id, "sh", "-c", look).split()
+    return next((link.removesuffix("/lock") for link in links if _SLOT_LOCK.fullmatch(link)), "")
+
+
+def _clear_slot(compose: Compose, slot: str) -> None:
+    """Removes what an emptied DataNode leaves: nobody must start on its old copies again."""
+    others = [one for one in compose.containers() if one.service == SERVICES["datanode"] and one.state == "running"]
+    if slot and others:
+        compose.docker.ask("exec", others[0].id, "rm", "-r", "--", slot)
+
+
+def _remove(compose: Compose, container: Container) -> None:
+    compose.docker.ask("stop", container.id, timeout=_STOP_SECONDS)
+    compose.docker.ask("rm", "--volumes", container.id)

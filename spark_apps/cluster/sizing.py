@@ -1,0 +1,270 @@
+"""Splits one memory budget and the host's cores into container limits, heaps, executors and Python memory.
+
+Every container gets its minimum; what is left is shared out by weight, up to each one's useful most; the rest
+goes to the workers. A worker runs one executor: its container holds the worker's own JVM, the executor's heap,
+the executor's memory outside the heap, and the Python processes of its tasks. All figures are in MiB.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from spark_apps.errors import UserError
+
+MIB = 1024**2
+_UNITS = {"": 1, "b": 1, "k": 1024, "m": MIB, "g": 1024**3, "t": 1024**4}
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([bkmgt]?)(?:i?b)?", re.IGNORECASE)
+
+# what the host's own system and Docker keep: a fifth, and never under 1 GiB
+_RESERVED_SHARE, _RESERVED_LEAST = 5, 1024
+
+MAX_REPLICATION = 3
+# Spark's pointers stay compressed below 32 GiB
+_MOST_HEAP = 31 * 1024
+# a worker's own JVM, outside of its executor
+_WORKER_HEAP, _WORKER_OFF_HEAP = 192, 128
+# an executor: its heap, what its JVM takes beside it, and Python
+_EXECUTOR_HEAP, _EXECUTOR_HEAP_PER_CORE = 640, 256
+_OVERHEAD_LEAST, _OVERHEAD_SHARE = 320, 10
+# `implicit` runs in one Python task; each further core may run an Arrow group-by beside it
+_PYTHON_FIRST_CORE, _PYTHON_PER_CORE = 512, 256
+# beyond this more Python memory per core helps nothing, and the heap gets what is left
+_PYTHON_MOST_FIRST_CORE, _PYTHON_MOST_PER_CORE = 4096, 1024
+# the part of an executor's Python memory that the ALS task may plan with; the rest is the interpreter and NumPy
+_ALS_SHARE = 0.75
+
+
+class TooLittleMemoryError(UserError):
+    """The budget is below the sum of the minimums."""
+
+    def __init__(self, budget: int, least: int, what: str) -> None:
+        super().__init__(
+            f"{budget} MiB are too little for {what}: give at least {least} MiB (--memory {least}m), "
+            "or take fewer of them."
+        )
+
+
+@dataclass(frozen=True)
+class Part:
+    """One service's claim on the budget, per container."""
+
+    name: str
+    least: int
+    weight: int
+    most: int
+    off_heap: int = 0  # what a JVM takes beside its heap; 0 for a service without one
+
+
+# The least limits leave each JVM at least 192 MiB of heap; idle servers hold about 180 MiB in all.
+_PARTS = (
+    Part("NAMENODE", 512, 4, 8192, off_heap=224),
+    Part("DATANODE", 448, 3, 1536, off_heap=224),
+    Part("MASTER", 448, 1, 1024, off_heap=192),
+    Part("HISTORY", 512, 3, 2048, off_heap=224),
+    Part("CLIENT", 1408, 14, 12288),
+    Part("INFLUXDB", 384, 6, 2048),
+    Part("GRAFANA", 256, 2, 512),
+)
+_MONITORING = ("INFLUXDB", "GRAFANA")
+_WORKER_WEIGHT = 70
+# the driver's share of the client: heap, then what its JVM and its Python take
+_DRIVER_OVERHEAD, _DRIVER_PYTHON = 320, 448
+_DRIVER_HEAP_SHARE = 0.6
+
+
+@dataclass(frozen=True)
+class Executor:
+    """What one worker's container is made of."""
+
+    cores: int
+    heap: int
+    overhead: int
+    python: int
+
+    @property
+    def limit(self) -> int:
+        """The container's limit: the worker's JVM and its executor."""
+        return _WORKER_HEAP + _WORKER_OFF_HEAP + self.heap + self.overhead + self.python
+
+    def environment(self) -> dict[str, str]:
+        """Returns the sizes as variables of cluster.env."""
+        return {
+            "SHOPSTREAM_WORKER_LIMIT": f"{self.limit}m",
+            "SHOPSTREAM_WORKER_HEAP": f"{_WORKER_HEAP}m",
+            # Spark's standalone master counts heaps only, and a worker holds one executor
+            "SHOPSTREAM_WORKER_MEMORY": f"{self.heap}m",
+            "SHOPSTREAM_WORKER_CORES": str(self.cores),
+            "SHOPSTREAM_EXECUTOR_MEMORY": f"{self.heap}m",
+            "SHOPSTREAM_EXECUTOR_OVERHEAD": f"{self.overhead}m",
+            "SHOPSTREAM_EXECUTOR_PYTHON": f"{self.python}m",
+            "SHOPSTREAM_ALS_TASK_MEMORY": str(int(self.python * _ALS_SHARE) * MIB),
+        }
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The sizes of a whole cluster."""
+
+    workers: int
+    datanodes: int
+    executor: Executor
+    limits: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def replication(self) -> int:
+        """Copies of each HDFS block."""
+        return min(MAX_REPLICATION, self.datanodes)
+
+    def total(self) -> int:
+        """Returns the sum of all containers' limits."""
+        return sum(limit * self._count(name) for name, limit in self.limits.items())
+
+    def heap(self, name: str) -> int:
+        """Returns the heap of a service's JVM."""
+        return self.limits[name] - next(part.off_heap for part in _PARTS if part.name == name)
+
+    def driver_heap(self) -> int:
+        """Returns the heap of a driver in the client."""
+        client = self.limits["CLIENT"]
+        return min(client - _DRIVER_OVERHEAD - _DRIVER_PYTHON, int(client * _DRIVER_HEAP_SHARE))
+
+    def environment(self) -> dict[str, str]:
+        """Returns the sizes as variables of cluster.env."""
+        values = {f"SHOPSTREAM_{name}_LIMIT": f"{limit}m" for name, limit in self.limits.items()}
+        jvms = [part.name for part in _PARTS if part.off_heap]
+        values |= {f"SHOPSTREAM_{name}_HEAP": f"{self.heap(name)}m" for name in jvms}
+        return {
+            **values,
+            **self.executor.environment(),
+            "SHOPSTREAM_DRIVER_MEMORY": f"{self.driver_heap()}m",
+            "SHOPSTREAM_WORKERS": str(self.workers),
+            "SHOPSTREAM_DATANODES": str(self.datanodes),
+            "SHOPSTREAM_REPLICATION": str(self.replication),
+        }
+
+    def _count(self, name: str) -> int:
+        return {"WORKER": self.workers, "DATANODE": self.datanodes}.get(name, 1)
+
+
+def parse_size(text: str) -> int:
+    """Returns the bytes that a size such as 12g, 1.5G, 800m or 12884901888 means.
+
+    Raises:
+        UserError: when it is no size.
+    """
+    found = _SIZE.fullmatch(text.strip())
+    if not found:
+        raise UserError(f"{text!r} is not a size: give it as 12g or 12288m.")
+    return int(float(found.group(1)) * _UNITS[found.group(2).lower()])
+
+
+def default_budget(engine_memory: int) -> int:
+    """Returns the budget in MiB on a Docker engine with so many bytes of memory."""
+    whole = engine_memory // MIB
+    return max(0, whole - max(_RESERVED_LEAST, whole // _RESERVED_SHARE))
+
+
+def make_plan(budget: int, workers: int, datanodes: int, cores: int, monitoring: bool = True) -> Plan:
+    """Splits a budget.
+
+    Args:
+        budget: MiB that all containers together may take.
+        workers: how many Spark workers.
+        datanodes: how many DataNodes.
+        cores: the engine's cores, shared by the workers; a worker gets fewer than its share when its memory
+            would not do for them.
+        monitoring: whether InfluxDB and Grafana run too.
+
+    Raises:
+        TooLittleMemoryError: naming the smallest budget that works.
+    """
+    counts = {"DATANODE": datanodes}
+    parts = [part for part in _PARTS if monitoring or part.name not in _MONITORING]
+    least = sum(part.least * counts.get(part.name, 1) for part in parts)
+    for_workers = (budget - least) // workers
+    smallest = _least_executor(1).limit
+    if for_workers < smallest:
+        what = f"{_counted(workers, 'worker')} and {_counted(datanodes, 'DataNode')}"
+        raise TooLittleMemoryError(budget, least + smallest * workers, what)
+    executor_cores = _cores_for(for_workers, cores // workers)
+    surplus = budget - least - _least_executor(executor_cores).limit * workers
+    weights = sum(part.weight * counts.get(part.name, 1) for part in parts) + _WORKER_WEIGHT
+    limits = {part.name: min(part.most, part.least + surplus * part.weight // weights) for part in parts}
+    rest = budget - sum(limit * counts.get(name, 1) for name, limit in limits.items())
+    executor = _make_executor(rest // workers, executor_cores)
+    return Plan(workers, datanodes, executor, {**limits, "WORKER": executor.limit})
+
+
+def megabytes(value: str) -> int:
+    """Returns the MiB of a size in cluster.env, such as 768m."""
+    return parse_size(value) // MIB
+
+
+def total_of(environment: Mapping[str, str]) -> int:
+    """Returns the sum of all containers' limits in MiB that a cluster.env gives, for its counts."""
+    counts = {"WORKER": "SHOPSTREAM_WORKERS", "DATANODE": "SHOPSTREAM_DATANODES"}
+    limits = {
+        name.removeprefix("SHOPSTREAM_").removesuffix("_LIMIT"): megabytes(value)
+        for name, value in environment.items()
+        if name.endswith("_LIMIT")
+    }
+    return sum(limit * int(environment[counts[name]] if name in counts else 1) for name, limit in limits.items())
+
+
+def rescale(environment: Mapping[str, str], workers: int, datanodes: int) -> dict[str, str]:
+    """Returns a cluster.env for other counts, in the budget that it names.
+
+    Running containers keep their sizes where the budget allows it; otherwise the workers, and nothing else,
+    become smaller.
+
+    Raises:
+        TooLittleMemoryError: when the workers would fall below the least.
+    """
+    counts = {
+        "SHOPSTREAM_WORKERS": str(workers),
+        "SHOPSTREAM_DATANODES": str(datanodes),
+        "SHOPSTREAM_REPLICATION": str(min(MAX_REPLICATION, datanodes)),
+    }
+    scaled, budget = {**environment, **counts}, megabytes(environment["SHOPSTREAM_MEMORY"])
+    if total_of(scaled) <= budget:
+        return scaled
+    others = total_of({**scaled, "SHOPSTREAM_WORKERS": "0"})
+    room, smallest = (budget - others) // workers, _least_executor(1).limit
+    if room < smallest:
+        what = f"{_counted(workers, 'worker')} and {_counted(datanodes, 'DataNode')}"
+        raise TooLittleMemoryError(budget, others + smallest * workers, what)
+    all_cores = int(environment["SHOPSTREAM_WORKER_CORES"]) * int(environment["SHOPSTREAM_WORKERS"])
+    return {**scaled, **_make_executor(room, _cores_for(room, all_cores // workers)).environment()}
+
+
+def _cores_for(limit: int, share: int) -> int:
+    """The most cores of a worker's share for which its container has the memory; one at least."""
+    return max(n for n in range(1, max(1, share) + 1) if n == 1 or _least_executor(n).limit <= limit)
+
+
+def _least_executor(cores: int) -> Executor:
+    heap = _EXECUTOR_HEAP + _EXECUTOR_HEAP_PER_CORE * (cores - 1)
+    python = _PYTHON_FIRST_CORE + _PYTHON_PER_CORE * (cores - 1)
+    return Executor(cores, heap, _overhead(heap), python)
+
+
+def _make_executor(limit: int, cores: int) -> Executor:
+    """Fills a worker's container: half of what is left beyond the least goes to Python, up to its most."""
+    least = _least_executor(cores)
+    extra = limit - least.limit
+    most_python = _PYTHON_MOST_FIRST_CORE + _PYTHON_MOST_PER_CORE * (cores - 1)
+    python = min(most_python, least.python + extra // 2)
+    for_jvm = limit - _WORKER_HEAP - _WORKER_OFF_HEAP - python
+    # the overhead is a tenth of the heap where that is more than its least
+    heap = min(_MOST_HEAP, for_jvm - _OVERHEAD_LEAST, for_jvm * _OVERHEAD_SHARE // (_OVERHEAD_SHARE + 1))
+    return Executor(cores, heap, _overhead(heap), python)
+
+
+def _overhead(heap: int) -> int:
+    return max(_OVERHEAD_LEAST, -(-heap // _OVERHEAD_SHARE))
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -1,0 +1,77 @@
+"""What a cluster is doing: services, workers, DataNodes, memory, addresses."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from spark_apps.cluster import web
+from spark_apps.cluster.engine import Compose, Container
+from spark_apps.cluster.ports import url
+from spark_apps.cluster.readiness import ServiceState, expected_counts, states
+from spark_apps.cluster.sizing import megabytes, total_of
+from spark_apps.cluster.web import NameNode, SparkMaster
+
+PAGES = {
+    "HDFS": ("HDFS", ""),
+    "Spark master": ("SPARK", ""),
+    "Spark history": ("HISTORY", ""),
+    "running job": ("DRIVER", ""),
+    "InfluxDB": ("INFLUXDB", ""),
+    "Grafana": ("GRAFANA", ""),
+}
+_NEED_MONITORING = ("InfluxDB", "Grafana")
+
+
+@dataclass(frozen=True)
+class Status:
+    """A cluster at one moment; memory in MiB."""
+
+    name: str
+    services: list[ServiceState]
+    containers: list[Container]
+    hdfs: NameNode | None
+    spark: SparkMaster | None
+    memory_limits: int
+    memory_budget: int
+    urls: dict[str, str]
+
+    @property
+    def ready(self) -> bool:
+        """Whether every service can be used."""
+        return all(service.ready for service in self.services)
+
+    def as_json(self) -> dict[str, Any]:
+        """Returns it for `status --json`."""
+        values = asdict(self)
+        for container in values["containers"]:
+            del container["labels"]
+        return {"ready": self.ready, **values}
+
+
+def cluster_status(compose: Compose) -> Status:
+    """Looks at a cluster, running or not.
+
+    Raises:
+        NoClusterError: when there was never one.
+        DockerError: when Docker does not answer.
+    """
+    environment = compose.cluster.existing_environment()
+    expected = expected_counts(compose.ask("config", "--services").split(), environment)
+    containers = compose.containers()
+    return Status(
+        name=compose.cluster.name,
+        services=states(expected, containers, environment),
+        containers=containers,
+        hdfs=web.namenode(environment),
+        spark=web.spark_master(environment),
+        memory_limits=total_of(environment),
+        memory_budget=megabytes(environment["SHOPSTREAM_MEMORY"]),
+        urls=urls(environment, compose.monitoring),
+    )
+
+
+def urls(environment: dict[str, str], monitoring: bool) -> dict[str, str]:
+    """Returns the addresses of the cluster's pages on the host."""
+    names = [name for name in PAGES if monitoring or name not in _NEED_MONITORING]
+    return {name: url(environment, PAGES[name][0]) + PAGES[name][1] for name in names}

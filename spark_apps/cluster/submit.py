@@ -1,0 +1,191 @@
+"""Submits jobs from the client container, after a look at what the workers can give."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from spark_apps.cluster import web
+from spark_apps.cluster.engine import CLIENT, Compose
+from spark_apps.cluster.sizing import megabytes
+from spark_apps.cluster.web import SparkMaster
+from spark_apps.errors import UserError, readable_file
+
+# jobs that need no executor
+WITHOUT_SPARK = ("load", "generate", "models", "hdfs", "metrics", "recommend", "report")
+MARK = "SHOPSTREAM_SUBMISSION"
+_INPUT = "/input"
+_OTHERS_READ = 0o004
+
+# Run in the client by its own Python: signals the processes of one submission whose parent is not one of them.
+_SIGNAL = """
+import os, pathlib, sys
+mark, number = sys.argv[1].encode(), int(sys.argv[2])
+marked = {}
+for folder in pathlib.Path("/proc").glob("[0-9]*"):
+    try:
+        if mark in (folder / "environ").read_bytes().split(b"\\0"):
+            marked[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        continue  # it ended, or is not ours
+for process, parent in marked.items():
+    if parent not in marked and process != os.getpid():
+        os.kill(process, number)
+"""
+
+
+class NoResourcesError(UserError):
+    """The workers cannot take an executor: the job would wait for ever."""
+
+
+def check_resources(master: SparkMaster | None, environment: Mapping[str, str], option: str = "") -> None:
+    """Checks that at least one executor would start at once.
+
+    Args:
+        master: what the master says, None where it does not answer.
+        environment: cluster.env, with the executor's size.
+        option: the option that names this cluster, for the sentence.
+
+    Raises:
+        NoResourcesError: saying what to change.
+    """
+    memory, cores = megabytes(environment["SHOPSTREAM_EXECUTOR_MEMORY"]), int(environment["SHOPSTREAM_WORKER_CORES"])
+    if master is None:
+        raise NoResourcesError(f"The Spark master does not answer: start it with `shopstream cluster up{option}`.")
+    alive = master.alive
+    if not alive:
+        raise NoResourcesError(
+            f"No Spark worker is registered: see `shopstream cluster logs spark-worker{option}`, or add one with "
+            f"`shopstream cluster scale worker=1{option}`."
+        )
+    if any(one.cores_free >= cores and one.memory_free >= memory for one in alive):
+        return
+    if not any(one.cores >= cores and one.memory >= memory for one in alive):
+        best = max(alive, key=lambda one: (one.memory, one.cores))
+        raise NoResourcesError(
+            f"An executor needs {memory} MiB and {cores} cores, and the largest worker has {best.memory} MiB and "
+            f"{best.cores}: run `shopstream cluster up --memory` with more{option}."
+        )
+    running = ", ".join(master.applications) or "another application"
+    raise NoResourcesError(
+        f"All workers are taken by {running}: wait until it ends, or add a worker with "
+        f"`shopstream cluster scale worker={len(alive) + 1}{option}`."
+    )
+
+
+def submit(compose: Compose, job: str, options: Sequence[str]) -> int:
+    """Runs a command of `shopstream` in the client, with this terminal's output.
+
+    Ctrl-C and SIGTERM are handed on to the job; a third one gives up waiting for it.
+
+    Args:
+        compose: the cluster.
+        job: the command, such as `train`.
+        options: its options.
+
+    Returns:
+        Its exit code.
+
+    Raises:
+        UserError: when the client does not run or the workers cannot take an executor.
+    """
+    environment = compose.cluster.existing_environment()
+    compose.running(CLIENT)
+    if job not in WITHOUT_SPARK:
+        check_resources(web.spark_master(environment), environment, compose.cluster.option())
+    mark = f"{MARK}={uuid.uuid4().hex}"
+    return _run(compose, mark, "exec", "-T", "--env", mark, CLIENT, "shopstream", job, *options)
+
+
+def load(compose: Compose, files: Sequence[Path], options: Sequence[str] = ()) -> int:
+    """Lands files of the host in HDFS, from a client that sees just these files, read-only.
+
+    Args:
+        compose: the cluster.
+        files: CSV files of the host; they are read where they are.
+        options: further options of `shopstream load`.
+
+    Returns:
+        Its exit code.
+
+    Raises:
+        UserError: when a file cannot be read, here or by the container's user.
+    """
+    compose.cluster.existing_environment()
+    compose.running(CLIENT)
+    mounts, names = [], []
+    for path in files:
+        _readable_inside(path)
+        if path.name in names:
+            raise UserError(f"Two files are called {path.name}: load them one after the other.")
+        mounts += ["--volume", f"{path.resolve()}:{_INPUT}/{path.name}:ro"]
+        names.append(path.name)
+    mark = f"{MARK}={uuid.uuid4().hex}"
+    inside = [f"{_INPUT}/{name}" for name in names]
+    run = ["run", "--rm", "--no-deps", "-T", "--env", mark, *mounts, CLIENT]
+    return _run(compose, mark, *run, "shopstream", "load", *inside, *options)
+
+
+def _readable_inside(path: Path) -> None:
+    readable_file(path)
+    if ":" in path.name:
+        raise UserError(f"{path.name} has a colon in its name, which Docker cannot mount: rename the file.")
+    # Docker Desktop hands files on with the user's own rights
+    if sys.platform.startswith("linux") and not path.stat().st_mode & _OTHERS_READ:
+        raise UserError(f"{path} is closed to the container's user: run `chmod o+r {path}` first.")
+
+
+def _run(compose: Compose, mark: str, *arguments: str) -> int:
+    process = compose.start(*arguments, **_own_group())
+    with _handing_on(compose, process, mark):
+        return process.wait()
+
+
+def _own_group() -> dict[str, Any]:
+    """The terminal's Ctrl-C reaches this process alone, which hands it on: docker itself would only let go."""
+    if sys.platform == "win32":
+        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+    return {"start_new_session": True}
+
+
+@contextmanager
+def _handing_on(compose: Compose, process: subprocess.Popen[str], mark: str) -> Iterator[None]:
+    """Hands SIGINT and SIGTERM on to the job while it runs."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    seen: list[int] = []
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        seen.append(number)
+        if len(seen) > 2:
+            process.terminate()
+            return
+        # Docker's own answer is of no use here: the job's end is what is waited for
+        threading.Thread(target=_send, args=(compose, mark, number), daemon=True).start()
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _send(compose: Compose, mark: str, number: int) -> None:
+    for container in _clients(compose):
+        compose.docker.call("exec", container, "python", "-c", _SIGNAL, mark, str(number))
+
+
+def _clients(compose: Compose) -> list[str]:
+    """The client and one-off clients of this cluster."""
+    filters = [f"label=com.docker.compose.project={compose.cluster.name}", f"label=com.docker.compose.service={CLIENT}"]
+    return compose.docker.ask("ps", "--quiet", *(part for one in filters for part in ("--filter", one))).split()

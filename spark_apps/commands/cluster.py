@@ -1,0 +1,393 @@
+"""cluster up, status, doctor, scale, drain, logs, load, down, destroy, images; and submit."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from spark_apps.cluster import doctor as checks
+from spark_apps.cluster import lifecycle, scaling
+from spark_apps.cluster import submit as submission
+from spark_apps.cluster.engine import Compose, find_docker
+from spark_apps.cluster.readiness import NotReadyError, ServiceState
+from spark_apps.cluster.state import DEFAULT_NAME, NAME_VARIABLE, Cluster, find_cluster
+from spark_apps.cluster.status import Status, cluster_status, urls
+from spark_apps.commands.common import Function, json_option, next_step, out, print_json, print_table
+
+console = Console(stderr=True, highlight=False)
+UP_SECONDS = 600.0
+FAILED = 1
+
+
+def name_option(function: Function) -> Function:
+    """Adds --name."""
+    return click.option("--name", envvar=NAME_VARIABLE, default=DEFAULT_NAME, show_default=True, help="Which cluster.")(
+        function
+    )
+
+
+def wait_option(function: Function) -> Function:
+    """Adds --wait, the seconds that services may take."""
+    return click.option(
+        "--wait",
+        "seconds",
+        type=click.FloatRange(min=1),
+        default=UP_SECONDS,
+        show_default=True,
+        help="Seconds until it gives up.",
+    )(function)
+
+
+@click.group()
+def cluster() -> None:
+    """The cluster in Docker: HDFS, Spark, InfluxDB and Grafana."""
+
+
+@cluster.command()
+@name_option
+@click.option(
+    "--memory", envvar="SHOPSTREAM_MEMORY", help="Memory for all of it, as 12g.  [default: what Docker can give]"
+)
+@click.option("--workers", type=click.IntRange(min=1), help="Spark workers.  [default: 2]")
+@click.option("--datanodes", type=click.IntRange(min=1), help="HDFS DataNodes.  [default: 2]")
+@click.option("--port-offset", type=click.IntRange(min=0), help="Added to every port on the host.  [default: 0]")
+@click.option("--monitoring/--no-monitoring", default=None, help="InfluxDB and Grafana too.  [default: yes]")
+@click.option("--build", "rebuild", is_flag=True, help="Build the images again.")
+@wait_option
+def up(
+    name: str,
+    memory: str | None,
+    workers: int | None,
+    datanodes: int | None,
+    port_offset: int | None,
+    monitoring: bool | None,
+    rebuild: bool,
+    seconds: float,
+) -> None:
+    """Start the cluster and return when it can be used.
+
+    Run again, it keeps what it was told before and starts only what is missing.
+
+    \b
+    Example: shopstream cluster up --memory 12g --workers 2 --datanodes 2
+    """
+    files, docker = find_cluster(name), find_docker()
+    _, finding = checks.check_docker()
+    if not finding.ok:
+        raise checks.PreflightError(finding)
+    wishes = lifecycle.Wishes(memory, workers, datanodes, port_offset, monitoring)
+    environment = lifecycle.decide(wishes, files, files.environment(), docker.info())
+    compose = Compose(docker, files, environment["SHOPSTREAM_MONITORING"] == "1")
+    started = time.monotonic()
+    with told_failures(), service_progress() as (report, announce):
+        changed = lifecycle.up(compose, environment, seconds, report, rebuild, announce)
+    took = f"{time.monotonic() - started:.0f} s"
+    console.print(escape(f"Cluster {name} is ready after {took}" + ("" if changed else ", unchanged")))
+    _print_urls(urls(environment, compose.monitoring))
+    next_step(f"shopstream cluster load FILE{files.option()}, then shopstream submit clean{files.option()}")
+
+
+@cluster.command()
+@name_option
+@json_option
+def status(name: str, as_json: bool) -> None:
+    """Show services, workers, DataNodes, memory and addresses.
+
+    Ends with exit code 1 while something cannot be used.
+
+    \b
+    Example: shopstream cluster status --json
+    """
+    seen = cluster_status(_compose(find_cluster(name)))
+    if as_json:
+        print_json(seen.as_json())
+    else:
+        _print_status(seen)
+    if not seen.ready:
+        sys.exit(FAILED)
+
+
+@cluster.command()
+@name_option
+@json_option
+def doctor(name: str, as_json: bool) -> None:
+    """Look for what usually goes wrong, and say how to mend it.
+
+    Ends with exit code 1 when something is wrong.
+
+    \b
+    Example: shopstream cluster doctor
+    """
+    files = find_cluster(name)
+    environment = files.environment() or _wanted(files)
+    findings = list(checks.examine(files, environment))
+    if as_json:
+        print_json(checks.as_json(findings))
+    else:
+        _print_findings(findings)
+    if not all(finding.ok for finding in findings):
+        sys.exit(FAILED)
+
+
+@cluster.command()
+@name_option
+@click.argument("counts", nargs=-1, required=True, metavar="worker=N datanode=N")
+@click.option("--memory", help="A new budget, as 15g.  [default: as before]")
+@wait_option
+def scale(name: str, counts: tuple[str, ...], memory: str | None, seconds: float) -> None:
+    """Change the number of workers or DataNodes.
+
+    Those too many are drained first. Where the memory does not do, workers are restarted with less of it each.
+
+    \b
+    Example: shopstream cluster scale worker=3 datanode=3
+    """
+    compose = _compose(find_cluster(name))
+    with told_failures(), service_progress() as (report, announce):
+        done = scaling.scale(compose, scaling.parse_counts(counts), report, announce, seconds, memory)
+    if done.resized:
+        console.print(f"Workers have {done.environment['SHOPSTREAM_WORKER_LIMIT']} each now.")
+    next_step(f"shopstream cluster status{compose.cluster.option()}")
+
+
+@cluster.command()
+@name_option
+@click.argument("kind", type=click.Choice(list(scaling.SERVICES)))
+@click.argument("which", metavar="ID")
+@wait_option
+def drain(name: str, kind: str, which: str, seconds: float) -> None:
+    """Take a worker or DataNode out without loss; ID is its container's name, id or number.
+
+    \b
+    Example: shopstream cluster drain datanode 2
+    """
+    compose = _compose(find_cluster(name))
+    with told_failures(), service_progress() as (_, announce):
+        scaling.drain(compose, kind, which, announce, seconds)
+    console.print(escape(f"{kind} {which} is empty and removed"))
+    next_step(f"shopstream cluster status{compose.cluster.option()}")
+
+
+@cluster.command()
+@name_option
+@click.argument("service", required=False)
+@click.option("--tail", type=click.IntRange(min=0), default=100, show_default=True, help="Lines per container.")
+@click.option("--follow", is_flag=True, help="Go on until Ctrl-C.")
+def logs(name: str, service: str | None, tail: int, follow: bool) -> None:
+    """Show what services log.
+
+    \b
+    Example: shopstream cluster logs namenode --tail 20
+    """
+    compose = _compose(find_cluster(name))
+    options = ["--tail", str(tail), *(["--follow"] if follow else [])]
+    sys.exit(compose.pass_through("logs", *options, *([service] if service else [])))
+
+
+@cluster.command()
+@name_option
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
+@json_option
+def load(name: str, files: tuple[Path, ...], as_json: bool) -> None:
+    """Land event logs of this machine in HDFS, read where they are.
+
+    \b
+    Example: shopstream cluster load 2019-Oct.csv
+    """
+    compose = _compose(find_cluster(name))
+    sys.exit(submission.load(compose, files, ["--json"] if as_json else []))
+
+
+@cluster.command()
+@name_option
+def down(name: str) -> None:
+    """Stop the cluster; its data stays.
+
+    \b
+    Example: shopstream cluster down
+    """
+    compose = _compose(find_cluster(name))
+    with working("Stopping"):
+        lifecycle.down(compose)
+    next_step(f"shopstream cluster up{compose.cluster.option()}, which finds its data again")
+
+
+@cluster.command()
+@name_option
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def destroy(name: str, yes: bool) -> None:
+    """Remove the cluster with all its data and secrets.
+
+    \b
+    Example: shopstream cluster destroy --name trial
+    """
+    compose = _compose(find_cluster(name))
+    if not yes:
+        typed = click.prompt(f"All data of cluster {name} will be lost. Type its name to go on", err=True)
+        if typed != name:
+            raise click.Abort()
+    with working("Removing"):
+        lifecycle.destroy(compose)
+    console.print(escape(f"Cluster {name} is gone"))
+
+
+@cluster.command()
+@name_option
+def images(name: str) -> None:
+    """Build the images and show their sizes.
+
+    \b
+    Example: shopstream cluster images
+    """
+    files, docker = find_cluster(name), find_docker()
+    with told_failures(), service_progress() as (_, announce):
+        sizes = lifecycle.with_images(docker, files, _wanted(files), announce)
+    rows = [(image, f"{size / 1e6:,.0f} MB" if size is not None else "not here") for image, size in sizes.items()]
+    print_table("Images", ["image", "size"], rows)
+    next_step(f"shopstream cluster up{files.option()}")
+
+
+@click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@name_option
+@click.argument("job")
+@click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="[OPTIONS OF JOB]...")
+def submit(name: str, job: str, options: tuple[str, ...]) -> None:
+    """Run a command of shopstream in the cluster: clean, analyze, features, segment, train, report.
+
+    It is refused when no worker could take it. Ctrl-C stops the job.
+
+    \b
+    Example: shopstream submit train --seed 7
+    """
+    sys.exit(submission.submit(_compose(find_cluster(name)), job, options))
+
+
+@contextmanager
+def told_failures() -> Iterator[None]:
+    """Shows the last log lines of a service that failed, before its error is told."""
+    try:
+        yield
+    except NotReadyError as error:
+        for line in error.lines:
+            console.print(escape(f"  {error.service} | {line}"), soft_wrap=True, style="dim")
+        raise
+
+
+@contextmanager
+def service_progress() -> Iterator[tuple[Callable[[list[ServiceState]], None], Callable[[str], None]]]:
+    """Shows one line per service once it is ready, and what is still awaited while it is.
+
+    Gives two functions: one is told all states, the other one a text.
+    """
+    started, done = time.monotonic(), set[str]()
+    with _spinner() as show:
+
+        def report(states: list[ServiceState]) -> None:
+            for state in states:
+                if state.ready and state.name not in done:
+                    done.add(state.name)
+                    seconds = time.monotonic() - started
+                    line = escape(f"{state.name:<28} {seconds:6.1f} s  {state.detail}")
+                    console.print("[green]✓[/green]", line, soft_wrap=True)
+            waiting = [f"{state.name} ({state.detail})" for state in states if not state.ready]
+            show(f"Waiting for {', '.join(waiting)}"[:70])
+
+        yield report, show
+
+
+@contextmanager
+def working(text: str) -> Iterator[None]:
+    """Shows that something is being done, for what takes over two seconds."""
+    with _spinner() as show:
+        show(text)
+        yield
+
+
+@contextmanager
+def _spinner() -> Iterator[Callable[[str], None]]:
+    """A line that lives on a terminal; elsewhere each new text is a line of its own, services' waiting left out."""
+    told = set[str]()
+
+    def line(text: str) -> None:
+        if not text.startswith("Waiting for") and text not in told:
+            told.add(text)
+            console.print(escape(text), soft_wrap=True)
+
+    if not console.is_terminal:
+        yield line
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda text: bar.update(task, description=text)
+
+
+def _compose(files: Cluster) -> Compose:
+    """Compose on a cluster that was started before."""
+    environment = files.existing_environment()
+    return Compose(find_docker(), files, environment.get("SHOPSTREAM_MONITORING", "1") == "1")
+
+
+def _wanted(files: Cluster) -> dict[str, str]:
+    """What cluster.env would hold; with an engine that does not answer, for the least cluster."""
+    docker, finding = checks.check_docker()
+    info: Mapping[str, Any] = docker.info() if docker is not None and finding.ok else {}
+    wishes = lifecycle.Wishes() if info else lifecycle.Wishes(memory="12g")
+    return lifecycle.decide(wishes, files, files.environment(), info)
+
+
+def _print_urls(pages: Mapping[str, str]) -> None:
+    print_table("Pages", ["what", "address"], list(pages.items()))
+
+
+def _print_status(seen: Status) -> None:
+    print_table(
+        "Services",
+        ["service", "ready", "state"],
+        [(s.name, "yes" if s.ready else "no", s.detail) for s in seen.services],
+    )
+    if seen.spark is not None:
+        workers = [
+            (w.host, w.state.lower(), f"{w.cores_free} of {w.cores}", f"{w.memory_free} of {w.memory} MiB")
+            for w in seen.spark.workers
+        ]
+        print_table("Spark workers", ["host", "state", "cores free", "executor memory free"], workers)
+        if seen.spark.applications:
+            out.print(escape(f"Running: {', '.join(seen.spark.applications)}"))
+    if seen.hdfs is not None:
+        nodes = [(d.name, d.state, _gib(d.used), _gib(d.remaining), d.blocks) for d in seen.hdfs.datanodes]
+        print_table("DataNodes", ["host", "state", "used", "free", "blocks"], nodes)
+        mode = "on" if seen.hdfs.safe_mode else "off"
+        out.print(
+            f"HDFS: {_gib(seen.hdfs.used)} used of {_gib(seen.hdfs.capacity)}, safe mode {mode}, "
+            f"{seen.hdfs.missing_blocks} blocks missing, {seen.hdfs.under_replicated} short of copies"
+        )
+    out.print(f"Memory: limits add up to {seen.memory_limits:,} of {seen.memory_budget:,} MiB")
+    _print_urls(seen.urls)
+    option = "" if seen.name == DEFAULT_NAME else f" --name {seen.name}"
+    next_step(f"shopstream submit train{option}" if seen.ready else f"shopstream cluster doctor{option}")
+
+
+def _gib(size: int) -> str:
+    return f"{size / 1024**3:,.1f} GiB"
+
+
+def _print_findings(findings: list[checks.Finding]) -> None:
+    for one in findings:
+        if one.ok:
+            mark = "[yellow]-[/yellow]" if one.skipped else "[green]✓[/green]"
+            out.print(mark, escape(f"{one.check:<14} {one.seen}"), soft_wrap=True)
+        else:
+            out.print("[red]✗[/red]", escape(f"{one.check:<14} {one.problem}"), soft_wrap=True)
+            out.print(escape(f"{'':<16} To mend: {one.mend}"), soft_wrap=True)
+    if all(one.ok for one in findings):
+        next_step("shopstream cluster up")

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from spark_apps.cluster.engine import Compose, find_docker
+from spark_apps.cluster.lifecycle import Wishes, decide
+from spark_apps.cluster.state import Cluster, find_cluster, write_environment
+from tests.cluster_cli.fake_docker import INFO, FakeDocker
+
+
+@pytest.fixture
+def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDocker:
+    """A fake docker, the only one on the PATH."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", str(folder) + os.pathsep + "/usr/bin:/bin")
+    return FakeDocker(folder)
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A copy of the kit with nothing but its Compose files."""
+    folder = tmp_path / "repository"
+    (folder / "compose").mkdir(parents=True)
+    for name in ("cluster.yaml", "monitoring.yaml"):
+        (folder / "compose" / name).write_text("services: {}\n")
+    return folder
+
+
+@pytest.fixture
+def cluster(repository: Path) -> Cluster:
+    """A cluster that was never started."""
+    return find_cluster("shopstream", repository)
+
+
+@pytest.fixture
+def started(cluster: Cluster) -> Cluster:
+    """A cluster with a cluster.env, as after `up`."""
+    write_environment(cluster.env_file, decide(Wishes(memory="12g"), cluster, {}, INFO, {}))
+    return cluster
+
+
+@pytest.fixture
+def compose(docker: FakeDocker, started: Cluster) -> Compose:
+    """Compose on the started cluster, through the fake docker."""
+    return Compose(find_docker(), started)
