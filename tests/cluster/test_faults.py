@@ -1,0 +1,151 @@
+"""Parts of the cluster die, come back, grow and shrink while jobs run; afterwards the rows are counted."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from spark_apps.tables import EVENTS, INTERACTIONS, QUARANTINE, RECOMMENDATIONS, USER_FEATURES, Table
+from tests.cluster.conftest import NAME, RunningCluster, docker, eventually
+
+# Run by the client's Python: the folders of jobs under way, by what they have staged so far.
+_STAGED = """
+from spark_apps.settings import load_settings, table_root
+root = table_root(load_settings())
+for path in (root / "temp" / "publish").glob("*"):
+    if path.is_dir():
+        print(*[found.name for found in path.rglob("*") if found.is_dir()])
+"""
+COUNTED: tuple[tuple[Table, str], ...] = (
+    (EVENTS, "user_id"),
+    (QUARANTINE, "raw_line"),
+    (USER_FEATURES, "user_id"),
+    (INTERACTIONS, "user_id"),
+    (RECOMMENDATIONS, "user_id"),
+)
+
+
+def counts(cluster: RunningCluster) -> dict[str, int]:
+    return {table.name: len(cluster.rows(table, key)) for table, key in COUNTED}
+
+
+@pytest.fixture(scope="module")
+def expected(loaded: RunningCluster, sample_path: Any) -> dict[str, int]:
+    """Rows of an undisturbed run."""
+    loaded.shopstream("submit", "train")
+    found = counts(loaded)
+    assert found["events"] + found["quarantine"] == sum(1 for _ in sample_path.open("rb")) - 1
+    assert found["recommendations"] > found["user_features"] > 0
+    return found
+
+
+@contextmanager
+def running(cluster: RunningCluster, job: str, *until: str) -> Iterator[subprocess.Popen[str]]:
+    """A job that is under way: it has staged what is named."""
+    process = cluster.start("submit", job)
+    try:
+
+        def there() -> bool:
+            assert process.poll() is None, process.communicate()[1][-2000:]
+            return set(until) <= set(cluster.run_in("client", "python", "-c", _STAGED).split())
+
+        eventually(there, f"{job} has staged {until}")
+        yield process
+        output, errors = process.communicate(timeout=900)
+        assert process.returncode == 0, output[-1000:] + errors[-3000:]
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+
+
+def alive_workers(cluster: RunningCluster) -> int:
+    return sum(worker["state"] == "ALIVE" for worker in (cluster.status()["spark"] or {"workers": []})["workers"])
+
+
+def live_datanodes(cluster: RunningCluster) -> int:
+    hdfs = cluster.status()["hdfs"]
+    return 0 if hdfs is None else sum(node["live"] for node in hdfs["datanodes"])
+
+
+def whole_again(cluster: RunningCluster, workers: int = 2, datanodes: int = 2) -> None:
+    eventually(lambda: cluster.status()["ready"], "every service is ready")
+    eventually(lambda: alive_workers(cluster) == workers, f"{workers} workers are registered")
+    eventually(lambda: live_datanodes(cluster) == datanodes, f"{datanodes} DataNodes are live")
+
+
+def test_a_worker_killed_during_train_costs_no_row(expected: dict[str, int], cluster: RunningCluster) -> None:
+    with running(cluster, "train", "user_features"):
+        docker("kill", cluster.containers("spark-worker")[0])
+    assert counts(cluster) == expected
+    cluster.shopstream("cluster", "up")
+    whole_again(cluster)
+
+
+def test_a_datanode_killed_and_back_costs_no_row(expected: dict[str, int], cluster: RunningCluster) -> None:
+    with running(cluster, "train", "user_features"):
+        docker("kill", cluster.containers("datanode")[0])
+    assert counts(cluster) == expected
+    cluster.shopstream("cluster", "up")
+    whole_again(cluster)
+    assert counts(cluster) == expected
+
+
+def test_clean_outlives_a_restart_of_the_namenode(expected: dict[str, int], cluster: RunningCluster) -> None:
+    with running(cluster, "clean", "by_usability"):
+        docker("restart", cluster.containers("namenode")[0])
+    whole_again(cluster)
+    assert counts(cluster) == expected
+
+
+def test_down_and_up_keep_the_data(expected: dict[str, int], cluster: RunningCluster) -> None:
+    cluster.shopstream("cluster", "down")
+    assert cluster.containers("namenode") == []
+    cluster.shopstream("cluster", "up")
+    whole_again(cluster)
+    assert counts(cluster) == expected
+    cluster.shopstream("submit", "models", "list")
+
+
+def test_a_second_up_changes_nothing(expected: dict[str, int], cluster: RunningCluster) -> None:
+    services = ("namenode", "datanode", "spark-master", "spark-worker", "client", "influxdb", "grafana")
+    before = {service: cluster.containers(service) for service in services}
+    cluster.shopstream("cluster", "up", timeout=120)
+    assert {service: cluster.containers(service) for service in services} == before
+
+
+def test_a_worker_and_a_datanode_join_and_are_drained(expected: dict[str, int], cluster: RunningCluster) -> None:
+    cluster.shopstream("cluster", "scale", "worker=3", "datanode=3", "--memory", "11g")
+    whole_again(cluster, 3, 3)
+    with running(cluster, "train", "user_features"):
+        cluster.shopstream("cluster", "drain", "datanode", "1")
+        cluster.shopstream("cluster", "drain", "worker", "1")
+    assert counts(cluster) == expected
+    eventually(lambda: alive_workers(cluster) == 2, "two workers are left")
+    assert len(cluster.containers("datanode")) == 2 and len(cluster.containers("spark-worker")) == 2
+    missing = docker("exec", cluster.containers("namenode")[0], "python3", "-c", _MISSING_BLOCKS)
+    assert missing.split() == ["0"]
+
+
+_MISSING_BLOCKS = """
+import json, urllib.request
+bean = "Hadoop:service=NameNode,name=FSNamesystem"
+print(json.load(urllib.request.urlopen("http://127.0.0.1:9870/jmx?qry=" + bean))["beans"][0]["MissingBlocks"])
+"""
+
+
+def test_a_second_cluster_stands_beside_the_first(expected: dict[str, int], cluster: RunningCluster) -> None:
+    other = RunningCluster(f"{NAME}-2")
+    sizes = ("--memory", "5g", "--workers", "1", "--datanodes", "1", "--port-offset", "3000", "--no-monitoring")
+    try:
+        other.shopstream("cluster", "up", *sizes, timeout=900)
+        assert not set(other.status()["urls"].values()) & set(cluster.status()["urls"].values())
+        assert "No raw rows" in other.shopstream("submit", "clean", code=2)
+        assert counts(cluster) == expected
+    finally:
+        other.shopstream("cluster", "destroy", "--yes")
+    assert counts(cluster) == expected
