@@ -54,8 +54,15 @@ def write(path: Path, content: str, mode: int = 0o444) -> None:
     draft.replace(path)
 
 
+def slots(parent: Path) -> list[Path]:
+    """Returns the folders of a volume that may be taken: first those that hold data already, then new ones."""
+    numbers = range(1, MOST_SLOTS)
+    there = [number for number in numbers if (parent / str(number)).is_dir()]
+    return [parent / str(number) for number in (*there, *(number for number in numbers if number not in there))]
+
+
 def take_slot(parent: Path) -> Path:
-    """Takes the first folder below a volume that no other container uses.
+    """Takes the first folder below a volume that no other container uses, an existing one before a new one.
 
     The containers of a scaled service share one volume. Each holds a lock on its own folder as long as it runs:
     the lock goes with the process, however it ends, and the next container finds the folder's data again.
@@ -69,8 +76,7 @@ def take_slot(parent: Path) -> Path:
     Raises:
         StartError: when the volume cannot be written.
     """
-    for number in range(1, MOST_SLOTS):
-        folder = parent / str(number)
+    for folder in slots(parent):
         try:
             folder.mkdir(mode=0o750, exist_ok=True)
             lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o640)

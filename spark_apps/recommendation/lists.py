@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
@@ -44,7 +45,9 @@ def lists_for_all(
         user_id, rank (from 1), product_id, score.
     """
     rows = user_factors.join(excluded, on="user_id", how="left").select("user_id", "features", "excluded")
-    return rows.mapInArrow(_list_maker(spark.sparkContext.broadcast(items), n), _LISTS)
+    # as bytes: with encryption on, PySpark cannot broadcast NumPy arrays (its stream wants a PickleBuffer's length)
+    packed = spark.sparkContext.broadcast(pickle.dumps(items))
+    return rows.mapInArrow(_list_maker(packed, n), _LISTS)
 
 
 def products_to_exclude(interactions: DataFrame, purchased: bool, viewed: bool) -> DataFrame:
@@ -65,7 +68,7 @@ def products_to_exclude(interactions: DataFrame, purchased: bool, viewed: bool) 
 
 def _list_maker(broadcast: object, n: int) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:
     def make_lists(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        items: ItemFactors = broadcast.value  # type: ignore[attr-defined]  # a Broadcast
+        items: ItemFactors = pickle.loads(broadcast.value)  # type: ignore[attr-defined]  # a Broadcast
         for batch in batches:
             yield _lists_of(batch, items, n)
 

@@ -23,7 +23,8 @@ NAME = os.environ.get("SHOPSTREAM_TEST_CLUSTER", "shopstream-test")
 MEMORY = os.environ.get("SHOPSTREAM_TEST_MEMORY", "9g")
 PORT_OFFSET = 2000
 # set in CI: there a missing engine is a failure, elsewhere a reason to skip
-REQUIRE_ENGINE = "SHOPSTREAM_REQUIRE_ENGINE"
+ENGINE_REQUIRED = bool(os.environ.get("SHOPSTREAM_REQUIRE_ENGINE"))
+KEEP_CLUSTER = bool(os.environ.get("SHOPSTREAM_KEEP_CLUSTER"))
 PATIENCE = 240.0
 PAUSE = 0.5
 
@@ -128,7 +129,7 @@ def _engine_fault() -> str | None:
 def engine() -> None:
     """A Docker engine, without which these tests are skipped, or in CI fail."""
     fault = _engine_fault()
-    if fault and os.environ.get(REQUIRE_ENGINE):
+    if fault and ENGINE_REQUIRED:
         pytest.fail(fault)
     if fault:
         pytest.skip(fault)
@@ -143,7 +144,7 @@ def cluster(engine: None) -> Iterator[RunningCluster]:
         made.shopstream("cluster", "up", *sizes, timeout=2400)
         yield made
     finally:
-        if not os.environ.get("SHOPSTREAM_KEEP_CLUSTER"):
+        if not KEEP_CLUSTER:
             made.shopstream("cluster", "destroy", "--yes", timeout=300)
 
 
