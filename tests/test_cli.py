@@ -82,7 +82,8 @@ def test_the_commands_named_in_the_first_help_exist() -> None:
     shown = run("--help").stdout
     first, own = re.search(r"First try:\s+shopstream (\w+)", shown), re.search(r"Your data:\s+shopstream (.*)", shown)
     assert first and own
-    assert {first.group(1), *re.findall(r"[a-z]+", own.group(1))} - {"then"} <= set(main.list_commands(click.Context(main)))
+    there = set(main.list_commands(click.Context(main)))
+    assert {first.group(1), *re.findall(r"[a-z]+", own.group(1))} - {"then"} <= there
     assert run("--version").stdout == f"shopstream, version {__version__}\n"
 
 

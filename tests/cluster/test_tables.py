@@ -45,12 +45,6 @@ def local_root(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory, sa
     return root
 
 
-@pytest.fixture(scope="module")
-def trained(loaded: RunningCluster) -> RunningCluster:
-    loaded.shopstream("submit", "train")
-    return loaded
-
-
 def rows(spark: SparkSession, root: Path, table: Table, *order: str) -> list[dict[str, Any]]:
     return read_table(spark, root, table).toArrow().sort_by([(name, "ascending") for name in order]).to_pylist()
 

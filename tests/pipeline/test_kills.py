@@ -9,8 +9,8 @@ import pytest
 
 from bench.kills import COMMANDS, Ground, kill_rounds, prepare
 
-KILLS = 3
-EVENTS = 5_000
+KILLS = 2
+EVENTS = 2_000
 SEED = 7
 
 pytestmark = [
