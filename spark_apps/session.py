@@ -100,7 +100,8 @@ def local_cores(master: str) -> int:
 
 def _local_conf(settings: Settings, spills: Path, java_options: str) -> dict[str, str]:
     if not settings.master.startswith("local"):
-        return {}
+        given = settings.shuffle_partitions
+        return {"spark.sql.shuffle.partitions": str(given)} if given else {}
     return {
         "spark.driver.memory": settings.driver_memory,
         "spark.driver.host": "127.0.0.1",

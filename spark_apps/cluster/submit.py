@@ -20,8 +20,9 @@ from spark_apps.cluster.web import SparkMaster
 from spark_apps.errors import UserError, readable_file
 
 # jobs that need no executor
-WITHOUT_SPARK = ("load", "generate", "models", "hdfs", "metrics", "recommend", "report")
+WITHOUT_SPARK = ("load", "generate", "models", "hdfs", "metrics", "recommend")
 MARK = "SHOPSTREAM_SUBMISSION"
+PARTITIONS = "SHOPSTREAM_SHUFFLE_PARTITIONS"
 _INPUT = "/input"
 _OTHERS_READ = 0o004
 
@@ -99,10 +100,18 @@ def submit(compose: Compose, job: str, options: Sequence[str]) -> int:
     """
     environment = compose.cluster.existing_environment()
     compose.running(CLIENT)
-    if job not in WITHOUT_SPARK:
-        check_resources(web.spark_master(environment), environment, compose.cluster.option())
     mark = f"{MARK}={uuid.uuid4().hex}"
-    return _run(compose, mark, "exec", "-T", "--env", mark, CLIENT, "shopstream", job, *options)
+    told = ["--env", mark]
+    if job not in WITHOUT_SPARK:
+        master = web.spark_master(environment)
+        check_resources(master, environment, compose.cluster.option())
+        told += ["--env", f"{PARTITIONS}={shuffle_partitions(master)}"]
+    return _run(compose, mark, "exec", "-T", *told, CLIENT, "shopstream", job, *options)
+
+
+def shuffle_partitions(master: SparkMaster | None) -> int:
+    """Returns how many parts a shuffle has: four for each core that is there now, as on one machine."""
+    return 4 * max(2, sum(worker.cores for worker in master.alive) if master else 0)
 
 
 def load(compose: Compose, files: Sequence[Path], options: Sequence[str] = ()) -> int:

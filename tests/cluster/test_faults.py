@@ -12,14 +12,14 @@ import pytest
 from spark_apps.tables import EVENTS, INTERACTIONS, QUARANTINE, RECOMMENDATIONS, USER_FEATURES, Table
 from tests.cluster.conftest import NAME, RunningCluster, docker, eventually
 
-# Run by the client's Python: the folders of jobs under way, by what they have staged so far.
-_STAGED = """
+# Run by the client's Python: says whether a job under way has made a folder.
+_MADE = """
+import sys
 from spark_apps.settings import load_settings, table_root
-root = table_root(load_settings())
-for path in (root / "temp" / "publish").glob("*"):
-    if path.is_dir():
-        print(*[found.name for found in path.rglob("*") if found.is_dir()])
+jobs = (table_root(load_settings()) / "temp" / "publish").glob("*")
+print(any((job / sys.argv[1]).is_dir() for job in jobs))
 """
+STAGED = {"clean": "scratch/by_usability", "train": "staged/processed/interactions"}
 COUNTED: tuple[tuple[Table, str], ...] = (
     (EVENTS, "user_id"),
     (QUARANTINE, "raw_line"),
@@ -34,26 +34,25 @@ def counts(cluster: RunningCluster) -> dict[str, int]:
 
 
 @pytest.fixture(scope="module")
-def expected(loaded: RunningCluster, sample_path: Any) -> dict[str, int]:
+def expected(trained: RunningCluster, sample_path: Any) -> dict[str, int]:
     """Rows of an undisturbed run."""
-    loaded.shopstream("submit", "train")
-    found = counts(loaded)
+    found = counts(trained)
     assert found["events"] + found["quarantine"] == sum(1 for _ in sample_path.open("rb")) - 1
     assert found["recommendations"] > found["user_features"] > 0
     return found
 
 
 @contextmanager
-def running(cluster: RunningCluster, job: str, *until: str) -> Iterator[subprocess.Popen[str]]:
-    """A job that is under way: it has staged what is named."""
+def running(cluster: RunningCluster, job: str) -> Iterator[subprocess.Popen[str]]:
+    """A job that is under way: it has begun to stage its first table."""
     process = cluster.start("submit", job)
     try:
 
         def there() -> bool:
             assert process.poll() is None, process.communicate()[1][-2000:]
-            return set(until) <= set(cluster.run_in("client", "python", "-c", _STAGED).split())
+            return cluster.run_in("client", "python", "-c", _MADE, STAGED[job]).strip() == "True"
 
-        eventually(there, f"{job} has staged {until}")
+        eventually(there, f"{job} has begun to stage its first table")
         yield process
         output, errors = process.communicate(timeout=900)
         assert process.returncode == 0, output[-1000:] + errors[-3000:]
@@ -80,7 +79,7 @@ def whole_again(cluster: RunningCluster, workers: int = 2, datanodes: int = 2) -
 
 
 def test_a_worker_killed_during_train_costs_no_row(expected: dict[str, int], cluster: RunningCluster) -> None:
-    with running(cluster, "train", "user_features"):
+    with running(cluster, "train"):
         docker("kill", cluster.containers("spark-worker")[0])
     assert counts(cluster) == expected
     cluster.shopstream("cluster", "up")
@@ -88,7 +87,7 @@ def test_a_worker_killed_during_train_costs_no_row(expected: dict[str, int], clu
 
 
 def test_a_datanode_killed_and_back_costs_no_row(expected: dict[str, int], cluster: RunningCluster) -> None:
-    with running(cluster, "train", "user_features"):
+    with running(cluster, "clean"):
         docker("kill", cluster.containers("datanode")[0])
     assert counts(cluster) == expected
     cluster.shopstream("cluster", "up")
@@ -97,7 +96,7 @@ def test_a_datanode_killed_and_back_costs_no_row(expected: dict[str, int], clust
 
 
 def test_clean_outlives_a_restart_of_the_namenode(expected: dict[str, int], cluster: RunningCluster) -> None:
-    with running(cluster, "clean", "by_usability"):
+    with running(cluster, "clean"):
         docker("restart", cluster.containers("namenode")[0])
     whole_again(cluster)
     assert counts(cluster) == expected
@@ -122,7 +121,7 @@ def test_a_second_up_changes_nothing(expected: dict[str, int], cluster: RunningC
 def test_a_worker_and_a_datanode_join_and_are_drained(expected: dict[str, int], cluster: RunningCluster) -> None:
     cluster.shopstream("cluster", "scale", "worker=3", "datanode=3", "--memory", "11g")
     whole_again(cluster, 3, 3)
-    with running(cluster, "train", "user_features"):
+    with running(cluster, "train"):
         cluster.shopstream("cluster", "drain", "datanode", "1")
         cluster.shopstream("cluster", "drain", "worker", "1")
     assert counts(cluster) == expected
