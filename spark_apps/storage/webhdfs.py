@@ -17,8 +17,9 @@ from spark_apps.errors import HdfsUnreachableError
 
 Result = TypeVar("Result")
 
-# How long a NameNode may be away or in safe mode before a call gives up.
-PATIENCE_SECONDS = 180.0
+# How long a NameNode may be away or in safe mode before a call gives up; one that never answered this process was
+# probably misnamed.
+PATIENCE_SECONDS, FIRST_PATIENCE_SECONDS = 180.0, 5.0
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.1, 3.0
 _TIMEOUT_SECONDS = (10, 120)
 _PASSING = {"RetriableException", "StandbyException", "SafeModeException"}
@@ -34,6 +35,9 @@ _OS_ERRORS = {
     "NSQuotaExceededException": errno.EDQUOT,
     "QuotaByStorageTypeExceededException": errno.EDQUOT,
 }
+
+
+_answered: set[str] = set()
 
 
 @lru_cache(maxsize=8)
@@ -67,17 +71,21 @@ def call(connection: InsecureClient, path: str, action: Callable[[], Result]) ->
         OSError: as pathlib would raise it: file not found, permission denied, disk quota exceeded.
         HdfsUnreachableError: when the NameNode did not answer in time.
     """
-    deadline, pause = time.monotonic() + PATIENCE_SECONDS, _FIRST_PAUSE_SECONDS
+    started, pause = time.monotonic(), _FIRST_PAUSE_SECONDS
     while True:
         try:
-            return action()
+            result = action()
+            _answered.add(connection.url)
+            return result
         except requests.RequestException as error:
             reason: Exception = error
         except HdfsError as error:
+            _answered.add(connection.url)
             if error.exception not in _PASSING:
                 raise _as_os_error(error, path) from error
             reason = error
-        if time.monotonic() > deadline:
+        patience = PATIENCE_SECONDS if connection.url in _answered else FIRST_PATIENCE_SECONDS
+        if time.monotonic() - started > patience:
             raise HdfsUnreachableError(connection.url, str(reason)) from reason
         time.sleep(pause)  # a back-off: nothing tells when a NameNode is back
         pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)

@@ -122,8 +122,8 @@ def test_a_worker_and_a_datanode_join_and_are_drained(expected: dict[str, int], 
     cluster.shopstream("cluster", "scale", "worker=3", "datanode=3", "--memory", "11g")
     whole_again(cluster, 3, 3)
     with running(cluster, "train"):
-        cluster.shopstream("cluster", "drain", "datanode", "1")
-        cluster.shopstream("cluster", "drain", "worker", "1")
+        cluster.shopstream("cluster", "drain", "datanode", cluster.containers("datanode")[0][:12])
+        cluster.shopstream("cluster", "drain", "worker", cluster.containers("spark-worker")[0][:12])
     assert counts(cluster) == expected
     eventually(lambda: alive_workers(cluster) == 2, "two workers are left")
     assert len(cluster.containers("datanode")) == 2 and len(cluster.containers("spark-worker")) == 2

@@ -18,6 +18,7 @@ from pyspark.sql import SparkSession
 from spark_apps.cli import main
 from spark_apps.errors import DiskFullError, NotWritableError, UserError, from_java_error
 from spark_apps.jobs import clean
+from spark_apps.storage import webhdfs
 from spark_apps.tables import EVENTS, DateRange, read_table
 from tests.factory import HEADER, csv_line, rows_of, write_log
 
@@ -89,15 +90,20 @@ def test_a_file_that_is_no_event_log_is_refused_whole(kind: str, tmp_path: Path)
 
 
 @pytest.mark.parametrize("command", WITH_ROOT, ids=lambda command: " ".join(command[:2]))
-def test_a_cluster_s_root_says_that_it_needs_the_cluster(
+def test_a_namenode_that_does_not_answer_is_named(
     command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = write_log(tmp_path / "log.csv", [csv_line()])
     empty = tmp_path / "here"
     empty.mkdir()
     monkeypatch.chdir(empty)
-    told = run(*[part.format(log=log) for part in command], "--root", "hdfs://namenode:8020/data").error
-    assert "hdfs:// roots need the cluster" in told
+    monkeypatch.setattr(webhdfs, "FIRST_PATIENCE_SECONDS", 0.2)
+    root = "hdfs://127.0.0.1:9/data"  # where nothing listens
+    told = run(*[part.format(log=log) for part in command], "--root", root).error
+    expected = (
+        "works in a folder of this machine" if command[0] == "demo" else "HDFS does not answer at http://127.0.0.1"
+    )
+    assert expected in told
     assert list(empty.iterdir()) == []  # nothing called hdfs: was made
 
 

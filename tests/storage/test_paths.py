@@ -111,7 +111,7 @@ def test_a_full_quota_is_told_as_a_full_disk(on_hdfs: HdfsPath) -> None:
 
 
 def test_a_namenode_that_is_not_there_is_told_in_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(webhdfs, "PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr(webhdfs, "FIRST_PATIENCE_SECONDS", 0.5)
     root = root_path("hdfs://127.0.0.1:9/data", "http://127.0.0.1:9", "spark")
     with pytest.raises(HdfsUnreachableError, match=r"does not answer at http://127\.0\.0\.1:9"):
         root.exists()
