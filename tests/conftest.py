@@ -95,7 +95,13 @@ def for_everybody(tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def sample_path() -> Path:
     """The first rows of the real October 2019 file."""
-    path = Path(os.environ.get(SAMPLE_VARIABLE, USUAL_SAMPLE))
-    if not path.is_file():
+    path = sample_file()
+    if path is None:
         pytest.skip(f"the real rows are not here: set {SAMPLE_VARIABLE} to a file of them")
     return path
+
+
+def sample_file() -> Path | None:
+    """Where the real rows are, None where they are not to be had."""
+    path = Path(os.environ.get(SAMPLE_VARIABLE, USUAL_SAMPLE))
+    return path if path.is_file() else None

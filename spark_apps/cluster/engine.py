@@ -23,6 +23,8 @@ PROJECT_LABEL, HASH_LABEL, IMAGE_LABEL, ONE_OFF_LABEL = (
     f"com.docker.compose.{name}" for name in ("project", "config-hash", "image", "oneoff")
 )
 _QUICK = 60.0
+_LIST_TRIES = 5
+_GONE = "No such container"
 
 
 class DockerMissingError(UserError):
@@ -182,8 +184,18 @@ class Compose:
 
     def containers(self) -> list[Container]:
         """Returns the cluster's containers, ended ones too, without those of `compose run`."""
-        listed = [read_container(row) for row in json_rows(self.ask("ps", "--all", "--format", "json"))]
+        listed = [read_container(row) for row in json_rows(self._list())]
         return [one for one in listed if one.labels.get(ONE_OFF_LABEL, "False").lower() != "true"]
+
+    def _list(self) -> str:
+        # Compose asks for each container after it has listed them: one that goes in between is no failure
+        for _ in range(_LIST_TRIES - 1):
+            try:
+                return self.ask("ps", "--all", "--format", "json")
+            except DockerError as error:
+                if _GONE not in error.text:
+                    raise
+        return self.ask("ps", "--all", "--format", "json")
 
     def running(self, service: str) -> Container:
         """Returns one running container of a service.

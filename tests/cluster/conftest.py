@@ -16,7 +16,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from spark_apps.generator import GeneratorSpec, write_events
 from spark_apps.tables import Table
+from tests.conftest import sample_file
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 NAME = os.environ.get("SHOPSTREAM_TEST_CLUSTER", "shopstream-test")
@@ -156,9 +158,18 @@ def cluster(engine: None) -> Iterator[RunningCluster]:
 
 
 @pytest.fixture(scope="session")
-def loaded(cluster: RunningCluster, sample_path: Path) -> RunningCluster:
-    """The cluster with the real sample landed and cleaned."""
-    cluster.shopstream("cluster", "load", str(sample_path))
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The real sample, or as many generated events where it is not to be had."""
+    path = sample_file() or tmp_path_factory.mktemp("log") / "synthetic.csv"
+    if not path.exists():
+        write_events(GeneratorSpec(4_999, "2019-10", 11), path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def loaded(cluster: RunningCluster, log: Path) -> RunningCluster:
+    """The cluster with the log landed and cleaned."""
+    cluster.shopstream("cluster", "load", str(log))
     cluster.shopstream("submit", "clean")
     return cluster
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from pathlib import Path
 
 import pytest
 
@@ -34,10 +34,10 @@ def counts(cluster: RunningCluster) -> dict[str, int]:
 
 
 @pytest.fixture(scope="module")
-def expected(trained: RunningCluster, sample_path: Any) -> dict[str, int]:
+def expected(trained: RunningCluster, log: Path) -> dict[str, int]:
     """Rows of an undisturbed run."""
     found = counts(trained)
-    assert found["events"] + found["quarantine"] == sum(1 for _ in sample_path.open("rb")) - 1
+    assert found["events"] + found["quarantine"] == sum(1 for _ in log.open("rb")) - 1
     assert found["recommendations"] > found["user_features"] > 0
     return found
 

@@ -37,9 +37,9 @@ EXACT = {
 
 
 @pytest.fixture(scope="module")
-def local_root(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory, sample_path: Path) -> Path:
+def local_root(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory, log: Path) -> Path:
     root = tmp_path_factory.mktemp("local")
-    load.run(root, [sample_path])
+    load.run(root, [log])
     clean.run(spark, root, DateRange())
     train.run(spark, Settings(root=str(root)), root, DateRange(), "5")
     return root

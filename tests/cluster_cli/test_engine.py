@@ -102,6 +102,34 @@ def test_containers_of_compose_run_are_left_out(compose: Compose, docker: FakeDo
         compose.running("namenode")
 
 
+def test_a_container_that_goes_while_they_are_listed_is_no_failure(
+    compose: Compose, docker: FakeDocker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    docker.containers(row("client"))
+    asked, ask = [], Compose.ask
+
+    def gone_at_first(self: Compose, *arguments: str, **options: float) -> str:
+        asked.append(arguments)
+        if len(asked) == 1:
+            raise DockerError(arguments, "Error response from daemon: No such container: d47c6240e78f")
+        return ask(self, *arguments, **options)
+
+    monkeypatch.setattr(Compose, "ask", gone_at_first)
+    assert [one.service for one in compose.containers()] == ["client"]
+    assert len(asked) == 2
+
+
+def test_a_list_that_cannot_be_had_is_an_error(compose: Compose, docker: FakeDocker) -> None:
+    docker.answer("ps --all", err="No such container: 1\n", code=1)
+    with pytest.raises(DockerError, match="No such container"):
+        compose.containers()
+    docker.answer("ps --all", err="permission denied\n", code=1)
+    docker.forget()
+    with pytest.raises(DockerError, match="permission denied"):
+        compose.containers()
+    assert len(docker.asked("ps")) == 1
+
+
 @pytest.mark.parametrize(
     ("service", "state", "health", "code", "ready", "failed"),
     [
