@@ -11,6 +11,7 @@ from contextlib import contextmanager, nullcontext
 from importlib import resources
 from pathlib import Path
 
+from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
 from spark_apps.class_archive import class_archive
@@ -56,7 +57,12 @@ def spark_session(settings: Settings, job: str) -> Iterator[SparkSession]:
 
     Raises:
         JavaMissingError: when a local session is wanted and no usable Java is found.
+        HdfsUnreachableError: when the root's NameNode does not answer; no JVM is started for that.
+        RuntimeError: when this process has a session, which this one's end would stop.
     """
+    if SparkContext._active_spark_context is not None:
+        raise RuntimeError("This process has a Spark session already: use it, or start another process.")
+    table_root(settings).exists()
     parent = _spill_parent(settings)
     parent.mkdir(parents=True, exist_ok=True)
     with opening_lock(parent):

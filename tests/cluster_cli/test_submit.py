@@ -98,11 +98,12 @@ def test_ctrl_c_is_handed_on_to_the_job(ready: Compose, docker: FakeDocker) -> N
             time.sleep(0.02)
         os.kill(os.getpid(), signal.SIGINT)
 
+    usual = signal.getsignal(signal.SIGINT)
     threading.Thread(target=interrupt).start()
     assert submit(ready, "models", []) == 130  # the job's own end is waited for, and its exit code kept
     [job], [sent] = docker.asked("exec -T"), docker.asked("exec abc123")
     assert sent[-2:] == [job[job.index("--env") + 1], str(int(signal.SIGINT))]
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is usual
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the client is Linux")
