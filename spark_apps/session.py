@@ -60,11 +60,11 @@ def spark_session(settings: Settings, job: str) -> Iterator[SparkSession]:
         HdfsUnreachableError: when the root's NameNode does not answer; no JVM is started for that.
         RuntimeError: when this process has a session, which this one's end would stop.
     """
-    if SparkContext._active_spark_context is not None:
-        raise RuntimeError("This process has a Spark session already: use it, or start another process.")
     table_root(settings).exists()
     parent = _spill_parent(settings)
     parent.mkdir(parents=True, exist_ok=True)
+    if SparkContext._active_spark_context is not None:
+        raise RuntimeError("This process has a Spark session already: use it, or start another process.")
     with opening_lock(parent):
         sweep_dead(parent)
         spills = Workspace(parent)
