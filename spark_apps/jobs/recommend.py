@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -104,11 +105,18 @@ def _segment(root: StoragePath, user_id: int) -> str | None:
 
 
 def _by_popularity(model: StoragePath, segment: str | None, left_out: set[int], n: int) -> list[Recommendation]:
-    scope, key = (SEGMENT, segment) if segment else (GLOBAL, ALL)
+    """The segment's favourites, then everybody's."""
+    rows = _popular(model, SEGMENT, segment) if segment else []
+    rows += _popular(model, GLOBAL, ALL)
+    offered = {row["product_id"]: row["score"] for row in reversed(rows)}  # a product's first place counts
+    order = dict.fromkeys(row["product_id"] for row in rows if row["product_id"] not in left_out)
+    return [Recommendation(product, offered[product], POPULARITY_SOURCE) for product in list(order)[:n]]
+
+
+def _popular(model: StoragePath, scope: str, key: str) -> list[dict[str, Any]]:
     wanted = (pc.field("scope") == scope) & (pc.field("key") == key)
-    rows = _read(model / LISTS, ["rank", "product_id", "score"], wanted).sort_by("rank").to_pylist()
-    offered = [row for row in rows if row["product_id"] not in left_out]
-    return [Recommendation(row["product_id"], row["score"], POPULARITY_SOURCE) for row in offered[:n]]
+    rows: list[dict[str, Any]] = _read(model / LISTS, ["rank", "product_id", "score"], wanted).sort_by("rank").to_pylist()
+    return rows
 
 
 def _table(root: StoragePath, table: Table, columns: list[str], condition: pc.Expression) -> pa.Table:

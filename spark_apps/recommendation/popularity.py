@@ -25,7 +25,7 @@ def popular_products(interactions: DataFrame, products: DataFrame, segments: Dat
         keep: length of each list.
 
     Returns:
-        The columns of schemas.POPULAR_PRODUCTS.
+        The columns of schemas.POPULAR_PRODUCTS; products that nobody likes are left out.
     """
     per_segment = (
         interactions.join(segments.select("user_id", "segment"), on="user_id", how="inner")
@@ -51,12 +51,12 @@ def popular_products(interactions: DataFrame, products: DataFrame, segments: Dat
         "score",
     )
     best = Window.partitionBy("scope", "key").orderBy(F.desc("score"), F.asc("product_id"))
-    ranked = everything.withColumn("rank", F.row_number().over(best)).where(F.col("rank") <= keep)
+    ranked = everything.where(F.col("score") > 0).withColumn("rank", F.row_number().over(best)).where(F.col("rank") <= keep)
     return ranked.select(*POPULAR_PRODUCTS.fieldNames())
 
 
 def popular_to_users_without_list(users: DataFrame, popular: DataFrame, excluded: DataFrame, n: int) -> DataFrame:
-    """Gives users without factors the most popular products of their segment.
+    """Gives users without factors the most popular products of their segment, then of everybody.
 
     Args:
         users: user_id, segment: only those without a list of their own.
@@ -67,12 +67,16 @@ def popular_to_users_without_list(users: DataFrame, popular: DataFrame, excluded
     Returns:
         user_id, rank (from 1), product_id, score (float), source.
     """
-    in_segment = popular.where(F.col("scope") == SEGMENT).select(F.col("key").alias("segment"), "product_id", "score")
-    offered = users.join(F.broadcast(in_segment), on="segment", how="inner")
-    open_to = offered.join(excluded, on="user_id", how="left").where(
+    lists = F.broadcast(popular.select("scope", "key", "rank", "product_id", "score"))
+    in_segment = (F.col("scope") == SEGMENT) & (F.col("key") == F.col("segment"))
+    offered = users.select("user_id", "segment").join(lists, on=in_segment | (F.col("scope") == GLOBAL), how="inner")
+    nearest = Window.partitionBy("user_id", "product_id").orderBy(F.desc("scope"))  # segment before global
+    once = offered.withColumn("_place", F.row_number().over(nearest)).where(F.col("_place") == 1)
+    open_to = once.join(excluded, on="user_id", how="left").where(
         ~F.coalesce(F.array_contains("excluded", F.col("product_id")), F.lit(False))
     )
-    best = Window.partitionBy("user_id").orderBy(F.desc("score"), F.asc("product_id"))
-    ranked = open_to.withColumn("rank", F.row_number().over(best)).where(F.col("rank") <= n)
+    best = Window.partitionBy("user_id").orderBy(F.desc("scope"), F.asc("popular_rank"))
+    ranked = open_to.withColumnRenamed("rank", "popular_rank").withColumn("rank", F.row_number().over(best))
     source = F.lit(POPULARITY_SOURCE).alias("source")
-    return ranked.select("user_id", "rank", "product_id", F.col("score").cast("float").alias("score"), source)
+    score = F.col("score").cast("float").alias("score")
+    return ranked.where(F.col("rank") <= n).select("user_id", "rank", "product_id", score, source)

@@ -43,12 +43,16 @@ def models(spark: SparkSession) -> dict[str, ALSModel]:
 
 
 def factors(frame: DataFrame) -> ItemFactors:
-    return item_factors(frame.select(F.col("id").cast("bigint").alias("product_id"), "features"))
+    """Factors of either side in the order of their ids."""
+    found = item_factors(frame.select(F.col("id").cast("bigint").alias("product_id"), "features"))
+    order = np.argsort(found.ids)
+    return ItemFactors(found.ids[order], found.factors[order])
 
 
 def lists_of(model: ALSModel, n: int) -> TopLists:
-    users = factors(model.userFactors)
-    return top_products(users.factors, factors(model.itemFactors), Exclusions.none(len(users.ids)), n)
+    users, items = factors(model.userFactors), factors(model.itemFactors)
+    none = Exclusions.none(len(users.ids))
+    return top_products(users.factors, ItemFactors.sorted(items.ids, items.factors), none, n)
 
 
 @pytest.mark.parametrize("engine", ENGINES)

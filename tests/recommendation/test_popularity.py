@@ -70,4 +70,5 @@ def test_users_without_a_list_get_what_their_segment_likes_and_they_may_have(spa
         (21, 1, 1, 4.0, "popularity"),
         (21, 2, 3, 2.0, "popularity"),
         (22, 1, 4, 8.0, "popularity"),
+        (22, 2, 1, 4.0, "popularity"),  # too few in the segment: everybody's
     ]

@@ -138,14 +138,21 @@ def test_settings_leave_out_what_was_viewed_or_keep_what_was_bought(shop: Shop) 
         assert {one.product_id for one in everything} == set(PRODUCTS)
 
 
-def test_a_user_without_factors_gets_what_the_segment_likes(shop: Shop) -> None:
-    segments = {row["user_id"]: row["segment"] for row in shop.rows(USER_SEGMENTS)}
+def popular(rows: list[dict[str, Any]]) -> dict[int, float]:
+    """Products with their summed scores, the best first, without those that nobody likes."""
     scores: dict[int, float] = dict.fromkeys(PRODUCTS, 0.0)
-    alike = [row for row in shop.rows(INTERACTIONS) if segments[row["user_id"]] == segments[UNDECIDED]]
-    for row in alike:
+    for row in rows:
         scores[row["product_id"]] += row["score"]
-    liked = sorted({row["product_id"] for row in alike}, key=lambda product: (-scores[product], product))[:10]
-    expected = [Recommendation(product, scores[product], "popularity") for product in liked]
+    liked = sorted(PRODUCTS, key=lambda product: (-scores[product], product))
+    return {product: scores[product] for product in liked if scores[product] > 0}
+
+
+def test_a_user_without_factors_gets_what_the_segment_likes_then_what_everybody_likes(shop: Shop) -> None:
+    segments = {row["user_id"]: row["segment"] for row in shop.rows(USER_SEGMENTS)}
+    everybody = shop.rows(INTERACTIONS)
+    alike = popular([row for row in everybody if segments[row["user_id"]] == segments[UNDECIDED]])
+    offered = {**alike, **{product: score for product, score in popular(everybody).items() if product not in alike}}
+    expected = [Recommendation(product, score, "popularity") for product, score in list(offered.items())[:10]]
     assert len(expected) == 10
     assert_same_lists(shop.listed(UNDECIDED), expected)
     assert shop.training.als.metrics["users_with_popularity_only"] == 1
@@ -153,11 +160,8 @@ def test_a_user_without_factors_gets_what_the_segment_likes(shop: Shop) -> None:
 
 @pytest.mark.parametrize("user", UNKNOWN_USERS)
 def test_an_unknown_user_gets_what_everybody_likes(shop: Shop, user: int) -> None:
-    scores: dict[int, float] = dict.fromkeys(PRODUCTS, 0.0)
-    for row in shop.rows(INTERACTIONS):
-        scores[row["product_id"]] += row["score"]
-    liked = sorted(PRODUCTS, key=lambda product: (-scores[product], product))[:10]
-    assert shop.ask(user) == [Recommendation(product, scores[product], "popularity") for product in liked]
+    liked = list(popular(shop.rows(INTERACTIONS)).items())[:10]
+    assert shop.ask(user) == [Recommendation(product, score, "popularity") for product, score in liked]
 
 
 @pytest.mark.parametrize("n", [1, 3, 16, 1000])
