@@ -21,6 +21,11 @@ COUNTS = {"worker": "SHOPSTREAM_WORKERS", "datanode": "SHOPSTREAM_DATANODES"}
 EXCLUDE = "/var/lib/hdfs/exclude"
 DECOMMISSIONED = "Decommissioned"
 _SLOT_LOCK = re.compile(r"/var/lib/hdfs/\d+/lock")
+# Run by a worker's own Python: how many cores its executors take.
+_OWN_CORES = (
+    "import json, urllib.request; "
+    "print(json.load(urllib.request.urlopen('http://localhost:8081/json/', timeout=10))['coresused'])"
+)
 _POLL_SECONDS = 1.0
 _HDFS_SECONDS = 600.0
 _STOP_SECONDS = 120.0
@@ -255,15 +260,23 @@ def _drain_worker(compose: Compose, container: Container, tell: Report, seconds:
     end = time.monotonic() + seconds
     while True:
         worker = _worker(environment, addresses)
-        if worker is None or (worker.state != "ALIVE" and worker.cores_free == worker.cores):
+        if worker is None:
+            break
+        at_work = _cores_at_work(compose, container)
+        if worker.state != "ALIVE" and not at_work:
             break
         if time.monotonic() > end:
             raise CannotDrainError(
                 f"{container.name} still runs tasks after {seconds:.0f} s: run the same command again to go on waiting."
             )
-        tell(f"{container.name}: {worker.state.lower()}, {worker.cores - worker.cores_free} cores at work")
+        tell(f"{container.name}: {worker.state.lower()}, {at_work} cores at work")
         time.sleep(_POLL_SECONDS)
     _remove(compose, container)
+
+
+def _cores_at_work(compose: Compose, container: Container) -> int:
+    """Asks the worker itself: the master counts a decommissioned worker's cores as used for ever."""
+    return int(compose.docker.ask("exec", container.id, "python", "-c", _OWN_CORES))
 
 
 def _hdfs(environment: Mapping[str, str]) -> NameNode:

@@ -115,7 +115,9 @@ def _by_popularity(model: StoragePath, segment: str | None, left_out: set[int], 
 
 def _popular(model: StoragePath, scope: str, key: str) -> list[dict[str, Any]]:
     wanted = (pc.field("scope") == scope) & (pc.field("key") == key)
-    rows: list[dict[str, Any]] = _read(model / LISTS, ["rank", "product_id", "score"], wanted).sort_by("rank").to_pylist()
+    rows: list[dict[str, Any]] = (
+        _read(model / LISTS, ["rank", "product_id", "score"], wanted).sort_by("rank").to_pylist()
+    )
     return rows
 
 

@@ -51,7 +51,9 @@ def popular_products(interactions: DataFrame, products: DataFrame, segments: Dat
         "score",
     )
     best = Window.partitionBy("scope", "key").orderBy(F.desc("score"), F.asc("product_id"))
-    ranked = everything.where(F.col("score") > 0).withColumn("rank", F.row_number().over(best)).where(F.col("rank") <= keep)
+    ranked = (
+        everything.where(F.col("score") > 0).withColumn("rank", F.row_number().over(best)).where(F.col("rank") <= keep)
+    )
     return ranked.select(*POPULAR_PRODUCTS.fieldNames())
 
 

@@ -149,6 +149,9 @@ def cluster(engine: None) -> Iterator[RunningCluster]:
     """Two DataNodes and two workers, with InfluxDB and Grafana."""
     made = RunningCluster(NAME)
     sizes = ("--memory", MEMORY, "--workers", "2", "--datanodes", "2", "--port-offset", str(PORT_OFFSET))
+    left_over = docker("volume", "ls", "-q", "--filter", f"label=com.docker.compose.project={NAME}")
+    if left_over and not KEEP_CLUSTER:
+        made.shopstream("cluster", "destroy", "--yes", timeout=300)  # of a killed run: its rows are not ours
     try:
         made.shopstream("cluster", "up", *sizes, timeout=2400)
         yield made

@@ -190,26 +190,28 @@ def test_the_last_of_a_kind_is_not_drained(compose: Compose, docker: FakeDocker)
 
 
 def test_a_worker_ends_its_tasks_before_it_is_stopped(three: Compose, docker: FakeDocker) -> None:
+    # the master counts a decommissioned worker's cores as used for ever
     pages = master_page(worker("10.0.0.1"), worker("abcdef123456", used=2))
-    states = iter(
-        [worker("abcdef123456", used=1, state="DECOMMISSIONED"), worker("abcdef123456", state="DECOMMISSIONED")]
-    )
+    docker.answer("coresused", "2\n")
+    at_work = iter(["1\n", "0\n"])
 
     def tell(text: str) -> None:
         assert docker.asked("stop") == []
-        pages.update(master_page(worker("10.0.0.1"), next(states)))
+        pages.update(master_page(worker("10.0.0.1"), worker("abcdef123456", used=2, state="DECOMMISSIONED")))
+        docker.answer("coresused", next(at_work))
 
     with serving(pages) as port:
         change(three.cluster, SHOPSTREAM_PORT_SPARK=port)
         drain(three, "worker", "2", tell, 5)
     second = WORKERS[1]["ID"]
     words = [" ".join(call) for call in docker.asked(second)]
-    assert [word.split()[0] for word in words] == ["inspect", "kill", "stop", "rm"]
+    assert [word.split()[0] for word in words] == ["inspect", "kill", "exec", "exec", "exec", "stop", "rm"]
     assert "--signal PWR" in words[1]
     assert three.cluster.environment()["SHOPSTREAM_WORKERS"] == "1"
 
 
 def test_a_worker_with_a_long_task_is_left_running(three: Compose, docker: FakeDocker) -> None:
+    docker.answer("coresused", "1\n")
     with serving(master_page(worker("10.0.0.2", used=1, state="DECOMMISSIONED"))) as port:
         change(three.cluster, SHOPSTREAM_PORT_SPARK=port)
         with pytest.raises(CannotDrainError, match="still runs tasks after"):
