@@ -63,6 +63,14 @@ class AlsParameters(BaseModel):
     alpha: float = Field(1.0, gt=0, description="confidence = 1 + alpha * score")
 
 
+class BlendWeights(BaseModel):
+    """Weights of the hybrid's parts beside ALS, whose weight is 1: see recommendation/hybrid.py."""
+
+    content: float = Field(1.0, ge=0, description="of the cosine with what the user cared for")
+    popularity: float = Field(0.1, ge=0, description="of the logarithm of the product's summed scores")
+    segment: float = Field(0.1, ge=0, description="of the logarithm of the segment's lift")
+
+
 class Settings(BaseSettings):
     """What a run can be told, from the command line first, then the environment, then these defaults."""
 
@@ -81,6 +89,7 @@ class Settings(BaseSettings):
     scores: EventScores = EventScores()
     segments: SegmentThresholds = SegmentThresholds()
     als: AlsParameters = AlsParameters()
+    blend: BlendWeights = BlendWeights()
     engine: Engine = Field("auto", description="what fits the ALS factors")
     als_task_memory: int = Field(
         default_factory=lambda: host_memory() // 4,

@@ -8,19 +8,19 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
-from spark_apps.jobs.train import LISTS, PRODUCT_INDEX, USER_INDEX
+from spark_apps.jobs.hybrid import load_hybrid, user_factor, weights_of
+from spark_apps.jobs.train import LISTS
 from spark_apps.publication import settle
-from spark_apps.recommendation.ids import fits_int
-from spark_apps.recommendation.lists import ALS_SOURCE, factor_matrix
-from spark_apps.recommendation.popularity import ALL, GLOBAL, POPULARITY_SOURCE, SEGMENT
-from spark_apps.recommendation.topn import Exclusions, ItemFactors, top_products
-from spark_apps.registry.versions import ALS, POPULARITY, newest
+from spark_apps.recommendation.hybrid import POPULARITY_SOURCE, SOURCES, HybridRecommender
+from spark_apps.recommendation.lists import histories_of
+from spark_apps.recommendation.popularity import ALL, GLOBAL, SEGMENT
+from spark_apps.registry.versions import ALS, HYBRID, POPULARITY, newest
 from spark_apps.settings import Settings
-from spark_apps.storage import StoragePath
-from spark_apps.tables import INTERACTIONS, USER_SEGMENTS, Table
+from spark_apps.storage import StoragePath, read_parquet
+from spark_apps.tables import INTERACTIONS, USER_SEGMENTS
+
+_TOUCHED = ("product_id", "score", "purchases")
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,29 @@ class Recommendation:
     product_id: int
     score: float
     source: str
+
+
+@dataclass(frozen=True)
+class _User:
+    """What the tables and models know of one user; `factor` has one row or none."""
+
+    user_id: int
+    segment: str | None
+    touched: pa.Table
+    factor: pa.Table
+
+    def row(self) -> pa.RecordBatch:
+        """The user as a row of `recommendation.lists.user_histories`."""
+        features = self.factor.column("features").to_pylist() or [None]
+        columns = {
+            "user_id": pa.array([self.user_id], pa.int64()),
+            "segment": pa.array([self.segment], pa.string()),
+            "features": pa.array(features, pa.list_(pa.float32())),
+            "products": pa.array([self.touched.column("product_id").to_pylist()], pa.list_(pa.int64())),
+            "scores": pa.array([self.touched.column("score").to_pylist()], pa.list_(pa.float32())),
+            "bought": pa.array([[n > 0 for n in self.touched.column("purchases").to_pylist()]], pa.list_(pa.bool_())),
+        }
+        return pa.RecordBatch.from_pydict(columns)
 
 
 def run(settings: Settings, root: StoragePath, user_id: int, n: int) -> list[Recommendation]:
@@ -45,62 +68,44 @@ def run(settings: Settings, root: StoragePath, user_id: int, n: int) -> list[Rec
         MissingModelError: when nothing was trained yet.
     """
     settle(root)
-    model, _ = newest(root, ALS)
-    popularity, _ = newest(root, POPULARITY)
+    folders = {name: newest(root, name) for name in (ALS, HYBRID, POPULARITY)}
+    popularity, _ = folders[POPULARITY]
     if not -(2**63) <= user_id < 2**63:  # no table can hold such a user
         return _by_popularity(popularity, None, set(), n)
-    excluded = _excluded(settings, root, user_id)
-    found = _by_factors(model, user_id, excluded, n)
-    if len(found) == n:
-        return found
-    left_out = {*excluded.tolist(), *(one.product_id for one in found)}
-    return found + _by_popularity(popularity, _segment(root, user_id), left_out, n - len(found))
+    hybrid, metadata = folders[HYBRID]
+    als, _ = folders[ALS]
+    touched = read_parquet(root / INTERACTIONS.path, _TOUCHED, pc.field("user_id") == user_id)
+    segment = _segment(root, user_id)
+    user = _User(user_id, segment, touched, user_factor(als, user_id))
+    model = load_hybrid(hybrid, als, metadata.segments, weights_of(metadata), settings.popular_kept)
+    found = answer(model, metadata.segments, user, settings, n) if touched.num_rows else []
+    left_out = {*_excluded(settings, touched), *(one.product_id for one in found)}
+    return found + _by_popularity(popularity, segment, left_out, n - len(found))
 
 
-def _by_factors(model: StoragePath, user_id: int, excluded: NDArray[np.int64], n: int) -> list[Recommendation]:
-    model_id = _model_id(model, user_id)
-    if model_id is None:
-        return []
-    row = _read(model / "userFactors", ["features"], pc.field("id") == model_id)
-    if not row.num_rows:
-        return []
-    offsets = np.array([0, len(excluded)], np.int64)
-    lists = top_products(factor_matrix(row.column("features"), 1), _items(model), Exclusions(offsets, excluded), n)
+def answer(
+    model: HybridRecommender, segments: list[str], user: _User, settings: Settings, n: int
+) -> list[Recommendation]:
+    """Returns what a loaded model recommends to one user with a history: the model work of an answer."""
+    histories = histories_of(user.row(), model.catalogue, segments, model.als.rank)
+    excluded = histories.left_out(settings.exclude_purchased, settings.exclude_viewed)
+    found = model.explained(histories, excluded, n)
     return [
-        Recommendation(int(product), float(score), ALS_SOURCE)
-        for product, score in zip(lists.ids[0], lists.scores[0], strict=True)
+        Recommendation(int(model.catalogue.ids[place]), float(score), SOURCES[source])
+        for place, score, source in zip(found.lists.ids[0], found.lists.scores[0], found.sources[0], strict=True)
         if np.isfinite(score)
     ]
 
 
-def _model_id(model: StoragePath, user_id: int) -> int | None:
-    if not (model / USER_INDEX).exists():
-        return user_id if fits_int(user_id, user_id) else None
-    row = _read(model / USER_INDEX, ["id"], pc.field("original") == user_id)
-    return row.column("id")[0].as_py() if row.num_rows else None
-
-
-def _items(model: StoragePath) -> ItemFactors:
-    table = _read(model / "itemFactors", ["id", "features"])
-    ids = table.column("id").to_numpy()
-    if (model / PRODUCT_INDEX).exists():
-        originals = _read(model / PRODUCT_INDEX, ["id", "original"]).sort_by("id").column("original").to_numpy()
-        ids = originals[ids]  # numbered from 0 without gaps
-    return ItemFactors.sorted(ids, factor_matrix(table.column("features"), table.num_rows))
-
-
-def _excluded(settings: Settings, root: StoragePath, user_id: int) -> NDArray[np.int64]:
-    touched = _table(root, INTERACTIONS, ["product_id", "purchases"], pc.field("user_id") == user_id)
-    if settings.exclude_purchased and not settings.exclude_viewed:
-        touched = touched.filter(pc.field("purchases") > 0)
-    if not settings.exclude_purchased and not settings.exclude_viewed:
-        touched = touched.slice(0, 0)
-    products: NDArray[np.int64] = touched.column("product_id").to_numpy().astype(np.int64)
+def _excluded(settings: Settings, touched: pa.Table) -> list[int]:
+    if not settings.exclude_viewed:
+        touched = touched.filter(pc.field("purchases") > 0) if settings.exclude_purchased else touched.slice(0, 0)
+    products: list[int] = touched.column("product_id").to_pylist()
     return products
 
 
 def _segment(root: StoragePath, user_id: int) -> str | None:
-    row = _table(root, USER_SEGMENTS, ["segment"], pc.field("user_id") == user_id)
+    row = read_parquet(root / USER_SEGMENTS.path, ["segment"], pc.field("user_id") == user_id)
     return row.column("segment")[0].as_py() if row.num_rows else None
 
 
@@ -116,20 +121,6 @@ def _by_popularity(model: StoragePath, segment: str | None, left_out: set[int], 
 def _popular(model: StoragePath, scope: str, key: str) -> list[dict[str, Any]]:
     wanted = (pc.field("scope") == scope) & (pc.field("key") == key)
     rows: list[dict[str, Any]] = (
-        _read(model / LISTS, ["rank", "product_id", "score"], wanted).sort_by("rank").to_pylist()
+        read_parquet(model / LISTS, ["rank", "product_id", "score"], wanted).sort_by("rank").to_pylist()
     )
     return rows
-
-
-def _table(root: StoragePath, table: Table, columns: list[str], condition: pc.Expression) -> pa.Table:
-    return _read(root / table.path, columns, condition)
-
-
-def _read(folder: StoragePath, columns: list[str], condition: pc.Expression | None = None) -> pa.Table:
-    files: list[StoragePath] = sorted(folder.glob("*.parquet"), key=str)
-    return pa.concat_tables([_read_file(path, columns, condition) for path in files])
-
-
-def _read_file(path: StoragePath, columns: list[str], condition: pc.Expression | None) -> pa.Table:
-    with path.open("rb") as stream:
-        return pq.read_table(stream, columns=columns, filters=condition)

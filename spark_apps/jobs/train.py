@@ -14,20 +14,20 @@ from spark_apps.errors import NothingToDoError
 from spark_apps.jobs import features as features_job
 from spark_apps.jobs import segment as segment_job
 from spark_apps.jobs.features import FeatureTables
+from spark_apps.jobs.hybrid import PRODUCT_INDEX, SEGMENT_SCORES, USER_INDEX, load_hybrid, stage_hybrid
 from spark_apps.progress import step
 from spark_apps.publication import Publication
 from spark_apps.recommendation import als
+from spark_apps.recommendation.hybrid import ALS_SOURCE, HybridRecommender
 from spark_apps.recommendation.ids import INDEX_SCHEMA, fits_int, number_ids, to_model_ids, to_original_ids
-from spark_apps.recommendation.lists import ALS_SOURCE, item_factors, lists_for_all, products_to_exclude
-from spark_apps.recommendation.popularity import popular_products, popular_to_users_without_list
-from spark_apps.registry.versions import ALS, POPULARITY, Metadata, model_path, new_version, write_metadata
-from spark_apps.schemas import POPULAR_PRODUCTS
+from spark_apps.recommendation.lists import lists_for_all, user_histories
+from spark_apps.recommendation.popularity import popular_products, segment_scores
+from spark_apps.registry.versions import ALS, HYBRID, POPULARITY, Metadata, model_path, new_version, write_metadata
 from spark_apps.session import local_cores
 from spark_apps.settings import Engine, Settings
 from spark_apps.storage import StoragePath
 from spark_apps.tables import RECOMMENDATIONS, DateRange, read_files, write_files
 
-USER_INDEX, PRODUCT_INDEX = "userIndex", "productIndex"
 LISTS = "lists"
 
 
@@ -56,6 +56,7 @@ def run(spark: SparkSession, settings: Settings, root: StoragePath, dates: DateR
         RECOMMENDATIONS.path,
         model_path(ALS, version),
         model_path(POPULARITY, version),
+        model_path(HYBRID, version),
     ]
     with Publication(root, targets) as publication:
         spark.sparkContext.setCheckpointDir(str(publication.scratch("checkpoint")))
@@ -98,25 +99,28 @@ def _recommend(
     with step("ALS", spark) as shown:
         indexes = _fit_and_stage(spark, settings, publication, tables, model_folder, engine)
         shown.done = f"rank {settings.als.rank}, {settings.als.iterations} iterations, engine {engine}"
-    with step("Popular products", spark):
-        popular = _stage_popularity(spark, settings, publication, tables, segments, version)
+    names = _names(segments)
+    with step("Popular products and content", spark):
+        _stage_popularity(spark, settings, publication, tables, segments, version)
+        hybrid_folder = publication.stage(model_path(HYBRID, version))
+        hybrid = load_hybrid(hybrid_folder, model_folder, names, settings.blend, settings.popular_kept)
     with step(f"Top {settings.top} for every user", spark) as shown:
-        metrics = _stage_lists(spark, settings, publication, tables, segments, model_folder, indexes, popular)
+        metrics = _stage_lists(spark, settings, publication, tables, segments, model_folder, indexes, hybrid)
         shown.done = f"{metrics['users_with_list']:,} users"
-    als_metadata = _metadata(settings, tables, segments, version, size, ALS)
-    als_metadata.parameters |= {
-        **settings.als.model_dump(),
-        "engine": engine,
-        "scores": settings.scores.model_dump(),
-    }
-    als_metadata.metrics |= metrics
-    write_metadata(model_folder, als_metadata)
-    publication.replace(model_path(ALS, version))
-    popularity = _metadata(settings, tables, segments, version, size, POPULARITY)
-    popularity.parameters |= {"kept": settings.popular_kept}
-    write_metadata(publication.stage(model_path(POPULARITY, version)), popularity)
-    publication.replace(model_path(POPULARITY, version))
+    about = _About(settings, tables, names, version, size)
+    als_metadata = about.metadata(
+        ALS, {**settings.als.model_dump(), "engine": engine, "scores": settings.scores.model_dump()}, metrics
+    )
+    _publish(publication, als_metadata)
+    _publish(publication, about.metadata(POPULARITY, {"kept": settings.popular_kept}))
+    _publish(publication, about.metadata(HYBRID, {"blend": settings.blend.model_dump()}, metrics))
     return als_metadata
+
+
+def _publish(publication: Publication, metadata: Metadata) -> None:
+    path = model_path(metadata.name, metadata.version)
+    write_metadata(publication.stage(path), metadata)
+    publication.replace(path)
 
 
 def _fit_and_stage(
@@ -164,11 +168,12 @@ def _stage_popularity(
     tables: FeatureTables,
     segments: DataFrame,
     version: str,
-) -> DataFrame:
-    folder = publication.stage(model_path(POPULARITY, version)) / LISTS
-    lists = popular_products(tables.interactions, tables.products, segments, settings.popular_kept)
-    lists.coalesce(1).write.parquet(str(folder))
-    return spark.read.schema(POPULAR_PRODUCTS).parquet(str(folder))
+) -> None:
+    hybrid = publication.stage(model_path(HYBRID, version))
+    stage_hybrid(hybrid, tables.products, segment_scores(tables.interactions, segments))
+    scores = spark.read.parquet(str(hybrid / SEGMENT_SCORES))
+    lists = popular_products(scores, tables.products, settings.popular_kept)
+    lists.coalesce(1).write.parquet(str(publication.stage(model_path(POPULARITY, version)) / LISTS))
 
 
 def _stage_lists(
@@ -179,20 +184,15 @@ def _stage_lists(
     segments: DataFrame,
     model_folder: StoragePath,
     indexes: _IdIndexes,
-    popular: DataFrame,
+    hybrid: HybridRecommender,
 ) -> dict[str, Any]:
     model = ALSModel.load(str(model_folder))
-    users = to_original_ids(model.userFactors, "id", "user_id", indexes.users)
-    items = item_factors(to_original_ids(model.itemFactors, "id", "product_id", indexes.products))
-    excluded = products_to_exclude(tables.interactions, settings.exclude_purchased, settings.exclude_viewed)
-    spread = users.repartition(4 * spark.sparkContext.defaultParallelism, "user_id")
-    lists = lists_for_all(spark, spread, items, excluded, settings.top).withColumn("source", F.lit(ALS_SOURCE))
-    without = segments.select("user_id", "segment").join(users.select("user_id"), on="user_id", how="left_anti")
-    rest = popular_to_users_without_list(without, popular, excluded, settings.top)
+    factors = to_original_ids(model.userFactors, "id", "user_id", indexes.users)
+    histories = user_histories(tables.interactions, segments, factors)
     staged = publication.stage(RECOMMENDATIONS.path)
-    write_files(lists.unionByName(rest), staged, RECOMMENDATIONS)
+    write_files(lists_for_all(spark, histories, hybrid, _names(segments), settings), staged, RECOMMENDATIONS)
     publication.replace(RECOMMENDATIONS.path)
-    return _list_metrics(read_files(spark, staged, RECOMMENDATIONS), len(items.ids))
+    return _list_metrics(read_files(spark, staged, RECOMMENDATIONS), len(hybrid.catalogue))
 
 
 def _list_metrics(lists: DataFrame, products: int) -> dict[str, Any]:
@@ -200,29 +200,39 @@ def _list_metrics(lists: DataFrame, products: int) -> dict[str, Any]:
         F.count("*").alias("recommendations"),
         F.count_if(F.col("rank") == 1).alias("users_with_list"),
         F.avg("score").alias("mean_score"),
-        F.count_if((F.col("rank") == 1) & (F.col("source") != ALS_SOURCE)).alias("users_with_popularity_only"),
+        F.count_if((F.col("rank") == 1) & (F.col("source") != ALS_SOURCE)).alias("users_without_als"),
+        F.count_distinct("product_id").alias("products_recommended"),
     ).collect()[0]
-    recommended = lists.select("product_id").distinct().count()
-    return {
-        **row.asDict(),
-        "products_recommended": recommended,
-        "catalogue_coverage": recommended / max(1, products),
-    }
+    metrics: dict[str, Any] = row.asDict()
+    return {**metrics, "catalogue_coverage": metrics["products_recommended"] / max(1, products)}
 
 
-def _metadata(
-    settings: Settings, tables: FeatureTables, segments: DataFrame, version: str, size: als.Size, name: str
-) -> Metadata:
-    return Metadata.describe(
-        name=name,
-        version=version,
-        seed=settings.seed,
-        first_date=tables.first_date.isoformat(),
-        last_date=tables.last_date.isoformat(),
-        users=size.users,
-        products=size.products,
-        interactions=size.pairs,
-        segments=sorted(row["segment"] for row in segments.select("segment").distinct().collect()),  # at most k
-        parameters={},
-        metrics={},
-    )
+def _names(segments: DataFrame) -> list[str]:
+    """The segments' names, sorted: at most k."""
+    return sorted(row["segment"] for row in segments.select("segment").distinct().collect())
+
+
+@dataclass(frozen=True)
+class _About:
+    """What the metadata of all models of one training share."""
+
+    settings: Settings
+    tables: FeatureTables
+    segments: list[str]
+    version: str
+    size: als.Size
+
+    def metadata(self, name: str, parameters: dict[str, Any], metrics: dict[str, Any] | None = None) -> Metadata:
+        return Metadata.describe(
+            name=name,
+            version=self.version,
+            seed=self.settings.seed,
+            first_date=self.tables.first_date.isoformat(),
+            last_date=self.tables.last_date.isoformat(),
+            users=self.size.users,
+            products=self.size.products,
+            interactions=self.size.pairs,
+            segments=self.segments,
+            parameters=parameters,
+            metrics=metrics or {},
+        )

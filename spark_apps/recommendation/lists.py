@@ -1,4 +1,4 @@
-"""The top products of every user, computed in Spark tasks from broadcast product factors (SPEC R4)."""
+"""The top products of every user, computed in Spark tasks from a broadcast model (SPEC R4)."""
 
 from __future__ import annotations
 
@@ -8,95 +8,133 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+from pyspark import Broadcast
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from spark_apps.recommendation.topn import Exclusions, ItemFactors, TopLists, top_products
+from spark_apps.recommendation.catalogue import Catalogue
+from spark_apps.recommendation.histories import Histories
+from spark_apps.recommendation.hybrid import SOURCES, HybridRecommender
+from spark_apps.recommendation.topn import Exclusions, factor_matrix
+from spark_apps.settings import Settings
 
-ALS_SOURCE = "als"
-_LISTS = "user_id bigint, rank int, product_id bigint, score float"
-
-
-def item_factors(frame: DataFrame) -> ItemFactors:
-    """Brings product factors to the driver: products x rank x 4 bytes, 33 MB for 167,000 products of rank 50.
-
-    Args:
-        frame: product_id bigint, features array<float>.
-    """
-    table = frame.select("product_id", "features").toArrow().combine_chunks()
-    return ItemFactors.sorted(
-        table.column("product_id").to_numpy(), factor_matrix(table.column("features"), len(table))
-    )
+_LISTS = "user_id bigint, rank int, product_id bigint, score float, source string"
+USERS_PER_BLOCK = 1024
+_HISTORY = ("user_id", "segment", "features", "products", "scores", "bought")
 
 
-def lists_for_all(
-    spark: SparkSession, user_factors: DataFrame, items: ItemFactors, excluded: DataFrame, n: int
-) -> DataFrame:
-    """Computes each user's n best products.
-
-    Args:
-        spark: the session.
-        user_factors: user_id bigint, features array<float>.
-        items: the product factors; broadcast to the tasks.
-        excluded: user_id, excluded array<bigint>: products to leave out, at most one row per user.
-        n: length of a list.
-
-    Returns:
-        user_id, rank (from 1), product_id, score.
-    """
-    rows = user_factors.join(excluded, on="user_id", how="left").select("user_id", "features", "excluded")
-    # as bytes: with encryption on, PySpark cannot broadcast NumPy arrays (its stream wants a PickleBuffer's length)
-    packed = spark.sparkContext.broadcast(pickle.dumps(items))
-    return rows.mapInArrow(_list_maker(packed, n), _LISTS)
-
-
-def products_to_exclude(interactions: DataFrame, purchased: bool, viewed: bool) -> DataFrame:
-    """Collects, per user, the products that must not be recommended.
+def user_histories(interactions: DataFrame, segments: DataFrame, user_factors: DataFrame) -> DataFrame:
+    """Gathers what is known of each user in one row.
 
     Args:
         interactions: columns of schemas.INTERACTIONS.
-        purchased: leave out what the user has bought.
-        viewed: leave out everything the user has touched.
+        segments: user_id, segment: one row per user.
+        user_factors: user_id, features array<float>: users without are not in it.
 
     Returns:
-        user_id, excluded array<bigint>; a list is bounded by the products one user touched.
+        user_id, segment, features (null without), and side by side products array<bigint>, scores array<float> and
+        bought array<boolean>: as long as one user's products are many.
     """
-    condition = F.lit(viewed) | (F.lit(purchased) & (F.col("purchases") > 0))
-    chosen = interactions.where(condition)
-    return chosen.groupBy("user_id").agg(F.collect_list("product_id").alias("excluded"))
+    touched = interactions.groupBy("user_id").agg(
+        F.collect_list("product_id").alias("products"),
+        F.collect_list(F.col("score").cast("float")).alias("scores"),
+        F.collect_list(F.coalesce(F.col("purchases") > 0, F.lit(False))).alias("bought"),
+    )
+    known = segments.select("user_id", "segment").join(user_factors, on="user_id", how="left")
+    return known.join(touched, on="user_id", how="inner").select(*_HISTORY)
 
 
-def _list_maker(broadcast: object, n: int) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:
+def lists_for_all(
+    spark: SparkSession, histories: DataFrame, model: HybridRecommender, segments: list[str], settings: Settings
+) -> DataFrame:
+    """Computes each user's best products.
+
+    Args:
+        spark: the session.
+        histories: from `user_histories`.
+        model: the recommender; broadcast to the tasks.
+        segments: names of the segments, in the order of the model's tastes.
+        settings: `top`, and which products are left out.
+
+    Returns:
+        user_id, rank (from 1), product_id, score, source.
+    """
+    return histories.mapInArrow(_list_maker(broadcast(spark, model), segments, settings), _LISTS)
+
+
+def broadcast(spark: SparkSession, value: object) -> Broadcast[bytes]:
+    """Hands a value with arrays in it to all tasks, which unpickle it.
+
+    With encryption on, PySpark cannot broadcast NumPy arrays themselves (its stream wants a PickleBuffer's length).
+    """
+    return spark.sparkContext.broadcast(pickle.dumps(value))
+
+
+def _list_maker(
+    packed: Broadcast[bytes], segments: list[str], settings: Settings
+) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:
+    n, purchased, viewed = settings.top, settings.exclude_purchased, settings.exclude_viewed
+
     def make_lists(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        items: ItemFactors = pickle.loads(broadcast.value)  # type: ignore[attr-defined]  # a Broadcast
-        for batch in batches:
-            yield _lists_of(batch, items, n)
+        model: HybridRecommender = pickle.loads(packed.value)
+        for users in blocks(batches, model.catalogue, segments, model.als.rank):
+            yield _list_batch(users, model, users.left_out(purchased, viewed), n)
 
     return make_lists
 
 
-def _lists_of(batch: pa.RecordBatch, items: ItemFactors, n: int) -> pa.RecordBatch:
-    users = batch.column(0).to_numpy()
-    lists = top_products(factor_matrix(batch.column(1), len(users)), items, _exclusions(batch.column(2)), n)
-    return _list_batch(users, lists)
+def blocks(
+    batches: Iterable[pa.RecordBatch], catalogue: Catalogue, segments: list[str], rank: int
+) -> Iterator[Histories]:
+    """Cuts batches of `user_histories` into blocks of users that fit the processor's caches."""
+    for batch in batches:
+        for start in range(0, batch.num_rows, USERS_PER_BLOCK):
+            yield histories_of(batch.slice(start, USERS_PER_BLOCK), catalogue, segments, rank)
 
 
-def _list_batch(users: NDArray[np.int64], lists: TopLists) -> pa.RecordBatch:
+def histories_of(batch: pa.RecordBatch, catalogue: Catalogue, segments: list[str], rank: int) -> Histories:
+    """Turns rows of `user_histories` into arrays.
+
+    Args:
+        batch: the columns of `user_histories`.
+        catalogue: products that it does not hold are left out.
+        segments: names of the segments; another name, or none, is -1.
+        rank: length of a factor.
+    """
+    column = dict(zip(batch.schema.names, batch.columns, strict=True))
+    lengths = np.asarray(column["products"].value_lengths().fill_null(0).to_numpy(zero_copy_only=False), np.int64)
+    rows = np.repeat(np.arange(batch.num_rows), lengths)
+    places, known = catalogue.places(column["products"].flatten().to_numpy(zero_copy_only=False))
+    order = np.lexsort((places, rows))
+    order = order[known[order]]  # the same sums in the same order, whatever order the rows came in
+    counts = np.bincount(rows[order], minlength=batch.num_rows)
+    numbers = {name: number for number, name in enumerate(segments)}
+    return Histories(
+        users=column["user_id"].to_numpy(),
+        offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        places=places[order].astype(np.int64),
+        scores=column["scores"].flatten().to_numpy(zero_copy_only=False).astype(np.float32)[order],
+        bought=column["bought"].flatten().to_numpy(zero_copy_only=False).astype(np.bool_)[order],
+        segments=np.array([numbers.get(name, -1) for name in column["segment"].to_pylist()], np.int32),
+        factors=_factors(column["features"], batch.num_rows, rank),
+    )
+
+
+def _factors(column: pa.ListArray, rows: int, rank: int) -> NDArray[np.float32]:
+    found = np.zeros((rows, rank), np.float32)
+    there = np.asarray(column.is_valid().to_numpy(zero_copy_only=False), np.bool_)
+    if there.any():
+        found[there] = factor_matrix(column.drop_null(), int(there.sum()))
+    return found
+
+
+def _list_batch(users: Histories, model: HybridRecommender, excluded: Exclusions, n: int) -> pa.RecordBatch:
+    found = model.explained(users, excluded, n)
+    lists = found.lists
     kept = np.isfinite(lists.scores)
     ranks = np.broadcast_to(np.arange(1, lists.ids.shape[1] + 1, dtype=np.int32), lists.ids.shape)
-    repeated = np.broadcast_to(users[:, None], lists.ids.shape)
-    columns = [pa.array(column[kept]) for column in (repeated, ranks, lists.ids, lists.scores)]
-    return pa.RecordBatch.from_arrays(columns, names=["user_id", "rank", "product_id", "score"])
-
-
-def factor_matrix(column: pa.Array | pa.ChunkedArray, rows: int) -> NDArray[np.float32]:
-    """Returns a column of equally long float lists as a matrix of shape (rows, rank)."""
-    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    flat: NDArray[np.float32] = array.flatten().to_numpy()
-    return flat.reshape(rows, -1) if rows else np.zeros((0, 0), np.float32)
-
-
-def _exclusions(column: pa.ListArray) -> Exclusions:
-    lengths = np.asarray(column.value_lengths().fill_null(0).to_numpy(zero_copy_only=False), np.int64)
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    return Exclusions(offsets, column.flatten().to_numpy().astype(np.int64))
+    repeated = np.broadcast_to(users.users[:, None], lists.ids.shape)
+    products = model.catalogue.ids[lists.ids]
+    columns = [pa.array(column[kept]) for column in (repeated, ranks, products, lists.scores)]
+    sources = pa.DictionaryArray.from_arrays(pa.array(found.sources[kept]), pa.array(SOURCES)).cast(pa.string())
+    return pa.RecordBatch.from_arrays([*columns, sources], names=["user_id", "rank", "product_id", "score", "source"])

@@ -9,30 +9,36 @@ from spark_apps.schemas import POPULAR_PRODUCTS
 
 GLOBAL, CATEGORY, SEGMENT = "global", "category", "segment"
 ALL = "all"
-POPULARITY_SOURCE = "popularity"
 
 
-def popular_products(interactions: DataFrame, products: DataFrame, segments: DataFrame, keep: int) -> DataFrame:
-    """Ranks products over everybody, per top category and per segment.
+def segment_scores(interactions: DataFrame, segments: DataFrame) -> DataFrame:
+    """Adds up what each segment's users think of each product.
 
-    A product's score is the sum of its users' implicit scores. Each of them is capped, so no single user
-    can lift a product far.
+    Each user's score is capped, so no single user can lift a product far.
 
     Args:
         interactions: columns of schemas.INTERACTIONS.
-        products: product_id, category.
         segments: user_id, segment.
+
+    Returns:
+        segment, product_id, score: at most segments x products rows.
+    """
+    placed = interactions.join(segments.select("user_id", "segment"), on="user_id", how="inner")
+    return placed.groupBy("segment", "product_id").agg(F.sum("score").alias("score"))
+
+
+def popular_products(scores: DataFrame, products: DataFrame, keep: int) -> DataFrame:
+    """Ranks products over everybody, per top category and per segment, by their users' summed scores.
+
+    Args:
+        scores: from `segment_scores`.
+        products: product_id, category.
         keep: length of each list.
 
     Returns:
         The columns of schemas.POPULAR_PRODUCTS; products that nobody likes are left out.
     """
-    per_segment = (
-        interactions.join(segments.select("user_id", "segment"), on="user_id", how="inner")
-        .groupBy("segment", "product_id")
-        .agg(F.sum("score").alias("score"))
-        .join(products.select("product_id", "category"), on="product_id", how="inner")
-    )
+    per_segment = scores.join(products.select("product_id", "category"), on="product_id", how="inner")
     # the three scopes in one aggregation; the columns that a scope does not group by are null in it
     scopes = per_segment.groupingSets(
         [["product_id"], ["product_id", "category"], ["product_id", "segment"]], "product_id", "category", "segment"
@@ -55,30 +61,3 @@ def popular_products(interactions: DataFrame, products: DataFrame, segments: Dat
         everything.where(F.col("score") > 0).withColumn("rank", F.row_number().over(best)).where(F.col("rank") <= keep)
     )
     return ranked.select(*POPULAR_PRODUCTS.fieldNames())
-
-
-def popular_to_users_without_list(users: DataFrame, popular: DataFrame, excluded: DataFrame, n: int) -> DataFrame:
-    """Gives users without factors the most popular products of their segment, then of everybody.
-
-    Args:
-        users: user_id, segment: only those without a list of their own.
-        popular: columns of schemas.POPULAR_PRODUCTS.
-        excluded: user_id, excluded array<bigint>.
-        n: length of a list.
-
-    Returns:
-        user_id, rank (from 1), product_id, score (float), source.
-    """
-    lists = F.broadcast(popular.select("scope", "key", "rank", "product_id", "score"))
-    in_segment = (F.col("scope") == SEGMENT) & (F.col("key") == F.col("segment"))
-    offered = users.select("user_id", "segment").join(lists, on=in_segment | (F.col("scope") == GLOBAL), how="inner")
-    nearest = Window.partitionBy("user_id", "product_id").orderBy(F.desc("scope"))  # segment before global
-    once = offered.withColumn("_place", F.row_number().over(nearest)).where(F.col("_place") == 1)
-    open_to = once.join(excluded, on="user_id", how="left").where(
-        ~F.coalesce(F.array_contains("excluded", F.col("product_id")), F.lit(False))
-    )
-    best = Window.partitionBy("user_id").orderBy(F.desc("scope"), F.asc("popular_rank"))
-    ranked = open_to.withColumnRenamed("rank", "popular_rank").withColumn("rank", F.row_number().over(best))
-    source = F.lit(POPULARITY_SOURCE).alias("source")
-    score = F.col("score").cast("float").alias("score")
-    return ranked.where(F.col("rank") <= n).select("user_id", "rank", "product_id", score, source)

@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
@@ -204,3 +205,10 @@ def _highest(values: Floats, n: int) -> NDArray[np.intp]:
         return np.tile(np.arange(columns), (len(values), 1))
     highest: NDArray[np.intp] = np.argpartition(values, columns - n, axis=1)[:, columns - n :]
     return highest
+
+
+def factor_matrix(column: pa.Array | pa.ChunkedArray, rows: int) -> NDArray[np.float32]:
+    """Returns a column of equally long float lists as a matrix of shape (rows, rank)."""
+    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    flat: NDArray[np.float32] = array.flatten().to_numpy()
+    return flat.reshape(rows, -1) if rows else np.zeros((0, 0), np.float32)

@@ -13,8 +13,8 @@ from spark_apps.errors import MissingModelError
 from spark_apps.storage import StoragePath
 
 MODELS = "models"
-ALS, SEGMENTS, POPULARITY = "als", "segments", "popularity"
-NAMES = (ALS, SEGMENTS, POPULARITY)
+ALS, SEGMENTS, POPULARITY, HYBRID = "als", "segments", "popularity", "hybrid"
+NAMES = (ALS, SEGMENTS, POPULARITY, HYBRID)
 METADATA = "metadata.json"
 _VERSION_FORMAT = "%Y%m%dT%H%M%SZ"
 

@@ -1,6 +1,7 @@
 """Where tables and models lie: a folder of this machine or one on HDFS, behind pathlib's own names."""
 
 from spark_apps.storage.leases import Lease, Lock, lock_at
+from spark_apps.storage.parquet import read_parquet
 from spark_apps.storage.paths import HdfsPath, StoragePath, root_path, write_durably
 
-__all__ = ["HdfsPath", "Lease", "Lock", "StoragePath", "lock_at", "root_path", "write_durably"]
+__all__ = ["HdfsPath", "Lease", "Lock", "StoragePath", "lock_at", "read_parquet", "root_path", "write_durably"]

@@ -15,8 +15,7 @@ from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
 from spark_apps.recommendation.als import BYTES_PER_FACTOR, BYTES_PER_PAIR, Size, choose_engine, fit_als, task_bytes
-from spark_apps.recommendation.lists import item_factors
-from spark_apps.recommendation.topn import Exclusions, ItemFactors, TopLists, top_products
+from spark_apps.recommendation.topn import Exclusions, ItemFactors, TopLists, factor_matrix, top_products
 from spark_apps.settings import AlsParameters, Engine
 
 ENGINES = ["implicit", "mllib"]
@@ -44,9 +43,8 @@ def models(spark: SparkSession) -> dict[str, ALSModel]:
 
 def factors(frame: DataFrame) -> ItemFactors:
     """Factors of either side in the order of their ids."""
-    found = item_factors(frame.select(F.col("id").cast("bigint").alias("product_id"), "features"))
-    order = np.argsort(found.ids)
-    return ItemFactors(found.ids[order], found.factors[order])
+    table = frame.select(F.col("id").cast("bigint"), "features").toArrow().sort_by("id")
+    return ItemFactors(table.column("id").to_numpy(), factor_matrix(table.column("features"), len(table)))
 
 
 def lists_of(model: ALSModel, n: int) -> TopLists:

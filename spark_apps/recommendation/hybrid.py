@@ -1,0 +1,237 @@
+"""ALS, content, popularity and the taste of the user's segment in one ranking (SPEC R3).
+
+A product p is ranked for a user u by
+
+    max(als(u, p), 0) + ALS_FLOOR, times exp(content * cos(u, p) + popularity * ln(1 + pop(p)) + segment * lift(s, p))
+
+that is by a weighted sum of logarithms, in which the weight of ALS is 1. cos is the cosine of content vectors;
+pop the summed scores of a product; lift says how much more the user's segment cares for the product's
+category and price band than everybody does:
+
+    lift(s, p) = ln(share of the category in s / its share overall) + the same for the price band,
+
+each share drawn towards the overall one by PRIOR_SCORE points. The weights are BlendWeights; `shopstream train
+--tune` finds them on validation data.
+
+Scored are each user's candidates: the best by ALS, the most popular products that look like what the
+user touched, and those popular in the segment.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from spark_apps.recommendation.catalogue import PRICE_BANDS, Catalogue, Places
+from spark_apps.recommendation.histories import Histories
+from spark_apps.recommendation.recommenders import AlsRecommender, ContentRecommender, Scores, best_candidates
+from spark_apps.recommendation.topn import Exclusions, ItemFactors, TopLists, factor_matrix
+from spark_apps.settings import BlendWeights
+
+ALS_SOURCE, CONTENT_SOURCE, POPULARITY_SOURCE = "als", "content", "popularity"
+SOURCES = (ALS_SOURCE, CONTENT_SOURCE, POPULARITY_SOURCE)
+# Below this ALS has nothing to say of a product: preferences lie between 0 and 1.
+ALS_FLOOR = 0.002
+# A product proposed by its looks is at least so near to what the user touched.
+LEAST_COSINE = 0.2
+PRIOR_SCORE = 1000.0
+# Candidates per place of a list: by ALS, of each class of a user's strongest classes, popular in the segment.
+_ALS, _CLASSES, _OF_CLASS, _POPULAR = 3, 10, 5, 2
+# ALS proposes at least so many, however short the list.
+_LEAST_ALS = 30
+
+
+@dataclass(frozen=True)
+class SegmentTastes:
+    """What each segment cares for; the last row stands for everybody.
+
+    Attributes:
+        category_lift: logarithm of lift, shape (segments + 1, categories).
+        band_lift: the same for price bands, shape (segments + 1, PRICE_BANDS).
+        popular: each segment's places, the most popular first, shape (segments + 1, kept).
+    """
+
+    category_lift: Scores
+    band_lift: Scores
+    popular: Places
+
+    @staticmethod
+    def of(catalogue: Catalogue, sums: Scores, kept: int) -> SegmentTastes:
+        """Derives tastes from sums of scores.
+
+        Args:
+            catalogue: the products.
+            sums: summed positive scores per segment and place, shape (segments, products).
+            kept: length of the lists of popular products.
+        """
+        rows = np.concatenate([sums, catalogue.popularity[None, :]])
+        order = np.argsort(-rows, axis=1, kind="stable")[:, :kept]
+        popular = np.where(np.take_along_axis(rows, order, axis=1) > 0, order, -1)
+        return SegmentTastes(
+            _lifts(rows, catalogue.category, int(catalogue.category.max(initial=-1)) + 1),
+            _lifts(rows, catalogue.price_band, PRICE_BANDS),
+            popular,
+        )
+
+
+def _lifts(rows: Scores, group: NDArray[np.int32], groups: int) -> Scores:
+    """Logarithms of how much larger a group's share of a row is than of the last row."""
+    inside = group >= 0
+    sums = np.stack([np.bincount(group[inside], row[inside], minlength=groups) for row in rows])
+    overall = sums[-1] / max(1e-12, float(sums[-1].sum()))
+    shares = (sums + PRIOR_SCORE * overall) / (sums.sum(axis=1, keepdims=True) + PRIOR_SCORE)
+    lifts: Scores = np.log(np.divide(shares, overall, out=np.ones_like(shares), where=overall > 0))
+    return lifts
+
+
+@dataclass(frozen=True)
+class Explained:
+    """Lists and, beside each place, the number in SOURCES of what speaks for it."""
+
+    lists: TopLists
+    sources: NDArray[np.int8]
+
+
+@dataclass(frozen=True)
+class HybridRecommender:
+    """The blend of the module's docstring."""
+
+    catalogue: Catalogue
+    als: AlsRecommender
+    tastes: SegmentTastes
+    weights: BlendWeights
+    name: str = "hybrid"
+
+    @cached_property
+    def content(self) -> ContentRecommender:
+        """The content part."""
+        return ContentRecommender(self.catalogue)
+
+    @cached_property
+    def _log_popularity(self) -> Scores:
+        logarithms: Scores = np.log1p(np.maximum(self.catalogue.popularity, 0))
+        return logarithms
+
+    def lists(self, users: Histories, excluded: Exclusions, n: int) -> TopLists:
+        """See Recommender."""
+        candidates, als = self._candidates(users, excluded, n)
+        blend = self._parts(users, candidates, als).blended(self.weights)
+        return best_candidates(candidates, blend, excluded, n)
+
+    def explained(self, users: Histories, excluded: Exclusions, n: int) -> Explained:
+        """Returns lists with the source of each product; scores are the blend itself, not its logarithm."""
+        found = self.lists(users, excluded, n)
+        parts = self.parts(users, found.ids)
+        sources = np.where(
+            parts.cosine >= LEAST_COSINE, SOURCES.index(CONTENT_SOURCE), SOURCES.index(POPULARITY_SOURCE)
+        )
+        sources = np.where(parts.als > ALS_FLOOR, SOURCES.index(ALS_SOURCE), sources)
+        scores = np.where(np.isfinite(found.scores), np.exp(found.scores), -np.inf)
+        return Explained(TopLists(found.ids, scores.astype(np.float32)), sources.astype(np.int8))
+
+    def scores(self, users: Histories, candidates: Places) -> Scores:
+        """See Recommender: the logarithm of the blend."""
+        return self.parts(users, candidates).blended(self.weights)
+
+    def parts(self, users: Histories, candidates: Places) -> Parts:
+        """Returns what is blended, each of shape (users, candidates)."""
+        return self._parts(users, candidates, self.als.scores(users, np.maximum(candidates, 0)))
+
+    def _parts(self, users: Histories, candidates: Places, als: Scores) -> Parts:
+        places, segments = np.maximum(candidates, 0), users.segments[:, None]
+        band = self.catalogue.price_band[places]
+        lift = self.tastes.category_lift[segments, self.catalogue.category[places]]
+        lift = lift + np.where(band >= 0, self.tastes.band_lift[segments, np.maximum(band, 0)], 0.0)
+        return Parts(als, self.content.cosines(users, places), self._log_popularity[places], lift)
+
+    def _candidates(self, users: Histories, excluded: Exclusions, n: int) -> tuple[Places, Scores]:
+        """Returns candidates, -1 for none, and their scores by ALS, most of which finding them gives."""
+        if len(self.catalogue) <= _ALS * n:
+            everything = np.broadcast_to(np.arange(len(self.catalogue)), (len(users), len(self.catalogue)))
+            return everything, self.als.scores(users, everything)
+        liked = self.als.lists(users, excluded, max(_LEAST_ALS, _ALS * n))
+        by_als = np.where(liked.scores > ALS_FLOOR, liked.ids, -1)
+        longest = int(np.diff(excluded.offsets).max(initial=0))
+        popular = self.tastes.popular[users.segments][:, : _POPULAR * n + longest]
+        others = np.concatenate([self._alike(users, n), popular], axis=1)
+        scores = [liked.scores.astype(np.float64), self.als.scores(users, np.maximum(others, 0))]
+        return np.concatenate([by_als, others], axis=1), np.concatenate(scores, axis=1)
+
+    def _alike(self, users: Histories, n: int) -> Places:
+        """The most popular products of the classes of the products each user cared for most."""
+        strongest = _strongest(users, _CLASSES)
+        of_class = self._popular_in_class[:, : max(_OF_CLASS, n // 2)]
+        found = np.where(strongest[:, :, None] >= 0, of_class[self.catalogue.content_class[strongest]], -1)
+        return found.reshape(len(users), -1)
+
+    @cached_property
+    def _popular_in_class(self) -> Places:
+        return self.catalogue.popular_in_class(max(_OF_CLASS, len(self.tastes.popular[0]) // 2))
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the blend is made of, each of shape (users, candidates)."""
+
+    als: Scores
+    cosine: Scores
+    log_popularity: Scores
+    lift: Scores
+
+    def blended(self, weights: BlendWeights) -> Scores:
+        """Returns the logarithm of the blend."""
+        blend: Scores = (
+            np.log(np.maximum(self.als, 0) + ALS_FLOOR)
+            + weights.content * self.cosine
+            + weights.popularity * self.log_popularity
+            + weights.segment * self.lift
+        )
+        return blend
+
+
+def _strongest(users: Histories, n: int) -> Places:
+    """Returns the n places with each user's highest scores, -1 where there are fewer."""
+    rows = np.repeat(np.arange(len(users)), np.diff(users.offsets))
+    order = np.lexsort((users.places, -users.scores, rows))
+    rank = np.arange(len(rows)) - users.offsets[rows[order]]
+    found = np.full((len(users), n), -1, np.int64)
+    kept = (rank < n) & (users.scores[order] > 0)
+    found[rows[order][kept], rank[kept]] = users.places[order][kept]
+    return found
+
+
+def hybrid_of(
+    products: pa.Table, scores: pa.Table, items: pa.Table, segments: list[str], weights: BlendWeights, kept: int
+) -> HybridRecommender:
+    """Builds the recommender from its tables.
+
+    Args:
+        products: product_id, category_code, brand, avg_price, users: one row per product.
+        scores: segment, product_id, score: what `popularity.segment_scores` gives.
+        items: product_id, features: the ALS factors.
+        segments: names of the segments, in the order that `Histories.segments` counts them.
+        weights: of the blend.
+        kept: popular products kept per segment.
+    """
+    ordered = products.combine_chunks().sort_by("product_id")
+    sums = _sums(ordered.column("product_id").to_numpy(), scores, segments)
+    catalogue = Catalogue.of(ordered.append_column("popularity", pa.array(sums.sum(axis=0))))
+    ids = items.column("product_id").to_numpy()
+    places, known = catalogue.places(ids)
+    factors = factor_matrix(items.column("features"), len(items))
+    als = AlsRecommender(ItemFactors.sorted(places[known], factors[known]), len(catalogue))
+    return HybridRecommender(catalogue, als, SegmentTastes.of(catalogue, sums, kept), weights)
+
+
+def _sums(ids: NDArray[np.int64], scores: pa.Table, segments: list[str]) -> Scores:
+    """Spreads summed scores over segments and places, shape (segments, products)."""
+    numbers = {name: number for number, name in enumerate(segments)}
+    encoded = scores.column("segment").combine_chunks().dictionary_encode()
+    rows = np.array([numbers[name] for name in encoded.dictionary.to_pylist()], np.int64)[encoded.indices.to_numpy()]
+    sums = np.zeros((len(segments), len(ids)))
+    sums[rows, np.searchsorted(ids, scores.column("product_id").to_numpy())] = scores.column("score").to_numpy()
+    return sums
