@@ -200,7 +200,7 @@ def _list_metrics(lists: DataFrame, products: int) -> dict[str, Any]:
         F.count("*").alias("recommendations"),
         F.count_if(F.col("rank") == 1).alias("users_with_list"),
         F.avg("score").alias("mean_score"),
-        F.count_if((F.col("rank") == 1) & (F.col("source") != ALS_SOURCE)).alias("users_without_als"),
+        F.count_distinct(F.when(F.col("source") == ALS_SOURCE, F.col("user_id"))).alias("users_with_als"),
         F.count_distinct("product_id").alias("products_recommended"),
     ).collect()[0]
     metrics: dict[str, Any] = row.asDict()

@@ -155,11 +155,15 @@ class HybridRecommender:
             return everything, self.als.scores(users, everything)
         liked = self.als.lists(users, excluded, max(_LEAST_ALS, _ALS * n))
         by_als = np.where(liked.scores > ALS_FLOOR, liked.ids, -1)
-        longest = int(np.diff(excluded.offsets).max(initial=0))
-        popular = self.tastes.popular[users.segments][:, : _POPULAR * n + longest]
-        others = np.concatenate([self._alike(users, n), popular], axis=1)
+        others = np.concatenate([self._alike(users, n), self._popular(users, excluded, n)], axis=1)
         scores = [liked.scores.astype(np.float64), self.als.scores(users, np.maximum(others, 0))]
         return np.concatenate([by_als, others], axis=1), np.concatenate(scores, axis=1)
+
+    def _popular(self, users: Histories, excluded: Exclusions, n: int) -> Places:
+        """As many as make up for a user's own excluded products, whoever else is in the block."""
+        wanted = _POPULAR * n + np.diff(excluded.offsets)[:, None]
+        popular = self.tastes.popular[users.segments][:, : int(wanted.max(initial=0))]
+        return np.where(np.arange(popular.shape[1]) < wanted, popular, -1)
 
     def _alike(self, users: Histories, n: int) -> Places:
         """The most popular products of the classes of the products each user cared for most."""

@@ -124,7 +124,8 @@ def test_users_without_interest_get_what_is_popular_in_their_segment(trained_roo
     lists = trained_root.lists()
     assert {one.source for one in lists[UNDECIDED]} == {"popularity"}
     assert_same_lists(recommend.run(trained_root.settings, trained_root.root, UNDECIDED, 10), lists[UNDECIDED])
-    assert trained_root.training.als.metrics["users_without_als"] == 1
+    metrics = trained_root.training.als.metrics
+    assert metrics["users_with_als"] < metrics["users_with_list"]
     assert len(lists[DISAPPOINTED]) == 10
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -159,11 +161,21 @@ def test_large_vocabularies_are_spread_out_in_parts(monkeypatch: pytest.MonkeyPa
 
 def test_a_block_of_users_does_not_show() -> None:
     goods = catalogue(300)
-    users, model = histories(31, len(goods)), hybrid(goods)
+    users, model = histories(60, len(goods)), hybrid(goods)
     whole = model.lists(users, users.left_out(True, False), N)
-    parts = [users.rows(start, min(start + 10, len(users))) for start in range(0, len(users), 10)]
+    parts = [users.rows(user, user + 1) for user in range(len(users))]
     lists = [model.lists(part, part.left_out(True, False), N) for part in parts]
     assert_same(TopLists(np.vstack([one.ids for one in lists]), np.vstack([one.scores for one in lists])), whole)
+
+
+def test_what_others_in_the_block_have_touched_does_not_show() -> None:
+    goods = catalogue(300)
+    users = replace(histories(20, len(goods)), factors=np.zeros((20, 4), np.float32))
+    model = hybrid(goods, weights=BlendWeights(content=0, popularity=5, segment=0))
+    none = Exclusions(np.r_[np.zeros(20, np.int64), 60], np.arange(60))  # the last may have none of sixty
+    alone = model.lists(users.rows(0, 1), Exclusions.none(1), 4)
+    np.testing.assert_array_equal(model.lists(users, none, 4).ids[:1], alone.ids)
+    np.testing.assert_array_equal(model._candidates(users, none, 4)[0][0, -1:], [-1])
 
 
 def test_lifts_say_how_much_more_a_segment_cares() -> None:

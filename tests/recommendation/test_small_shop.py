@@ -155,7 +155,8 @@ def test_a_user_without_factors_gets_what_the_segment_likes_then_what_everybody_
     found = shop.listed(UNDECIDED)
     assert [one.product_id for one in found] == list(offered)[:10] and len(found) == 10
     assert {one.source for one in found} == {"popularity"}
-    assert shop.training.als.metrics["users_without_als"] == 1
+    metrics = shop.training.als.metrics
+    assert metrics["users_with_als"] < metrics["users_with_list"]
 
 
 @pytest.mark.parametrize("user", UNKNOWN_USERS)
