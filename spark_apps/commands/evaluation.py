@@ -18,6 +18,7 @@ _ACCURACY = {
     "hit_rate_sampled": "HR@{k}\nof {n}+1",
     "ndcg_sampled": "NDCG@{k}\nof {n}+1",
 }
+_COMPARED = ("ndcg", "map", "hit_rate_sampled", "ndcg_sampled")
 
 
 @click.command()
@@ -58,11 +59,11 @@ def _print_evaluation(evaluation: dict[str, Any]) -> None:
     print_table(f"Accuracy: whole catalogue, then 1 product among {negatives} others", ["model", *titles], rows)
     print_table("Lists", ["model", "catalogue", "users", "diversity", "novelty, bits"], _list_rows(models))
     judged = evaluation["judged"]
+    compared = {one: title for one, title in zip(_ACCURACY, titles, strict=True) if one in _COMPARED}
     differences = [
-        (f"{judged} - {name}", *(_signed(figures[one]) for one in _ACCURACY))
-        for name, figures in evaluation["differences"].items()
+        (name, *(_signed(figures[one]) for one in compared)) for name, figures in evaluation["differences"].items()
     ]
-    print_table("Differences, paired by user", ["models", *titles], differences)
+    print_table(f"{judged} minus each other model, paired by user", ["model", *compared.values()], differences)
     _print_conditions(evaluation)
 
 
@@ -71,8 +72,7 @@ def _print_conditions(evaluation: dict[str, Any]) -> None:
         f"{evaluation['users_evaluated']:,} users, of {evaluation['users_with_new_products']:,} with new products from "
         f"{evaluation['cutoff']} on; below each figure its {evaluation['interval']['level']:.0%} interval over users."
     )
-    rmse = evaluation["models"][evaluate_job.RATED].get("rmse")
-    if rmse is not None:
+    for rmse in (figures["rmse"] for figures in evaluation["models"].values() if figures.get("rmse")):
         out.print(
             f"RMSE of ALS's preference (about 0 to 1) against held-out scores (1 for a view, up to 10): "
             f"{rmse['value']:.4f} ({rmse['low']:.4f} to {rmse['high']:.4f})"
@@ -83,7 +83,7 @@ def _list_rows(models: dict[str, Any]) -> list[tuple[str, str, str, str, str]]:
     return [
         (
             name,
-            f"{figures['catalogue_coverage']['value']:.1%}",
+            f"{figures['catalogue_coverage']['value']:.2%}",
             f"{figures['user_coverage']['value']:.1%}",
             _with_interval(figures["diversity"]),
             _with_interval(figures["novelty"], digits=2),

@@ -73,6 +73,7 @@ class Judge:
         recommenders: the models.
         users: users in training.
         seed: of the drawn negatives.
+        rank: length of the ALS factors.
         rated: name of the model whose scores are compared with held-out scores.
     """
 
@@ -80,6 +81,7 @@ class Judge:
     recommenders: Sequence[Recommender]
     users: int
     seed: int
+    rank: int
     rated: str
 
     def judge(self, users: Histories, held: HeldOut) -> pa.Table:
@@ -155,8 +157,8 @@ def _errors(model: Recommender, users: Histories, held: HeldOut) -> tuple[metric
     candidates = np.zeros((len(users), widest), np.int64)
     candidates[held.rows, columns] = np.maximum(held.places, 0)
     predicted = model.scores(users, candidates)[held.rows, columns]
-    with_factors: NDArray[np.bool_] = (users.factors != 0).any(axis=1)
-    there = (held.places >= 0) & np.isfinite(predicted) & with_factors[held.rows]
+    # 0 is what ALS says of users and products without factors: no prediction
+    there = (held.places >= 0) & (predicted != 0)
     squared = np.where(there, predicted - held.scores, 0.0) ** 2
     return _sums(held.rows, squared, len(users)), _sums(held.rows, there, len(users))
 

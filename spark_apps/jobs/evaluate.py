@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
@@ -27,12 +26,12 @@ from spark_apps.features.users import user_features
 from spark_apps.progress import step
 from spark_apps.publication import Publication
 from spark_apps.recommendation import als, item_knn
-from spark_apps.recommendation.catalogue import CATALOGUE_COLUMNS, Catalogue
+from spark_apps.recommendation.catalogue import Catalogue
+from spark_apps.recommendation.hybrid import HybridRecommender, hybrid_of
 from spark_apps.recommendation.ids import fits_int, number_ids, to_model_ids, to_original_ids
 from spark_apps.recommendation.item_knn import ItemKnnRecommender
-from spark_apps.recommendation.lists import item_factors
-from spark_apps.recommendation.recommenders import AlsRecommender, PopularityRecommender, Recommender
-from spark_apps.recommendation.topn import ItemFactors
+from spark_apps.recommendation.popularity import segment_scores
+from spark_apps.recommendation.recommenders import PopularityRecommender, Recommender
 from spark_apps.segmentation.clusters import CLUSTER, clustering_input, fit_clusters, in_fixed_order
 from spark_apps.session import task_threads
 from spark_apps.settings import Settings
@@ -40,16 +39,15 @@ from spark_apps.storage import StoragePath
 from spark_apps.tables import EVENTS, REPORTS, read_table
 
 EVALUATION = f"{REPORTS}/evaluation.json"
-RATED = "als"
 _CLUSTERS = 5
 
 
 @dataclass(frozen=True)
 class _Factors:
-    """ALS factors: the users' as a table (user_id, features), the products' as arrays with places as ids."""
+    """ALS factors: user_id or product_id, features array<float>."""
 
     users: DataFrame
-    items: ItemFactors
+    products: DataFrame
 
 
 def run(spark: SparkSession, settings: Settings, root: StoragePath) -> dict[str, Any]:
@@ -91,23 +89,29 @@ def _evaluate(spark: SparkSession, settings: Settings, events: DataFrame) -> dic
             f"No user from before {cutoff:%Y-%m-%d %H:%M:%S} touches a new product afterwards: load more events, "
             "or choose another --share."
         )
-    catalogue = _catalogue(tables)
     with step("Segments", spark):
         segments = _segments(settings, tables, size.users)
-    factors = _fit_als(spark, settings, tables, size, catalogue)
-    recommenders = _recommenders(spark, settings, tables, size, catalogue, factors)
+        names = sorted(row["segment"] for row in segments.select("segment").distinct().collect())  # at most k
+    factors = _fit_als(spark, settings, tables, size)
+    with step("Content and popularity", spark):
+        hybrid = _hybrid(settings, tables, segments, factors, names)
+    with step("Item-kNN", spark) as shown:
+        knn = _item_knn(settings, tables, size, hybrid.catalogue)
+        shown.done = f"{knn.similarity.nnz:,} neighbours"
+    # the last one is judged against the others
+    recommenders: list[Recommender] = [PopularityRecommender(hybrid.catalogue), knn, hybrid.als, hybrid.content, hybrid]
     with step(f"Lists for {evaluated:,} users", spark) as shown:
         rows = user_rows(sampled, tables.interactions, held, segments, factors.users)
-        judge = Judge(catalogue, recommenders, size.users, settings.seed, RATED)
-        judged = judge_users(spark, rows, evaluated, settings.als.rank, judge)
+        judge = Judge(hybrid.catalogue, recommenders, size.users, settings.seed, hybrid.als.rank, hybrid.als.name)
+        judged = judge_users(spark, rows, evaluated, names, judge)
         shown.done = f"{len(recommenders)} models"
     with step("Intervals"):
         summary = Summary(judged, [one.name for one in recommenders], size.products, settings.seed)
         return {
             **_conditions(settings, cutoff, size, with_new, evaluated),
-            "models": summary.models(RATED),
-            "judged": recommenders[-1].name,
-            "differences": summary.differences(recommenders[-1].name),
+            "models": summary.models(hybrid.als.name),
+            "judged": hybrid.name,
+            "differences": summary.differences(hybrid.name),
         }
 
 
@@ -129,24 +133,14 @@ def training_tables(training: DataFrame, settings: Settings) -> TrainingTables:
     )
 
 
-def _catalogue(tables: TrainingTables) -> Catalogue:
-    """Brings the products to the driver: some 100 bytes each."""
-    liked = F.sum(F.greatest(F.col("score"), F.lit(0.0))).alias("popularity")
-    popularity = tables.interactions.groupBy("product_id").agg(liked, F.count("*").alias("users"))
-    described = tables.products.select("product_id", "category_code", "brand", "avg_price")
-    return Catalogue.of(described.join(popularity, on="product_id", how="inner").select(*CATALOGUE_COLUMNS).toArrow())
-
-
 def _segments(settings: Settings, tables: TrainingTables, users: int) -> DataFrame:
-    """Clusters the training users as `shopstream segment` does; returns user_id, segment."""
+    """Clusters the training users as `shopstream segment` does; returns user_id, segment: the cluster's number."""
     rows = in_fixed_order(clustering_input(tables.users), users).persist()
     model, _ = fit_clusters(rows, min(_CLUSTERS, max(2, users - 1)), settings.seed)
-    return model.transform(rows).select("user_id", F.col(CLUSTER).alias("segment"))
+    return model.transform(rows).select("user_id", F.col(CLUSTER).cast("string").alias("segment")).persist()
 
 
-def _fit_als(
-    spark: SparkSession, settings: Settings, tables: TrainingTables, size: als.Size, catalogue: Catalogue
-) -> _Factors:
+def _fit_als(spark: SparkSession, settings: Settings, tables: TrainingTables, size: als.Size) -> _Factors:
     engine = als.choose_engine(settings.engine, size, settings.als.rank, settings.als_task_memory)
     with step("ALS", spark) as shown:
         users = _numbering(spark, tables.users.select("user_id"))
@@ -154,12 +148,15 @@ def _fit_als(
         ratings = to_model_ids(tables.interactions.select("user_id", "product_id", "score"), "user_id", "user", users)
         ratings = to_model_ids(ratings, "product_id", "item", products)
         model = als.fit_als(ratings, settings.als, engine, settings.seed, task_threads(settings.master))
-        items = item_factors(to_original_ids(model.itemFactors, "id", "product_id", products))
+        if model.itemFactors.isEmpty():
+            raise NothingToDoError(
+                "No user shows interest in any product, so there is nothing to learn: load more events."
+            )
         shown.done = f"rank {settings.als.rank}, {settings.als.iterations} iterations, engine {engine}"
-    if not len(items.ids):
-        raise NothingToDoError("No user shows interest in any product, so there is nothing to learn: load more events.")
-    placed = ItemFactors.sorted(catalogue.places(items.ids)[0], items.factors)
-    return _Factors(to_original_ids(model.userFactors, "id", "user_id", users), placed)
+    return _Factors(
+        to_original_ids(model.userFactors, "id", "user_id", users),
+        to_original_ids(model.itemFactors, "id", "product_id", products),
+    )
 
 
 def _numbering(spark: SparkSession, ids: DataFrame) -> DataFrame | None:
@@ -168,24 +165,27 @@ def _numbering(spark: SparkSession, ids: DataFrame) -> DataFrame | None:
     return None if fits_int(bounds["smallest"], bounds["largest"]) else number_ids(spark, ids).persist()
 
 
-def _recommenders(
-    spark: SparkSession,
-    settings: Settings,
-    tables: TrainingTables,
-    size: als.Size,
-    catalogue: Catalogue,
-    factors: _Factors,
-) -> Sequence[Recommender]:
-    """The models, the one that is judged last."""
-    with step("Item-kNN", spark) as shown:
-        fitting = item_knn.users_that_fit(
-            tables.interactions, size.pairs, size.products, settings.als_task_memory, settings.seed
-        )
-        # products x neighbours come back to the driver
-        neighbours = item_knn.fit(fitting, task_threads(settings.master)).toArrow()
-        knn = ItemKnnRecommender.of(neighbours, catalogue)
-        shown.done = f"{knn.similarity.nnz:,} neighbours"
-    return [PopularityRecommender(catalogue), knn, AlsRecommender(factors.items)]
+def _hybrid(
+    settings: Settings, tables: TrainingTables, segments: DataFrame, factors: _Factors, names: list[str]
+) -> HybridRecommender:
+    """Brings to the driver what `jobs.hybrid.load_hybrid` does: some 300 bytes per product."""
+    described = tables.products.withColumn("users", F.col("unique_users"))
+    return hybrid_of(
+        described.select("product_id", "category_code", "brand", "avg_price", "users").toArrow(),
+        segment_scores(tables.interactions, segments).toArrow(),
+        factors.products.select("product_id", "features").toArrow(),
+        names,
+        settings.blend,
+        settings.popular_kept,
+    )
+
+
+def _item_knn(settings: Settings, tables: TrainingTables, size: als.Size, catalogue: Catalogue) -> ItemKnnRecommender:
+    """Brings to the driver at most item_knn.NEIGHBOURS per product."""
+    fitting = item_knn.users_that_fit(
+        tables.interactions, size.pairs, size.products, settings.als_task_memory, settings.seed
+    )
+    return ItemKnnRecommender.of(item_knn.fit(fitting, task_threads(settings.master)).toArrow(), catalogue)
 
 
 def _conditions(settings: Settings, cutoff: datetime, size: als.Size, with_new: int, evaluated: int) -> dict[str, Any]:
