@@ -19,6 +19,7 @@ COMMANDS = {
     "features": "models",
     "segment": "models",
     "train": "models",
+    "evaluate": "evaluation",
     "recommend": "models",
     "report": "models",
     "models": "models",

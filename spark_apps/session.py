@@ -104,6 +104,11 @@ def local_cores(master: str) -> int:
     return int(inside) if inside.isdigit() else (os.cpu_count() or 1)
 
 
+def task_threads(master: str) -> int:
+    """Returns the native threads of a job's only task: a local machine's cores; elsewhere, those of this machine."""
+    return local_cores(master) if master.startswith("local") else (os.cpu_count() or 1)
+
+
 def _local_conf(settings: Settings, spills: Path, java_options: str) -> dict[str, str]:
     if not settings.master.startswith("local"):
         given = settings.shuffle_partitions

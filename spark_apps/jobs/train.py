@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +22,7 @@ from spark_apps.recommendation.ids import INDEX_SCHEMA, fits_int, number_ids, to
 from spark_apps.recommendation.lists import lists_for_all, user_histories
 from spark_apps.recommendation.popularity import popular_products, segment_scores
 from spark_apps.registry.versions import ALS, HYBRID, POPULARITY, Metadata, model_path, new_version, write_metadata
-from spark_apps.session import local_cores
+from spark_apps.session import task_threads
 from spark_apps.settings import Engine, Settings
 from spark_apps.storage import StoragePath
 from spark_apps.tables import RECOMMENDATIONS, DateRange, read_files, write_files
@@ -137,7 +136,7 @@ def _fit_and_stage(
     )
     ratings = to_model_ids(tables.interactions, "user_id", "user", indexes.users)
     ratings = to_model_ids(ratings, "product_id", "item", indexes.products).select("user", "item", "score")
-    model = als.fit_als(ratings, settings.als, engine, settings.seed, _task_threads(settings))
+    model = als.fit_als(ratings, settings.als, engine, settings.seed, task_threads(settings.master))
     if model.itemFactors.isEmpty():
         raise NothingToDoError("No user shows interest in any product, so there is nothing to learn: load more events.")
     model.write().overwrite().save(str(folder))
@@ -154,11 +153,6 @@ def _index(spark: SparkSession, ids: DataFrame, scratch: StoragePath) -> DataFra
         return None
     number_ids(spark, ids).write.parquet(str(scratch))
     return spark.read.schema(INDEX_SCHEMA).parquet(str(scratch))
-
-
-def _task_threads(settings: Settings) -> int:
-    """The implicit engine's single task has a local machine to itself; elsewhere, its own core."""
-    return local_cores(settings.master) if settings.master.startswith("local") else (os.cpu_count() or 1)
 
 
 def _stage_popularity(

@@ -26,7 +26,9 @@ _DENSE_CELLS = 16_000_000
 class Recommender(Protocol):
     """Ranks products, known by their places in a catalogue, for users."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What the model is called."""
 
     def lists(self, users: Histories, excluded: Exclusions, n: int) -> TopLists:
         """Returns each user's n best places that are not excluded; a missing one has score -inf."""
