@@ -100,6 +100,7 @@ class Settings(BaseSettings):
     exclude_viewed: bool = Field(False, description="leave out every product the user has touched")
     popular_kept: int = Field(100, ge=1, description="products kept in each popularity list")
     cluster_curve_users: int = Field(20_000, ge=100, description="users sampled for the silhouette curve")
+    validation_users: int = Field(2_000, ge=0, description="most users whose last product a training is judged by")
     evaluation_users: int = Field(20_000, ge=1, description="most users that models are evaluated on")
     evaluation_share: float = Field(0.8, gt=0, lt=1, description="first share of the events, from which models learn")
 

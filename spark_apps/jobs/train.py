@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 from spark_apps.errors import NothingToDoError
 from spark_apps.jobs import features as features_job
 from spark_apps.jobs import segment as segment_job
+from spark_apps.jobs import validation
 from spark_apps.jobs.features import FeatureTables
 from spark_apps.jobs.hybrid import PRODUCT_INDEX, SEGMENT_SCORES, USER_INDEX, load_hybrid, stage_hybrid
 from spark_apps.progress import step
@@ -96,16 +97,27 @@ def _recommend(
     engine = als.choose_engine(settings.engine, size, settings.als.rank, settings.als_task_memory)
     model_folder = publication.stage(model_path(ALS, version))
     with step("ALS", spark) as shown:
-        indexes = _fit_and_stage(spark, settings, publication, tables, model_folder, engine)
+        held = validation.held_back(tables.interactions, size.users, settings)
+        held = held.persist() if held is not None else None
+        learned = validation.without(tables.interactions, held)
+        indexes = _fit_and_stage(spark, settings, publication, tables, learned, model_folder, engine)
         shown.done = f"rank {settings.als.rank}, {settings.als.iterations} iterations, engine {engine}"
     names = _names(segments)
     with step("Popular products and content", spark):
-        _stage_popularity(spark, settings, publication, tables, segments, version)
+        _stage_popularity(spark, settings, publication, tables, learned, segments, version)
         hybrid_folder = publication.stage(model_path(HYBRID, version))
         hybrid = load_hybrid(hybrid_folder, model_folder, names, settings.blend, settings.popular_kept)
+    factors = to_original_ids(ALSModel.load(str(model_folder)).userFactors, "id", "user_id", indexes.users)
     with step(f"Top {settings.top} for every user", spark) as shown:
-        metrics = _stage_lists(spark, settings, publication, tables, segments, model_folder, indexes, hybrid)
+        metrics = _stage_lists(spark, settings, publication, tables, segments, factors, hybrid)
         shown.done = f"{metrics['users_with_list']:,} users"
+    if held is not None:
+        with step("Validation", spark) as shown:
+            found = validation.validate(
+                spark, hybrid, learned, held, segments, factors, names, size.users, settings.seed
+            )
+            metrics["validation"] = found
+            shown.done = _compared(found)
     about = _About(settings, tables, names, version, size)
     als_metadata = about.metadata(
         ALS, {**settings.als.model_dump(), "engine": engine, "scores": settings.scores.model_dump()}, metrics
@@ -127,6 +139,7 @@ def _fit_and_stage(
     settings: Settings,
     publication: Publication,
     tables: FeatureTables,
+    learned: DataFrame,
     folder: StoragePath,
     engine: Engine,
 ) -> _IdIndexes:
@@ -134,7 +147,7 @@ def _fit_and_stage(
         _index(spark, tables.users.select("user_id"), publication.scratch(USER_INDEX)),
         _index(spark, tables.products.select("product_id"), publication.scratch(PRODUCT_INDEX)),
     )
-    ratings = to_model_ids(tables.interactions, "user_id", "user", indexes.users)
+    ratings = to_model_ids(learned, "user_id", "user", indexes.users)
     ratings = to_model_ids(ratings, "product_id", "item", indexes.products).select("user", "item", "score")
     model = als.fit_als(ratings, settings.als, engine, settings.seed, task_threads(settings.master))
     if model.itemFactors.isEmpty():
@@ -160,11 +173,12 @@ def _stage_popularity(
     settings: Settings,
     publication: Publication,
     tables: FeatureTables,
+    learned: DataFrame,
     segments: DataFrame,
     version: str,
 ) -> None:
     hybrid = publication.stage(model_path(HYBRID, version))
-    stage_hybrid(hybrid, tables.products, segment_scores(tables.interactions, segments))
+    stage_hybrid(hybrid, tables.products, segment_scores(learned, segments))
     scores = spark.read.parquet(str(hybrid / SEGMENT_SCORES))
     lists = popular_products(scores, tables.products, settings.popular_kept)
     lists.coalesce(1).write.parquet(str(publication.stage(model_path(POPULARITY, version)) / LISTS))
@@ -176,17 +190,19 @@ def _stage_lists(
     publication: Publication,
     tables: FeatureTables,
     segments: DataFrame,
-    model_folder: StoragePath,
-    indexes: _IdIndexes,
+    factors: DataFrame,
     hybrid: HybridRecommender,
 ) -> dict[str, Any]:
-    model = ALSModel.load(str(model_folder))
-    factors = to_original_ids(model.userFactors, "id", "user_id", indexes.users)
     histories = user_histories(tables.interactions, segments, factors)
     staged = publication.stage(RECOMMENDATIONS.path)
     write_files(lists_for_all(spark, histories, hybrid, _names(segments), settings), staged, RECOMMENDATIONS)
     publication.replace(RECOMMENDATIONS.path)
     return _list_metrics(read_files(spark, staged, RECOMMENDATIONS), len(hybrid.catalogue))
+
+
+def _compared(found: dict[str, Any]) -> str:
+    ours, popular = (found[model]["ndcg"]["value"] for model in ("hybrid", "popularity"))
+    return f"NDCG@10 {ours:.4f}, of popularity {popular:.4f}, for the last product of {found['users']:,} users"
 
 
 def _list_metrics(lists: DataFrame, products: int) -> dict[str, Any]:
