@@ -13,7 +13,7 @@ from spark_apps.evaluation import metrics
 from spark_apps.evaluation.negatives import sample_negatives
 from spark_apps.recommendation.catalogue import Catalogue
 from spark_apps.recommendation.histories import Histories
-from spark_apps.recommendation.recommenders import Recommender
+from spark_apps.recommendation.recommenders import AlsRecommender, Recommender
 from spark_apps.recommendation.topn import Exclusions
 
 # the length of the lists
@@ -73,16 +73,14 @@ class Judge:
         recommenders: the models.
         users: users in training.
         seed: of the drawn negatives.
-        rank: length of the ALS factors.
-        rated: name of the model whose scores are compared with held-out scores.
+        als: the one of the models whose scores are compared with held-out scores.
     """
 
     catalogue: Catalogue
     recommenders: Sequence[Recommender]
     users: int
     seed: int
-    rank: int
-    rated: str
+    als: AlsRecommender
 
     def judge(self, users: Histories, held: HeldOut) -> pa.Table:
         """Returns a row of RESULT per user and model."""
@@ -113,7 +111,7 @@ class Judge:
             metrics.diversity(listed, self.catalogue.terms, self.catalogue.weights),
             metrics.novelty(listed, self.catalogue.users, self.users),
             (listed >= 0).any(axis=1).astype(np.float64),
-            *(_errors(model, users, held) if model.name == self.rated else _no_errors(len(users))),
+            *(_errors(model, users, held) if model.name == self.als.name else _no_errors(len(users))),
         ]
         models = pa.array(np.full(len(users), number, np.int32))
         columns = [pa.array(users.users), models, *(pa.array(figure) for figure in figures), _as_lists(listed)]

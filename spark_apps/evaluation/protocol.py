@@ -89,7 +89,7 @@ def _block_judge(packed: Broadcast[bytes], segments: list[str]) -> Callable[[pa.
     def judge_block(rows: pa.Table) -> pa.Table:
         judge: Judge = pickle.loads(packed.value)
         (block,) = rows.sort_by("user_id").combine_chunks().to_batches()
-        histories = histories_of(block, judge.catalogue, segments, judge.rank)
+        histories = histories_of(block, judge.catalogue, segments, judge.als.rank)
         return judge.judge(histories, held_out_of(block, judge.catalogue))
 
     return judge_block

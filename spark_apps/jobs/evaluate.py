@@ -71,6 +71,46 @@ def run(spark: SparkSession, settings: Settings, root: StoragePath) -> dict[str,
 
 
 def _evaluate(spark: SparkSession, settings: Settings, events: DataFrame) -> dict[str, Any]:
+    split = _split(spark, settings, events)
+    names, users, models = _models(spark, settings, split)
+    judge = Judge(models.hybrid.catalogue, models.all(), split.size.users, settings.seed, models.hybrid.als)
+    with step(f"Lists for {split.evaluated:,} users", spark) as shown:
+        judged = judge_users(spark, users, split.evaluated, names, judge)
+        shown.done = f"{len(models.all())} models"
+    with step("Intervals"):
+        summary = Summary(judged, [model.name for model in models.all()], split.size.products, settings.seed)
+        return {
+            **_conditions(settings, split),
+            "models": summary.models(models.hybrid.als.name),
+            "judged": models.hybrid.name,
+            "differences": summary.differences(models.hybrid.name),
+        }
+
+
+@dataclass(frozen=True)
+class _Split:
+    """What models learn from, and what they are judged by.
+
+    Attributes:
+        cutoff: the first moment that is not training.
+        tables: of the training events.
+        size: of the tables.
+        held: from `evaluation.split.held_out`.
+        sampled: the users to evaluate.
+        evaluated: their number.
+        with_new: number of users from whom they were drawn.
+    """
+
+    cutoff: datetime
+    tables: TrainingTables
+    size: als.Size
+    held: DataFrame
+    sampled: DataFrame
+    evaluated: int
+    with_new: int
+
+
+def _split(spark: SparkSession, settings: Settings, events: DataFrame) -> _Split:
     with step("Split", spark) as shown:
         cutoff = cutoff_time(events, settings.evaluation_share)
         if cutoff is None:
@@ -89,30 +129,35 @@ def _evaluate(spark: SparkSession, settings: Settings, events: DataFrame) -> dic
             f"No user from before {cutoff:%Y-%m-%d %H:%M:%S} touches a new product afterwards: load more events, "
             "or choose another --share."
         )
+    return _Split(cutoff, tables, size, held, sampled, evaluated, with_new)
+
+
+@dataclass(frozen=True)
+class _Models:
+    """The hybrid with its parts, and the one baseline that is none of them."""
+
+    hybrid: HybridRecommender
+    knn: ItemKnnRecommender
+
+    def all(self) -> list[Recommender]:
+        """In the order of tables: the one that is judged against the others comes last."""
+        hybrid = self.hybrid
+        return [PopularityRecommender(hybrid.catalogue), self.knn, hybrid.als, hybrid.content, hybrid]
+
+
+def _models(spark: SparkSession, settings: Settings, split: _Split) -> tuple[list[str], DataFrame, _Models]:
+    """Fits everything on the training tables; returns segment names, rows of the users to evaluate, and the models."""
     with step("Segments", spark):
-        segments = _segments(settings, tables, size.users)
+        segments = _segments(settings, split.tables, split.size.users)
         names = sorted(row["segment"] for row in segments.select("segment").distinct().collect())  # at most k
-    factors = _fit_als(spark, settings, tables, size)
+    factors = _fit_als(spark, settings, split)
     with step("Content and popularity", spark):
-        hybrid = _hybrid(settings, tables, segments, factors, names)
+        hybrid = _hybrid(settings, split.tables, segments, factors, names)
     with step("Item-kNN", spark) as shown:
-        knn = _item_knn(settings, tables, size, hybrid.catalogue)
+        knn = _item_knn(settings, split, hybrid.catalogue)
         shown.done = f"{knn.similarity.nnz:,} neighbours"
-    # the last one is judged against the others
-    recommenders: list[Recommender] = [PopularityRecommender(hybrid.catalogue), knn, hybrid.als, hybrid.content, hybrid]
-    with step(f"Lists for {evaluated:,} users", spark) as shown:
-        rows = user_rows(sampled, tables.interactions, held, segments, factors.users)
-        judge = Judge(hybrid.catalogue, recommenders, size.users, settings.seed, hybrid.als.rank, hybrid.als.name)
-        judged = judge_users(spark, rows, evaluated, names, judge)
-        shown.done = f"{len(recommenders)} models"
-    with step("Intervals"):
-        summary = Summary(judged, [one.name for one in recommenders], size.products, settings.seed)
-        return {
-            **_conditions(settings, cutoff, size, with_new, evaluated),
-            "models": summary.models(hybrid.als.name),
-            "judged": hybrid.name,
-            "differences": summary.differences(hybrid.name),
-        }
+    rows = user_rows(split.sampled, split.tables.interactions, split.held, segments, factors.users)
+    return names, rows, _Models(hybrid, knn)
 
 
 def training_tables(training: DataFrame, settings: Settings) -> TrainingTables:
@@ -135,12 +180,15 @@ def training_tables(training: DataFrame, settings: Settings) -> TrainingTables:
 
 def _segments(settings: Settings, tables: TrainingTables, users: int) -> DataFrame:
     """Clusters the training users as `shopstream segment` does; returns user_id, segment: the cluster's number."""
+    if users <= _CLUSTERS:  # too few for so many clusters, as for `shopstream segment`
+        return tables.users.select("user_id", F.lit("0").alias("segment"))
     rows = in_fixed_order(clustering_input(tables.users), users).persist()
-    model, _ = fit_clusters(rows, min(_CLUSTERS, max(2, users - 1)), settings.seed)
+    model, _ = fit_clusters(rows, _CLUSTERS, settings.seed)
     return model.transform(rows).select("user_id", F.col(CLUSTER).cast("string").alias("segment")).persist()
 
 
-def _fit_als(spark: SparkSession, settings: Settings, tables: TrainingTables, size: als.Size) -> _Factors:
+def _fit_als(spark: SparkSession, settings: Settings, split: _Split) -> _Factors:
+    tables, size = split.tables, split.size
     engine = als.choose_engine(settings.engine, size, settings.als.rank, settings.als_task_memory)
     with step("ALS", spark) as shown:
         users = _numbering(spark, tables.users.select("user_id"))
@@ -180,25 +228,26 @@ def _hybrid(
     )
 
 
-def _item_knn(settings: Settings, tables: TrainingTables, size: als.Size, catalogue: Catalogue) -> ItemKnnRecommender:
+def _item_knn(settings: Settings, split: _Split, catalogue: Catalogue) -> ItemKnnRecommender:
     """Brings to the driver at most item_knn.NEIGHBOURS per product."""
     fitting = item_knn.users_that_fit(
-        tables.interactions, size.pairs, size.products, settings.als_task_memory, settings.seed
+        split.tables.interactions, split.size.pairs, split.size.products, settings.als_task_memory, settings.seed
     )
     return ItemKnnRecommender.of(item_knn.fit(fitting, task_threads(settings.master)).toArrow(), catalogue)
 
 
-def _conditions(settings: Settings, cutoff: datetime, size: als.Size, with_new: int, evaluated: int) -> dict[str, Any]:
+def _conditions(settings: Settings, split: _Split) -> dict[str, Any]:
+    size = split.size
     return {
         "evaluated_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "code_version": __version__,
         "seed": settings.seed,
         "share": settings.evaluation_share,
-        "cutoff": cutoff.isoformat(),
+        "cutoff": split.cutoff.isoformat(),
         "k": K,
         "negatives": NEGATIVES,
         "interval": {"level": LEVEL, "resamples": RESAMPLES},
         "training": {"users": size.users, "products": size.products, "interactions": size.pairs},
-        "users_with_new_products": with_new,
-        "users_evaluated": evaluated,
+        "users_with_new_products": split.with_new,
+        "users_evaluated": split.evaluated,
     }
