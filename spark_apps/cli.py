@@ -22,7 +22,7 @@ COMMANDS = {
     "evaluate": "evaluation",
     "recommend": "models",
     "report": "models",
-    "models": "models",
+    "models": "registry",
     "cluster": "cluster",
     "submit": "cluster",
     "hdfs": "hdfs",

@@ -61,6 +61,11 @@ def step(name: str, spark: SparkSession | None = None) -> Iterator[Step]:
     console.print("[green]✓[/green]", escape(f"{name:<28} {seconds:6.1f} s  {current.done}"), soft_wrap=True)
 
 
+def notice(text: str) -> None:
+    """Shows one line that a person should read, such as what was used in place of what."""
+    console.print("[yellow]![/yellow]", escape(text), soft_wrap=True)
+
+
 @contextmanager
 def byte_progress(name: str, total: int) -> Iterator[tuple[Progress, TaskID]]:
     """Shows a bar over a known number of bytes."""

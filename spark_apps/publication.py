@@ -89,13 +89,35 @@ class Publication:
         """Notes that at commit `target` goes away."""
         self._moves.append((None, target))
 
+    def leave(self, target: str) -> None:
+        """Takes back what was noted for `target`: at commit it stays as it is."""
+        self._moves = [move for move in self._moves if move[1] != target]
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keeps everybody else from publishing: what is read in it, decided and committed is one step for all others.
+
+        Raises:
+            LostClaimError: when others took this process for dead.
+        """
+        with standing_still(self._root):
+            self._refuse_if_lost()
+            yield
+
     def commit(self) -> None:
-        """Makes every noted replacement visible."""
+        """Makes every noted replacement visible.
+
+        Raises:
+            LostClaimError: when others took this process for dead; then nothing was replaced.
+        """
         with opening_lock(self._root / PUBLISH):
-            if self._workspace.lost():
-                raise LostClaimError(", ".join(target for _, target in self._moves))
+            self._refuse_if_lost()
             write_durably(self._folder / _JOURNAL, json.dumps(self._moves))
             _roll_forward(self._root, self._folder)
+
+    def _refuse_if_lost(self) -> None:
+        if self._workspace.lost():
+            raise LostClaimError(", ".join(target for _, target in self._moves) or str(self._root))
 
 
 def settle(root: StoragePath) -> None:
@@ -167,6 +189,9 @@ def _roll_forward(root: StoragePath, folder: StoragePath) -> None:
     for number, (source, target) in enumerate(moves):
         staged = folder / source if source is not None else None
         published, replaced = root / target, folder / _REPLACED / str(number)
+        if staged is not None and staged.is_file() and published.is_file():
+            staged.replace(published)  # one step, so a reader without the lock finds the old file or the new one
+            continue
         still_to_do = staged is None or staged.exists()
         if still_to_do and published.exists() and not replaced.exists():
             replaced.parent.mkdir(exist_ok=True)

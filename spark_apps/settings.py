@@ -99,6 +99,9 @@ class Settings(BaseSettings):
     exclude_purchased: bool = Field(True, description="leave out products the user has bought")
     exclude_viewed: bool = Field(False, description="leave out every product the user has touched")
     popular_kept: int = Field(100, ge=1, description="products kept in each popularity list")
+    gate_margin: float = Field(
+        0.05, ge=0, le=1, description="share of the promoted version's NDCG@10 that a promotion may lose"
+    )
     cluster_curve_users: int = Field(20_000, ge=100, description="users sampled for the silhouette curve")
     validation_users: int = Field(2_000, ge=0, description="most users whose last product a training is judged by")
     evaluation_users: int = Field(20_000, ge=1, description="most users that models are evaluated on")

@@ -1,7 +1,8 @@
-"""features, segment, train, recommend, report, models: from clean events to lists."""
+"""features, segment, train, recommend, report: from clean events to lists."""
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from typing import Any
 
@@ -17,14 +18,15 @@ from spark_apps.commands.common import (
     root_option,
     spark_options,
 )
-from spark_apps.errors import MissingModelError, NothingToDoError
+from spark_apps.commands.failures import EXIT_NOT_PROMOTED
 from spark_apps.jobs import features as features_job
 from spark_apps.jobs import recommend as recommend_job
 from spark_apps.jobs import report as report_job
 from spark_apps.jobs import segment as segment_job
 from spark_apps.jobs import train as train_job
 from spark_apps.progress import step
-from spark_apps.registry.versions import NAMES, Metadata, versions
+from spark_apps.registry.promotion import Decision
+from spark_apps.registry.versions import Metadata
 from spark_apps.session import spark_session
 from spark_apps.settings import load_settings, table_root
 from spark_apps.tables import DateRange
@@ -116,6 +118,7 @@ _SHOWN_MEANS = ("recency", "frequency", "monetary", "conversion_rate")
 @click.option("--engine", type=click.Choice(["auto", "implicit", "mllib"]), help="What fits ALS.  [default: auto]")
 @click.option("--rank", type=click.IntRange(min=1), help="Length of a factor.  [default: 50]")
 @click.option("--iterations", type=click.IntRange(min=1), help="ALS iterations.  [default: 15]")
+@click.option("--force", is_flag=True, help="Promote the models even if the gate refuses them.")
 @json_option
 def train(
     root: str | None,
@@ -126,11 +129,13 @@ def train(
     engine: str | None,
     rank: int | None,
     iterations: int | None,
+    force: bool,
     as_json: bool,
 ) -> None:
     """Features, segments, ALS and the top 10 of every user, in one application.
 
-    Everything appears together at the end, or nothing does.
+    Everything appears together at the end, or nothing does. Models that do worse than popularity, or clearly worse
+    than the promoted ones, are kept to be looked at and not promoted: exit code 3.
 
     \b
     Example: shopstream train --engine auto
@@ -138,14 +143,38 @@ def train(
     als = {name: value for name, value in (("rank", rank), ("iterations", iterations)) if value is not None}
     settings = load_settings(root=root, master=master, seed=seed, engine=engine, als=als or None)
     with spark_session(settings, "train") as spark:
-        training = train_job.run(spark, settings, table_root(settings), dates, k)
+        training = train_job.run(spark, settings, table_root(settings), dates, k, force)
     if as_json:
-        print_json({"als": training.als.model_dump(), "segments": training.segments.model_dump()})
-        return
+        models = {"als": training.als.model_dump(), "segments": training.segments.model_dump()}
+        print_json({**models, "promotion": _as_json(training.decision)})
+    else:
+        _print_training(training)
+    if training.decision.promotion is None:
+        sys.exit(EXIT_NOT_PROMOTED)
+
+
+def _as_json(decision: Decision) -> dict[str, Any]:
+    by = decision.promotion.by if decision.promotion is not None else None
+    told = {"version": decision.version, "promoted": by is not None, "by": by}
+    return {**told, "reason": decision.reason, "kept_tables": decision.kept_tables}
+
+
+def _print_training(training: train_job.Training) -> None:
     print_segments(training.segments)
-    lists = training.als.metrics
-    out.print(f"Model version {training.als.version}: lists for {lists['users_with_list']:,} users")
-    next_step("shopstream recommend --user ID, or shopstream report")
+    decision = training.decision
+    if decision.kept_tables:
+        kept = " and ".join(decision.kept_tables)
+        out.print(f"Tables {kept} stay as they were, with the promoted version.", soft_wrap=True)
+    else:
+        users = training.als.metrics["users_with_list"]
+        out.print(f"Model version {training.als.version}: lists for {users:,} users", soft_wrap=True)
+    out.print(f"Models: {decision}.", soft_wrap=True)
+    if decision.promotion is not None:
+        next_step("shopstream recommend --user ID, or shopstream report")
+        return
+    if not decision.kept_tables:
+        out.print("No version is promoted, so jobs use the newest complete one, which is this.")
+    next_step(f"shopstream models promote all {decision.version} to use it nevertheless, or train with --force")
 
 
 @click.command()
@@ -154,7 +183,7 @@ def train(
 @click.option("--top", type=click.IntRange(1, 1000), help="Length of the list.  [default: 10]")
 @json_option
 def recommend(root: str | None, user_id: int, top: int | None, as_json: bool) -> None:
-    """Recommend products to one user from the newest models.
+    """Recommend products to one user from the promoted models.
 
     \b
     Example: shopstream recommend --user 512345678 --top 5
@@ -182,57 +211,3 @@ def report(root: str | None, master: str | None) -> None:
         page = report_job.run(spark, table_root(settings))
     click.echo(page)
     next_step("open it in a browser; it needs no network")
-
-
-@click.group()
-def models() -> None:
-    """Model versions and what is known of them."""
-
-
-@models.command("list")
-@root_option
-@json_option
-def list_models(root: str | None, as_json: bool) -> None:
-    """List the versions of every model.
-
-    \b
-    Example: shopstream models list
-    """
-    folder = table_root(load_settings(root=root))
-    found = [version for name in NAMES for version in versions(folder, name)]
-    if as_json:
-        print_json([{"name": v.name, "version": v.version, "complete": v.metadata is not None} for v in found])
-        return
-    if not found:
-        raise NothingToDoError("There is no model yet: run `shopstream train` first (with the same --root).")
-    rows = [
-        (
-            v.name,
-            v.version,
-            "complete",
-            v.metadata.users,
-            f"{v.metadata.first_date} to {v.metadata.last_date}",
-        )
-        if v.metadata
-        else (v.name, v.version, "INCOMPLETE", None, "-")
-        for v in found
-    ]
-    print_table("Models", ["model", "version", "state", "users", "events of"], rows)
-    next_step("shopstream models show als")
-
-
-@models.command("show")
-@click.argument("name", type=click.Choice(NAMES))
-@click.option("--version", "wanted", help="Which version.  [default: the newest complete one]")
-@root_option
-def show_model(name: str, wanted: str | None, root: str | None) -> None:
-    """Print a model's metadata as JSON.
-
-    \b
-    Example: shopstream models show als
-    """
-    folder = table_root(load_settings(root=root))
-    found = [v for v in versions(folder, name) if v.metadata and wanted in (None, v.version)]
-    if not found:
-        raise MissingModelError(name, wanted)
-    print_json(found[-1].metadata.model_dump() if found[-1].metadata else None)

@@ -1,4 +1,4 @@
-"""`shopstream recommend`: the list of one user from the newest models, without starting Spark (SPEC R4)."""
+"""`shopstream recommend`: the list of one user from the promoted models, without starting Spark (SPEC R4)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from spark_apps.publication import settle
 from spark_apps.recommendation.hybrid import POPULARITY_SOURCE, SOURCES, HybridRecommender
 from spark_apps.recommendation.lists import histories_of
 from spark_apps.recommendation.popularity import ALL, GLOBAL, SEGMENT
-from spark_apps.registry.versions import ALS, HYBRID, POPULARITY, newest
+from spark_apps.registry.serving import current
+from spark_apps.registry.versions import ALS, HYBRID, POPULARITY
 from spark_apps.settings import Settings
 from spark_apps.storage import StoragePath, read_parquet
 from spark_apps.tables import INTERACTIONS, USER_SEGMENTS
@@ -68,7 +69,7 @@ def run(settings: Settings, root: StoragePath, user_id: int, n: int) -> list[Rec
         MissingModelError: when nothing was trained yet.
     """
     settle(root)
-    folders = {name: newest(root, name) for name in (ALS, HYBRID, POPULARITY)}
+    folders = {name: current(root, name) for name in (ALS, HYBRID, POPULARITY)}
     popularity, _ = folders[POPULARITY]
     if not -(2**63) <= user_id < 2**63:  # no table can hold such a user
         return _by_popularity(popularity, None, set(), n)

@@ -14,8 +14,10 @@ from spark_apps.errors import MissingModelError, MissingTableError
 from spark_apps.ingestion.manifests import read_manifests
 from spark_apps.jobs.analyze import ANALYSIS
 from spark_apps.jobs.generate import PREFIX
+from spark_apps.progress import notice
 from spark_apps.publication import Publication
-from spark_apps.registry.versions import ALS, SEGMENTS, Metadata, newest
+from spark_apps.registry.serving import current, stale_tables
+from spark_apps.registry.versions import ALS, SEGMENTS, Metadata
 from spark_apps.reports.data import Recommendations, RecommendedProduct, ReportData, ScoreHistogram, Segments
 from spark_apps.reports.page import render_report
 from spark_apps.storage import StoragePath
@@ -36,6 +38,8 @@ def run(spark: SparkSession, root: StoragePath) -> StoragePath:
         MissingTableError: when nothing was analysed yet.
     """
     page = render_report(_gather(spark, root))
+    for stale in stale_tables(root):
+        notice(f"{stale}: run `{stale.command}` to make it anew.")
     with Publication(root, [REPORT]) as publication:
         publication.stage(REPORT).write_text(page, encoding="utf-8")
         publication.replace(REPORT)
@@ -68,7 +72,7 @@ def _gather(spark: SparkSession, root: StoragePath) -> ReportData:
 
 def _metadata(root: StoragePath, name: str) -> Metadata | None:
     try:
-        return newest(root, name)[1]
+        return current(root, name)[1]
     except MissingModelError:
         return None  # the page says which command makes it
 

@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 
 from spark_apps.errors import UserError
 from spark_apps.publication import Publication
+from spark_apps.registry.promotion import publish_ungated
 from spark_apps.registry.versions import SEGMENTS, Metadata, model_path, new_version, write_metadata
 from spark_apps.schemas import USER_SEGMENTS as USER_SEGMENTS_SCHEMA
 from spark_apps.segmentation.clusters import (
@@ -60,7 +61,7 @@ def run(spark: SparkSession, settings: Settings, root: StoragePath, k: str) -> M
     }
     with Publication(root, targets(version)) as publication:
         metadata = build(spark, settings, publication, features, version, k, counts).metadata
-        publication.commit()
+        publish_ungated(root, publication, SEGMENTS, version, USER_SEGMENTS, command="segment")
     return metadata
 
 

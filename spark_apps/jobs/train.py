@@ -22,21 +22,32 @@ from spark_apps.recommendation.hybrid import ALS_SOURCE, HybridRecommender
 from spark_apps.recommendation.ids import INDEX_SCHEMA, fits_int, number_ids, to_model_ids, to_original_ids
 from spark_apps.recommendation.lists import lists_for_all, user_histories
 from spark_apps.recommendation.popularity import popular_products, segment_scores
-from spark_apps.registry.versions import ALS, HYBRID, POPULARITY, Metadata, model_path, new_version, write_metadata
+from spark_apps.registry.promotion import Candidate, Decision, publish_training
+from spark_apps.registry.versions import (
+    ALS,
+    HYBRID,
+    NAMES,
+    POPULARITY,
+    Metadata,
+    model_path,
+    new_version,
+    write_metadata,
+)
 from spark_apps.session import task_threads
 from spark_apps.settings import Engine, Settings
 from spark_apps.storage import StoragePath
-from spark_apps.tables import RECOMMENDATIONS, DateRange, read_files, write_files
+from spark_apps.tables import RECOMMENDATIONS, USER_SEGMENTS, DateRange, read_files, write_files
 
 LISTS = "lists"
 
 
 @dataclass(frozen=True)
 class Training:
-    """The metadata of the models that one training made."""
+    """The metadata of the models that one training made, and whether they were promoted."""
 
     als: Metadata
     segments: Metadata
+    decision: Decision
 
 
 @dataclass(frozen=True)
@@ -47,8 +58,19 @@ class _IdIndexes:
     products: DataFrame | None
 
 
-def run(spark: SparkSession, settings: Settings, root: StoragePath, dates: DateRange, k: str) -> Training:
-    """Trains everything on the clean events of a range of dates and publishes it at one moment."""
+def run(
+    spark: SparkSession, settings: Settings, root: StoragePath, dates: DateRange, k: str, force: bool = False
+) -> Training:
+    """Trains everything on the clean events of a range of dates and publishes it at one moment.
+
+    Args:
+        spark: the session.
+        settings: the run's settings.
+        root: folder of the tables and models.
+        dates: which events.
+        k: number of clusters, or `auto`.
+        force: whether models that the gate refuses are promoted too.
+    """
     version = new_version(root)
     targets = [
         *features_job.TARGETS,
@@ -68,8 +90,18 @@ def run(spark: SparkSession, settings: Settings, root: StoragePath, dates: DateR
             segmented = _segment(spark, settings, publication, tables, version, k, size)
             shown.done = ", ".join(segmented.metadata.segments)
         metadata = _recommend(spark, settings, publication, tables, segmented.users, version, size)
-        publication.commit()
-    return Training(metadata, segmented.metadata)
+        decision = _commit(settings, root, publication, metadata, force)
+    return Training(metadata, segmented.metadata, decision)
+
+
+def _commit(settings: Settings, root: StoragePath, publication: Publication, judged: Metadata, force: bool) -> Decision:
+    """Commits everything as the gate decides by one model's metadata, whose metrics hold the validation figures."""
+    tables = (RECOMMENDATIONS, USER_SEGMENTS)
+    candidate = Candidate(judged.version, NAMES, tables, judged.name, judged.metrics)
+    with step("Publishing") as shown:
+        decision = publish_training(root, publication, candidate, settings.gate_margin, force)
+        shown.done = str(decision)
+    return decision
 
 
 def _segment(

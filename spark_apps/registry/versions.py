@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -10,7 +11,8 @@ from pydantic import BaseModel, ValidationError
 
 from spark_apps import __version__
 from spark_apps.errors import MissingModelError
-from spark_apps.storage import StoragePath
+from spark_apps.registry.gate import Verdict
+from spark_apps.storage import StoragePath, write_durably
 
 MODELS = "models"
 ALS, SEGMENTS, POPULARITY, HYBRID = "als", "segments", "popularity", "hybrid"
@@ -37,6 +39,7 @@ class Metadata(BaseModel):
         parameters: what the training was told.
         metrics: what was measured; the same data and seed give the same figures.
         files: size in bytes of every file of the version, by which a partial copy is known.
+        gate: what the gate said of the training; None for versions that it was not asked about.
     """
 
     name: str
@@ -53,6 +56,7 @@ class Metadata(BaseModel):
     parameters: dict[str, Any]
     metrics: dict[str, Any]
     files: dict[str, int] = {}
+    gate: Verdict | None = None
 
     @classmethod
     def describe(cls, **known: Any) -> Metadata:
@@ -78,6 +82,10 @@ class Version:
     metadata: Metadata | None
 
 
+# the folder and the metadata of a complete version
+Complete = tuple[StoragePath, Metadata]
+
+
 def model_path(name: str, version: str) -> str:
     """Returns a version's path below the root."""
     return f"{MODELS}/{name}/{version}"
@@ -98,22 +106,46 @@ def write_metadata(folder: StoragePath, metadata: Metadata) -> None:
     (folder / METADATA).write_text(complete.model_dump_json(indent=1), encoding="utf-8")
 
 
+def write_verdict(folder: StoragePath, verdict: Verdict) -> None:
+    """Adds what the gate says to the metadata of a staged version."""
+    metadata = Metadata.model_validate_json((folder / METADATA).read_bytes())
+    judged = metadata.model_copy(update={"gate": verdict})
+    write_durably(folder / METADATA, judged.model_dump_json(indent=1))
+
+
+def version_names(root: StoragePath, name: str) -> list[str]:
+    """Returns the names of a model's versions, oldest first, complete or not."""
+    return sorted(path.name for path in (root / MODELS / name).glob("*") if path.is_dir())
+
+
+def read_version(root: StoragePath, name: str, version: str) -> Version:
+    """Returns one version of a model; without metadata when it is incomplete or not there."""
+    folder = root / model_path(name, version)
+    return Version(name, version, folder, _read_complete(folder))
+
+
 def versions(root: StoragePath, name: str) -> list[Version]:
     """Returns every version of a model, oldest first, complete or not."""
-    folders = sorted(path for path in (root / MODELS / name).glob("*") if path.is_dir())
-    return [Version(name, folder.name, folder, _read_complete(folder)) for folder in folders]
+    return [read_version(root, name, version) for version in version_names(root, name)]
 
 
-def newest(root: StoragePath, name: str) -> tuple[StoragePath, Metadata]:
+def newest(root: StoragePath, name: str) -> Complete:
     """Returns the folder and metadata of the newest complete version.
 
     Raises:
         MissingModelError: when there is none.
     """
-    for version in reversed(versions(root, name)):
-        if version.metadata is not None:
-            return version.folder, version.metadata
+    for version in reversed(version_names(root, name)):
+        found = complete(root, name, version)
+        if found is not None:
+            return found
     raise MissingModelError(name)
+
+
+def complete(root: StoragePath, name: str, version: str) -> Complete | None:
+    """Returns the folder and metadata of a version; None when it is incomplete or not there."""
+    found = read_version(root, name, version)
+    return None if found.metadata is None else (found.folder, found.metadata)
 
 
 def _read_complete(folder: StoragePath) -> Metadata | None:
@@ -122,8 +154,13 @@ def _read_complete(folder: StoragePath) -> Metadata | None:
         metadata = Metadata.model_validate_json((folder / METADATA).read_bytes())
     except (FileNotFoundError, ValidationError):
         return None
-    for name, size in metadata.files.items():
-        path = folder / name
-        if not path.is_file() or path.stat().st_size != size:
-            return None
-    return metadata
+    whole = all(_file_size(folder / name) == size for name, size in metadata.files.items())
+    return metadata if whole else None
+
+
+def _file_size(path: StoragePath) -> int | None:
+    try:
+        status = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return status.st_size if stat.S_ISREG(status.st_mode) else None

@@ -34,6 +34,8 @@ WITH_ROOT = [
     ["report"],
     ["models", "list"],
     ["models", "show", "als"],
+    ["models", "promote", "als", "20191101T060000Z"],
+    ["models", "rollback", "als"],
 ]
 
 

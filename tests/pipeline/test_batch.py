@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import time
 from collections import Counter
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 from pyspark.ml import PipelineModel
@@ -14,8 +16,9 @@ from pyspark.ml.recommendation import ALSModel
 from pyspark.sql import SparkSession
 
 from spark_apps import __version__
-from spark_apps.jobs import recommend, train
+from spark_apps.jobs import recommend, report, train
 from spark_apps.jobs.analyze import ANALYSIS
+from spark_apps.registry.serving import stale_tables
 from spark_apps.registry.versions import ALS, NAMES, POPULARITY, SEGMENTS, newest, versions
 from spark_apps.schemas import POPULAR_PRODUCTS
 from spark_apps.tables import (
@@ -196,6 +199,22 @@ def test_the_report_shows_the_figures(trained: Trained) -> None:
         assert name in page
     best = Counter(row["product_id"] for row in trained.rows(RECOMMENDATIONS)).most_common(1)[0][0]
     assert str(best) in page
+
+
+def test_a_report_of_lists_that_do_not_fit_the_model_says_so(
+    trained_root: Trained, spark: SparkSession, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = shutil.copytree(trained_root.root, tmp_path / "root")
+    report.run(spark, root)
+    assert capsys.readouterr().err == ""
+    (root / RECOMMENDATIONS.path / "_version.json").write_text('{"version": "20191101T000000Z"}')
+    report.run(spark, root)
+    version = trained_root.training.als.version
+    used = f"version {version} of model hybrid is in use"
+    told = f"Table recommendations was made with version 20191101T000000Z, while {used}"
+    [stale] = stale_tables(root)
+    assert capsys.readouterr().err == f"! {told}: run `{stale.command}` to make it anew.\n"
+    assert stale.command.endswith("--seed 42 --k 5 --engine implicit --rank 16 --iterations 5 --force")
 
 
 def test_the_report_of_generated_events_says_so(trained_root: Trained, sample_root: Trained) -> None:

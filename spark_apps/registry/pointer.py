@@ -1,0 +1,112 @@
+"""The pointer: which version of a model is promoted and why, and which were before it (SPEC M2)."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Literal
+
+from pydantic import BaseModel, ValidationError
+
+from spark_apps.progress import notice
+from spark_apps.publication import Publication
+from spark_apps.registry.versions import MODELS
+from spark_apps.storage import StoragePath, write_durably
+
+By = Literal["gate", "force", "hand", "rollback"]
+# Earlier promotions that are kept of each model: what a rollback can go back through.
+KEPT = 20
+_FILE = "promoted.json"
+_HOW = {
+    "gate": "is promoted by the gate: ",
+    "force": "is promoted by --force although ",
+    "hand": "is promoted by hand: ",
+    "rollback": "is promoted by a rollback: ",
+}
+
+
+class Promotion(BaseModel):
+    """One move of the pointer.
+
+    Attributes:
+        version: the version that it moved to.
+        promoted_at: when, UTC, ISO 8601.
+        by: what moved it: a gate that was passed, `train --force` past a gate that refused, a person, a rollback.
+        reason: why, as a sentence without its full stop.
+    """
+
+    version: str
+    promoted_at: str
+    by: By
+    reason: str
+
+    @classmethod
+    def now(cls, version: str, by: By, reason: str) -> Promotion:
+        """Notes a promotion of this moment."""
+        moment = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        return cls(version=version, promoted_at=moment, by=by, reason=reason)
+
+    def __str__(self) -> str:
+        return f"version {self.version} {_HOW[self.by]}{self.reason}"
+
+
+class Pointer(Promotion):
+    """The promotion in force, with those before it.
+
+    Attributes:
+        history: earlier promotions, the oldest first, at most KEPT.
+    """
+
+    history: list[Promotion] = []
+
+    def latest(self) -> Promotion:
+        """Returns the promotion in force by itself."""
+        return Promotion(**self.model_dump(exclude={"history"}))
+
+    def all(self) -> list[Promotion]:
+        """Returns every promotion that is known, the one in force last."""
+        return [*self.history, self.latest()]
+
+
+def pointer_path(name: str) -> str:
+    """Returns the pointer's path below the root."""
+    return f"{MODELS}/{name}/{_FILE}"
+
+
+def read_pointer(root: StoragePath, name: str) -> Pointer | None:
+    """Returns a model's pointer; None where no version was promoted, or, with a notice, where it cannot be read."""
+    path = root / pointer_path(name)
+    try:
+        return Pointer.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValidationError:
+        notice(f"{path} is not as shopstream writes it: the promotion of model {name} is taken as unknown.")
+        return None
+
+
+def stage_pointer(publication: Publication, root: StoragePath, name: str, promotion: Promotion) -> Pointer:
+    """Stages a model's pointer, moved on from where it stands now, for the commit of a publication.
+
+    The caller keeps others from publishing until then (Publication.alone), so that no move is lost.
+    """
+    before = read_pointer(root, name)
+    history = before.all()[-KEPT:] if before is not None else []
+    pointer = Pointer(**promotion.model_dump(), history=history)
+    write_durably(publication.stage(pointer_path(name)), pointer.model_dump_json(indent=1))
+    publication.replace(pointer_path(name))
+    return pointer
+
+
+def ways_back(pointer: Pointer) -> list[str]:
+    """Returns the versions that a rollback may go back to, the one promoted last first.
+
+    What was rolled back from is not among them: a second rollback goes on to the version before.
+    """
+    line: list[Promotion] = []
+    for promotion in pointer.all():
+        if promotion.by == "rollback":
+            while line and line[-1].version != promotion.version:
+                line.pop()
+        if not line or line[-1].version != promotion.version:
+            line.append(promotion)
+    return [one.version for one in reversed(line[:-1]) if one.version != pointer.version]
