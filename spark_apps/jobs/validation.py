@@ -82,7 +82,7 @@ def validate(
     """
     users = held.select("user_id")
     models: list[Recommender] = [PopularityRecommender(hybrid.catalogue), hybrid.als, hybrid]
-    judge = Judge(hybrid.catalogue, models, known, seed, hybrid.als.rank, hybrid.als.name)
+    judge = Judge(hybrid.catalogue, models, known, seed, hybrid.als)
     count = held.count()
     judged = judge_users(spark, user_rows(users, learned, held, segments, factors), count, names, judge)
     summary = Summary(judged, [model.name for model in models], len(hybrid.catalogue), seed)

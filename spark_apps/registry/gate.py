@@ -6,9 +6,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-# metrics[VALIDATION][JUDGED or BASELINE][FIGURE]; FIGURE_NAME is how a person reads it
+# metrics[VALIDATION][JUDGED or BASELINE][FIGURE]["value"], see jobs/validation.py; FIGURE_NAME is how a person reads it
 VALIDATION, JUDGED, BASELINE = "validation", "hybrid", "popularity"
-FIGURE, FIGURE_NAME = "ndcg_at_10", "NDCG@10"
+FIGURE, FIGURE_NAME = "ndcg", "NDCG@10"
 _DIGITS, _MOST_DIGITS = 4, 17
 
 
@@ -61,7 +61,7 @@ def _figure(metrics: dict[str, Any], model: str) -> float | None:
     validation = metrics.get(VALIDATION) or {}
     if JUDGED not in validation and BASELINE not in validation:
         return None
-    figure: float | None = validation[model][FIGURE]
+    figure: float = validation[model][FIGURE]["value"]
     return figure
 
 

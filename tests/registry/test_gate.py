@@ -82,6 +82,6 @@ def test_what_passes(
 
 def test_figures_under_another_name_do_not_pass_unseen() -> None:
     with pytest.raises(KeyError, match="popularity"):
-        judge({"validation": {"hybrid": {"ndcg_at_10": 0.2}, "popular": {"ndcg_at_10": 0.1}}}, None, 0.05)
-    with pytest.raises(KeyError, match="ndcg_at_10"):
-        judge({"validation": {"hybrid": {"ndcg": 0.2}, "popularity": {"ndcg": 0.1}}}, None, 0.05)
+        judge({"validation": {"hybrid": {"ndcg": {"value": 0.2}}, "popular": {"ndcg": {"value": 0.1}}}}, None, 0.05)
+    with pytest.raises(KeyError, match="ndcg"):
+        judge({"validation": {"hybrid": {"map": {"value": 0.2}}, "popularity": {"map": {"value": 0.1}}}}, None, 0.05)

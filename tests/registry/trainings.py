@@ -20,7 +20,7 @@ MARGIN = 0.05
 
 def figures(hybrid: float, popularity: float = 0.1) -> dict[str, Any]:
     """Metrics with which the gate compares."""
-    return {VALIDATION: {JUDGED: {FIGURE: hybrid}, BASELINE: {FIGURE: popularity}}}
+    return {VALIDATION: {JUDGED: {FIGURE: {"value": hybrid}}, BASELINE: {FIGURE: {"value": popularity}}}}
 
 
 def train(
