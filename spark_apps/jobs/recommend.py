@@ -34,8 +34,15 @@ class Recommendation:
 
 
 @dataclass(frozen=True)
-class _User:
-    """What the tables and models know of one user; `factor` has one row or none."""
+class User:
+    """What the tables and models know of one user.
+
+    Attributes:
+        user_id: the user.
+        segment: its segment's name, None where it has none.
+        touched: product_id, score and purchases of what it touched.
+        factor: features array<float>, one row or none.
+    """
 
     user_id: int
     segment: str | None
@@ -75,17 +82,27 @@ def run(settings: Settings, root: StoragePath, user_id: int, n: int) -> list[Rec
         return _by_popularity(popularity, None, set(), n)
     hybrid, metadata = folders[HYBRID]
     als, _ = folders[ALS]
-    touched = read_parquet(root / INTERACTIONS.path, _TOUCHED, pc.field("user_id") == user_id)
-    segment = _segment(root, user_id)
-    user = _User(user_id, segment, touched, user_factor(als, user_id))
+    user = read_user(root, als, user_id)
     model = load_hybrid(hybrid, als, metadata.segments, weights_of(metadata), settings.popular_kept)
-    found = answer(model, metadata.segments, user, settings, n) if touched.num_rows else []
-    left_out = {*_excluded(settings, touched), *(one.product_id for one in found)}
-    return found + _by_popularity(popularity, segment, left_out, n - len(found))
+    found = answer(model, metadata.segments, user, settings, n) if user.touched.num_rows else []
+    left_out = {*_excluded(settings, user.touched), *(one.product_id for one in found)}
+    return found + _by_popularity(popularity, user.segment, left_out, n - len(found))
+
+
+def read_user(root: StoragePath, als: StoragePath, user_id: int) -> User:
+    """Reads what is known of a user.
+
+    Args:
+        root: folder of the tables.
+        als: folder of an ALS version.
+        user_id: known or not.
+    """
+    touched = read_parquet(root / INTERACTIONS.path, _TOUCHED, pc.field("user_id") == user_id)
+    return User(user_id, _segment(root, user_id), touched, user_factor(als, user_id))
 
 
 def answer(
-    model: HybridRecommender, segments: list[str], user: _User, settings: Settings, n: int
+    model: HybridRecommender, segments: list[str], user: User, settings: Settings, n: int
 ) -> list[Recommendation]:
     """Returns what a loaded model recommends to one user with a history: the model work of an answer."""
     histories = histories_of(user.row(), model.catalogue, segments, model.als.rank)
