@@ -37,10 +37,13 @@ for folder in pathlib.Path("/proc").glob("[0-9]*"):
             marked[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
     except OSError:
         continue  # it ended, or is not ours
-for process, parent in marked.items():
-    if parent not in marked and process != os.getpid():
-        os.kill(process, number)
+topmost = [process for process, parent in marked.items() if parent not in marked and process != os.getpid()]
+for process in topmost:
+    os.kill(process, number)
+print(len(topmost))
 """
+# How long to wait before looking again for a job that is only just starting.
+_LOOK_AGAIN_SECONDS = 0.3
 
 
 class NoResourcesError(UserError):
@@ -153,9 +156,13 @@ def _readable_inside(path: Path) -> None:
 
 
 def _run(compose: Compose, mark: str, *arguments: str) -> int:
-    process = compose.start(*arguments, **_own_group())
-    with _handing_on(compose, process, mark):
-        return process.wait()
+    over, started = threading.Event(), list[subprocess.Popen[str]]()
+    with _handing_on(compose, mark, over, started):
+        try:
+            started.append(compose.start(*arguments, **_own_group()))
+            return started[0].wait()
+        finally:
+            over.set()
 
 
 def _own_group() -> dict[str, Any]:
@@ -166,20 +173,23 @@ def _own_group() -> dict[str, Any]:
 
 
 @contextmanager
-def _handing_on(compose: Compose, process: subprocess.Popen[str], mark: str) -> Iterator[None]:
-    """Hands SIGINT and SIGTERM on to the job while it runs."""
+def _handing_on(
+    compose: Compose, mark: str, over: threading.Event, started: Sequence[subprocess.Popen[str]]
+) -> Iterator[None]:
+    """Hands SIGINT and SIGTERM on to the job, from before it starts until it is over; the third ends its client."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+
     seen: list[int] = []
 
     def handle(number: int, frame: FrameType | None) -> None:
         seen.append(number)
-        if len(seen) > 2:
-            process.terminate()
+        if len(seen) > 2 and started:
+            started[0].terminate()
             return
         # Docker's own answer is of no use here: the job's end is what is waited for
-        threading.Thread(target=_send, args=(compose, mark, number), daemon=True).start()
+        threading.Thread(target=_send, args=(compose, mark, number, over), daemon=True).start()
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -189,9 +199,14 @@ def _handing_on(compose: Compose, process: subprocess.Popen[str], mark: str) -> 
             signal.signal(number, handler)
 
 
-def _send(compose: Compose, mark: str, number: int) -> None:
-    for container in _clients(compose):
-        compose.docker.call("exec", container, "python", "-c", _SIGNAL, mark, str(number))
+def _send(compose: Compose, mark: str, number: int, over: threading.Event) -> None:
+    """Signals the job inside its container, as soon as it is there."""
+    while not over.is_set():
+        words = ("python", "-c", _SIGNAL, mark, str(number))
+        told = [compose.docker.call("exec", container, *words).stdout.strip() for container in _clients(compose)]
+        if any(answer not in ("", "0") for answer in told):
+            return
+        over.wait(_LOOK_AGAIN_SECONDS)
 
 
 def _clients(compose: Compose) -> list[str]:

@@ -91,7 +91,8 @@ def test_without_a_client_nothing_is_submitted(compose: Compose, docker: FakeDoc
 
 def test_ctrl_c_is_handed_on_to_the_job(ready: Compose, docker: FakeDocker) -> None:
     docker.answer("^ps --quiet", "abc123\n")
-    docker.answer("compose .*exec -T", seconds=1.5, code=130)
+    docker.answer("exec abc123", "1\n")
+    docker.answer("compose .*exec -T", seconds=3, code=130)
 
     def interrupt() -> None:
         while not docker.asked("exec -T"):
@@ -104,6 +105,24 @@ def test_ctrl_c_is_handed_on_to_the_job(ready: Compose, docker: FakeDocker) -> N
     [job], [sent] = docker.asked("exec -T"), docker.asked("exec abc123")
     assert sent[-2:] == [job[job.index("--env") + 1], str(int(signal.SIGINT))]
     assert signal.getsignal(signal.SIGINT) is usual
+
+
+def test_ctrl_c_before_the_job_is_there_reaches_it_when_it_is(ready: Compose, docker: FakeDocker) -> None:
+    docker.answer("^ps --quiet", "abc123\n")
+    docker.answer("exec abc123", "0\n")
+    docker.answer("compose .*exec -T", seconds=4, code=130)
+
+    def interrupt() -> None:
+        while not docker.asked("exec -T"):
+            time.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGINT)
+        while len(docker.asked("exec abc123")) < 2:
+            time.sleep(0.02)
+        docker.answer("exec abc123", "1\n")
+
+    threading.Thread(target=interrupt).start()
+    assert submit(ready, "models", []) == 130
+    assert len(docker.asked("exec abc123")) >= 3
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the client is Linux")
