@@ -31,6 +31,8 @@ Places = NDArray[np.int64]
 PRICE_BANDS = 5
 # Levels of a category code that make terms of their own; deeper codes share their third level's.
 LEVELS = 3
+# A mean's last digits depend on the order in which Spark added up: without them, equal prices are equal.
+_PRICE_DIGITS = 6
 CATALOGUE_COLUMNS = ("product_id", "category_code", "brand", "avg_price", "popularity", "users")
 
 
@@ -69,7 +71,7 @@ class Catalogue:
         ordered = products.combine_chunks().sort_by("product_id")
         category, codes = _numbered(ordered.column("category_code"))
         brand, brands = _numbered(ordered.column("brand"))
-        price = ordered.column("avg_price").to_numpy().astype(np.float64)
+        price = np.round(ordered.column("avg_price").to_numpy().astype(np.float64), _PRICE_DIGITS)
         band = _price_bands(price, category)
         terms = _Terms(len(ordered))
         for prefix in _prefixes(codes):

@@ -92,3 +92,11 @@ def test_every_product_is_in_one_class_and_at_its_place(number: int, seed: int) 
     assert found.price_band.max(initial=-1) < PRICE_BANDS
     lengths = np.linalg.norm(found.weights, axis=1)
     assert all(abs(length - 1) < 1e-5 or length == 0 for length in lengths)
+
+
+def test_prices_that_differ_by_the_order_of_adding_share_a_band() -> None:
+    goods = products(6)
+    for price in (19.9, 0.1 + 0.2):
+        alike = pa.array([price, np.nextafter(price, 99), np.nextafter(price, 0), 500.0, 600.0, 700.0])
+        described = goods.set_column(3, "avg_price", alike).set_column(1, "category_code", pa.array(["a"] * 6))
+        assert len(set(Catalogue.of(described).price_band[:3].tolist())) == 1
