@@ -66,7 +66,7 @@ class AlsParameters(BaseModel):
 class BlendWeights(BaseModel):
     """Weights of the hybrid's parts beside ALS, whose weight is 1: see recommendation/hybrid.py."""
 
-    content: float = Field(1.0, ge=0, description="of the cosine with what the user cared for")
+    content: float = Field(1.5, ge=0, description="of the cosine with what the user cared for")
     popularity: float = Field(0.1, ge=0, description="of the logarithm of the product's summed scores")
     segment: float = Field(0.1, ge=0, description="of the logarithm of the segment's lift")
 
