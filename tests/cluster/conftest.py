@@ -153,7 +153,7 @@ def cluster(engine: None) -> Iterator[RunningCluster]:
     if left_over and not KEEP_CLUSTER:
         made.shopstream("cluster", "destroy", "--yes", timeout=300)  # of a killed run: its rows are not ours
     try:
-        made.shopstream("cluster", "up", *sizes, timeout=2400)
+        made.shopstream("cluster", "up", "--build", *sizes, timeout=2400)  # of this code, not of an earlier one
         yield made
     finally:
         if not KEEP_CLUSTER:
