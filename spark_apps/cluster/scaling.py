@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from spark_apps.cluster import web
-from spark_apps.cluster.engine import CLIENT, LAYOUT, Compose, Container
+from spark_apps.cluster.copies import COPIES, Report, copy_new_files, fewer_copies, more_copies
+from spark_apps.cluster.engine import Compose, Container
 from spark_apps.cluster.readiness import ServiceState, expected_counts, wait_until_ready
 from spark_apps.cluster.sizing import megabytes, parse_size, rescale, total_of
 from spark_apps.cluster.state import write_environment
@@ -29,8 +30,6 @@ _OWN_CORES = (
 _POLL_SECONDS = 1.0
 _HDFS_SECONDS = 600.0
 _STOP_SECONDS = 120.0
-
-Report = Callable[[str], None]
 
 
 class CannotDrainError(UserError):
@@ -125,7 +124,7 @@ def scale(
     expected = expected_counts([*SERVICES.values(), "namenode", "spark-master"], scaling.environment)
     wait_until_ready(compose, expected, report, lambda: False, seconds)
     if scaling.added["datanode"] > 0:
-        _more_copies(compose, environment, scaling.environment, tell)
+        more_copies(compose, environment, scaling.environment, tell)
     return scaling
 
 
@@ -158,6 +157,8 @@ def drain(compose: Compose, kind: str, which: str, tell: Report, seconds: float)
     else:
         _drain_worker(compose, container, tell, seconds)
     write_environment(compose.cluster.env_file, after)
+    if after[COPIES] != environment[COPIES]:
+        copy_new_files(compose, after, tell)
 
 
 def find_container(compose: Compose, kind: str, which: str) -> Container:
@@ -218,7 +219,7 @@ def _drain_datanode(
         raise CannotDrainError(
             f"{node.missing_blocks} blocks have no copy at all: bring the missing DataNode back before draining one."
         )
-    _fewer_copies(compose, before, after, tell)
+    fewer_copies(compose, before, after, tell)
     _exclude(compose, [*_excluded(compose), addresses[0]])
     _wait_for_blocks(before, container, addresses, tell, seconds)
     slot = _slot(compose, container)
@@ -321,27 +322,6 @@ def _exclude(compose: Compose, hosts: Sequence[str]) -> None:
     write = 'file=$0; printf "%s\\n" "$@" > "$file.part" && mv "$file.part" "$file"'
     compose.ask("exec", "-T", "namenode", "sh", "-c", write, EXCLUDE, *sorted(set(hosts)))
     compose.ask("exec", "-T", "namenode", "hdfs", "dfsadmin", "-refreshNodes")
-
-
-def _more_copies(compose: Compose, before: Mapping[str, str], after: Mapping[str, str], tell: Report) -> None:
-    """Has what is stored copied to new DataNodes as the layout says, and new files written with as many copies."""
-    if after["SHOPSTREAM_REPLICATION"] == before["SHOPSTREAM_REPLICATION"]:
-        return
-    tell(f"Up to {after['SHOPSTREAM_REPLICATION']} copies of each block")
-    compose.ask("run", "--rm", "--no-deps", "-T", LAYOUT, timeout=_HDFS_SECONDS)
-    master = web.spark_master(after)
-    if master and master.applications:
-        tell(f"New files get {before['SHOPSTREAM_REPLICATION']} copies until the next `up`: a job is running.")
-    else:
-        compose.ask("up", "--detach", "--no-deps", CLIENT, timeout=_HDFS_SECONDS)
-
-
-def _fewer_copies(compose: Compose, before: Mapping[str, str], after: Mapping[str, str], tell: Report) -> None:
-    """No block may ask for more copies than there will be DataNodes: one that does can never be moved."""
-    copies = after["SHOPSTREAM_REPLICATION"]
-    if copies != before["SHOPSTREAM_REPLICATION"]:
-        tell(f"{copies} copies of each block")
-        compose.ask("exec", "-T", "namenode", "hdfs", "dfs", "-setrep", "-R", copies, "/", timeout=_HDFS_SECONDS)
 
 
 def _slot(compose: Compose, container: Container) -> str:

@@ -13,7 +13,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from spark_apps.cluster import web
+from spark_apps.cluster import copies, web
+from spark_apps.cluster.copies import Report
 from spark_apps.cluster.engine import CLIENT, Compose
 from spark_apps.cluster.sizing import megabytes
 from spark_apps.cluster.web import SparkMaster
@@ -85,7 +86,7 @@ def check_resources(master: SparkMaster | None, environment: Mapping[str, str], 
     )
 
 
-def submit(compose: Compose, job: str, options: Sequence[str]) -> int:
+def submit(compose: Compose, job: str, options: Sequence[str], tell: Report = lambda text: None) -> int:
     """Runs a command of `shopstream` in the client, with this terminal's output.
 
     Ctrl-C and SIGTERM are handed on to the job; a third one gives up waiting for it.
@@ -94,6 +95,7 @@ def submit(compose: Compose, job: str, options: Sequence[str]) -> int:
         compose: the cluster.
         job: the command, such as `train`.
         options: its options.
+        tell: is told what is still done after the job.
 
     Returns:
         Its exit code.
@@ -109,7 +111,9 @@ def submit(compose: Compose, job: str, options: Sequence[str]) -> int:
         master = web.spark_master(environment)
         check_resources(master, environment, compose.cluster.option())
         told += ["--env", f"{PARTITIONS}={shuffle_partitions(master)}"]
-    return _run(compose, mark, "exec", "-T", *told, CLIENT, "shopstream", job, *options)
+    code = _run(compose, mark, "exec", "-T", *told, CLIENT, "shopstream", job, *options)
+    copies.settle(compose, environment, tell)
+    return code
 
 
 def shuffle_partitions(master: SparkMaster | None) -> int:

@@ -268,7 +268,7 @@ def submit(name: str, job: str, options: tuple[str, ...]) -> None:
     \b
     Example: shopstream submit train --seed 7
     """
-    sys.exit(submission.submit(_compose(find_cluster(name)), job, options))
+    sys.exit(submission.submit(_compose(find_cluster(name)), job, options, lambda text: click.echo(text, err=True)))
 
 
 @contextmanager

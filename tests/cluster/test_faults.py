@@ -128,6 +128,7 @@ def test_a_worker_and_a_datanode_join_and_are_drained(expected: dict[str, int], 
     eventually(lambda: alive_workers(cluster) == 2, "two workers are left")
     assert len(cluster.containers("datanode")) == 2 and len(cluster.containers("spark-worker")) == 2
     assert cluster.status()["hdfs"]["missing_blocks"] == 0
+    cluster.shopstream("submit", "hdfs", "check")  # the train that ran meanwhile began with three DataNodes
 
 
 def test_a_second_cluster_stands_beside_the_first(expected: dict[str, int], cluster: RunningCluster) -> None:

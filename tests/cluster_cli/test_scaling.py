@@ -149,7 +149,8 @@ def test_a_datanode_is_emptied_before_it_is_stopped(three: Compose, docker: Fake
     ]
     places = [next(i for i, call in enumerate(words) if word in call) for word in order]
     assert places == sorted(places)
-    assert words[-1].endswith("-refreshNodes") and words[-2].endswith("/var/lib/hdfs/exclude")
+    assert words[-2].endswith("-refreshNodes") and words[-3].endswith("/var/lib/hdfs/exclude")
+    assert words[-1].endswith("client")  # new files get two copies from now on
     assert three.cluster.environment()["SHOPSTREAM_DATANODES"] == "2"
     assert three.cluster.environment()["SHOPSTREAM_REPLICATION"] == "2"
 

@@ -74,6 +74,30 @@ def test_a_job_runs_in_the_client_with_its_options_and_exit_code(ready: Compose,
     assert arguments[arguments.index("--env") + 1].startswith(f"{MARK}=")
 
 
+def test_files_of_a_job_during_which_a_datanode_left_get_as_many_copies_as_there_can_be(
+    ready: Compose, docker: FakeDocker
+) -> None:
+    change(ready.cluster, SHOPSTREAM_REPLICATION=3)
+    told: list[str] = []
+
+    def drained() -> None:
+        while not docker.asked("exec -T"):
+            time.sleep(0.01)
+        change(ready.cluster, SHOPSTREAM_REPLICATION=2)
+
+    docker.answer("exec -T", seconds=1)
+    threading.Thread(target=drained).start()
+    assert submit(ready, "models", ["list"], told.append) == 0
+    assert docker.asked("run --rm")[0][-1] == "layout"
+    assert docker.asked("up --detach")[-1][-1] == "client"
+    assert told == ["The number of DataNodes changed: files get 2 copies of each block"]
+
+
+def test_a_job_of_an_unchanged_cluster_is_followed_by_nothing(ready: Compose, docker: FakeDocker) -> None:
+    assert submit(ready, "models", ["list"]) == 0
+    assert docker.asked("run --rm") == [] and docker.asked("up --detach") == []
+
+
 def test_nothing_is_submitted_when_no_worker_could_take_it(ready: Compose, docker: FakeDocker) -> None:
     with serving(master_page(worker("a", used=2, memory_used=2048), applications=("stream",))) as port:
         change(ready.cluster, SHOPSTREAM_PORT_SPARK=port, SHOPSTREAM_EXECUTOR_MEMORY="1024m")

@@ -1,0 +1,60 @@
+"""How many copies of each HDFS block there are: as the layout says, but no more than there are DataNodes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from spark_apps.cluster import web
+from spark_apps.cluster.engine import CLIENT, LAYOUT, Compose
+
+COPIES = "SHOPSTREAM_REPLICATION"
+_HDFS_SECONDS = 600.0
+
+Report = Callable[[str], None]
+
+
+def more_copies(compose: Compose, before: Mapping[str, str], after: Mapping[str, str], tell: Report) -> None:
+    """Has what is stored copied to new DataNodes as the layout says, and new files written with as many copies."""
+    if after[COPIES] == before[COPIES]:
+        return
+    tell(f"Up to {after[COPIES]} copies of each block")
+    apply_layout(compose)
+    copy_new_files(compose, after, tell)
+
+
+def fewer_copies(compose: Compose, before: Mapping[str, str], after: Mapping[str, str], tell: Report) -> None:
+    """No block may ask for more copies than there will be DataNodes: one that does can never be moved."""
+    copies = after[COPIES]
+    if copies != before[COPIES]:
+        tell(f"{copies} copies of each block")
+        compose.ask("exec", "-T", "namenode", "hdfs", "dfs", "-setrep", "-R", copies, "/", timeout=_HDFS_SECONDS)
+
+
+def copy_new_files(compose: Compose, environment: Mapping[str, str], tell: Report) -> None:
+    """Gives the client cluster.env's number for the files it writes, unless a job runs there."""
+    master = web.spark_master(environment)
+    if master and master.applications:
+        tell(f"A job is running: its files get {environment[COPIES]} copies when it ends.")
+    else:
+        compose.ask("up", "--detach", "--no-deps", CLIENT, timeout=_HDFS_SECONDS)
+
+
+def settle(compose: Compose, before: Mapping[str, str], tell: Report) -> None:
+    """Corrects what a job wrote with a number of copies that was changed while it ran.
+
+    Args:
+        compose: the cluster.
+        before: cluster.env when the job began.
+        tell: is told what is done.
+    """
+    after = compose.cluster.environment()
+    if after.get(COPIES, before[COPIES]) == before[COPIES]:  # as it was, or the cluster is gone
+        return
+    tell(f"The number of DataNodes changed: files get {after[COPIES]} copies of each block")
+    apply_layout(compose)
+    copy_new_files(compose, after, tell)
+
+
+def apply_layout(compose: Compose) -> None:
+    """Brings HDFS to what hdfs_layout/ says."""
+    compose.ask("run", "--rm", "--no-deps", "-T", LAYOUT, timeout=_HDFS_SECONDS)
