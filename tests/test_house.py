@@ -14,7 +14,7 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SOURCES = sorted((REPOSITORY / "spark_apps").rglob("*.py"))
-ROOMS = ("analysis", "features", "segmentation", "recommendation", "evaluation")
+ROOMS = ("analysis", "features", "segmentation", "recommendation", "evaluation", "streaming")
 # calls that bring rows to the driver
 TO_DRIVER = {"collect", "toArrow", "toLocalIterator", "toPandas"}
 BOUND_IN_DOCSTRING = re.compile(r"\b(at most|come back|to the driver)\b")
