@@ -33,11 +33,17 @@ RULES: tuple[Rule, ...] = (
     ),
 )
 OTHERWISE = "Casual_Browsers"
+NAMES = (*(name for name, _ in RULES), OTHERWISE)
 
 
 def name_of(means: Means, thresholds: SegmentThresholds) -> str:
     """Returns the first matching rule's name for a cluster's means."""
     return next((name for name, holds in RULES if holds(means, thresholds)), OTHERWISE)
+
+
+def rule_of(name: str) -> str:
+    """Returns the rule behind a name that `name_clusters` gave: Casual_Browsers for Casual_Browsers_2."""
+    return next(rule for rule in NAMES if name == rule or name.startswith(f"{rule}_"))
 
 
 def name_clusters(clusters: Sequence[Means], thresholds: SegmentThresholds) -> list[str]:

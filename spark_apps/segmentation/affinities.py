@@ -1,0 +1,112 @@
+"""Which categories and brands a segment likes more than others do (SPEC G4)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Literal, NamedTuple, TypedDict
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from spark_apps.schemas import UNKNOWN
+
+Dimension = Literal["categories", "brands"]
+# each dimension's column in schemas.PRODUCT_FEATURES
+DIMENSIONS: dict[Dimension, str] = {"categories": "category_code", "brands": "brand"}
+
+
+class Interest(NamedTuple):
+    """A segment's interest in a category or brand: sum of its users' implicit scores, and how many these users are."""
+
+    segment: str
+    dimension: Dimension
+    value: str
+    score: float
+    users: int
+
+
+class Affinity(TypedDict):
+    """A category or brand that a segment likes.
+
+    share: of the segment's interest in known categories (or brands), 0 to 1; lift: that share divided by the same share
+    over all users; users: of the segment, with interest in it.
+    """
+
+    value: str
+    share: float
+    lift: float
+    users: int
+
+
+class SegmentAffinities(TypedDict):
+    """What a segment likes more than all users do, highest lift first; nothing where nothing stands out."""
+
+    segment: str
+    categories: list[Affinity]
+    brands: list[Affinity]
+
+
+def interests(interactions: DataFrame, products: DataFrame, segments: DataFrame) -> list[Interest]:
+    """Adds up interest per segment and category, and per segment and brand; the unknown ones are left out.
+
+    At most k rows for each category and brand of the catalogue come back.
+
+    Args:
+        interactions: columns of schemas.INTERACTIONS; scores above 0 are interest.
+        products: columns of schemas.PRODUCT_FEATURES.
+        segments: user_id, segment.
+    """
+    liked = interactions.where(F.col("score") > 0).select("user_id", "product_id", "score")
+    described = liked.join(products.select("product_id", *DIMENSIONS.values()), on="product_id", how="inner")
+    placed = described.join(segments.select("user_id", "segment"), on="user_id", how="inner")
+    both = F.array(
+        *(F.struct(F.lit(name).alias("dimension"), F.col(column).alias("value")) for name, column in DIMENSIONS.items())
+    )
+    known = placed.select("user_id", "segment", "score", F.inline(both)).where(F.col("value") != F.lit(UNKNOWN))
+    by_user = known.groupBy("user_id", "segment", "dimension", "value").agg(F.sum("score").alias("score"))
+    by_segment = by_user.groupBy("segment", "dimension", "value")
+    summed = by_segment.agg(F.sum("score").alias("score"), F.count("*").alias("users"))
+    return [Interest(**row.asDict()) for row in summed.collect()]
+
+
+def affinities(found: Iterable[Interest], least_users: Mapping[str, float], kept: int) -> list[SegmentAffinities]:
+    """Finds what each segment likes more than all users do.
+
+    Interest is compared as shares, of the segment's own and of everybody's: so a segment of busy users has no affinity
+    for everything. Only lifts above 1 count.
+
+    Args:
+        found: from `interests`.
+        least_users: for each segment, in the order wanted, the users who must like what is listed.
+        kept: listed per segment and dimension, at most.
+    """
+    rows = sorted(found)
+    listed: dict[str, SegmentAffinities] = {
+        name: {"segment": name, "categories": [], "brands": []} for name in least_users
+    }
+    for dimension in DIMENSIONS:
+        here = [row for row in rows if row.dimension == dimension]
+        for name, least in least_users.items():
+            listed[name][dimension] = _strongest(here, name, least)[:kept]
+    return list(listed.values())
+
+
+def _strongest(rows: list[Interest], segment: str, least: float) -> list[Affinity]:
+    """The affinities of a segment by lift, of equals in the alphabet."""
+    everybody = _sums((row.value, row.score) for row in rows)
+    own = [row for row in rows if row.segment == segment]
+    own_total, total = sum(row.score for row in own), sum(everybody.values())
+    strong: list[Affinity] = []
+    for row in own:
+        share = row.score / own_total
+        lift = share / (everybody[row.value] / total)
+        if row.users >= least and round(lift, 9) > 1:
+            strong.append({"value": row.value, "share": share, "lift": lift, "users": row.users})
+    return sorted(strong, key=lambda one: (-round(one["lift"], 9), one["value"]))
+
+
+def _sums(scores: Iterable[tuple[str, float]]) -> dict[str, float]:
+    summed: dict[str, float] = {}
+    for value, score in scores:
+        summed[value] = summed.get(value, 0.0) + score
+    return summed
