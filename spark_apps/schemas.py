@@ -124,6 +124,7 @@ USER_SEGMENTS = _table(
     ("rfm_segment", _STRING, "one of the eleven RFM names"),
     ("cluster", _INT, "k-means cluster, from 0"),
     ("segment", _STRING, "name of the cluster"),
+    ("behaviour", _STRING, "what RFM name, cluster and purchases say together: see segmentation/behaviour.py"),
 )
 
 RECOMMENDATIONS = _table(

@@ -102,7 +102,12 @@ class Settings(BaseSettings):
     gate_margin: float = Field(
         0.05, ge=0, le=1, description="share of the promoted version's NDCG@10 that a promotion may lose"
     )
-    cluster_curve_users: int = Field(20_000, ge=100, description="users sampled for the silhouette curve")
+    cluster_curve_users: int = Field(
+        20_000, ge=100, description="users sampled for silhouette curve and stability; twice as many start k-means"
+    )
+    affinities_kept: int = Field(10, ge=1, description="categories, and brands, kept per segment as its affinities")
+    affinity_users: int = Field(20, ge=1, description="users of a segment who like what counts as its affinity")
+    affinity_support: float = Field(0.01, ge=0, le=1, description="and their share of the segment's users")
     validation_users: int = Field(2_000, ge=0, description="most users whose last product a training is judged by")
     evaluation_users: int = Field(20_000, ge=1, description="most users that models are evaluated on")
     evaluation_share: float = Field(0.8, gt=0, lt=1, description="first share of the events, from which models learn")

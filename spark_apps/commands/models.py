@@ -93,18 +93,29 @@ def segment(root: str | None, master: str | None, k: str, seed: int | None, as_j
 
 
 def print_segments(metadata: Metadata) -> None:
-    """Prints a segmentation's clusters, RFM groups and silhouette curve."""
-    metrics, users = metadata.metrics, max(1, metadata.users)
-    columns = ["segment", "users", "share", "recency, days", "active days", "monetary", "conversion"]
+    """Prints a segmentation's clusters, RFM groups, behaviours and silhouette curve, and how far to trust it."""
+    metrics = metadata.metrics
+    columns = ["segment", "users", "share", "of revenue", "recency, days", "active days", "monetary", "conversion"]
     rows = [
-        (c["name"], c["users"], f"{c['users'] / users:.1%}", *(c["means"][name] for name in _SHOWN_MEANS))
-        for c in sorted(metrics["clusters"], key=lambda c: -c["users"])
+        (
+            *(one["segment"], one["users"], f"{one['share']:.1%}", f"{one['revenue_share']:.1%}"),
+            *(one["features"][name]["mean"] for name in _SHOWN_MEANS),
+        )
+        for one in sorted(metrics["profiles"], key=lambda one: -one["users"])
     ]
     print_table(f"Segments, k = {metrics['k']}, means", columns, rows)
     print_table("RFM", ["segment", "users"], list(metrics["rfm"].items()))
+    print_table("Behaviour", ["label", "users"], list(metrics["behaviours"].items()))
     curve = [(p["k"], round(p["silhouette"], 4), round(p["cost"], 1)) for p in metrics["curve"]]
     print_table("Silhouette by k, on a sample", ["k", "silhouette", "cost"], curve)
-    out.print(f"k-means: {metrics['iterations']} iterations, cost {metrics['cost']:,.1f}")
+    ending = "" if metrics["converged"] else ", not converged"
+    out.print(f"k-means: {metrics['iterations']} iterations{ending}, cost {metrics['cost']:,.1f}")
+    if metrics["stability"]:
+        again = {kind: metrics["stability"][kind]["lowest"] for kind in ("other_seed", "bootstrap")}
+        out.print(
+            f"Found again, adjusted Rand index at least: {again['other_seed']:.2f} with other seeds, "
+            f"{again['bootstrap']:.2f} from bootstrap samples"
+        )
 
 
 _SHOWN_MEANS = ("recency", "frequency", "monetary", "conversion_rate")

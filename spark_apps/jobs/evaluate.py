@@ -32,7 +32,8 @@ from spark_apps.recommendation.ids import fits_int, number_ids, to_model_ids, to
 from spark_apps.recommendation.item_knn import ItemKnnRecommender
 from spark_apps.recommendation.popularity import segment_scores
 from spark_apps.recommendation.recommenders import PopularityRecommender, Recommender
-from spark_apps.segmentation.clusters import CLUSTER, clustering_input, fit_clusters, in_fixed_order
+from spark_apps.segmentation.clusters import fit_clusters
+from spark_apps.segmentation.inputs import CLUSTER, clustering_input, in_fixed_order
 from spark_apps.session import task_threads
 from spark_apps.settings import Settings
 from spark_apps.storage import StoragePath
@@ -183,7 +184,7 @@ def _segments(settings: Settings, tables: TrainingTables, users: int) -> DataFra
     if users <= _CLUSTERS:  # too few for so many clusters, as for `shopstream segment`
         return tables.users.select("user_id", F.lit("0").alias("segment"))
     rows = in_fixed_order(clustering_input(tables.users), users).persist()
-    model, _ = fit_clusters(rows, _CLUSTERS, settings.seed)
+    model = fit_clusters(rows, users, _CLUSTERS, settings.seed, settings.cluster_curve_users).model
     return model.transform(rows).select("user_id", F.col(CLUSTER).cast("string").alias("segment")).persist()
 
 

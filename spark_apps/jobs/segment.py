@@ -1,4 +1,4 @@
-"""`shopstream segment`: RFM scores, k-means clusters and their names (SPEC G1-G3)."""
+"""`shopstream segment`: RFM scores, k-means clusters, their names and what they are like (SPEC G1-G5)."""
 
 from __future__ import annotations
 
@@ -13,21 +13,24 @@ from spark_apps.errors import UserError
 from spark_apps.publication import Publication
 from spark_apps.registry.promotion import publish_ungated
 from spark_apps.registry.versions import SEGMENTS, Metadata, model_path, new_version, write_metadata
-from spark_apps.schemas import USER_SEGMENTS as USER_SEGMENTS_SCHEMA
-from spark_apps.segmentation.clusters import (
-    CLUSTER,
-    K_TRIED,
-    Fit,
-    best_k,
-    cluster_means,
-    clustering_input,
-    fit_clusters,
-    in_fixed_order,
-    sample_users,
-    silhouette_curve,
+from spark_apps.segmentation.affinities import SegmentAffinities, affinities, interests
+from spark_apps.segmentation.clusters import centre_means, fit_clusters
+from spark_apps.segmentation.curve import K_TRIED, CurvePoint, best_k, silhouette_curve
+from spark_apps.segmentation.distributions import count_values
+from spark_apps.segmentation.inputs import FEATURES, clustering_input, in_fixed_order
+from spark_apps.segmentation.model import SegmentModel, place_users
+from spark_apps.segmentation.profiles import (
+    Cluster,
+    behaviour_counts,
+    cross,
+    cross_table,
+    named_clusters,
+    profiles,
+    rfm_counts,
 )
-from spark_apps.segmentation.naming import name_clusters
-from spark_apps.segmentation.rfm import rfm_columns, rfm_cuts
+from spark_apps.segmentation.rfm import rfm_cuts
+from spark_apps.segmentation.sampling import sample_users
+from spark_apps.segmentation.stability import stability
 from spark_apps.settings import Settings
 from spark_apps.storage import StoragePath
 from spark_apps.tables import (
@@ -44,6 +47,16 @@ AUTO = "auto"
 
 
 @dataclass(frozen=True)
+class Inputs:
+    """The feature tables that a segmentation reads, and the rows of two of them for the metadata."""
+
+    users: DataFrame
+    products: DataFrame
+    interactions: DataFrame
+    counts: dict[str, int]
+
+
+@dataclass(frozen=True)
 class Segmentation:
     """Users in their segments, and what is worth knowing of the fit."""
 
@@ -54,13 +67,13 @@ class Segmentation:
 def run(spark: SparkSession, settings: Settings, root: StoragePath, k: str) -> Metadata:
     """Segments the users of the feature table and publishes segments and model together."""
     version = new_version(root)
-    features = read_table(spark, root, USER_FEATURES)
-    counts = {
-        "products": read_table(spark, root, PRODUCT_FEATURES).count(),
-        "interactions": read_table(spark, root, INTERACTIONS).count(),
-    }
+    users, products, interactions = (
+        read_table(spark, root, table) for table in (USER_FEATURES, PRODUCT_FEATURES, INTERACTIONS)
+    )
+    counts = {"products": products.count(), "interactions": interactions.count()}
     with Publication(root, targets(version)) as publication:
-        metadata = build(spark, settings, publication, features, version, k, counts).metadata
+        inputs = Inputs(users, products, interactions, counts)
+        metadata = build(spark, settings, publication, inputs, version, k).metadata
         publish_ungated(root, publication, SEGMENTS, version, USER_SEGMENTS, command="segment")
     return metadata
 
@@ -70,14 +83,18 @@ def targets(version: str) -> list[str]:
     return [USER_SEGMENTS.path, model_path(SEGMENTS, version)]
 
 
+def load_model(folder: StoragePath, metadata: Metadata) -> SegmentModel:
+    """Loads a version of the segments model, for `segmentation.model.place_users`.
+
+    Args:
+        folder: of the version.
+        metadata: of the version.
+    """
+    return SegmentModel.from_metrics(PipelineModel.load(str(folder)), metadata.metrics)
+
+
 def build(
-    spark: SparkSession,
-    settings: Settings,
-    publication: Publication,
-    features: DataFrame,
-    version: str,
-    k: str,
-    counts: dict[str, int],
+    spark: SparkSession, settings: Settings, publication: Publication, inputs: Inputs, version: str, k: str
 ) -> Segmentation:
     """Segments users into a publication that the caller commits.
 
@@ -85,87 +102,72 @@ def build(
         spark: the session.
         settings: the run's settings.
         publication: where table and model are staged.
-        features: columns of schemas.USER_FEATURES.
+        inputs: the feature tables.
         version: name of the model version.
         k: number of clusters, or `auto` for the best of 2 to 10 by silhouette.
-        counts: products and interactions, for the metadata.
     """
-    users = features.count()
-    rows = in_fixed_order(clustering_input(features), users).persist()
-    curve = _curve(rows, users, settings)
-    model, fit = fit_clusters(rows, _chosen_k(k, curve, users), settings.seed)
-    cuts = rfm_cuts(features)
-    clusters = _named_clusters(model, rows, settings)
-    staged = publication.stage(USER_SEGMENTS.path)
-    write_files(_segmented(model, features, rows, cuts, clusters), staged, USER_SEGMENTS)
-    publication.replace(USER_SEGMENTS.path)
+    users = inputs.users.count()
+    rows = in_fixed_order(clustering_input(inputs.users), users).persist()
+    sample = sample_users(rows, users, settings.cluster_curve_users, settings.seed)
+    curve = silhouette_curve(sample, K_TRIED, settings.seed)
+    chosen = _chosen_k(k, curve, users)
+    clustering = fit_clusters(rows, users, chosen, settings.seed, settings.cluster_curve_users)
+    distributions = count_values(clustering.model.transform(rows), FEATURES)
     rows.unpersist()
-    segmented = read_files(spark, staged, USER_SEGMENTS)
-    metadata = _metadata(settings, version, features, users, counts, fit, clusters, k)
-    metadata.metrics["rfm"] = _rfm_counts(segmented)
-    metadata.metrics["rfm_cuts"] = cuts
-    metadata.metrics["curve"] = [asdict(point) for point in curve]
-    _stage_model(publication, model, metadata)
+    clusters = named_clusters(centre_means(clustering.model), distributions, settings.segments)
+    model = SegmentModel(clustering.model, rfm_cuts(distributions), {c["cluster"]: c["name"] for c in clusters})
+    segmented = _stage_table(spark, publication, place_users(model, inputs.users))
+    metrics = {
+        **asdict(clustering.fit),
+        "clusters": clusters,
+        "rfm_cuts": model.cuts,
+        "curve": [asdict(point) for point in curve],
+        "stability": stability(clustering, sample, settings.seed),
+        **_groups(segmented, clusters),
+        "profiles": profiles(distributions, model.names),
+        "affinities": _affinities(settings, inputs, segmented, clusters),
+    }
+    metadata = _metadata(settings, version, inputs, users, k, metrics)
+    _stage_model(publication, clustering.model, metadata)
     return Segmentation(segmented, metadata)
 
 
-def _curve(rows: DataFrame, users: int, settings: Settings) -> list[Fit]:
-    """Silhouette and cost for each k on a seeded sample: the curve is for choosing k, not for the segments."""
-    sample = sample_users(rows, users, settings.cluster_curve_users, settings.seed)
-    return silhouette_curve(sample, K_TRIED, settings.seed)
-
-
-def _chosen_k(k: str, curve: list[Fit], users: int) -> int:
+def _chosen_k(k: str, curve: list[CurvePoint], users: int) -> int:
     wanted = best_k(curve) if k == AUTO and curve else int(k) if k != AUTO else 2
     if wanted >= users:
         raise UserError(f"{users} users cannot make {wanted} clusters: choose a smaller --k or load more events.")
     return wanted
 
 
-def _named_clusters(model: PipelineModel, rows: DataFrame, settings: Settings) -> list[dict[str, Any]]:
-    means = cluster_means(model.transform(rows))
-    names = name_clusters(means, settings.segments)
-    return [
-        {
-            "cluster": int(mean["cluster"]),
-            "name": name,
-            "users": int(mean["users"]),
-            "means": {key: value for key, value in mean.items() if key not in ("cluster", "users")},
-        }
-        for mean, name in zip(means, names, strict=True)
-    ]
+def _stage_table(spark: SparkSession, publication: Publication, placed: DataFrame) -> DataFrame:
+    staged = publication.stage(USER_SEGMENTS.path)
+    write_files(placed, staged, USER_SEGMENTS)
+    publication.replace(USER_SEGMENTS.path)
+    return read_files(spark, staged, USER_SEGMENTS)
 
 
-def _segmented(
-    model: PipelineModel,
-    features: DataFrame,
-    rows: DataFrame,
-    cuts: dict[str, list[float]],
-    clusters: list[dict[str, Any]],
-) -> DataFrame:
-    names = F.create_map(*(part for c in clusters for part in (F.lit(c["cluster"]), F.lit(c["name"]))))
-    placed = model.transform(rows).select("user_id", CLUSTER)
-    scored = features.select("user_id", *rfm_columns(cuts))
-    joined = scored.join(placed, on="user_id", how="inner")
-    return joined.withColumn("segment", names[F.col(CLUSTER)]).select(*USER_SEGMENTS_SCHEMA.fieldNames())
+def _groups(segmented: DataFrame, clusters: list[Cluster]) -> dict[str, Any]:
+    """Users by RFM name, by behaviour, and by RFM name and segment."""
+    crossed = cross(segmented)
+    return {
+        "rfm": rfm_counts(crossed),
+        "behaviours": behaviour_counts(crossed),
+        "cross_table": cross_table(crossed, [cluster["name"] for cluster in clusters]),
+    }
 
 
-def _rfm_counts(segmented: DataFrame) -> dict[str, int]:
-    counted = segmented.groupBy("rfm_segment").count().collect()  # eleven names
-    return {row["rfm_segment"]: row["count"] for row in sorted(counted, key=lambda row: -row["count"])}
+def _affinities(
+    settings: Settings, inputs: Inputs, segmented: DataFrame, clusters: list[Cluster]
+) -> list[SegmentAffinities]:
+    least = {c["name"]: max(settings.affinity_users, settings.affinity_support * c["users"]) for c in clusters}
+    found = interests(inputs.interactions, inputs.products, segmented)
+    return affinities(found, least, settings.affinities_kept)
 
 
 def _metadata(
-    settings: Settings,
-    version: str,
-    features: DataFrame,
-    users: int,
-    counts: dict[str, int],
-    fit: Fit,
-    clusters: list[dict[str, Any]],
-    k: str,
+    settings: Settings, version: str, inputs: Inputs, users: int, k: str, metrics: dict[str, Any]
 ) -> Metadata:
-    seen = features.agg(F.min("first_seen").alias("first"), F.max("last_seen").alias("last")).collect()[0]
+    seen = inputs.users.agg(F.min("first_seen").alias("first"), F.max("last_seen").alias("last")).collect()[0]
     return Metadata.describe(
         name=SEGMENTS,
         version=version,
@@ -173,10 +175,10 @@ def _metadata(
         first_date=seen["first"].date().isoformat(),
         last_date=seen["last"].date().isoformat(),
         users=users,
-        **counts,
-        segments=[cluster["name"] for cluster in clusters],
+        **inputs.counts,
+        segments=[cluster["name"] for cluster in metrics["clusters"]],
         parameters={"k": k, "thresholds": settings.segments.model_dump()},
-        metrics={**asdict(fit), "clusters": clusters},
+        metrics=metrics,
     )
 
 

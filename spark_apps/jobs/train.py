@@ -114,7 +114,8 @@ def _segment(
     size: als.Size,
 ) -> segment_job.Segmentation:
     counts = {"products": size.products, "interactions": size.pairs}
-    return segment_job.build(spark, settings, publication, tables.users, version, k, counts)
+    inputs = segment_job.Inputs(tables.users, tables.products, tables.interactions, counts)
+    return segment_job.build(spark, settings, publication, inputs, version, k)
 
 
 def _recommend(

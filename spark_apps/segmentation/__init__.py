@@ -1,1 +1,1 @@
-"""Groups of users: RFM by rules, clusters by k-means, and their names (SPEC G1-G3, G5)."""
+"""Groups of users: RFM by rules, clusters by k-means, their names, and what the groups are like (SPEC G1-G5)."""

@@ -1,193 +1,171 @@
-"""K-means on user features (SPEC G2), the choice of k, and placing users in saved clusters (G5)."""
+"""K-means on user features: a Spark ML pipeline of assembler, scaler and k-means (SPEC G2)."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
+import pyarrow as pa
 from pyspark.ml import Pipeline, PipelineModel
 from pyspark.ml.clustering import KMeans, KMeansModel
 from pyspark.ml.evaluation import ClusteringEvaluator
-from pyspark.ml.feature import StandardScaler, VectorAssembler
-from pyspark.sql import DataFrame
+from pyspark.ml.feature import StandardScaler, StandardScalerModel, VectorAssembler
+from pyspark.ml.functions import array_to_vector
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-FEATURES = (
-    "recency",
-    "frequency",
-    "monetary",
-    "conversion_rate",
-    "cart_abandonment",
-    "unique_products",
-    "unique_categories",
-    "avg_price",
-)
-K_TRIED = range(2, 11)
-MAX_ITERATIONS = 20
-CLUSTER = "cluster"
-_SCALED, _ASSEMBLED = "scaled_features", "features"
-_USERS_PER_PARTITION = 100_000
-_TINY = np.finfo(np.float64).tiny
-Matrix = NDArray[np.float64]
+from spark_apps.segmentation.inputs import CLUSTER, FEATURES, Floats, Scale
+from spark_apps.segmentation.local import fit_locally, nearest
+from spark_apps.segmentation.sampling import Coreset, coreset
+
+MAX_ITERATIONS = 100
+TOLERANCE = 1e-4
+_ASSEMBLED, _SCALED = "features", "scaled_features"
+_SUMS = "cluster int, users bigint, cost double, sums array<double>"
 
 
 @dataclass(frozen=True)
 class Fit:
-    """How well k-means went: its k, cost (sum of squared distances, scaled units), iterations and silhouette."""
+    """How well k-means went.
+
+    Attributes:
+        k: number of clusters asked for.
+        cost: sum of squared distances to the centres, in standard deviations.
+        iterations: passes over the users.
+        converged: whether the last pass moved no centre by more than TOLERANCE standard deviations.
+        silhouette: mean over the users, squared Euclidean; None for a single cluster.
+    """
 
     k: int
     cost: float
     iterations: int
+    converged: bool
     silhouette: float | None
 
 
-def clustering_input(features: DataFrame) -> DataFrame:
-    """Returns user_id and the clustering features as doubles; a missing mean price counts as 0."""
-    columns = [F.coalesce(F.col(name).cast("double"), F.lit(0.0)).alias(name) for name in FEATURES]
-    return features.select("user_id", *columns)
+@dataclass(frozen=True)
+class Clustering:
+    """A fitted pipeline of assembler, scaler and k-means, how well it fits, and the coreset it started from."""
+
+    model: PipelineModel
+    fit: Fit
+    coreset: Coreset
 
 
-def in_fixed_order(rows: DataFrame, users: int) -> DataFrame:
-    """Lays rows out in an order and in partitions that depend on the users alone.
+def fit_clusters(rows: DataFrame, users: int, k: int, seed: int, wanted: int) -> Clustering:
+    """Fits k-means to all users in Spark, from the best centres of a coreset.
 
-    K-means draws its first centres by them; partitions are few, because it runs dozens of short jobs.
-
-    Args:
-        rows: the result of `clustering_input`.
-        users: its number of rows.
-    """
-    partitions = max(2, math.ceil(users / _USERS_PER_PARTITION))
-    return rows.repartition(partitions, "user_id").sortWithinPartitions("user_id")
-
-
-def fit_clusters(rows: DataFrame, k: int, seed: int) -> tuple[PipelineModel, Fit]:
-    """Fits the pipeline assembler, scaler, k-means.
+    Spark's own k-means takes no centres to start from. It draws one set, and where it ends depends on the seed: some
+    per cent above the best cost. See docs/decisions/0007-segments.md.
 
     Args:
-        rows: the result of `in_fixed_order`, cached by the caller; more than k distinct rows.
-        k: number of clusters asked for.
-        seed: of the initial centres.
+        rows: the result of `inputs.in_fixed_order`, cached by the caller.
+        users: its number of rows, at least one.
+        k: number of clusters asked for; there are fewer where fewer users differ.
+        seed: of coreset and starts.
+        wanted: half the size of the coreset, see `sampling.coreset`.
     """
-    model = Pipeline(stages=[*_preparation(), _kmeans(k, seed)]).fit(rows)
-    summary = kmeans_of(model).summary
-    filled = sum(size > 0 for size in summary.clusterSizes)
-    score = silhouette(model.transform(rows)) if filled > 1 else None
-    return model, Fit(k, summary.trainingCost, summary.numIter, score)
+    prepared = _preparation().fit(rows)
+    scale = scale_of(prepared)
+    drawn = coreset(rows, users, scale, wanted, seed)
+    start = fit_locally(drawn.points, k, seed, drawn.weights).centres
+    last, iterations = _lloyd(rows, scale, start)
+    model = PipelineModel([*prepared.stages, _kmeans_with(rows.sparkSession, last.centres, seed)])
+    score = silhouette(model.transform(rows)) if last.filled > 1 else None
+    return Clustering(model, Fit(k, last.cost, iterations, last.stood_still, score), drawn)
 
 
-def sample_users(rows: DataFrame, users: int, wanted: int, seed: int) -> Matrix:
-    """Brings a seeded sample to the driver: about `wanted` users x 8 doubles, the same whatever the partitions.
-
-    Args:
-        rows: the result of `clustering_input`.
-        users: its number of rows.
-        wanted: users to sample; all of them where there are fewer.
-        seed: of the sample.
-
-    Returns:
-        The clustering features, shape (sampled users, len(FEATURES)), in the order of the users.
-    """
-    per_million = F.pmod(F.xxhash64("user_id", F.lit(seed)), F.lit(1_000_000))
-    chosen = rows.where(per_million < F.lit(round(1e6 * min(1.0, wanted / max(users, 1)))))
-    table = chosen.toArrow().sort_by("user_id")
-    return np.column_stack([table.column(name).to_numpy() for name in FEATURES])
+def _preparation() -> Pipeline:
+    assembler = VectorAssembler(inputCols=list(FEATURES), outputCol=_ASSEMBLED)
+    scaler = StandardScaler(inputCol=_ASSEMBLED, outputCol=_SCALED, withMean=True, withStd=True)
+    return Pipeline(stages=[assembler, scaler])
 
 
-def silhouette_curve(sample: Matrix, ks: Sequence[int], seed: int) -> list[Fit]:
-    """Tries several k on a sample, with scikit-learn: Spark would spend minutes on scheduling tiny jobs.
+@dataclass(frozen=True)
+class _Pass:
+    """One pass over the users: cost and number of filled clusters of some centres, and where these move to."""
 
-    The silhouette is Spark's (squared Euclidean, standardised features), exact over the sample.
+    centres: Floats
+    moved: Floats
+    cost: float
+    filled: int
 
-    Args:
-        sample: from `sample_users`.
-        ks: the numbers of clusters to try.
-        seed: of the initial centres.
-    """
-    from sklearn.cluster import (
-        KMeans as LocalKMeans,
-    )  # imported late: a second that other commands need not wait
-    from sklearn.preprocessing import StandardScaler as LocalScaler
-
-    scaled = LocalScaler().fit_transform(sample)
-    distinct = len(np.unique(scaled, axis=0))
-    curve = []
-    for k in ks:
-        if k >= distinct:
-            break
-        fitted = LocalKMeans(k, n_init=1, max_iter=MAX_ITERATIONS, random_state=seed).fit(scaled)
-        score = _squared_silhouette(scaled, fitted.labels_)
-        curve.append(Fit(k, float(fitted.inertia_), int(fitted.n_iter_), score))
-    return curve
+    @property
+    def stood_still(self) -> bool:
+        return bool(np.linalg.norm(self.moved - self.centres, axis=1).max() <= TOLERANCE)
 
 
-def _squared_silhouette(points: Matrix, labels: NDArray[np.integer[Any]]) -> float:
-    """The mean silhouette for squared Euclidean distances, which need no pairs but only sums per cluster."""
-    clusters, labels = np.unique(labels, return_inverse=True)
-    norms = (points**2).sum(axis=1)
-    members = np.eye(len(clusters))[labels]
-    sizes = members.sum(axis=0)
-    # of each point, the sum of its squared distances to a cluster's points
-    distances = np.maximum(sizes * norms[:, None] + norms @ members - 2 * points @ (points.T @ members), 0)
-    rows = np.arange(len(points))
-    own = distances[rows, labels] / np.maximum(sizes[labels] - 1, 1)
-    distances[rows, labels] = np.inf
-    nearest = (distances / sizes).min(axis=1)
-    widths = np.where(sizes[labels] > 1, (nearest - own) / np.maximum(np.maximum(nearest, own), _TINY), 0)
-    return float(widths.mean())
+def _lloyd(rows: DataFrame, scale: Scale, start: Floats) -> tuple[_Pass, int]:
+    """Moves centres to the means of their users until they stand still; returns the last pass and its number."""
+    last = _pass_over(rows, scale, start)
+    for iteration in range(1, MAX_ITERATIONS):
+        if last.stood_still:
+            return last, iteration
+        last = _pass_over(rows, scale, last.moved)
+    return last, MAX_ITERATIONS
 
 
-def best_k(curve: Sequence[Fit]) -> int:
-    """Returns the k with the highest silhouette, the smallest of equals."""
-    return max(curve, key=lambda fit: (fit.silhouette if fit.silhouette is not None else -1.0, -fit.k)).k
+def _pass_over(rows: DataFrame, scale: Scale, centres: Floats) -> _Pass:
+    """Adds up the users of each centre; a centre without users stays where it is."""
+    parts = rows.select(*FEATURES).mapInArrow(partial(_sum_batches, scale, centres), _SUMS)
+    sums, users, cost = np.zeros_like(centres), np.zeros((len(centres), 1)), 0.0
+    for row in parts.collect():  # k rows for each batch of 65,536 users
+        sums[row["cluster"]] += row["sums"]
+        users[row["cluster"]] += row["users"]
+        cost += row["cost"]
+    moved = np.where(users > 0, sums / np.maximum(users, 1), centres)
+    return _Pass(centres, moved, cost, int((users > 0).sum()))
 
 
-def place_users(model: PipelineModel, features: DataFrame) -> DataFrame:
-    """Places users in a saved model's clusters.
-
-    Args:
-        model: a fitted pipeline.
-        features: user features, of users old or new.
-
-    Returns:
-        user_id, cluster.
-    """
-    return model.transform(clustering_input(features)).select("user_id", CLUSTER)
-
-
-def cluster_means(placed: DataFrame) -> list[dict[str, float]]:
-    """Returns users and feature means per cluster, in the clusters' order; empty clusters are left out.
-
-    Args:
-        placed: cluster and the columns of FEATURES.
-    """
-    means = [F.avg(name).alias(name) for name in FEATURES]
-    rows = placed.groupBy(CLUSTER).agg(F.count("*").alias("users"), *means).orderBy(CLUSTER).collect()  # k rows
-    return [row.asDict() for row in rows]
+def _sum_batches(scale: Scale, centres: Floats, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    for batch in (one for one in batches if one.num_rows):
+        points = scale.standardised(np.column_stack([column.to_numpy() for column in batch.columns]))
+        labels = nearest(centres, points)
+        distances = ((points - centres[labels]) ** 2).sum(axis=1)
+        filled = np.unique(labels)
+        yield pa.RecordBatch.from_pydict(
+            {
+                "cluster": pa.array(filled, pa.int32()),
+                "users": [int((labels == cluster).sum()) for cluster in filled],
+                "cost": [float(distances[labels == cluster].sum()) for cluster in filled],
+                "sums": [points[labels == cluster].sum(axis=0).tolist() for cluster in filled],
+            }
+        )
 
 
-def kmeans_of(model: PipelineModel) -> KMeansModel:
-    """Returns the k-means stage of a fitted pipeline."""
+def _kmeans_with(spark: SparkSession, centres: Floats, seed: int) -> KMeansModel:
+    """Makes Spark's model of given centres: fitted to these points alone, each is a cluster of its own."""
+    arrays = spark.createDataFrame(pa.table({_SCALED: centres.tolist()})).coalesce(1)
+    points = arrays.select(array_to_vector(F.col(_SCALED)).alias(_SCALED))
+    # two clusters are the least that Spark takes; its other solver fails where there is one centre only
+    kmeans = KMeans(featuresCol=_SCALED, predictionCol=CLUSTER, k=max(2, len(centres)), seed=seed, solver="row")
+    return kmeans.setInitMode("random").fit(points)
+
+
+def scale_of(model: PipelineModel) -> Scale:
+    """Returns mean and standard deviation of each feature in a prepared or fitted pipeline."""
+    scaler = model.stages[1]
+    assert isinstance(scaler, StandardScalerModel)
+    return Scale(scaler.mean.toArray(), scaler.std.toArray())
+
+
+def centres_of(model: PipelineModel) -> Floats:
+    """Returns the centres of a fitted pipeline in standard deviations, shape (clusters, features)."""
     stage = model.stages[-1]
     assert isinstance(stage, KMeansModel)
-    return stage
+    return np.array(stage.clusterCenters())
+
+
+def centre_means(model: PipelineModel) -> list[dict[str, float]]:
+    """Returns each cluster's centre in the units of the features, also of a cluster without users."""
+    scale = scale_of(model)
+    centres = centres_of(model) * scale.deviation + scale.mean
+    return [dict(zip(FEATURES, map(float, centre), strict=True)) for centre in centres]
 
 
 def silhouette(placed: DataFrame) -> float:
     """Returns the mean silhouette (squared Euclidean, standardised features) of at least two clusters."""
     evaluator = ClusteringEvaluator(featuresCol=_SCALED, predictionCol=CLUSTER, metricName="silhouette")
     return float(evaluator.evaluate(placed))
-
-
-def _preparation() -> list[VectorAssembler | StandardScaler]:
-    return [
-        VectorAssembler(inputCols=list(FEATURES), outputCol=_ASSEMBLED),
-        StandardScaler(inputCol=_ASSEMBLED, outputCol=_SCALED, withMean=True, withStd=True),
-    ]
-
-
-def _kmeans(k: int, seed: int) -> KMeans:
-    return KMeans(featuresCol=_SCALED, predictionCol=CLUSTER, k=k, seed=seed, maxIter=MAX_ITERATIONS)

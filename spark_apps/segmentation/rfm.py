@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import chain
 
-from pyspark.sql import Column, DataFrame
+import numpy as np
+from pyspark.sql import Column
 from pyspark.sql import functions as F
 
+from spark_apps.segmentation.distributions import Distribution, Distributions, all_users
+
 BUCKETS = 5
-# The distribution is read at these steps; percentile_approx is off by at most 1 / ACCURACY in rank.
-STEPS = 1000
-ACCURACY = 10_000
+SCORED = ("recency", "frequency", "monetary")
 
 # The name at [recency score - 1][mean of frequency and monetary score, rounded up, - 1].
 RULES: tuple[tuple[str, ...], ...] = (
@@ -27,45 +28,43 @@ NAMES = tuple(dict.fromkeys(chain.from_iterable(reversed(RULES))))
 Cuts = dict[str, list[float]]
 
 
-def quantile_points(features: DataFrame) -> dict[str, list[float]]:
-    """Reads the distributions of recency, frequency and monetary at STEPS + 1 even points, in one pass."""
-    shares = [step / STEPS for step in range(STEPS + 1)]
-    columns = [F.percentile_approx(name, shares, ACCURACY).alias(name) for name in ("recency", "frequency", "monetary")]
-    row = features.agg(*columns).first()  # one row of 3 x 1001 numbers
-    if row is None or row["recency"] is None:
-        return {"recency": [0.0], "frequency": [0.0], "monetary": [0.0]}
-    return {name: [float(point) for point in row[name]] for name in ("recency", "frequency", "monetary")}
-
-
-def bucket_cuts(points: Sequence[float]) -> list[float]:
+def bucket_cuts(spread: Distribution) -> list[float]:
     """Finds the upper ends of the first four of five buckets, as even as ties allow.
 
-    Each cut takes its fair share of what the cuts before it left over, and always a whole value: if
-    90 % of users spent nothing, they fill the first bucket and the others share the rest evenly. It takes
-    no value that a bucket above it needs, so five distinct values always fill five buckets.
+    Each cut comes as near as it can to a fair share of what the cuts before it left over, and always takes a
+    whole value: if 90 % of users spent nothing, they fill the first bucket and the others share the rest evenly.
+    It takes no value that a bucket above it needs, so five distinct values always fill five buckets, however
+    rare they are.
 
     Args:
-        points: a sorted sample of the distribution.
+        spread: users at each value.
 
     Returns:
         At most four strictly rising values; fewer where there are fewer than five distinct values.
     """
-    rest = list(points)
+    values, users_up_to = spread.values, spread.users.cumsum()
     cuts: list[float] = []
+    start = taken = 0
     for buckets_left in range(BUCKETS, 1, -1):
-        values = sorted(set(rest))
-        if len(values) < 2:
+        if len(values) - start < 2:
             break
-        fair = rest[max(0, round(len(rest) / buckets_left) - 1)]
-        cut = min(fair, values[max(0, len(values) - buckets_left)])
-        cuts.append(cut)
-        rest = [value for value in rest if value > cut]
+        fair = taken + (users_up_to[-1] - taken) / buckets_left
+        highest = max(start, len(values) - buckets_left)
+        cut = min(max(start, _nearest(users_up_to, fair)), highest)
+        cuts.append(float(values[cut]))
+        start, taken = cut + 1, int(users_up_to[cut])
     return cuts
 
 
-def rfm_cuts(features: DataFrame) -> Cuts:
+def _nearest(rising: np.ndarray, wanted: float) -> int:
+    """The place of the number nearest to the wanted one, the lower of equals."""
+    above = int(np.searchsorted(rising, wanted))
+    return above - 1 if above > 0 and wanted - rising[above - 1] <= rising[above] - wanted else above
+
+
+def rfm_cuts(distributions: Distributions) -> Cuts:
     """Returns the cuts of recency, frequency and monetary over all users: what a saved model keeps."""
-    return {name: bucket_cuts(points) for name, points in quantile_points(features).items()}
+    return {name: bucket_cuts(all_users(distributions, name)) for name in SCORED}
 
 
 def rfm_columns(cuts: Cuts) -> list[Column]:

@@ -7,14 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from pyspark.ml import PipelineModel
 from pyspark.sql import DataFrame, SparkSession
 
 from spark_apps.errors import MissingTableError, UserError
 from spark_apps.jobs import segment
 from spark_apps.registry.versions import SEGMENTS, newest, versions
-from spark_apps.segmentation.clusters import K_TRIED, place_users
-from spark_apps.segmentation.rfm import NAMES, rfm_columns
+from spark_apps.segmentation.behaviour import LABELS
+from spark_apps.segmentation.curve import K_TRIED
+from spark_apps.segmentation.model import place_users
+from spark_apps.segmentation.rfm import NAMES
 from spark_apps.settings import Settings
 from spark_apps.tables import (
     INTERACTIONS,
@@ -24,7 +25,9 @@ from spark_apps.tables import (
     read_table,
     write_files,
 )
-from tests.segmentation.conftest import CENTRES, Planted, features_frame, user_row
+from tests.comparing import assert_rows
+from tests.factory import rows_of
+from tests.segmentation.conftest import CENTRES, Planted, features_frame, member, user_row
 
 
 def root_with(spark: SparkSession, root: Path, users: DataFrame) -> Path:
@@ -68,28 +71,48 @@ def test_segments_are_named_by_the_means_of_their_clusters(root: Path, spark: Sp
 
 def test_the_metadata_agrees_with_the_table(root: Path, spark: SparkSession) -> None:
     metadata = newest(root, SEGMENTS)[1]
-    rows = read_table(spark, root, USER_SEGMENTS).collect()
-    assert Counter(row["segment"] for row in rows) == {c["name"]: c["users"] for c in metadata.metrics["clusters"]}
-    assert Counter(row["rfm_segment"] for row in rows) == metadata.metrics["rfm"]
-    assert set(metadata.metrics["rfm"]) <= set(NAMES)
-    assert {row["cluster"]: row["segment"] for row in rows} == {
-        c["cluster"]: c["name"] for c in metadata.metrics["clusters"]
-    }
+    metrics, rows = metadata.metrics, read_table(spark, root, USER_SEGMENTS).collect()
+    assert Counter(row["segment"] for row in rows) == {c["name"]: c["users"] for c in metrics["clusters"]}
+    assert Counter(row["rfm_segment"] for row in rows) == metrics["rfm"]
+    assert Counter(row["behaviour"] for row in rows) == metrics["behaviours"]
+    assert set(metrics["rfm"]) <= set(NAMES) == set(metrics["cross_table"])
+    assert Counter((row["rfm_segment"], row["segment"]) for row in rows) == Counter(
+        {(name, segment): n for name, row in metrics["cross_table"].items() for segment, n in row.items() if n}
+    )
+    assert {row["cluster"]: row["segment"] for row in rows} == {c["cluster"]: c["name"] for c in metrics["clusters"]}
+    assert {one["segment"]: one["users"] for one in metrics["profiles"]} == Counter(row["segment"] for row in rows)
+    assert [one["segment"] for one in metrics["affinities"]] == metadata.segments
     assert len(rows) == metadata.users == 120
 
 
-def test_the_saved_model_and_cuts_place_the_same_users_the_same(
+def test_convergence_and_stability_are_reported(root: Path) -> None:
+    metrics = newest(root, SEGMENTS)[1].metrics
+    assert metrics["converged"] is True
+    assert metrics["stability"]["users"] == 120
+    assert metrics["stability"]["other_seed"] == metrics["stability"]["bootstrap"] == {"mean": 1.0, "lowest": 1.0}
+
+
+def test_placing_the_training_users_with_the_loaded_model_gives_the_training_table(
     root: Path, spark: SparkSession, planted: Planted
 ) -> None:
-    folder, metadata = newest(root, SEGMENTS)
-    model = PipelineModel.load(str(folder))
-    again = place_users(model, planted[0]).join(
-        planted[0].select("user_id", *rfm_columns(metadata.metrics["rfm_cuts"])), on="user_id"
-    )
-    columns = ["user_id", "cluster", "rfm_recency", "rfm_frequency", "rfm_monetary", "rfm_segment"]
-    table = read_table(spark, root, USER_SEGMENTS).select(*columns)
-    assert again.select(*columns).exceptAll(table).isEmpty()
-    assert again.count() == table.count()
+    placed = place_users(segment.load_model(*newest(root, SEGMENTS)), planted[0].repartition(3))
+    assert placed.schema.simpleString() == USER_SEGMENTS.schema.simpleString()
+    assert_rows(rows_of(placed, "user_id"), rows_of(read_table(spark, root, USER_SEGMENTS), "user_id"))
+
+
+def test_new_users_are_placed_with_those_who_are_like_them(root: Path, spark: SparkSession, planted: Planted) -> None:
+    model = segment.load_model(*newest(root, SEGMENTS))
+    newcomers = [member(1000 + group, group, 0.07) for group in range(len(CENTRES))]
+    nobody_yet = user_row(2000, avg_price=None)
+    placed = {
+        row["user_id"]: row for row in rows_of(place_users(model, features_frame(spark, [*newcomers, nobody_yet])))
+    }
+    named = {row["user_id"]: row["segment"] for row in rows_of(read_table(spark, root, USER_SEGMENTS))}
+    for group in range(len(CENTRES)):
+        (like_them,) = {named[user] for user, its in planted[1].items() if its == group}
+        assert placed[1000 + group]["segment"] == like_them
+    assert placed[2000]["segment"] in model.names.values() and placed[2000]["behaviour"] in LABELS
+    assert not [row for row in placed.values() if None in row.values()]
 
 
 @pytest.mark.parametrize(("users", "k"), [(5, "5"), (3, "5"), (2, segment.AUTO), (1, "2")])
@@ -117,7 +140,44 @@ def test_users_who_are_all_alike_make_one_segment(spark: SparkSession, settings:
     metadata = segment.run(spark, settings, alike, segment.AUTO)
     assert metadata.metrics["curve"] == []
     assert [cluster["users"] for cluster in metadata.metrics["clusters"]] == [9]
-    assert metadata.metrics["silhouette"] is None
+    assert metadata.metrics["silhouette"] is None and metadata.metrics["stability"] is None
+    assert metadata.metrics["rfm"] == {"New Customers": 9}
+
+
+def test_without_a_purchase_there_is_no_revenue_and_everybody_is_a_visitor(
+    spark: SparkSession, settings: Settings, tmp_path: Path
+) -> None:
+    users = [user_row(user, recency=user % 20, frequency=user % 9 + 1, unique_products=user) for user in range(200)]
+    metadata = segment.run(spark, settings, root_with(spark, tmp_path, features_frame(spark, users)), "4")
+    rows = read_table(spark, tmp_path, USER_SEGMENTS).collect()
+    assert {row["rfm_monetary"] for row in rows} == {1}
+    assert {row["rfm_recency"] for row in rows} == {row["rfm_frequency"] for row in rows} == {1, 2, 3, 4, 5}
+    assert {one["revenue_share"] for one in metadata.metrics["profiles"]} == {0.0}
+    assert all(row["behaviour"].endswith(("Visitor", "Shopper")) for row in rows)
+
+
+def test_without_sessions_and_prices_users_have_segments(
+    spark: SparkSession, settings: Settings, tmp_path: Path
+) -> None:
+    users = [
+        user_row(user, recency=user % 7, sessions=0, mean_session_minutes=None, avg_price=None) for user in range(50)
+    ]
+    metadata = segment.run(spark, settings, root_with(spark, tmp_path, features_frame(spark, users)), "3")
+    assert sum(one["users"] for one in metadata.metrics["profiles"]) == 50
+    assert all(one["features"]["avg_price"]["mean"] == 0.0 for one in metadata.metrics["profiles"])
+
+
+def test_one_enormous_user_leaves_the_others_their_scores(
+    spark: SparkSession, settings: Settings, tmp_path: Path
+) -> None:
+    users = [user_row(user, monetary=max(0.0, user - 2985.0), purchases=int(user > 2985)) for user in range(3000)]
+    users.append(user_row(3000, monetary=1e12, frequency=31, unique_products=10**6, purchases=10**5))
+    metadata = segment.run(spark, settings, root_with(spark, tmp_path, features_frame(spark, users)), segment.AUTO)
+    rows = {row["user_id"]: row for row in read_table(spark, tmp_path, USER_SEGMENTS).collect()}
+    assert {row["rfm_monetary"] for row in rows.values()} == {1, 2, 3, 4, 5}
+    alone = rows[3000]["segment"]
+    assert [user for user, row in rows.items() if row["segment"] == alone] == [3000]
+    assert metadata.metrics["converged"]
 
 
 def test_without_features_the_command_that_makes_them_is_named(

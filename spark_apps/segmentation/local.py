@@ -1,0 +1,51 @@
+"""K-means with scikit-learn on what samples brought to the driver."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spark_apps.segmentation.inputs import Floats
+
+STARTS = 10
+
+
+@dataclass(frozen=True)
+class LocalFit:
+    """K-means on points in the driver: cluster of each point, centres, sum of squared distances, iterations."""
+
+    labels: NDArray[np.integer[Any]]
+    centres: Floats
+    cost: float
+    iterations: int
+
+
+def fit_locally(points: Floats, k: int, seed: int, weights: Floats | None = None, starts: int = STARTS) -> LocalFit:
+    """Fits k-means from several starts, by k-means++, and keeps the best.
+
+    Args:
+        points: at least one, in standard deviations.
+        k: number of clusters; there are fewer where fewer points differ.
+        seed: of the starts.
+        weights: of the points; 1 each by default.
+        starts: tried.
+    """
+    from sklearn.cluster import KMeans  # late: a second that other commands need not wait
+    from sklearn.exceptions import ConvergenceWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # of centres that fall together, which are merged here
+        fitted = KMeans(min(k, len(points)), n_init=starts, random_state=seed).fit(points, sample_weight=weights)
+    centres = np.unique(fitted.cluster_centers_, axis=0)
+    return LocalFit(fitted.labels_, centres, float(fitted.inertia_), int(fitted.n_iter_))
+
+
+def nearest(centres: Floats, points: Floats) -> NDArray[np.intp]:
+    """Returns the index of the nearest centre of each point."""
+    distances = (centres**2).sum(axis=1) - 2 * (points @ centres.T)
+    labels: NDArray[np.intp] = np.argmin(distances, axis=1)
+    return labels
