@@ -1,1 +1,1 @@
-"""What happened in the events: counts, prices, sessions (SPEC E1-E5, E7)."""
+"""What happened in the events: counts, prices, sessions, behaviour (SPEC E1-E7), and what is recommended (R6)."""

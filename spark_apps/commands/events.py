@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from spark_apps.commands.analysis_tables import print_figures
 from spark_apps.commands.common import (
     date_options,
     json_option,
@@ -137,7 +138,7 @@ def _reasons(quarantined: dict[str, int]) -> str:
 @date_options
 @json_option
 def analyze(root: str | None, master: str | None, dates: DateRange, as_json: bool) -> None:
-    """Count events, prices and sessions; write analysis.json and the report.
+    """Count events, sessions, funnels, paths and affinities; write analysis.json and the report.
 
     \b
     Example: shopstream analyze --json > october.json
@@ -153,18 +154,6 @@ def analyze(root: str | None, master: str | None, dates: DateRange, as_json: boo
     if as_json:
         print_json(figures)
         return
-    _print_figures(figures)
+    print_figures(figures)
     click.echo(f"Report: {page}")
     next_step("shopstream train")
-
-
-def _print_figures(figures: dict[str, Any]) -> None:
-    events, sessions = figures["events"], figures["sessions"]
-    counts = [(kind, count, f"{count / events:.2%}") for kind, count in figures["event_counts"].items()]
-    print_table("Events", ["type", "events", "share"], counts)
-    missing = [(name, count, f"{count / events:.2%}") for name, count in figures["missing_values"].items() if count]
-    print_table("Missing values", ["column", "events", "share"], missing)
-    prices = [(kind, p["mean"], p["min"], p["max"], p["count"]) for kind, p in figures["price_by_event_type"].items()]
-    print_table("Price, in the log's currency", ["type", "mean", "min", "max", "priced events"], prices)
-    print_table("Sessions", ["figure", "value"], [(name.replace("_", " "), value) for name, value in sessions.items()])
-    out.print(f"Exact duplicates, kept: {figures['duplicates']:,}")

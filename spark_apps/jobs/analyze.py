@@ -1,4 +1,4 @@
-"""`shopstream analyze`: the October report's figures (SPEC E1-E5, E7)."""
+"""`shopstream analyze`: the October report's figures (SPEC E1-E7)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
+from spark_apps.analysis.behaviour import describe_behaviour
 from spark_apps.analysis.exploration import explore
 from spark_apps.errors import NothingToDoError
 from spark_apps.ingestion.cleaning import REASON
@@ -23,13 +24,15 @@ def run(spark: SparkSession, root: StoragePath, dates: DateRange) -> dict[str, A
     """Explores the clean events of a range of dates and publishes analysis.json.
 
     Returns:
-        What analysis.json holds: the figures of `analysis.exploration.explore`, and `balance`, the rows per
-        date from raw to clean.
+        What analysis.json holds: the figures of `analysis.exploration.explore`; `balance`, the rows per date from raw
+        to clean; and the figures of `analysis.behaviour.describe_behaviour`.
     """
     if table_exists(root, EVENTS) and not published_dates(root, EVENTS):
         raise NothingToDoError("No event survived cleaning: see the reasons that `shopstream clean` prints.")
-    figures = explore(read_table(spark, root, EVENTS, dates))
+    events = read_table(spark, root, EVENTS, dates)
+    figures = explore(events)
     figures["balance"] = _balance(spark, root, dates, figures["events_by_day"])
+    figures |= describe_behaviour(events)
     with Publication(root, [ANALYSIS]) as publication:
         publication.stage(ANALYSIS).write_text(json.dumps(figures, indent=1), encoding="utf-8")
         publication.replace(ANALYSIS)

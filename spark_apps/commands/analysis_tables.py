@@ -1,0 +1,86 @@
+"""The tables that `shopstream analyze` prints."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from spark_apps.commands.common import out, print_table
+
+# Rows of a long table; analysis.json and the report hold more.
+_SHOWN = 5
+
+
+def print_figures(figures: dict[str, Any]) -> None:
+    """Prints what analysis.json holds, long lists by their first rows."""
+    _print_counts(figures)
+    _print_funnel(figures)
+    _print_frequency(figures["visit_frequency"])
+    _print_sequences(figures["sequences"])
+    for name, affinity in figures["affinities"].items():
+        _print_affinity(name.replace("_", " "), affinity)
+    for kind, lists in figures["top"].items():
+        _print_top(kind, lists)
+
+
+def _print_counts(figures: dict[str, Any]) -> None:
+    events, sessions = figures["events"], figures["sessions"]
+    counts = [(kind, count, f"{count / events:.2%}") for kind, count in figures["event_counts"].items()]
+    print_table("Events", ["type", "events", "share"], counts)
+    missing = [(name, count, f"{count / events:.2%}") for name, count in figures["missing_values"].items() if count]
+    print_table("Missing values", ["column", "events", "share"], missing)
+    prices = [(kind, p["mean"], p["min"], p["max"], p["count"]) for kind, p in figures["price_by_event_type"].items()]
+    print_table("Price, in the log's currency", ["type", "mean", "min", "max", "priced events"], prices)
+    print_table("Sessions", ["figure", "value"], [(name.replace("_", " "), value) for name, value in sessions.items()])
+    out.print(f"Exact duplicates, kept: {figures['duplicates']:,}")
+
+
+def _print_funnel(figures: dict[str, Any]) -> None:
+    columns = ["of", "viewed", "and cart", "and purchase", "without cart", "view to purchase", "cart abandonment"]
+    rows = [
+        (
+            "user and product" if unit == "pairs" else unit,
+            steps["viewed"],
+            steps["carted"],
+            steps["purchased"],
+            steps["purchased_without_cart"],
+            _percent(steps["view_to_purchase"]),
+            _percent(figures["cart_abandonment"][unit]["rate"]),
+        )
+        for unit, steps in figures["funnel"].items()
+    ]
+    print_table("Funnel", columns, rows)
+
+
+def _print_frequency(frequencies: dict[str, Any]) -> None:
+    columns = ["figure", "users", "mean", "median", "p90", "max"]
+    rows = [(name.replace("_", " "), *(shown[key] for key in columns[1:])) for name, shown in frequencies.items()]
+    print_table("How often users come", columns, rows)
+
+
+def _print_sequences(sequences: dict[str, Any]) -> None:
+    for key, title in (("top", "Most frequent paths"), ("to_purchase", "Most frequent paths with a purchase")):
+        rows = [(row["sequence"], row["sessions"], _percent(row["share"])) for row in sequences[key][:_SHOWN]]
+        print_table(title, ["path", "sessions", "share"], rows)
+
+
+def _print_affinity(name: str, affinity: dict[str, Any]) -> None:
+    rows = [
+        (_item(rule["a"]), _item(rule["b"]), rule["together"], f"{rule['confidence']:.1%}", rule["lift"])
+        for rule in affinity["rules"][:_SHOWN]
+    ]
+    title = f"Together, {name}, of {affinity['baskets']:,} baskets"
+    print_table(title, ["who has", "has also", "baskets", "confidence", "lift"], rows)
+
+
+def _print_top(kind: str, lists: dict[str, Any]) -> None:
+    for by, rows in lists.items():
+        table = [(_item(row), row["views"], row["carts"], row["purchases"], row["revenue"]) for row in rows[:_SHOWN]]
+        print_table(f"Top {kind} {by.replace('_', ' ')}", [kind, "views", "carts", "purchases", "revenue"], table)
+
+
+def _item(item: dict[str, Any]) -> str:
+    return " ".join(str(item[name]) for name in ("product_id", "brand", "category_code") if name in item)
+
+
+def _percent(value: float | None) -> str | None:
+    return None if value is None else f"{value:.2%}"
