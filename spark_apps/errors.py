@@ -52,6 +52,15 @@ class MissingModelError(UserError):
         super().__init__(f"There is no complete {wanted}: see `shopstream models list`, or run `shopstream train`.")
 
 
+class ReplacedTableError(UserError):
+    """Another command published a table anew while this one was reading it."""
+
+    def __init__(self, where: object) -> None:
+        super().__init__(
+            f"A table under {where} was replaced by another command while it was read: run the command again."
+        )
+
+
 class BusyRootError(UserError):
     """Another process is writing the same tables."""
 
@@ -147,9 +156,7 @@ def from_java_error(text: str, where: object) -> UserError | None:
     if "JAVA_GATEWAY_EXITED" in text or "Could not parse Master URL" in text or "Asked to run locally with" in text:
         return SparkNotStartedError()
     if any(absent in text for absent in _FILE_GONE):
-        return UnusableFileError(
-            f"A table under {where} was replaced by another command while it was read: run the command again."
-        )
+        return ReplacedTableError(where)
     return None
 
 

@@ -9,7 +9,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from spark_apps.errors import BusyRootError, LostClaimError
-from spark_apps.jobs import analyze, clean, load, recommend, train
+from spark_apps.jobs import analyze, clean, load, recommend, recommendations_csv, report, train
 from spark_apps.publication import Publication, settle
 from spark_apps.settings import Settings
 from spark_apps.storage import HdfsPath, StoragePath
@@ -54,6 +54,9 @@ def test_tables_on_hdfs_are_the_local_ones(
     user = rows_of(read_table(spark, tmp_path, RECOMMENDATIONS), "user_id", "rank")[0]["user_id"]
     lists = [[one.product_id for one in recommend.run(small, root, user, 10)] for root in (on_hdfs, tmp_path)]
     assert lists[0] == lists[1] and len(lists[0]) == 10
+    file, rows = recommendations_csv.run(on_hdfs)
+    assert file.read_text().count("\n") == rows + 1 == recommendations_csv.run(tmp_path)[1] + 1
+    assert report.run(spark, on_hdfs).is_file()
     assert list((on_hdfs / "temp" / "publish").glob("*")) == []
 
 
