@@ -19,6 +19,8 @@ UNDATED = "__HIVE_DEFAULT_PARTITION__"
 RAW_EVENTS = "raw/events"
 RAW_MANIFESTS = "raw/manifests"
 REPORTS = "reports"
+# what `shopstream evaluate` finds
+EVALUATION = f"{REPORTS}/evaluation.json"
 
 
 @dataclass(frozen=True)

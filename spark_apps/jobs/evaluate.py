@@ -37,9 +37,8 @@ from spark_apps.segmentation.inputs import CLUSTER, clustering_input, in_fixed_o
 from spark_apps.session import task_threads
 from spark_apps.settings import Settings
 from spark_apps.storage import StoragePath
-from spark_apps.tables import EVENTS, REPORTS, read_table
+from spark_apps.tables import EVALUATION, EVENTS, read_table
 
-EVALUATION = f"{REPORTS}/evaluation.json"
 _CLUSTERS = 5
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timezone
-from typing import cast
+from typing import Any, cast
 
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
+from pyspark.sql import SparkSession
 
 from spark_apps import __version__
+from spark_apps.analysis.recommended import describe_recommendations
 from spark_apps.errors import MissingModelError, MissingTableError
 from spark_apps.ingestion.manifests import read_manifests
 from spark_apps.jobs.analyze import ANALYSIS
@@ -18,14 +18,14 @@ from spark_apps.progress import notice
 from spark_apps.publication import Publication
 from spark_apps.registry.serving import current, stale_tables
 from spark_apps.registry.versions import ALS, SEGMENTS, Metadata
-from spark_apps.reports.data import Recommendations, RecommendedProduct, ReportData, ScoreHistogram, Segments
+from spark_apps.reports.comparison import measured_models
+from spark_apps.reports.data import Recommendations, ReportData, Segments
 from spark_apps.reports.page import render_report
 from spark_apps.storage import StoragePath
-from spark_apps.tables import PRODUCT_FEATURES, RECOMMENDATIONS, REPORTS, read_table
+from spark_apps.tables import EVALUATION, PRODUCT_FEATURES, RECOMMENDATIONS, REPORTS, read_table
 
 REPORT = f"{REPORTS}/report.html"
-_BINS = 30
-_TOP_PRODUCTS = 10
+_SCALARS = (str, int, float)
 
 
 def run(spark: SparkSession, root: StoragePath) -> StoragePath:
@@ -86,35 +86,25 @@ def _recommendations(spark: SparkSession, root: StoragePath) -> Recommendations 
     metadata = _metadata(root, ALS)
     if metadata is None:
         return None
-    lists = read_table(spark, root, RECOMMENDATIONS)
-    return {
-        "engine": metadata.parameters["engine"],
-        "rank": metadata.parameters["rank"],
-        "iterations": metadata.parameters["iterations"],
+    lists, products = read_table(spark, root, RECOMMENDATIONS), read_table(spark, root, PRODUCT_FEATURES)
+    told = {
+        "parameters": {name: value for name, value in metadata.parameters.items() if isinstance(value, _SCALARS)},
         "users": metadata.users,
         "products": metadata.products,
         "interactions": metadata.interactions,
         "users_with_list": metadata.metrics["users_with_list"],
         "metrics": {name: value for name, value in metadata.metrics.items() if isinstance(value, int | float)},
-        "top_products": _top_products(lists, read_table(spark, root, PRODUCT_FEATURES)),
-        "scores": _histogram(lists),
+        **_evaluation(root, metadata),
     }
+    return cast(Recommendations, told | describe_recommendations(lists, products))
 
 
-def _top_products(lists: DataFrame, products: DataFrame) -> list[RecommendedProduct]:
-    counted = lists.groupBy("product_id").agg(F.count("*").alias("users"))
-    top = counted.orderBy(F.desc("users"), "product_id").limit(_TOP_PRODUCTS)
-    described = top.join(products.select("product_id", "category_code", "brand"), on="product_id", how="left")
-    rows = described.orderBy(F.desc("users"), "product_id").collect()  # ten rows
-    return [cast(RecommendedProduct, row.asDict()) for row in rows]
-
-
-def _histogram(lists: DataFrame) -> ScoreHistogram:
-    """Counts scores in equal bins between their extremes."""
-    bounds = lists.agg(F.min("score").alias("low"), F.max("score").alias("high")).collect()[0]
-    low, high = float(bounds["low"] or 0.0), float(bounds["high"] or 0.0)
-    width = (high - low) / _BINS or 1.0
-    place = F.least(F.floor((F.col("score") - F.lit(low)) / F.lit(width)), F.lit(_BINS - 1)).alias("place")
-    counts = {row["place"]: row["count"] for row in lists.groupBy(place).count().collect()}  # one row a bin
-    edges = [low + width * step for step in range(_BINS + 1)]
-    return {"bins": edges, "counts": [counts.get(step, 0) for step in range(_BINS)]}
+def _evaluation(root: StoragePath, model: Metadata) -> dict[str, Any]:
+    """How models compare on held-out events: by the published evaluation, else by the training's own validation."""
+    path = root / EVALUATION
+    found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    compared = measured_models(found.get("models"))
+    if compared:
+        told = {"comparison": compared, "conditions": found, "differences": measured_models(found.get("differences"))}
+        return told | ({"judged": found["judged"]} if "judged" in found else {})
+    return {"comparison": measured_models(model.metrics.get("validation"))}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
 from html import escape
 
 import plotly.graph_objects as go
 
-from spark_apps.reports.formats import known
+from spark_apps.reports.formats import known, largest_first, share, whole
 
 # Middle tones: each has a contrast above 3 to 1 on the light and on the dark page.
 BLUE, ORANGE, GREEN, PURPLE, PINK, GREY = "#2f80c8", "#d0701e", "#2a9168", "#9467d4", "#d14d87", "#74808f"
@@ -18,8 +19,13 @@ _CLEAR = "rgba(0,0,0,0)"
 _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"
 # An axis of names: no lines, and some air between a name and its bar.
 NAMED_AXIS = {"ticks": "outside", "ticklen": 6, "tickcolor": _CLEAR, "showgrid": False, "zeroline": False}
-_BAR_HEIGHT, _FRAME_HEIGHT = 46, 96
+# A legend above the drawing.
+LEGEND = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "traceorder": "normal"}
+_BAR_HEIGHT, _FRAME_HEIGHT = 40, 96
 _LABEL_LENGTH = 22
+_DAY_MILLISECONDS = 24 * 60 * 60 * 1000
+# So few dates each get a label.
+_FEW_DATES = 5
 # A log axis starts below 1, so that a bar of 1 is still seen.
 _LOG_START = math.log10(0.5)
 
@@ -38,6 +44,18 @@ def label(text: object, length: int = _LABEL_LENGTH) -> str:
     """
     plain = " ".join(str(text).split())
     return escape(plain if len(plain) <= length else plain[: length - 1] + "…", quote=False)
+
+
+def category_label(code: str) -> str:
+    """Names a category by the last two parts of its code, which tell most.
+
+    Args:
+        code: a category code such as `appliances.kitchen.washer`.
+
+    Returns:
+        Escaped text such as `kitchen washer`.
+    """
+    return label(" ".join(code.split(".")[-2:]))
 
 
 def empty_figure(title: str, x_title: str, y_title: str, height: int = 340) -> go.Figure:
@@ -79,6 +97,7 @@ def named_bars(
     hover: Sequence[str],
     colours: Sequence[str] | str = BLUE,
     log: bool = False,
+    bar_height: int = _BAR_HEIGHT,
 ) -> go.Figure:
     """Draws one horizontal bar for each name, the first on top.
 
@@ -91,6 +110,7 @@ def named_bars(
         hover: escaped text shown over each bar.
         colours: one colour, or one for each bar.
         log: whether lengths are logarithms.
+        bar_height: pixels of a bar with the air around it.
 
     Returns:
         The same figure.
@@ -107,8 +127,64 @@ def named_bars(
     figure.update_yaxes(tickmode="array", tickvals=places, ticktext=list(names), range=[len(names) - 0.5, -0.5])
     figure.update_yaxes(**NAMED_AXIS)
     figure.update_xaxes(**(log_axis(values) if log else {"rangemode": "tozero", "nticks": 5, "tickangle": 0}))
-    figure.update_layout(height=_FRAME_HEIGHT + _BAR_HEIGHT * max(1, len(names)))
+    figure.update_layout(height=_FRAME_HEIGHT + bar_height * max(1, len(names)))
     return figure
+
+
+def counted_bars(
+    chart: go.Figure,
+    counts: Mapping[str, int],
+    total: int,
+    *,
+    colours: Sequence[str] | str,
+    log: bool = False,
+) -> go.Figure:
+    """Draws counts as named bars, the largest on top, each with its count and share written.
+
+    Args:
+        chart: the chart to draw on.
+        counts: counts per name.
+        total: what the shares are of.
+        colours: one colour, or one for each bar.
+        log: whether lengths are logarithms.
+
+    Returns:
+        The same figure.
+    """
+    ordered = largest_first(counts)
+    names = [f"{label(name)}<br>{whole(count)} ({share(count, total)})" for name, count in ordered]
+    return named_bars(chart, names, [count for _, count in ordered], hover=names, colours=colours, log=log)
+
+
+def date_bars(
+    chart: go.Figure, dates: Sequence[str], values: Sequence[int], colour: str, what: str, name: str = ""
+) -> None:
+    """Draws one bar for each date.
+
+    Args:
+        chart: the chart to draw on.
+        dates: ISO dates, ascending.
+        values: count of each date.
+        colour: of the bars.
+        what: is counted, for the hover text.
+        name: in the legend, if there is one.
+    """
+    chart.add_bar(
+        x=list(dates),
+        y=list(values),
+        width=0.75 * _DAY_MILLISECONDS,
+        name=name,
+        marker={"color": colour},
+        hovertext=[f"{label(day)}: {whole(value)} {what}" for day, value in zip(dates, values, strict=True)],
+        hoverinfo="text",
+    )
+    chart.update_xaxes(type="date", nticks=7, tickformat="%b %-d\n%Y", showgrid=False)
+    if dates:
+        before = date.fromisoformat(dates[0]) - timedelta(days=1)
+        if len(dates) <= _FEW_DATES:
+            chart.update_xaxes(tickvals=list(dates))
+        chart.update_xaxes(range=[f"{before.isoformat()} 12:00", f"{dates[-1]} 12:00"])
+    chart.update_yaxes(rangemode="tozero", nticks=7)
 
 
 def log_axis(values: Sequence[float]) -> dict[str, object]:
@@ -124,7 +200,7 @@ def log_axis(values: Sequence[float]) -> dict[str, object]:
     axis: dict[str, object] = {"type": "log", "range": [_LOG_START, end], "tickangle": 0}
     if end < 2:
         return {**axis, "tickvals": [1, 2, 5, 10, 20, 50]}
-    return {**axis, "dtick": 1 if end <= 5 else 2}
+    return {**axis, "dtick": 1 if end <= 4 else 2}
 
 
 def known_pairs(names: Sequence[str], values: Sequence[float | None]) -> list[tuple[str, float]]:

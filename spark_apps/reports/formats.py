@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 
 UNKNOWN_FIGURE = "–"
+_ACRONYMS = {"ndcg", "map", "hr", "rmse", "mrr"}
 
 
 def known(value: float | None) -> float | None:
@@ -84,6 +85,18 @@ def share(part: float, total: float) -> str:
     if 99.9 < percent < 100:
         return ">99.9%"
     return f"{percent:,.{1 if abs(percent) >= 1 else 2}f}%"
+
+
+def measure_name(name: str) -> str:
+    """Writes the name of a measure for people.
+
+    Args:
+        name: for example `ndcg_sampled`.
+
+    Returns:
+        For example `NDCG sampled`.
+    """
+    return " ".join(word.upper() if word.lower().split("@")[0] in _ACRONYMS else word for word in name.split("_"))
 
 
 def moment(text: str) -> str:

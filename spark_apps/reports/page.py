@@ -12,15 +12,26 @@ from itertools import groupby
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
+from spark_apps.reports.chapters import activity, behaviour, notes, quality, recommendations, segments, summary
 from spark_apps.reports.data import ReportData
 from spark_apps.reports.formats import moment
-from spark_apps.reports.sections import Chart, Section, all_sections
+from spark_apps.reports.layout import Chart, Section, folded, note
 
 _SYNTHETIC = (
     '<p class="synthetic" role="note"><strong>Synthetic events.</strong> '
     "A generator made the events in this report; they tell nothing about a real shop.</p>\n"
 )
 _NO_SCRIPT = "<noscript><p>The charts need JavaScript; the tables hold the same figures.</p></noscript>\n"
+# In reading order; every one is there, also where its data is missing.
+CHAPTERS = (
+    summary.chapter,
+    quality.chapter,
+    activity.chapter,
+    behaviour.chapter,
+    segments.chapter,
+    recommendations.chapter,
+    notes.chapter,
+)
 # Escapes that keep JSON from ending the script element it stands in.
 _JSON_ESCAPES = {
     ord("<"): "\\u003c",
@@ -44,7 +55,7 @@ def render_report(data: ReportData) -> str:
     Raises:
         ValueError: when a histogram's edges do not fit its counts.
     """
-    sections = all_sections(data)
+    sections = [chapter(data) for chapter in CHAPTERS]
     figures = {part.id: part.figure for section in sections for part in section.parts if isinstance(part, Chart)}
     scripts = [get_plotlyjs(), _resource("script.js")]
     return (
@@ -97,9 +108,10 @@ def _charts(charts: list[Chart]) -> str:
 def _chart(chart: Chart) -> str:
     title = escape(chart.figure.layout.title.text)
     return (
-        f'<figure>\n<figcaption id="{chart.id}-title">{title}</figcaption>\n'
+        f'<figure>\n<figcaption id="{chart.id}-title">{title}</figcaption>\n{note(chart.note)}'
         f'<div class="chart" id="{chart.id}" role="img" style="height:{chart.figure.layout.height}px" '
-        f'aria-label="Chart: {title}. The table of this section holds its figures."></div>\n</figure>'
+        f'aria-label="Chart: {title}. The table below holds its figures."></div>\n'
+        f"{folded('Table', chart.table)}\n</figure>"
     )
 
 

@@ -24,6 +24,12 @@
 
   draw();
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
-  // A chart keeps the width it was drawn with; paper is narrower than most windows.
-  addEventListener("beforeprint", () => Object.keys(drawings).forEach((place) => Plotly.Plots.resize(place)));
+  // Paper is white and narrower than most windows; a chart keeps the colours and the width it was drawn with.
+  const redraw = (paper) => {
+    document.documentElement.classList.toggle("paper", paper);
+    draw();
+    Object.keys(drawings).forEach((place) => Plotly.Plots.resize(place));
+  };
+  addEventListener("beforeprint", () => redraw(true));
+  addEventListener("afterprint", () => redraw(false));
 })();

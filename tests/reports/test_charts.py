@@ -6,8 +6,10 @@ from importlib.resources import files
 
 import pytest
 
-from spark_apps.reports import charts
-from spark_apps.reports.figures import BLUE, GREEN, GREY, ORANGE, PINK, PURPLE, label
+from spark_apps.reports.charts import activity, behaviour, quality, recommendations, segments
+from spark_apps.reports.figures import BLUE, GREEN, GREY, ORANGE, PINK, PURPLE, category_label, label
+from tests.reports.behaviours import BEHAVIOUR
+from tests.reports.lists import COMPARISON, LISTS
 
 
 def labels(chart):
@@ -15,7 +17,7 @@ def labels(chart):
 
 
 def test_types_stand_on_a_log_scale_with_counts_and_shares_written():
-    chart = charts.events_by_type({"cart": 30, "view": 960, "purchase": 10})
+    chart = activity.events_by_type({"cart": 30, "view": 960, "purchase": 10})
     assert chart.layout.xaxis.type == "log"
     assert chart.data[0].x == (960, 30, 10)
     assert labels(chart) == ["view<br>960 (96.0%)", "cart<br>30 (3.0%)", "purchase<br>10 (1.0%)"]
@@ -24,7 +26,7 @@ def test_types_stand_on_a_log_scale_with_counts_and_shares_written():
 
 
 def test_the_pie_writes_each_share():
-    chart = charts.event_shares({"cart": 30, "view": 960, "purchase": 10})
+    chart = activity.event_shares({"cart": 30, "view": 960, "purchase": 10})
     assert chart.data[0].values == (960, 30, 10)
     assert chart.data[0].labels == ("view: 96.0%", "cart: 3.0%", "purchase: 1.0%")
 
@@ -32,41 +34,41 @@ def test_the_pie_writes_each_share():
 def test_the_same_type_has_the_same_colour_everywhere():
     counts = {"view": 9, "purchase": 5, "cart": 2}
     prices = {name: {"mean": 2.0, "min": 1.0, "max": 3.0, "count": 1} for name in counts}
-    bars = charts.events_by_type(counts).data[0].marker.color
-    assert bars == charts.event_shares(counts).data[0].marker.colors
-    assert bars == tuple(line.line.color for line in charts.price_by_type(prices).data)
+    bars = activity.events_by_type(counts).data[0].marker.color
+    assert bars == activity.event_shares(counts).data[0].marker.colors
+    assert bars == tuple(line.line.color for line in activity.price_by_type(prices).data)
     assert len(set(bars)) == 3
 
 
 def test_missing_values_leave_full_columns_to_the_table():
-    chart = charts.missing_values({"brand": 25, "user_id": 0, "price": 5}, 100)
+    chart = quality.missing_values({"brand": 25, "user_id": 0, "price": 5}, 100)
     assert chart.data[0].x == (25.0, 5.0)
     assert labels(chart) == ["brand<br>25 (25.0%)", "price<br>5 (5.0%)"]
 
 
 def test_days_in_order_and_hours_complete():
-    days = charts.events_by_day({"2019-10-03": 3, "2019-10-01": 1})
+    days = activity.events_by_day({"2019-10-03": 3, "2019-10-01": 1})
     assert days.data[0].x == ("2019-10-01", "2019-10-03") and days.data[0].y == (1, 3)
     assert days.layout.xaxis.range == ("2019-09-30 12:00", "2019-10-03 12:00")
-    hours = charts.events_by_hour({"9": 5})
+    hours = activity.events_by_hour({"9": 5})
     assert hours.data[0].x == tuple(range(24)) and hours.data[0].y[9] == sum(hours.data[0].y) == 5
 
 
 def test_price_runs_from_lowest_over_mean_to_highest():
-    chart = charts.price_by_type({"view": {"mean": 5.0, "min": 1.0, "max": 9.0, "count": 3}})
+    chart = activity.price_by_type({"view": {"mean": 5.0, "min": 1.0, "max": 9.0, "count": 3}})
     assert chart.data[0].x == (1.0, 5.0, 9.0)
     assert labels(chart) == ["view<br>mean 5.00"]
 
 
 def test_session_figures_that_are_known(make):
     sessions = {**make.analysis()["sessions"], "events_p25": None}
-    chart = charts.session_events(sessions)
+    chart = activity.session_events(sessions)
     assert chart.data[0].x == (1, 2, 4.59, 5, 1159)
     assert labels(chart)[2] == "Mean<br>4.59"
 
 
 def test_clean_and_quarantined_stack_up_to_raw(make):
-    clean, quarantined, raw = charts.row_balance(make.balance()).data
+    clean, quarantined, raw = quality.row_balance(make.balance()).data
     assert len(raw.x) == 31 and raw.x == clean.x == quarantined.x
     assert raw.y == tuple(good + bad for good, bad in zip(clean.y, quarantined.y, strict=True))
 
@@ -74,11 +76,11 @@ def test_clean_and_quarantined_stack_up_to_raw(make):
 def test_two_products_that_look_alike_stay_two_bars():
     product = {"category_code": "a.b", "brand": "x"}
     rows = [{**product, "product_id": 1, "users": 9}, {**product, "product_id": 1, "users": 4}]
-    chart = charts.top_products(rows, 10)
+    chart = recommendations.top_products(rows, 10)
     assert len(set(chart.data[0].y)) == 2
 
 
-@pytest.mark.parametrize("draw", [charts.silhouette_curve, charts.cost_curve])
+@pytest.mark.parametrize("draw", [segments.silhouette_curve, segments.cost_curve])
 def test_the_k_in_use_is_marked(make, draw):
     chart = draw(make.segments()["curve"], 7)
     assert chart.data[0].marker.symbol[chart.data[0].x.index(7)] == "diamond"
@@ -88,13 +90,95 @@ def test_the_k_in_use_is_marked(make, draw):
 
 
 def test_a_histogram_stands_on_its_edges():
-    chart = charts.recommendation_scores({"bins": [0.0, 1.0, 3.0], "counts": [4, 6]})
+    chart = recommendations.score_histogram({"bins": [0.0, 1.0, 3.0], "counts": [4, 6]}, "Scores", "users")
     assert chart.data[0].x == (0.5, 2.0) and chart.data[0].width == (1.0, 2.0) and chart.data[0].y == (4, 6)
 
 
 def test_edges_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="2 counts need 3 bin edges, not 2"):
-        charts.recommendation_scores({"bins": [0.0, 1.0], "counts": [4, 6]})
+        recommendations.score_histogram({"bins": [0.0, 1.0], "counts": [4, 6]}, "Scores", "users")
+
+
+def test_the_funnel_has_three_bars_for_each_unit_with_shares_of_those_who_viewed():
+    chart = behaviour.conversion(BEHAVIOUR["funnel"])
+    assert chart.data[0].x[:3] == (701_003, 90_017, 70_009) and len(chart.data[0].x) == 9
+    assert labels(chart)[1] == "Users: and cart<br>90,017 (12.8%)"
+    assert chart.layout.xaxis.type == "log"
+
+
+def test_abandonment_leaves_out_units_without_carts():
+    nobody = {"with_cart": 0, "without_purchase": 0, "rate": None}
+    chart = behaviour.abandonment({"sessions": {"with_cart": 4, "without_purchase": 1, "rate": 0.25}, "users": nobody})
+    assert chart.data[0].x == (25.0,)
+    assert labels(chart) == ["Sessions<br>25.0% of 4"]
+
+
+def test_bands_of_visits_keep_their_order():
+    chart = behaviour.visit_frequency(BEHAVIOUR["visit_frequency"]["sessions_per_user"], "sessions")
+    assert chart.data[0].x == ("1", "2", "6-10", "51+")
+    assert chart.layout.xaxis.type == "category"
+
+
+def test_long_paths_wrap_and_very_long_ones_are_cut():
+    steps = ">".join(["view", "cart"] * 4 + ["..."])
+    rows = [
+        {"sequence": path, "sessions": 2, "share": 0.5} for path in ("view>cart>purchase>view>remove_from_cart", steps)
+    ]
+    first, second = labels(behaviour.paths(rows, "Paths"))
+    assert first == "view›cart›purchase›view<br>›remove<br>2 (50.0%)"
+    assert second == "view›cart›view›cart›view<br>›cart›view›cart›...<br>2 (50.0%)"
+
+
+def test_pairs_are_named_by_both_items():
+    chart = behaviour.rules(BEHAVIOUR["affinities"]["viewed_products"]["rules"], "Pairs")
+    assert labels(chart)[0] == "spigen 1004900<br>+ samsung 1004856<br>lift 135.3"
+    assert chart.data[0].x == (135.3, 20.5)
+
+
+def test_top_items_show_the_measure_they_are_ranked_by():
+    chart = behaviour.top_items(BEHAVIOUR["top"]["brands"]["by_views"], "Top brands", "brand", "views")
+    assert chart.data[0].x == (9_000, 4_000) and labels(chart) == ["samsung<br>9,000", "spigen<br>4,000"]
+
+
+def test_price_bins_are_named_by_their_edges():
+    chart = recommendations.price_histogram(LISTS["prices"])
+    assert chart.data[0].y == (1_000_180, 4_000_000, 2_000_000)
+    named = dict(zip(chart.layout.xaxis.tickvals, chart.layout.xaxis.ticktext, strict=True))
+    assert named == {-0.5: "70", 0.5: "100", 1.5: "150", 2.5: "200"}
+
+
+def test_score_against_price_draws_mean_and_percentiles_where_they_are_known():
+    points = recommendations.score_by_price(LISTS["prices"]).data[0]
+    assert (points.x, points.y) == ((0, 1), (0.31, 0.42))
+    assert points.error_y.array == pytest.approx((0.3, 0.3))
+    assert points.error_y.arrayminus == pytest.approx((0.2, 0.3))
+
+
+def test_mean_scores_stand_the_highest_first_and_most_recommended_by_number():
+    chart = recommendations.mean_scores(LISTS["categories"], "category")
+    assert labels(chart) == ["kitchen refrigerators<br>0.31", "electronics smartphone<br>0.3"]
+    chart = recommendations.top_named(LISTS["brands"], "brand", LISTS["recommendations"])
+    assert labels(chart) == ["samsung<br>900,000 (12.9%)", "apple<br>450,000 (6.4%)"]
+    assert chart.layout.title.text == "Most recommended brands"
+
+
+def test_models_stand_the_best_first_on_their_intervals():
+    chart = recommendations.model_comparison(COMPARISON["comparison"], "ndcg")
+    assert labels(chart) == ["hybrid<br>0.1312", "als<br>0.1123", "popularity<br>0.0241"]
+    assert chart.data[0].x == pytest.approx((0.1272, 0.1312, 0.1352))
+    without = recommendations.model_comparison(COMPARISON["comparison"], "catalogue_coverage")
+    assert without.data[0].x == (0.25, 0.25, 0.25)
+
+
+def test_segments_show_their_part_in_users_and_spend(make):
+    chart = segments.revenue_by_segment(make.segments()["profiles"])
+    assert [bars.name for bars in chart.data] == ["users", "spend"]
+    assert chart.data[1].x == pytest.approx([100 * part / 15 for part in (5, 4, 3, 2, 1)])
+
+
+def test_categories_are_named_by_their_last_parts():
+    assert category_label("appliances.kitchen.washer") == "kitchen washer"
+    assert category_label("shoes") == "shoes"
 
 
 def test_labels_are_short_and_safe():
@@ -107,7 +191,7 @@ def test_labels_are_short_and_safe():
 def test_colours_read_on_light_and_dark_pages():
     css = files("spark_apps.reports").joinpath("style.css").read_text(encoding="utf-8")
     cards = re.findall(r"--card: (#[0-9a-f]{6})", css)
-    assert len(cards) == 2
+    assert set(cards) == {"#ffffff", "#1a2028"}
     for colour in (BLUE, ORANGE, GREEN, PURPLE, PINK, GREY):
         assert all(_contrast(colour, card) > 3 for card in cards), colour
 

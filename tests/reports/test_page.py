@@ -6,11 +6,14 @@ import pickle
 import re
 import subprocess
 import sys
+from itertools import pairwise
 
 import pytest
 from plotly.offline import get_plotlyjs
 
 from spark_apps.reports.page import render_report
+from tests.reports.behaviours import BEHAVIOUR
+from tests.reports.lists import LISTS
 
 HOSTILE = '</script><script>alert("x")</script><img src=x onerror=alert(1)>'
 
@@ -40,11 +43,18 @@ def test_plotly_is_there_once(html, page):
 
 def test_every_chart_has_one_place_and_a_name(page):
     places = [tag for tag in page.all("div") if tag.get("class") == "chart"]
-    assert len(places) == 15
+    assert len(places) == 39
     assert {place["id"] for place in places} == set(page.figures)
     assert all(place["role"] == "img" and len(place["aria-label"]) > 20 for place in places)
     ids = [tag["id"] for _, tag in page.tags if "id" in tag]
     assert len(ids) == len(set(ids))
+
+
+def test_every_chart_has_its_table_folded_under_it(page):
+    assert len(page.charts) == len(page.figures)
+    for place, tables in page.charts.items():
+        assert tables, place
+        assert all(len(page.tables[caption]) > 1 for caption in tables), place
 
 
 def test_every_chart_holds_data_and_names_its_axes(page):
@@ -58,12 +68,13 @@ def test_contents_lead_to_every_section(page):
     sections = [tag["id"] for tag in page.all("section")]
     links = [tag["href"] for tag in page.all("a") if tag.get("class") != "skip"]
     assert links == [f"#{section}" for section in sections]
-    assert len(sections) == 10
+    assert sections == ["summary", "data-quality", "activity", "behaviour", "segments", "recommendations", "notes"]
 
 
 def test_headings_stand_in_order(page):
     levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch(r"h[1-6]", tag)]
-    assert levels == [1] + [2] * 10
+    assert levels[:2] == [1, 2] and levels.count(1) == 1 and levels.count(2) == 7
+    assert all(deeper <= before + 1 for before, deeper in pairwise(levels))
     assert page.all("html")[0]["lang"] == "en"
 
 
@@ -105,17 +116,40 @@ def test_synthetic_events_are_called_so_before_the_first_figure(make, read, synt
     [
         ("segments", None, "shopstream segment", "segments"),
         ("recommendations", None, "shopstream train", "recommendations"),
-        ("balance", [], "shopstream clean", "row-balance"),
     ],
 )
 def test_a_part_that_is_not_there_says_the_command(make, read, page, part, empty, command, section):
     without = read(render_report(make.report(**{part: empty})))
     assert f"Run {command} , then" in without.text
     assert page.section(section) and not without.section(section)
-    assert command not in page.text
+    assert f"Run {command} , then" not in page.text
+
+
+def test_without_a_balance_the_page_says_the_command(make, read, page):
+    without = read(render_report(make.report(balance=[])))
+    assert "Run shopstream clean , then" in without.text
+    assert "chart-row-balance" in page.figures and "chart-row-balance" not in without.figures
+
+
+def test_older_analyses_and_models_make_a_page_too(make, read):
+    recommendations = make.recommendations()
+    for name in ("comparison", "judged", "differences", "conditions"):
+        del recommendations[name]
+    changes = {"analysis": make.counts_only(), "segments": make.fit_only(), "recommendations": recommendations}
+    older = read(render_report(make.report(**changes)))
+    assert "Run shopstream analyze , then" in older.text
+    assert not older.section("behaviour") and older.section("segments") and older.section("recommendations")
+    assert not [caption for caption in older.tables if "RFM group and segment" in caption or "Profile" in caption]
+
+
+def test_the_page_is_of_a_reasonable_size(html):
+    assert len(html.encode()) - len(get_plotlyjs().encode()) < 400_000
 
 
 def test_no_text_from_the_data_becomes_markup(make, read, page):
+    names = {"product_id": HOSTILE, "brand": HOSTILE, "category_code": HOSTILE}
+    hostile_rule = {**BEHAVIOUR["affinities"]["viewed_products"]["rules"][0], "a": names, "b": names}
+    hostile_item = {**BEHAVIOUR["top"]["products"]["by_views"][0], **names}
     data = make.report(
         title=HOSTILE,
         source=HOSTILE,
@@ -125,12 +159,19 @@ def test_no_text_from_the_data_becomes_markup(make, read, page):
             event_counts={HOSTILE: 5, "view": 7},
             missing_values={HOSTILE: 3},
             price_by_event_type={HOSTILE: {"mean": 2.0, "min": 1.0, "max": 3.0, "count": 5}},
+            sequences={**BEHAVIOUR["sequences"], "top": [{"sequence": HOSTILE, "sessions": 3, "share": 0.5}]},
+            affinities={"viewed_products": {**BEHAVIOUR["affinities"]["viewed_products"], "rules": [hostile_rule]}},
+            top={kind: {"by_views": [hostile_item]} for kind in BEHAVIOUR["top"]},
         ),
         balance=[{"date": None, "raw": 4, "clean": 0, "quarantined": {HOSTILE: 4}}],
         segments=make.segments(names=(HOSTILE,), rfm={HOSTILE: 3}),
         recommendations=make.recommendations(
-            engine=HOSTILE,
+            parameters={"engine": HOSTILE},
             metrics={HOSTILE: 0.5},
+            comparison={HOSTILE: {HOSTILE: {"value": 0.5, "low": 0.4, "high": 0.6}}},
+            sources=[{**LISTS["sources"][0], "source": HOSTILE, "compared": False}],
+            categories=[{"name": HOSTILE, "recommendations": 3, "mean_score": 0.5}],
+            brands=[{"name": HOSTILE, "recommendations": 3, "mean_score": 0.5}],
             top_products=[{"product_id": HOSTILE, "users": 3, "category_code": HOSTILE, "brand": HOSTILE}],
         ),
     )
@@ -150,7 +191,7 @@ def test_a_log_without_events_still_makes_a_page(make, read):
     page = read(render_report(make.report(analysis=make.no_events())))
     assert "There are no events." in page.text
     assert "No event names a session." in page.text
-    assert not page.section("event-types") and not page.section("sessions") and not page.section("prices")
+    assert not page.section("activity") and not page.section("behaviour")
     assert "nan" not in page.text.lower().split() and "None" not in page.text
 
 
@@ -164,7 +205,8 @@ def test_figures_that_are_not_known_show_a_dash(make, read):
     )
     segments = make.segments(silhouette=None, cost=float("nan"), curve=[{"k": 5, "silhouette": None, "cost": None}])
     segments["clusters"][0]["means"]["avg_price"] = None
-    recommendations = make.recommendations(metrics={"rmse": None})
+    nothing = {"als": {"ndcg": {"value": None, "low": None, "high": None}}}
+    recommendations = make.recommendations(metrics={"rmse": None}, comparison=nothing)
     data = make.report(analysis=analysis, segments=segments, recommendations=recommendations)
     page = read(render_report(data))
     prices = page.tables["Price by event type, in the currency of the log"]
@@ -172,4 +214,4 @@ def test_figures_that_are_not_known_show_a_dash(make, read):
     assert prices[3] == ["purchase", "–", "–", "–", "0"]
     assert len(page.figures["chart-prices"]["data"]) == 1
     assert page.tables["Fit by number of segments"][1] == ["5, in use", "–", "–"]
-    assert page.tables["Evaluation on held-out events"][1] == ["rmse", "–"]
+    assert page.tables["Measures kept with the model"][1] == ["rmse", "–"]

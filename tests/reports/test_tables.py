@@ -96,7 +96,8 @@ def test_segment_means_one_segment_a_column(page, make):
 
 def test_the_tint_follows_the_means(make, read):
     clusters = [make.cluster(number, f"s{number}", recency=days) for number, days in enumerate((10, 0, 2, None))]
-    page = read(render_report(make.report(segments=make.segments(clusters=clusters))))
+    segments = {**make.fit_only(), "clusters": clusters}
+    page = read(render_report(make.report(segments=segments)))
     tints = [tag["style"] for tag in page.all("td") if tag.get("class") == "tinted"]
     assert tints[:2] == ["--tint:1.00", "--tint:0.20"]
 
@@ -114,7 +115,7 @@ def test_rfm(page, make):
 
 
 def test_metrics_and_how_to_read_them(page, make):
-    assert column(page.tables["Evaluation on held-out events"]) == make.recommendations()["metrics"]
+    assert column(page.tables["Measures kept with the model"]) == make.recommendations()["metrics"]
     assert "RMSE: typical error" in page.text and "NDCG: how near" in page.text
     assert "Recall:" not in page.text
 
@@ -129,6 +130,81 @@ def test_top_products(page, make):
         ]
         assert number(row[3]) == product["users"]
     assert rows[0][4] == "12.9%"
+
+
+def test_funnel_and_abandonment(page, make):
+    funnel = make.analysis()["funnel"]
+    rows = page.tables["Funnel (counts and rates)"][1:]
+    assert [row[0] for row in rows] == ["users", "sessions", "user and product"]
+    for row, steps in zip(rows, funnel.values(), strict=True):
+        assert [number(cell) for cell in row[1:5]] == [
+            steps[name] for name in ("viewed", "carted", "purchased", "purchased_without_cart")
+        ]
+        rates = [steps[name] for name in ("view_to_cart", "cart_to_purchase", "view_to_purchase")]
+        assert [number(cell) / 100 for cell in row[5:]] == pytest.approx(rates, abs=0.0006)
+    carts = page.tables["Carts without a purchase"][2]
+    assert carts == ["sessions", "181,003", "61,005", "33.7%"]
+
+
+def test_visits_paths_pairs_and_top_lists(page, make):
+    visits = page.tables["Users by their number of sessions; below, figures over all users"]
+    assert visits[1] == ["1", "300,000", "42.1%"] and visits[-1] == ["maximum", "411", ""]
+    assert page.tables["Most frequent paths"][3] == ["view › view › cart › purchase", "20,003", "0.92%"]
+    assert page.tables["Products viewed in one session"][1] == [
+        "1004900, spigen, electronics.cover",
+        "1004856, samsung, electronics.smartphone",
+        "812",
+        "0.08%",
+        "54.1%",
+        "135.30",
+    ]
+    assert page.tables["Top products by views"][1] == [
+        "1004856",
+        "samsung",
+        "electronics.smartphone",
+        "9,000",
+        "17",
+        "10",
+        "995.00",
+    ]
+    assert page.tables["Top brands by purchases"][1] == ["spigen", "4,000", "27", "20", "1,990.00"]
+
+
+def test_segments_meet_rfm_groups(page, make):
+    crossed = make.segments()["cross_table"]
+    head, *rows = page.tables["Users by RFM group and segment (count); deeper tint = more within the row"]
+    assert head == ["RFM group", *make.segments()["cross_table"]["Champions"], "All"]
+    for row, (group, users) in zip(rows, crossed.items(), strict=False):
+        assert row[0] == group and [number(cell) for cell in row[1:]] == [*users.values(), sum(users.values())]
+    assert rows[-1][0] == "All" and number(rows[-1][-1]) == sum(sum(users.values()) for users in crossed.values())
+
+
+def test_profiles_and_likings_of_segments(page):
+    head, *rows = page.tables["Profile of each segment; deeper tint = higher within the row"]
+    assert head[1] == "VIP_Customers"
+    assert [row[1] for row in rows] == ["4,512", "1.8%", "5,002.50", "33.3%", "1.50"]
+    likings = page.tables["What each segment likes more than all users do"]
+    assert likings[1] == ["VIP_Customers", "category", "electronics.smartphone", "41.0%", "1.31", "912"]
+
+
+def test_models_are_compared_by_every_measure(page):
+    rows = page.tables["Models by NDCG and by all other measures (in brackets: 95 % interval)"]
+    assert rows[0] == ["Model", "hit rate sampled", "NDCG", "catalogue coverage"]
+    assert rows[3] == ["hybrid", "0.8411 (0.8211 to 0.8611)", "0.1312 (0.1272 to 0.1352)", "0.25"]
+
+
+def test_sources_prices_and_names_of_what_is_recommended(page):
+    assert page.tables["What proposed the recommendations"][2][-1] == "no"
+    assert page.tables["Score against price"][1] == ["70 to 100", "1,000,180", "0.3100", "0.1100", "0.6100"]
+    assert page.tables["Score against price"][3][2:] == ["–", "–", "–"]
+    assert page.tables["Recommendations by brand"][1] == ["samsung", "900,000", "12.9%", "0.3000"]
+    assert column(page.tables["Mean score per user"]) == {
+        "0 to 0.25": 300_118,
+        "0.25 to 0.5": 300_000,
+        "0.5 to 1": 100_000,
+    }
+    assert "Scores by popularity (1,180 recommendations) are on another scale" in page.text
+    assert "28.6% of the recommendations have no known category." in page.text
 
 
 def test_scores(page, make):

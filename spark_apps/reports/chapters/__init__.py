@@ -1,0 +1,1 @@
+"""The chapters of the report: which sentences, charts and tables stand where."""

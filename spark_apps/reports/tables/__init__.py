@@ -1,0 +1,1 @@
+"""The tables under the charts: HTML text in which everything that comes from the data is escaped."""

@@ -1,0 +1,210 @@
+"""Tables of the recommendations and of how models compare."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
+
+from spark_apps.reports.data import Histogram, Measure, Named, PriceHistogram, RecommendedProduct, Source
+from spark_apps.reports.formats import UNKNOWN_FIGURE, decimal, figure, known, measure_name, share, whole
+from spark_apps.reports.tables.table import table
+
+# How to read a measure: the words in its name that tell its kind, and what it says.
+_MEASURES = {
+    "RMSE": ({"rmse"}, "typical error of a predicted score; lower is better."),
+    "HR, hit rate": (
+        {"hr", "hit"},
+        "share of users whose held-out product is in their list; higher is better.",
+    ),
+    "NDCG": ({"ndcg"}, "how near the top the held-out products stand, 0 to 1; higher is better."),
+    "Recall": ({"recall"}, "share of the held-out products that are in the lists; higher is better."),
+    "MAP": ({"map"}, "precision down to each held-out product, averaged, 0 to 1; higher is better."),
+    "Coverage": ({"coverage"}, "share of all products or users that the lists reach; higher is wider."),
+    "Diversity": (
+        {"diversity"},
+        "how unlike each other the products of one list are; higher is more varied.",
+    ),
+    "Novelty": ({"novelty"}, "how little known the recommended products are; higher is less known."),
+}
+
+
+def metrics_table(metrics: Mapping[str, float | None]) -> str:
+    """Writes the measures that stand beside the model.
+
+    Args:
+        metrics: measures by name.
+
+    Returns:
+        HTML.
+    """
+    rows = [(name, figure(value)) for name, value in metrics.items()]
+    return table("Measures kept with the model", ("Measure", "Value"), rows)
+
+
+def readings(measures: Iterable[str]) -> list[str]:
+    """Says how to read the measures whose names are known.
+
+    Args:
+        measures: names such as `hr@10`.
+
+    Returns:
+        One line for each kind of measure among them, as plain text.
+    """
+    words = {word for measure in measures for word in "".join(_letters(measure)).split()}
+    return [f"{kind}: {reading}" for kind, (names, reading) in _MEASURES.items() if words & names]
+
+
+def products_table(products: Sequence[RecommendedProduct], users_with_list: int) -> str:
+    """Writes the products that stand in most users' lists.
+
+    Args:
+        products: products with the number of users.
+        users_with_list: users who have a list.
+
+    Returns:
+        HTML.
+    """
+    rows = [
+        (
+            str(product["product_id"]),
+            product["brand"] or "unknown",
+            product["category_code"] or "unknown",
+            whole(product["users"]),
+            share(product["users"], users_with_list),
+        )
+        for product in products
+    ]
+    heads = ("Product", "Brand", "Category", "Users (count)", "Share of lists")
+    return table("Products recommended to most users", heads, rows, text_columns=(1, 2))
+
+
+def histogram_table(histogram: Histogram, caption: str, name: str, unit: str) -> str:
+    """Writes a histogram.
+
+    Args:
+        histogram: bin edges and counts.
+        caption: what the table shows.
+        name: heading of the bins, with their unit.
+        unit: what is counted.
+
+    Returns:
+        HTML.
+    """
+    edges = list(pairwise(histogram["bins"]))
+    total = sum(histogram["counts"])
+    rows = [
+        (f"{figure(left)} to {figure(right)}", whole(count), share(count, total))
+        for (left, right), count in zip(edges, histogram["counts"], strict=True)
+    ]
+    return table(caption, (name, f"{unit} (count)", "Share"), rows)
+
+
+def prices_table(prices: PriceHistogram) -> str:
+    """Writes the scores in each bin of prices.
+
+    Args:
+        prices: recommendations and scores by price.
+
+    Returns:
+        HTML.
+    """
+    columns = (prices["counts"], prices["score_mean"], prices["score_p10"], prices["score_p90"])
+    rows = [
+        (f"{figure(left)} to {figure(right)}", whole(count), decimal(mean, 4), decimal(low, 4), decimal(high, 4))
+        for (left, right), count, mean, low, high in zip(pairwise(prices["bins"]), *columns, strict=True)
+    ]
+    heads = (
+        "Price (currency of the log)",
+        "Recommendations (count)",
+        "Mean score",
+        "10th percentile",
+        "90th percentile",
+    )
+    return table("Score against price", heads, rows)
+
+
+def named_table(rows: Sequence[Named], what: str, total: int, caption: str) -> str:
+    """Writes the most recommended categories or brands.
+
+    Args:
+        rows: with their recommendations and mean score.
+        what: one of them is called.
+        total: all recommendations.
+        caption: what the table shows.
+
+    Returns:
+        HTML.
+    """
+    cells = [
+        (
+            row["name"],
+            whole(row["recommendations"]),
+            share(row["recommendations"], total),
+            decimal(row["mean_score"], 4),
+        )
+        for row in rows
+    ]
+    heads = (what.capitalize(), "Recommendations (count)", "Share", "Mean score")
+    return table(caption, heads, cells)
+
+
+def sources_table(sources: Sequence[Source]) -> str:
+    """Writes what proposed the recommendations.
+
+    Args:
+        sources: with their scores.
+
+    Returns:
+        HTML.
+    """
+    total = sum(source["recommendations"] for source in sources)
+    rows = [
+        (
+            source["source"],
+            whole(source["recommendations"]),
+            share(source["recommendations"], total),
+            *(decimal(source[key], 4) for key in ("lowest", "mean", "highest")),
+            "yes" if source["compared"] else "no",
+        )
+        for source in sources
+    ]
+    heads = (
+        "Source",
+        "Recommendations (count)",
+        "Share",
+        "Lowest score",
+        "Mean score",
+        "Highest score",
+        "In the charts of scores",
+    )
+    return table("What proposed the recommendations", heads, rows)
+
+
+def comparison_table(comparison: Mapping[str, Mapping[str, Measure]], caption: str) -> str:
+    """Writes every measure of every model.
+
+    Args:
+        comparison: the figures of each model.
+        caption: what the table shows.
+
+    Returns:
+        HTML; a cell holds the figure and, in brackets, the ends of its 95 % interval.
+    """
+    measures = list(dict.fromkeys(measure for figures in comparison.values() for measure in figures))
+    rows = [
+        (model, *(_measured(figures.get(measure)) for measure in measures)) for model, figures in comparison.items()
+    ]
+    heads = ("Model", *map(measure_name, measures))
+    return table(f"{caption} (in brackets: 95 % interval)", heads, rows)
+
+
+def _measured(measure: Measure | None) -> str:
+    if measure is None or known(measure["value"]) is None:
+        return UNKNOWN_FIGURE
+    if known(measure["low"]) is None or known(measure["high"]) is None:
+        return figure(measure["value"])
+    return f"{figure(measure['value'])} ({figure(measure['low'])} to {figure(measure['high'])})"
+
+
+def _letters(text: str) -> Iterator[str]:
+    return (letter if letter.isalpha() else " " for letter in text.lower())

@@ -1,0 +1,88 @@
+"""What all tables share: one way to write a table, counts with their shares, tints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+
+from spark_apps.reports.formats import known, largest_first, share, whole
+
+
+def table(
+    caption: str,
+    heads: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    text_columns: Sequence[int] = (),
+    shades: Sequence[Sequence[float]] = (),
+) -> str:
+    """Writes one table; the first cell of each row is its heading.
+
+    Args:
+        caption: what the table shows.
+        heads: column headings, with units.
+        rows: cells as plain text, escaped here.
+        text_columns: places of columns that hold words, set to the left.
+        shades: for each row, how strongly each cell but the first is tinted, 0 to 1.
+
+    Returns:
+        HTML in a frame that scrolls sideways where the page is narrow.
+    """
+    words = {0, *text_columns}
+    head = "".join(
+        f'<th scope="col"{_text_class(place in words)}>{escape(name)}</th>' for place, name in enumerate(heads)
+    )
+    body = "\n".join(_row(cells, words, shades[place] if shades else ()) for place, cells in enumerate(rows))
+    return (
+        f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(caption)}">\n<table>\n'
+        f"<caption><span>{escape(caption)}</span></caption>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n"
+        "</table>\n</div>"
+    )
+
+
+def counts_table(caption: str, name: str, unit: str, counts: Mapping[str, int], total: int) -> str:
+    """Writes counts with their share of a total, largest first.
+
+    Args:
+        caption: what the table shows.
+        name: heading of the names.
+        unit: what is counted.
+        counts: counts per name.
+        total: what the shares are of.
+
+    Returns:
+        HTML.
+    """
+    rows = [(key, whole(count), share(count, total)) for key, count in largest_first(counts)]
+    return table(caption, (name, f"{unit} (count)", "Share"), rows)
+
+
+def shades(values: Sequence[float | None]) -> list[float]:
+    """Says how strongly each figure of a row is tinted.
+
+    Args:
+        values: the figures, None where not known.
+
+    Returns:
+        0 for the lowest, and where nothing is known, to 1 for the highest; all 0 where they are equal.
+    """
+    figures = [known(value) for value in values]
+    lowest = min((value for value in figures if value is not None), default=0.0)
+    highest = max((value for value in figures if value is not None), default=0.0)
+    if highest == lowest:
+        return [0.0] * len(figures)
+    return [0.0 if value is None else (value - lowest) / (highest - lowest) for value in figures]
+
+
+def _text_class(is_text: bool) -> str:
+    return ' class="text"' if is_text else ""
+
+
+def _row(cells: Sequence[str], words: set[int], shades: Sequence[float]) -> str:
+    first, *others = cells
+    styles = [f' class="tinted" style="--tint:{shade:.2f}"' if shade else "" for shade in shades]
+    written = "".join(
+        f"<td{_text_class(place in words)}{styles[place - 1] if styles else ''}>{escape(cell)}</td>"
+        for place, cell in enumerate(others, start=1)
+    )
+    return f'<tr><th scope="row" class="text">{escape(first)}</th>{written}</tr>'
