@@ -17,7 +17,7 @@ names = $(foreach word,$(subst \$(space),<space>,$(value INPUT)),$(or $(wildcard
 inputs = $(foreach name,$(names),--input $(call quoted,$(subst <space>,$(space),$(name))))
 
 .PHONY: help setup setup-dev setup-host demo test test-cluster lint bench kill-test report clean-venv \
-	cluster-up cluster-status cluster-down load submit-train
+	cluster-up cluster-status cluster-down load submit-train simulate
 
 help: ## show this list
 	@$(PYTHON) -c "import re; [print('  make %-14s %s' % line) for line in re.findall('(?m)^([a-z-]+):.*?## (.*)', open('Makefile').read())]"
@@ -49,6 +49,9 @@ load: setup-host ## land FILE=events.csv in the cluster's HDFS
 submit-train: setup-host ## clean and train on the cluster
 	$(VENV)/shopstream submit clean
 	$(VENV)/shopstream submit train $(ARGS)
+
+simulate: setup ## replay November as files for the stream (ARGS="--interval 10s")
+	$(VENV)/shopstream simulate $(ARGS)
 
 test: setup-dev ## all tests that need no Docker (ARGS="-k name")
 	$(VENV)/python -m pytest --ignore=tests/cluster $(ARGS)

@@ -22,6 +22,7 @@ COMMANDS = {
     "evaluate": "evaluation",
     "recommend": "models",
     "report": "models",
+    "simulate": "simulate",
     "models": "registry",
     "cluster": "cluster",
     "submit": "cluster",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from pyspark.sql import SparkSession
 from rich.console import Console
@@ -83,13 +84,30 @@ def byte_progress(name: str, total: int) -> Iterator[tuple[Progress, TaskID]]:
         yield bar, bar.add_task(name, total=total)
 
 
+class RowsDone(Protocol):
+    """What is told how far a step has come."""
+
+    def __call__(self, done: int, about: str = "") -> None:
+        """Takes the rows done so far, and what else is worth seeing now."""
+
+
 @contextmanager
-def row_progress(name: str, total: int) -> Iterator[Callable[[int], None]]:
+def row_progress(name: str, total: int) -> Iterator[RowsDone]:
     """Shows a bar over a known number of rows; gives the function that is told the rows done so far."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[about]}"),
+    )
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(name, total=total)
-        yield lambda done: bar.update(task, completed=done)
+        task = bar.add_task(name, total=total, about="")
+
+        def show(done: int, about: str = "") -> None:
+            bar.update(task, completed=done, about=escape(about))
+
+        yield show
 
 
 @contextmanager

@@ -82,7 +82,7 @@ def land(source: Path, target_of: Callable[[date | None], StoragePath], progress
     landed = LandedFile(source.name, source.stat().st_size, "")
     with stream, underneath, unpacking(source.name), _DateFiles(target_of) as files:
         digest.update(take_header(stream, source.name))
-        for block in _whole_rows(stream, source.name, digest.update):
+        for block in whole_rows(stream, source.name, digest.update):
             for day, rows, count in split_by_date(block):
                 files.append(day, rows)
                 landed.rows_per_date[day] = landed.rows_per_date.get(day, 0) + count
@@ -122,11 +122,21 @@ def _readable_date(head: bytes) -> date | None:
         return None
 
 
-def _whole_rows(stream: BinaryIO, name: str, seen: Callable[[bytes], None]) -> Iterator[bytes]:
-    """Yields blocks that end where a row ends; the last one may lack its line end."""
+def whole_rows(stream: BinaryIO, name: str, seen: Callable[[bytes], None] | None = None) -> Iterator[bytes]:
+    """Reads rows in blocks of a few MiB that end where a row ends; the last one may lack its line end.
+
+    Args:
+        stream: a log, open where a row begins.
+        name: what to call it in an error.
+        seen: is given the bytes as they are read.
+
+    Raises:
+        BadInputError: for a row that is too long to be one.
+    """
     rest = b""
     while block := stream.read(BLOCK_BYTES):
-        seen(block)
+        if seen is not None:
+            seen(block)
         end = block.rfind(b"\n") + 1
         if end == 0:
             rest += block

@@ -1,0 +1,41 @@
+"""How a command that works for hours is asked to end: by SIGTERM or Ctrl-C, at a moment that suits it."""
+
+from __future__ import annotations
+
+import select
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+# Waits for so many seconds, or until the command is asked to end, and says whether it was.
+Wait = Callable[[float], bool]
+
+
+@contextmanager
+def asked_to_end() -> Iterator[Wait]:
+    """Turns the first SIGTERM or Ctrl-C into an answer; a second one ends the process at once, as without this.
+
+    Yields:
+        The function that waits, for use in the main thread. With 0 it only looks.
+    """
+    # A socket and not threading.Event, whose lock a signal handler would wait for when it interrupts its own holder.
+    looking, telling = socket.socketpair()
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        restore()
+        telling.send(b"\0")
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    with looking, telling:
+        for number in before:
+            signal.signal(number, handle)
+        try:
+            yield lambda seconds: bool(select.select([looking], [], [], max(0.0, seconds))[0])
+        finally:
+            restore()

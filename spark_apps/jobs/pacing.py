@@ -1,0 +1,121 @@
+"""When a replay may drop its next file: after the interval, and when the stream is not too far behind."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import timedelta
+
+from pydantic import ValidationError
+
+from spark_apps.errors import UnusableFileError
+from spark_apps.progress import notice
+from spark_apps.storage import StoragePath
+from spark_apps.streaming.drops import INCOMING, read_drop
+from spark_apps.streaming.records import BatchRecord
+
+# One record for each file that the stream has applied: streaming/records.py
+LEDGER = "processed/stream_batches"
+_LOOK_AGAIN_SECONDS = 0.5
+
+# Waits for so many seconds, or until the replay is asked to end, and says whether it was.
+Wait = Callable[[float], bool]
+
+
+def read_record(path: StoragePath) -> BatchRecord:
+    """Reads a record of the ledger.
+
+    Raises:
+        UnusableFileError: when it is none.
+    """
+    try:
+        return BatchRecord.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        field = ".".join(map(str, error.errors()[0]["loc"])) or "JSON"
+        raise UnusableFileError(
+            f"{path} is no record of a batch as this version writes it ({field}): see which version wrote it."
+        ) from None
+
+
+class Backlog:
+    """Counts the dropped files that the stream has not applied, which are those without a record in its ledger."""
+
+    def __init__(self, root: StoragePath) -> None:
+        """Names the folder of the tables; nothing is read yet."""
+        self._incoming, self._ledger = root / INCOMING, root / LEDGER
+        self._read: set[str] = set()
+        self._applied: set[str] = set()
+
+    def count(self, enough: int) -> int:
+        """Returns how many there are, or some number up to `enough` once it is sure that there are no more.
+
+        The newest records are read first: what still stands in incoming was applied lately, so only the end of a long
+        ledger is read while the stream keeps up.
+        """
+        dropped = {path.name for path in self._incoming.glob("*.csv") if read_drop(path.name) is not None}
+        self._applied &= dropped
+        unread = sorted({path.name for path in self._ledger.glob("*.json")} - self._read)
+        while unread and len(dropped - self._applied) > enough:
+            self._read.add(unread[-1])
+            self._applied.add(read_record(self._ledger / unread.pop()).file)
+        return len(dropped - self._applied)
+
+
+class Pace:
+    """Says when the next file may be dropped.
+
+    Attributes:
+        held_back: seconds for which files waited for the stream.
+    """
+
+    def __init__(
+        self, interval: timedelta, backlog: Backlog, ahead: int, wait: Wait, show: Callable[[str], None]
+    ) -> None:
+        """Starts the clock; the first file may be dropped at once.
+
+        Args:
+            interval: from one drop to the next; 0 for none.
+            backlog: what the stream has not applied.
+            ahead: with more files than this in the backlog, the next one waits.
+            wait: waits, or only looks, and says whether the replay was asked to end.
+            show: is told what is waited for.
+        """
+        self.held_back = 0.0
+        self._interval, self._backlog, self._ahead = interval.total_seconds(), backlog, ahead
+        self._wait, self._show = wait, show
+        self._due = time.monotonic()
+        self._room = 0  # files that may be dropped before the backlog is counted again
+        self._told = False
+
+    def ended(self) -> bool:
+        """Says whether the replay was asked to end."""
+        return self._wait(0)
+
+    def turn(self) -> bool:
+        """Waits for the moment to drop a file; false when the replay was asked to end before."""
+        if self._wait(self._due - time.monotonic()) or not self._stream_keeps_up():
+            return False
+        self._room -= 1
+        # counted from when this drop was due, so that times do not drift; drops that were missed are not made up for
+        self._due = max(self._due, time.monotonic() - self._interval) + self._interval
+        return True
+
+    def _stream_keeps_up(self) -> bool:
+        if self._room > 0:
+            return True
+        began = time.monotonic()
+        while (waiting := self._backlog.count(self._ahead)) > self._ahead:
+            self._tell(waiting)
+            ended = self._wait(_LOOK_AGAIN_SECONDS)  # neither a folder nor HDFS tells when a record is written
+            self.held_back, began = self.held_back + time.monotonic() - began, time.monotonic()
+            if ended:
+                return False
+        self._room = self._ahead + 1 - waiting
+        return True
+
+    def _tell(self, waiting: int) -> None:
+        about = f"{waiting} dropped files wait for `shopstream stream`, more than {self._ahead} (--ahead)"
+        self._show(f"held back: {about}")
+        if not self._told:
+            notice(f"Held back: {about}. The replay goes on when it has applied some.")
+            self._told = True
