@@ -101,7 +101,7 @@ class Publication:
             LostClaimError: when others took this process for dead.
         """
         with standing_still(self._root):
-            self._refuse_if_lost()
+            self.refuse_if_lost()
             yield
 
     def commit(self) -> None:
@@ -111,11 +111,16 @@ class Publication:
             LostClaimError: when others took this process for dead; then nothing was replaced.
         """
         with opening_lock(self._root / PUBLISH):
-            self._refuse_if_lost()
+            self.refuse_if_lost()
             write_durably(self._folder / _JOURNAL, json.dumps(self._moves))
             _roll_forward(self._root, self._folder)
 
-    def _refuse_if_lost(self) -> None:
+    def refuse_if_lost(self) -> None:
+        """Checks that nobody took this process for dead and its claim for free.
+
+        Raises:
+            LostClaimError: when somebody did.
+        """
         if self._workspace.lost():
             raise LostClaimError(", ".join(target for _, target in self._moves) or str(self._root))
 

@@ -194,13 +194,13 @@ def _sync(path: StoragePath, stream: IO[Any]) -> None:
 
 def _drop(root: StoragePath, claim: Publication, standing: Standing, draft: _Draft) -> Standing:
     """Gives the draft its name and drops it; a process that lost its claim drops nothing."""
-    with claim.alone():
-        drop = Drop(standing.sequence + 1, datetime.now(timezone.utc))
-        staged = root / REPLAY / drop.name
-        draft.path.rename(staged)
-        reached = standing.model_copy(update={"sequence": drop.sequence, "name": drop.name, "position": draft.position})
-        write_durably(root / STANDING, reached.model_dump_json(indent=1))
-        staged.rename(root / INCOMING / drop.name)
+    drop = Drop(standing.sequence + 1, datetime.now(timezone.utc))
+    reached = standing.model_copy(update={"sequence": drop.sequence, "name": drop.name, "position": draft.position})
+    staged = root / REPLAY / drop.name
+    draft.path.rename(staged)
+    claim.refuse_if_lost()
+    write_durably(root / STANDING, reached.model_dump_json(indent=1))
+    staged.rename(root / INCOMING / drop.name)
     return reached
 
 

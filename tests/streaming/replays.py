@@ -1,0 +1,80 @@
+"""What tests of the replay share: what was dropped, and a stream that applies files by their names alone."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta, timezone
+from pathlib import PurePosixPath
+
+from spark_apps.jobs.pacing import LEDGER
+from spark_apps.jobs.simulate import Plan
+from spark_apps.storage import StoragePath
+from spark_apps.streaming.drops import DONE, INCOMING, read_drop
+from spark_apps.streaming.records import BatchRecord
+from tests.factory import HEADER
+
+NOVEMBER = date(2019, 11, 1)
+AT_ONCE = Plan(NOVEMBER, interval=timedelta(), ahead=1_000_000)
+
+
+def never(seconds: float) -> bool:
+    """Waits for nothing and is never asked to end."""
+    return False
+
+
+def raw(root: StoragePath) -> bytes:
+    """November's raw rows in the order of the replay, each with a line feed."""
+    files = sorted((root / "raw" / "events").rglob("*.csv"), key=str)
+    found = [path.read_bytes() for path in files if path.parent.name.startswith("date=2019-11")]
+    return b"".join(content if content.endswith(b"\n") else content + b"\n" for content in found)
+
+
+def dropped_files(root: StoragePath) -> list[StoragePath]:
+    """What was dropped, by number, whether the stream has read it or not."""
+    folders = [root / INCOMING, root / DONE]
+    found = [path for folder in folders if folder.exists() for path in folder.rglob("*.csv")]
+    return sorted(found, key=lambda path: path.name)
+
+
+def dropped(root: StoragePath) -> bytes:
+    """The rows of all dropped files, whose numbers and headers are checked."""
+    rows = []
+    for number, path in enumerate(dropped_files(root), start=1):
+        drop = read_drop(path.name)
+        assert drop is not None
+        assert drop.sequence == number
+        header, _, body = path.read_bytes().partition(b"\n")
+        assert header == HEADER.encode()
+        rows.append(body)
+    return b"".join(rows)
+
+
+def apply_next(root: StoragePath, archive: bool = True) -> str:
+    """Writes the record of the first file in incoming that has none, and archives it as Spark does."""
+    ledger = root / LEDGER
+    ledger.mkdir(parents=True, exist_ok=True)
+    records = sorted(ledger.glob("*.json"), key=str)
+    applied = {BatchRecord.model_validate_json(path.read_bytes()).file for path in records}
+    path = min((p for p in (root / INCOMING).glob("*.csv") if p.name not in applied), key=lambda p: p.name)
+    write_record(root, len(records), path.name)
+    if archive:
+        target = root / DONE / PurePosixPath("as/spark/does") / path.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        path.rename(target)  # type: ignore[arg-type]  # both are on the same storage
+    return path.name
+
+
+def write_record(root: StoragePath, batch: int, name: str) -> None:
+    """Writes a record of the ledger."""
+    drop, now = read_drop(name), datetime.now(timezone.utc)
+    record = BatchRecord(
+        batch=batch,
+        file=name,
+        sequence=drop.sequence if drop else None,
+        sha256="",
+        bytes=0,
+        dropped_at=drop.dropped_at if drop else now,
+        committed_at=now,
+        outcome="applied",
+    )
+    (root / LEDGER).mkdir(parents=True, exist_ok=True)
+    (root / LEDGER / f"batch-{batch:08d}.json").write_text(record.model_dump_json(), encoding="utf-8")

@@ -1,0 +1,168 @@
+"""Replays killed at any moment: no event is dropped twice, none is missing (SPEC T1)."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from spark_apps.errors import LostClaimError
+from spark_apps.jobs import load, simulate
+from spark_apps.publication import PUBLISH
+from spark_apps.storage import HdfsPath, StoragePath
+from spark_apps.streaming.drops import INCOMING, REPLAY
+from spark_apps.workspace import workspaces
+from tests.factory import csv_line, write_log
+from tests.hdfs.server import HdfsServer
+from tests.streaming.replays import AT_ONCE, apply_next, dropped, dropped_files, never, raw
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+SEED = 3
+KILLS = 3
+FIRST_DROP_SECONDS = 60
+AS_FAST_AS_CAN_BE = ("--speed", "max", "--ahead", "100000")
+
+# Forks replays of which the first is killed before it touches its first file, the second before its second, and so on,
+# until one ends by itself. What every one of them leaves is checked.
+KILLED_AT_EVERY_STEP = """
+import os, signal, sys
+from dataclasses import replace
+from pathlib import Path
+
+from spark_apps.jobs import simulate
+from tests.streaming.replays import AT_ONCE, dropped, never, raw
+
+root, rows = Path(sys.argv[1]), raw(Path(sys.argv[1]))
+TOUCHES = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir"}
+
+def kill_at(number):
+    touched = 0
+    def touch(event, arguments):
+        nonlocal touched
+        if event in TOUCHES and str(arguments[0]).startswith(str(root)):
+            touched += 1
+            if touched == number:
+                os.kill(os.getpid(), signal.SIGKILL)
+    sys.addaudithook(touch)
+
+kills = 0
+while True:
+    child = os.fork()
+    if not child:
+        kill_at(kills + 1)
+        simulate.run(root, replace(AT_ONCE, events=int(sys.argv[2])), never)
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    assert rows.startswith(dropped(root)), f"after {kills} kills"
+    if status == 0:
+        break
+    assert os.WTERMSIG(status) == signal.SIGKILL, status
+    kills += 1
+print(kills)
+"""
+
+
+def run_script(script: str, *arguments: object) -> str:
+    command = [sys.executable, "-c", script, *map(str, arguments)]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@contextmanager
+def replaying(root: StoragePath, *options: str, **settings: str) -> Iterator[subprocess.Popen[str]]:
+    """`shopstream simulate` in a process of its own, which does not outlive the test."""
+    command = [sys.executable, "-m", "spark_apps", "simulate", "--root", str(root), *options]
+    environment = {**os.environ, **settings}
+    with subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True, env=environment) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def await_drop(process: subprocess.Popen[str], root: StoragePath, number: int) -> None:
+    """Waits until so many files are dropped, or the process has ended."""
+    for _ in range(100 * FIRST_DROP_SECONDS):
+        if process.poll() is not None or len(dropped_files(root)) >= number:
+            return
+        wait_for(process, 0.01)
+    raise AssertionError("nothing was dropped")
+
+
+def wait_for(process: subprocess.Popen[str], seconds: float) -> None:
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return
+
+
+def test_killed_at_every_step(tmp_path: Path, november: Path) -> None:
+    root = tmp_path / "root"
+    load.run(root, [november])
+    kills = int(run_script(KILLED_AT_EVERY_STEP, root, 40))
+    assert kills > 40
+    assert dropped(root) == raw(root)
+    assert len(dropped_files(root)) == 6_000 // 40
+
+
+def test_killed_at_random_moments(tmp_path: Path, november: Path) -> None:
+    root, rng = tmp_path / "root", random.Random(SEED)
+    load.run(root, [november])
+    for _ in range(KILLS):
+        with replaying(root, *AS_FAST_AS_CAN_BE, "--events", "5") as process:
+            await_drop(process, root, len(dropped_files(root)) + 1)
+            wait_for(process, rng.uniform(0, 0.3))
+            process.kill()
+            assert process.wait() == -signal.SIGKILL
+        assert raw(root).startswith(dropped(root))
+        apply_next(root)
+    simulate.run(root, AT_ONCE, never)
+    assert dropped(root) == raw(root)
+
+
+def test_lost_claims_and_kills_on_hdfs(on_hdfs: HdfsPath, hdfs_server: HdfsServer, tmp_path: Path) -> None:
+    lines = [csv_line(event_time=f"2019-11-0{1 + number // 4} 10:00:00 UTC", user_id=number) for number in range(6)]
+    load.run(on_hdfs, [write_log(tmp_path / "log.csv", lines)])
+
+    def somebody_else_takes_the_claim(seconds: float) -> bool:
+        if dropped_files(on_hdfs):
+            [workspace] = workspaces(on_hdfs / PUBLISH)
+            (workspace / "alive.lock").write_text('{"host": "elsewhere"}')
+        return False
+
+    with pytest.raises(LostClaimError):
+        simulate.run(on_hdfs, replace(AT_ONCE, events=1), somebody_else_takes_the_claim)
+    assert len(dropped_files(on_hdfs)) == 1
+    with replaying(on_hdfs, *AS_FAST_AS_CAN_BE, "--events", "1", SHOPSTREAM_WEBHDFS=hdfs_server.webhdfs) as process:
+        await_drop(process, on_hdfs, 2)
+        process.kill()
+        assert process.wait() == -signal.SIGKILL
+    apply_next(on_hdfs)
+    simulate.run(on_hdfs, replace(AT_ONCE, events=3), never)
+    assert dropped(on_hdfs) == raw(on_hdfs)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("options", [("--interval", "1h"), ("--interval", "0s", "--ahead", "0")])
+def test_a_signal_ends_it_between_two_files(
+    number: signal.Signals, options: tuple[str, ...], tmp_path: Path, november: Path
+) -> None:
+    root = tmp_path / "root"
+    load.run(root, [november])
+    with replaying(root, "--events", "100", *options) as process:
+        await_drop(process, root, 1)
+        process.send_signal(number)
+        _, told = process.communicate(timeout=30)
+    assert process.returncode == 0, told
+    assert "Next: shopstream stream, and `shopstream simulate`, which goes on where this ended" in told
+    assert len(list((root / INCOMING).iterdir())) == 1
+    assert [path.name for path in (root / REPLAY).iterdir()] == ["replay.json"]
