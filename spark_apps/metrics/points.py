@@ -1,0 +1,258 @@
+"""From what the ledger says of a batch to its points: the same record always gives the same bytes (SPEC I1, I2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timedelta, timezone
+from math import fsum
+from typing import TypeVar, Union
+
+from influxdb_client.client.write.point import Point
+from influxdb_client.domain.write_precision import WritePrecision
+
+from spark_apps.metrics.measurements import (
+    CATEGORY_POPULARITY,
+    EVENT_TYPE_VALUES,
+    MOST_REASONS,
+    MOST_SEGMENTS,
+    MOST_STEPS,
+    OTHER,
+    PIPELINE_HEALTH,
+    PIPELINE_QUARANTINE,
+    PIPELINE_STEPS,
+    PRODUCT_POPULARITY,
+    RANK_VALUES,
+    RECOMMENDATION_LISTS,
+    RECOMMENDATION_METRICS,
+    RECOMMENDATION_SOURCES,
+    RECOMMENDER_VALUES,
+    SEGMENT_EVOLUTION,
+    SEGMENT_MOVES,
+    SEGMENT_SHIFT,
+    SOURCE_VALUES,
+    USER_ACTIVITY,
+    USER_BEHAVIOR,
+    Kind,
+    Measurement,
+)
+from spark_apps.streaming.records import BatchRecord, SegmentCount, TypeCount
+
+Figure = TypeVar("Figure")
+Value = Union[int, float, str, None]  # noqa: UP007 (an alias that is used as a value)
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_MICROSECOND = timedelta(microseconds=1)
+_VIEW, _CART, _PURCHASE, _ = EVENT_TYPE_VALUES
+_NO_EVENTS = TypeCount(events=0, users=0, priced=0, value=0.0)
+_KINDS: dict[Kind, type[int] | type[float] | type[str]] = {"integer": int, "float": float, "string": str}
+
+
+def points_of(record: BatchRecord) -> list[Point]:
+    """Returns the points of one batch, all with the time at which its file was dropped.
+
+    A file that was applied before, or refused, has its pipeline_health only.
+
+    Args:
+        record: what the ledger says of the batch.
+
+    Raises:
+        ValueError: when the record names an event type, recommender or source that measurements.py does not know.
+    """
+    if record.outcome != "applied":
+        return [_health(record)]
+    return [*_behavior(record), *_segments(record), *_recommendations(record), *_popularity(record), *_pipeline(record)]
+
+
+def lines_of(record: BatchRecord) -> bytes:
+    """Returns the points of one batch in InfluxDB's line protocol, times in nanoseconds."""
+    return "".join(f"{point.to_line_protocol()}\n" for point in points_of(record)).encode()
+
+
+def _behavior(record: BatchRecord) -> Iterator[Point]:
+    for event_type, count in _in_order(record.events, EVENT_TYPE_VALUES):
+        values: dict[str, Value] = {
+            "events": count.events,
+            "users": count.users,
+            "price_mean": _ratio(count.value, count.priced),
+            "value": count.value,
+        }
+        yield _point(USER_BEHAVIOR, record, values, event_type)
+    if record.activity is not None and record.last_event is not None:
+        yield _activity(record)
+
+
+def _activity(record: BatchRecord) -> Point:
+    assert record.activity is not None and record.last_event is not None
+    views, carts, purchases = (record.events.get(name, _NO_EVENTS) for name in (_VIEW, _CART, _PURCHASE))
+    values: dict[str, Value] = {
+        **record.activity.model_dump(),
+        "events": sum(count.events for count in record.events.values()),
+        "conversion": _ratio(purchases.events, views.events),
+        "cart_rate": _ratio(carts.events, views.events),
+        "revenue": purchases.value,
+        "event_clock": (record.last_event - _EPOCH) // timedelta(seconds=1),
+        "hour": record.last_event.astimezone(timezone.utc).hour,
+    }
+    return _point(USER_ACTIVITY, record, values)
+
+
+def _segments(record: BatchRecord) -> Iterator[Point]:
+    if not record.segments:
+        return
+    moved = {move.source for move in record.moves} | {move.target for move in record.moves}
+    tags = _few({*record.segments, *moved}, MOST_SEGMENTS)
+    moves = _moves(record, tags)
+    total = sum(count.users for count in record.segments.values())
+    for segment, count in _merged(record.segments, tags).items():
+        values: dict[str, Value] = {
+            "users": count.users,
+            "share": _ratio(count.users, total) or 0.0,
+            "value": count.monetary_mean if count.seen else None,
+            "in": sum(users for (_, target), users in moves.items() if target == segment),
+            "out": sum(users for (source, _), users in moves.items() if source == segment),
+        }
+        yield _point(SEGMENT_EVOLUTION, record, values, segment)
+    yield _shift(record)
+    for (source, target), users in moves.items():
+        yield _point(SEGMENT_MOVES, record, {"users": users}, source, target)
+
+
+def _shift(record: BatchRecord) -> Point:
+    values: dict[str, Value] = {
+        "change_rate": record.change_rate,
+        "shift": record.shift,
+        "moved": sum(move.users for move in record.moves),
+        "known_users": record.known_users,
+        "new_users": record.activity.new_users if record.activity is not None else 0,
+    }
+    return _point(SEGMENT_SHIFT, record, values)
+
+
+def _moves(record: BatchRecord, tags: Mapping[str, str]) -> dict[tuple[str, str], int]:
+    """Users by the tags of the segments they left and entered."""
+    users: dict[tuple[str, str], int] = {}
+    for move in record.moves:
+        pair = tags[move.source], tags[move.target]
+        users[pair] = users.get(pair, 0) + move.users
+    return users
+
+
+def _merged(segments: Mapping[str, SegmentCount], tags: Mapping[str, str]) -> dict[str, SegmentCount]:
+    """The segments by their tags, those that share one added up; a segment that was only left has no users."""
+    merged = dict.fromkeys(tags.values(), SegmentCount(users=0, seen=0, monetary_mean=0.0))
+    for name, count in sorted(segments.items()):
+        before = merged[tags[name]]
+        seen = before.seen + count.seen
+        spend = before.monetary_mean * before.seen + count.monetary_mean * count.seen
+        mean = count.monetary_mean if not before.seen else spend / seen
+        merged[tags[name]] = SegmentCount(users=before.users + count.users, seen=seen, monetary_mean=mean)
+    return merged
+
+
+def _recommendations(record: BatchRecord) -> Iterator[Point]:
+    for recommender, found in _in_order(record.relevance, RECOMMENDER_VALUES):
+        relevance: dict[str, Value] = {
+            "trials": found.trials,
+            "hits": found.hits,
+            "hit_rate": _ratio(found.hits, found.trials),
+            "mrr": _ratio(found.reciprocal_ranks, found.trials),
+        }
+        yield _point(RECOMMENDATION_METRICS, record, relevance, recommender)
+    if record.lists is not None:
+        lists = record.lists.model_dump()
+        renamed: dict[str, Value] = {"lists": lists.pop("users"), "coverage": lists.pop("products")}
+        yield _point(RECOMMENDATION_LISTS, record, {**renamed, **lists, "model": _models(record.models)})
+    total = sum(record.sources.values())
+    for source, places in _in_order(record.sources, SOURCE_VALUES):
+        values: dict[str, Value] = {"places": places, "share": _ratio(places, total) or 0.0}
+        yield _point(RECOMMENDATION_SOURCES, record, values, source)
+
+
+def _models(versions: Mapping[str, str]) -> str | None:
+    """The version in force; where the models are of several trainings, each with its own."""
+    if len(set(versions.values())) <= 1:
+        return next(iter(versions.values()), None)
+    return ", ".join(f"{model} {version}" for model, version in sorted(versions.items()))
+
+
+def _popularity(record: BatchRecord) -> Iterator[Point]:
+    for rank, product in zip(RANK_VALUES, record.top_products, strict=False):  # the ranks are the bound
+        values = product.model_dump()
+        values["score"] = values.pop("points")
+        yield _point(PRODUCT_POPULARITY, record, values, rank)
+    for rank, category in zip(RANK_VALUES, record.top_categories, strict=False):
+        yield _point(CATEGORY_POPULARITY, record, category.model_dump(), rank)
+
+
+def _pipeline(record: BatchRecord) -> Iterator[Point]:
+    yield _health(record)
+    for step, seconds in _summed(record.seconds, MOST_STEPS).items():
+        yield _point(PIPELINE_STEPS, record, {"seconds": seconds}, step)
+    for reason, rows in _summed(record.quarantined, MOST_REASONS).items():
+        yield _point(PIPELINE_QUARANTINE, record, {"rows": rows}, reason)
+
+
+def _health(record: BatchRecord) -> Point:
+    seconds = fsum(record.seconds.values())  # whatever their order
+    values: dict[str, Value] = {
+        "batch": record.batch,
+        "rows": record.rows,
+        "clean": record.clean,
+        "quarantined": sum(record.quarantined.values()),
+        "late": record.late,
+        "bytes": record.bytes,
+        "seconds": seconds,
+        "latency": (record.committed_at - record.dropped_at).total_seconds(),
+        "events_per_second": _ratio(record.rows, seconds),
+        "lag_files": record.lag_files,
+        "new_products": record.new_products,
+    }
+    return _point(PIPELINE_HEALTH, record, values)
+
+
+def _point(measurement: Measurement, record: BatchRecord, values: Mapping[str, Value], *tags: str) -> Point:
+    """Makes a point; its values are just the measurement's fields, None for one that is absent."""
+    point = Point(measurement.name)
+    # as a whole number, which the library leaves as it is
+    point.time((record.dropped_at - _EPOCH) // _MICROSECOND * 1000, WritePrecision.NS)
+    for tag, tag_value in zip(measurement.tags, tags, strict=True):
+        point.tag(tag.name, tag_value)
+    if values.keys() != {field.name for field in measurement.fields}:
+        raise ValueError(f"{sorted(values)} are not the fields of {measurement.name}")
+    for field in measurement.fields:
+        value = values[field.name]
+        if value is not None:
+            # a field keeps its first type for ever: a whole number must not make an integer of a float
+            point.field(field.name, _KINDS[field.kind](value))
+    return point
+
+
+def _ratio(part: float, whole: float) -> float | None:
+    return part / whole if whole else None
+
+
+def _few(names: Iterable[str], most: int) -> dict[str, str]:
+    """Gives every name its tag's value: itself, or for the last in order of more than `most` names, `other`."""
+    ordered = sorted(set(names))
+    own = ordered if len(ordered) <= most else ordered[: most - 1]
+    return {name: name if name in own else OTHER for name in ordered}
+
+
+def _summed(figures: Mapping[str, float], most: int) -> dict[str, float]:
+    """The figures by their tags' values, those that share one added up."""
+    summed: dict[str, float] = {}
+    for name, value in _few(figures, most).items():
+        summed[value] = summed.get(value, 0) + figures[name]
+    return summed
+
+
+def _in_order(figures: Mapping[str, Figure], known: tuple[str, ...]) -> list[tuple[str, Figure]]:
+    """The figures in the order of the known names.
+
+    Raises:
+        ValueError: when another name is among them.
+    """
+    strange = sorted(set(figures) - set(known))
+    if strange:
+        raise ValueError(f"no point can be made of {', '.join(strange)}: measurements.py knows {', '.join(known)}")
+    return [(name, figures[name]) for name in known if name in figures]
