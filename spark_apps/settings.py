@@ -112,6 +112,13 @@ class Settings(BaseSettings):
     evaluation_users: int = Field(20_000, ge=1, description="most users that models are evaluated on")
     evaluation_share: float = Field(0.8, gt=0, lt=1, description="first share of the events, from which models learn")
 
+    influxdb_url: str | None = Field(
+        None, description="where the stream's points go, as http://127.0.0.1:8086; default: files in reports/metrics/"
+    )
+    influxdb_token_file: Path = Field(
+        Path("/run/shopstream/writer/influxdb_writer_token"), description="file of the token that may write points"
+    )
+
 
 def load_settings(**overrides: object) -> Settings:
     """Builds the settings of one command.

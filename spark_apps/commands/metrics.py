@@ -1,4 +1,4 @@
-"""metrics provision: InfluxDB made ready."""
+"""metrics provision and push: InfluxDB made ready, and given what it has not got."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from pathlib import Path
 
 import click
 
-from spark_apps.commands.common import json_option, print_json, print_table
-from spark_apps.metrics.provision import READER_TOKEN, WRITER_TOKEN, Role
+from spark_apps.commands.common import json_option, next_step, out, print_json, print_table, root_option
+from spark_apps.metrics.provision import READER_TOKEN, RETENTION_DAYS, WRITER_TOKEN, Role
 from spark_apps.metrics.provision import provision as run_provision
+from spark_apps.settings import load_settings, table_root
 
 _DEFAULT_URL = "http://127.0.0.1:8086"
 _file = click.Path(path_type=Path, dir_okay=False)
@@ -53,3 +54,44 @@ def provision(
         print_json([asdict(one) for one in done])
         return
     print_table("InfluxDB", ["", "", ""], [(one.thing, one.outcome, one.note) for one in done])
+
+
+@metrics.command()
+@root_option
+@click.option("--url", help="InfluxDB's, as http://127.0.0.1:8086.  [default: none, points go to files]")
+@click.option(
+    "--token-file", type=_file, metavar="FILE", help="Holds a token that may write.  [default: as in the cluster]"
+)
+@click.option("--again", is_flag=True, help="Send everything anew, for an InfluxDB that lost its data.")
+@json_option
+def push(root: str | None, url: str | None, token_file: Path | None, again: bool, as_json: bool) -> None:
+    """Send the points of all batches that were not sent yet.
+
+    They are made from the stream's ledger; line-protocol files of batches
+    without a record are sent too. Points that are there already are replaced by
+    the same. Without a URL, points go to line-protocol files in reports/metrics/.
+
+    \b
+    Example: shopstream metrics push --url http://127.0.0.1:8086 --token-file writer_token
+    """
+    # these import Spark's types and InfluxDB's client, for which `provision` need not wait
+    from spark_apps.metrics.push import Push
+    from spark_apps.metrics.sinks import sink_of
+    from spark_apps.progress import notice, row_progress
+
+    settings = load_settings(root=root, influxdb_url=url, influxdb_token_file=token_file)
+    folder = table_root(settings)
+    pushing = Push(folder, sink_of(settings, folder), again)
+    with row_progress("Sending batches", pushing.total) as show:
+        for done in pushing.steps():
+            show(done)
+    sent = pushing.outcome()
+    if as_json:
+        print_json(asdict(sent))
+        return
+    files = f" and {sent.files:,} files" if sent.files else ""
+    out.print(f"Sent {sent.batches:,} batches{files} with {sent.points:,} points to {sent.sink}.", soft_wrap=True)
+    if sent.expired:
+        notice(f"InfluxDB refused {sent.expired:,} of these points: they are older than {RETENTION_DAYS} days.")
+    if not settings.influxdb_url:
+        next_step("shopstream metrics push --url URL --token-file FILE, when there is an InfluxDB")

@@ -63,9 +63,9 @@ def points_of(record: BatchRecord) -> list[Point]:
     return [*_behavior(record), *_segments(record), *_recommendations(record), *_popularity(record), *_pipeline(record)]
 
 
-def lines_of(record: BatchRecord) -> bytes:
-    """Returns the points of one batch in InfluxDB's line protocol, times in nanoseconds."""
-    return "".join(f"{point.to_line_protocol()}\n" for point in points_of(record)).encode()
+def lines_of(points: Iterable[Point]) -> bytes:
+    """Returns points in InfluxDB's line protocol, one line each, times in nanoseconds."""
+    return "".join(f"{point.to_line_protocol()}\n" for point in points).encode()
 
 
 def _behavior(record: BatchRecord) -> Iterator[Point]:

@@ -2,6 +2,16 @@
 
 from spark_apps.storage.leases import Lease, Lock, lock_at
 from spark_apps.storage.parquet import read_parquet
-from spark_apps.storage.paths import HdfsPath, StoragePath, root_path, write_durably
+from spark_apps.storage.paths import HdfsPath, StoragePath, for_another_thread, root_path, write_durably
 
-__all__ = ["HdfsPath", "Lease", "Lock", "StoragePath", "lock_at", "read_parquet", "root_path", "write_durably"]
+__all__ = [
+    "HdfsPath",
+    "Lease",
+    "Lock",
+    "StoragePath",
+    "for_another_thread",
+    "lock_at",
+    "read_parquet",
+    "root_path",
+    "write_durably",
+]

@@ -339,6 +339,13 @@ def root_path(root: str, webhdfs_url: str | None = None, user: str | None = None
     return HdfsPath(parts.netloc, parts.path or "/", webhdfs.client(url, user or getpass.getuser()))
 
 
+def for_another_thread(path: StoragePath) -> StoragePath:
+    """Returns the same path with a connection of its own: those to HDFS are not for several threads."""
+    if isinstance(path, HdfsPath):
+        return HdfsPath(path._authority, path.path, webhdfs.own_client(path.connection))
+    return path
+
+
 def write_durably(path: StoragePath, text: str) -> None:
     """Writes a small file that is there whole or not at all, also after a power cut."""
     if isinstance(path, HdfsPath):

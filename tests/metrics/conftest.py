@@ -15,9 +15,15 @@ from click.testing import CliRunner, Result
 
 from spark_apps.cli import main
 from spark_apps.metrics.connection import Influx
+from spark_apps.metrics.provision import READER_TOKEN, WRITER_TOKEN, Role, provision
+from spark_apps.metrics.sinks import InfluxSink
 
 VARIABLE = "SHOPSTREAM_INFLUXD"
-CACHED = Path("~/.cache/shopstream/from-source/influxd-v2.9.1/influxd").expanduser()
+# where docker/from-source/build.py keeps what it built, and where earlier versions of it did
+CACHED = [
+    Path(f"~/.cache/shopstream/from-source/{folder}/influxd").expanduser()
+    for folder in ("influxdb-2.9.1", "influxd-v2.9.1")
+]
 READY_SECONDS = 60
 # tests/conftest.py takes SHOPSTREAM_ variables away before tests run
 _GIVEN = os.environ.get(VARIABLE)
@@ -57,10 +63,17 @@ class InfluxServer:
             self.process.wait(30)
             self.process = None
 
+    def kill(self) -> None:
+        """Ends it as a power cut would."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait(30)
+        self.process = None
+
 
 def influxd() -> Path:
-    binary = Path(_GIVEN) if _GIVEN else CACHED
-    if not os.access(binary, os.X_OK):
+    binary = next((one for one in ([Path(_GIVEN)] if _GIVEN else CACHED) if os.access(one, os.X_OK)), None)
+    if binary is None:
         pytest.skip(f"influxd is not here: set {VARIABLE} to InfluxDB 2's server program")
     return binary
 
@@ -96,6 +109,33 @@ def secrets(tmp_path: Path) -> Path:
         path.write_text(f"{value}\n")
         path.chmod(0o600)
     return folder
+
+
+@dataclass
+class Store:
+    """A server with org, bucket and tokens."""
+
+    server: InfluxServer
+    writer_file: Path
+    reader_file: Path
+
+    @property
+    def url(self) -> str:
+        return self.server.url
+
+    @property
+    def reader(self) -> str:
+        return self.reader_file.read_text().strip()
+
+    def sink(self) -> InfluxSink:
+        return InfluxSink(self.url, self.writer_file)
+
+
+@pytest.fixture
+def store(influx: InfluxServer, secrets: Path) -> Store:
+    roles = [Role("write", secrets / WRITER_TOKEN), Role("read", secrets / READER_TOKEN)]
+    assert len(list(provision(influx.url, secrets, roles))) == 4
+    return Store(influx, roles[0].file, roles[1].file)
 
 
 @pytest.fixture

@@ -1,0 +1,46 @@
+"""The stream's ledger as the metrics read it: one record a batch, in order, one at a time."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+
+from pydantic import ValidationError
+
+from spark_apps.errors import UnusableFileError
+from spark_apps.storage import StoragePath
+from spark_apps.streaming.records import BatchRecord
+
+LEDGER = "processed/stream_batches"
+_NAME = re.compile(r"batch-(\d{8})\.json")
+
+
+class Ledger:
+    """The records below a root; they appear by rename and never change."""
+
+    def __init__(self, root: StoragePath) -> None:
+        """Names the ledger of a root, which need not be there yet."""
+        self._folder = root / LEDGER
+
+    def record(self, batch: int) -> BatchRecord | None:
+        """Returns the record of a batch, None where there is none.
+
+        Raises:
+            UnusableFileError: when it is not as the stream writes it.
+        """
+        path = self._folder / f"batch-{batch:08d}.json"
+        try:
+            return BatchRecord.model_validate_json(path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except ValidationError as error:
+            raise UnusableFileError(
+                f"{path} is not as this version of shopstream writes it ({error.errors()[0]['msg']}): "
+                "use the version that wrote it."
+            ) from None
+
+    def numbers(self, after: int = -1) -> list[int]:
+        """Returns the numbers of the batches after one, in order: numbers only, whatever the stream's length."""
+        found = [_NAME.fullmatch(path.name) for path in self._folder.glob("batch-*.json")]
+        numbers = sorted(int(match[1]) for match in found if match is not None)
+        return numbers[bisect_right(numbers, after) :]

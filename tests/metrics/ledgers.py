@@ -1,0 +1,138 @@
+"""Ledgers for tests, and what InfluxDB holds of them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta, timezone
+from typing import Protocol
+
+from spark_apps.metrics.connection import Influx
+from spark_apps.metrics.ledger import LEDGER
+from spark_apps.metrics.points import points_of
+from spark_apps.metrics.provision import BUCKET, ORG
+from spark_apps.metrics.sender import Sender, describe_status
+from spark_apps.metrics.sinks import Sink
+from spark_apps.storage import StoragePath
+from spark_apps.streaming.records import BatchRecord
+from tests.metrics.records import record
+
+# One field that every point of a measurement has; its values are as many as the points.
+_COUNTED = {
+    "user_behavior": "events",
+    "user_activity": "events",
+    "segment_evolution": "users",
+    "segment_shift": "moved",
+    "segment_moves": "users",
+    "recommendation_metrics": "trials",
+    "recommendation_lists": "lists",
+    "recommendation_sources": "places",
+    "product_popularity": "events",
+    "category_popularity": "events",
+    "pipeline_health": "batch",
+    "pipeline_steps": "seconds",
+    "pipeline_quarantine": "rows",
+}
+
+
+def records(number: int, first: int = 0, age: timedelta = timedelta(hours=1)) -> list[BatchRecord]:
+    """Records of batches in a row, dropped ten seconds apart; every seventh was a duplicate."""
+    start = datetime.now(timezone.utc) - age
+    return [
+        record(
+            batch,
+            start + timedelta(seconds=10 * batch, microseconds=batch),
+            outcome="duplicate" if batch % 7 == 6 else "applied",
+        )
+        for batch in range(first, first + number)
+    ]
+
+
+def write_ledger(root: StoragePath, batches: Iterable[BatchRecord]) -> None:
+    """Puts records into a root's ledger, by rename as the stream does."""
+    folder = root / LEDGER
+    folder.mkdir(parents=True, exist_ok=True)
+    for one in batches:
+        draft = folder / f"batch-{one.batch:08d}.draft"
+        draft.write_text(one.model_dump_json())
+        draft.replace(folder / f"batch-{one.batch:08d}.json")
+
+
+def expected(batches: Iterable[BatchRecord]) -> Counter[str]:
+    """The points per measurement of an undisturbed run."""
+    return Counter(point._name for one in batches for point in points_of(one))
+
+
+def stored(url: str, reader_token: str) -> Counter[str]:
+    """The points per measurement that InfluxDB gives to a reader."""
+    counted = " or ".join(f'(r._measurement == "{name}" and r._field == "{field}")' for name, field in _COUNTED.items())
+    flux = (
+        f'from(bucket: "{BUCKET}") |> range(start: -40d) |> filter(fn: (r) => {counted}) '
+        '|> toString() |> group(columns: ["_measurement"]) |> count()'
+    )
+    rows = csv.DictReader(io.StringIO(_asked(url, reader_token, flux)))
+    return Counter({row["_measurement"]: int(row["_value"]) for row in rows if row["_measurement"]})
+
+
+def rows_of(url: str, reader_token: str, measurement: str) -> list[dict[str, str]]:
+    """A measurement's points, one row each with tags and fields as columns."""
+    flux = (
+        f'from(bucket: "{BUCKET}") |> range(start: -40d) |> filter(fn: (r) => r._measurement == "{measurement}") '
+        '|> pivot(rowKey: ["_time"], columnKey: ["_field"], valueColumn: "_value")'
+    )
+    return list(csv.DictReader(io.StringIO(_asked(url, reader_token, flux))))
+
+
+def _asked(url: str, token: str, flux: str) -> str:
+    headers = {"Content-Type": "application/vnd.flux", "Accept": "application/csv"}
+    answer = Influx(url, token).ask("POST", "/api/v2/query", params={"org": ORG}, data=flux.encode(), headers=headers)
+    assert answer.ok, answer.text
+    return answer.text.replace("\r\n", "\n")
+
+
+def eventually(condition: Callable[[], bool], what: str, patience: float = 60.0) -> None:
+    """Waits until a condition holds."""
+    deadline = time.monotonic() + patience
+    while not condition():
+        assert time.monotonic() < deadline, f"{what}: not within {patience:.0f} s"
+        time.sleep(0.02)  # what it waits for is another process's, which tells nobody
+
+
+class Server(Protocol):
+    """An InfluxDB that a test may kill and start again, with its data."""
+
+    @property
+    def url(self) -> str: ...
+
+    def kill(self) -> None: ...
+
+    def start(self) -> None: ...
+
+
+def outlive_an_outage(server: Server, root: StoragePath, sink: Sink, reader_token: str) -> None:
+    """A sender whose InfluxDB is killed and comes back: the stream goes on, and every point arrives, once."""
+    batches = records(40)
+    sender = Sender(root, sink)
+    sender.start()
+    write_ledger(root, batches[:10])
+    sender.wake()
+    eventually(lambda: sender.status().last == 9, "the first batches are sent")
+    server.kill()
+    write_ledger(root, batches[10:25])
+    sender.wake()
+    eventually(lambda: sender.status().error is not None, "the outage is told")
+    away = sender.status()
+    assert (away.last, away.waiting) == (9, 15)
+    assert away.error is not None and away.error.startswith(f"InfluxDB does not answer at {server.url}")
+    assert describe_status(root)[0].error == away.error
+    server.start()
+    write_ledger(root, batches[25:])
+    eventually(lambda: sender.status().last == 39, "the rest is sent")
+    done = sender.stop(30)
+    assert (done.waiting, done.error, done.expired) == (0, None, 0)
+    assert stored(server.url, reader_token) == expected(batches)
+    (noted,) = describe_status(root)
+    assert (noted.last, noted.waiting, noted.error) == (39, 0, None)

@@ -1,0 +1,178 @@
+"""Sending the ledger in order, after restarts and past trouble; into files, which need no server."""
+
+from __future__ import annotations
+
+import getpass
+import time
+import uuid
+from pathlib import Path
+
+import pytest
+
+from spark_apps.errors import UnusableFileError
+from spark_apps.metrics import sinks
+from spark_apps.metrics.ledger import LEDGER
+from spark_apps.metrics.marker import SENT, Marker
+from spark_apps.metrics.points import lines_of, points_of
+from spark_apps.metrics.sender import Delivery, Sender, SinkStatus, describe_status
+from spark_apps.metrics.sinks import FILES, FileSink
+from spark_apps.storage import StoragePath, root_path
+from spark_apps.streaming.records import BatchRecord
+from tests.hdfs.server import HdfsServer
+from tests.metrics.ledgers import eventually, records, write_ledger
+
+
+def sent_by(delivery: Delivery) -> int:
+    number = 0
+    while delivery.step():
+        number += 1
+    return number
+
+
+def content(root: StoragePath) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in (root / FILES).iterdir()}
+
+
+def files_of(batches: list[BatchRecord]) -> dict[str, bytes]:
+    return {f"batch-{one.batch:08d}.lp": lines_of(points_of(one)) for one in batches}
+
+
+def test_sends_what_is_not_sent_yet(tmp_path: Path) -> None:
+    batches = records(12)
+    write_ledger(tmp_path, batches[:8])
+    assert sent_by(Delivery(tmp_path, FileSink(tmp_path))) == 8
+    assert sent_by(Delivery(tmp_path, FileSink(tmp_path))) == 0
+    write_ledger(tmp_path, batches[8:])
+    assert sent_by(Delivery(tmp_path, FileSink(tmp_path))) == 4
+    assert content(tmp_path) == files_of(batches)
+    (status,) = describe_status(tmp_path)
+    assert (status.last, status.waiting, status.error) == (11, 0, None)
+
+
+def test_killed_before_it_was_noted_sends_the_same_again(tmp_path: Path) -> None:
+    batches = records(5)
+    write_ledger(tmp_path, batches)
+    killed = Delivery(tmp_path, FileSink(tmp_path))
+    assert killed.step() and killed.step() and killed.step()
+    before = content(tmp_path)
+    assert Marker(tmp_path).read(FileSink(tmp_path).name).batch < 2
+    assert sent_by(Delivery(tmp_path, FileSink(tmp_path))) > 2
+    assert content(tmp_path) == {**files_of(batches), **before}
+
+
+def test_an_empty_root_has_nothing_to_send(tmp_path: Path) -> None:
+    assert sent_by(Delivery(tmp_path, FileSink(tmp_path))) == 0
+    assert describe_status(tmp_path) == []
+
+
+def test_batches_without_a_record_are_passed_over(tmp_path: Path) -> None:
+    batches = [one for one in records(30) if one.batch not in (0, 7, 8, 20)]
+    write_ledger(tmp_path, batches)
+    assert sent_by(Delivery(tmp_path, FileSink(tmp_path))) == 26
+    assert content(tmp_path) == files_of(batches)
+
+
+def test_a_ledger_that_began_anew_is_sent_anew(tmp_path: Path) -> None:
+    write_ledger(tmp_path, records(6))
+    sent_by(Delivery(tmp_path, FileSink(tmp_path)))
+    for path in (tmp_path / LEDGER).iterdir():
+        path.unlink()
+    other = records(4)  # their files were dropped later, so they have other names
+    write_ledger(tmp_path, other)
+    assert describe_status(tmp_path)[0].waiting == 4
+    assert sent_by(Delivery(tmp_path, FileSink(tmp_path))) == 4
+    assert content(tmp_path)["batch-00000003.lp"] == files_of(other)["batch-00000003.lp"]
+
+
+def test_again_sends_everything(tmp_path: Path) -> None:
+    write_ledger(tmp_path, records(6))
+    sent_by(Delivery(tmp_path, FileSink(tmp_path)))
+    assert sent_by(Delivery(tmp_path, FileSink(tmp_path), again=True)) == 6
+
+
+def test_a_marker_that_cannot_be_understood_means_that_nothing_was_sent(tmp_path: Path) -> None:
+    write_ledger(tmp_path, records(3))
+    sent_by(Delivery(tmp_path, FileSink(tmp_path)))
+    (tmp_path / SENT).write_text("{}]")
+    assert sent_by(Delivery(tmp_path, FileSink(tmp_path))) == 3
+
+
+def test_a_record_of_another_version_is_named(tmp_path: Path) -> None:
+    write_ledger(tmp_path, records(1))
+    path = tmp_path / LEDGER / "batch-00000000.json"
+    path.write_text('{"batch": 0}')
+    delivery = Delivery(tmp_path, FileSink(tmp_path))
+    with pytest.raises(UnusableFileError, match=r"batch-00000000\.json is not as this version"):
+        delivery.step()
+    assert "batch-00000000.json" in (describe_status(tmp_path)[0].error or "")
+
+
+def test_files_are_bounded_in_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sinks, "FILES_KEPT", 4)
+    batches = records(10)
+    write_ledger(tmp_path, batches)
+    sent_by(Delivery(tmp_path, FileSink(tmp_path)))
+    assert content(tmp_path) == files_of(batches[-4:])
+
+
+def test_the_thread_goes_on_when_what_stood_in_the_way_is_gone(tmp_path: Path) -> None:
+    batches = records(20)
+    (tmp_path / "reports").mkdir()
+    (tmp_path / FILES).write_text("in the way")
+    sender = Sender(tmp_path, FileSink(tmp_path))
+    sender.start()
+    write_ledger(tmp_path, batches[:15])
+    sender.wake()
+    eventually(lambda: sender.status().error is not None, "the trouble is told")
+    assert (sender.status().last, sender.status().waiting) == (None, 15)
+    (tmp_path / FILES).unlink()
+    eventually(lambda: sender.status().last == 14, "the first are sent")
+    write_ledger(tmp_path, batches[15:])
+    done = sender.stop(30)
+    assert (done.last, done.waiting, done.error) == (19, 0, None)
+    assert content(tmp_path) == files_of(batches)
+
+
+def test_stop_keeps_its_deadline_and_leaves_the_rest_for_later(tmp_path: Path) -> None:
+    write_ledger(tmp_path, records(400))
+    sender = Sender(tmp_path, FileSink(tmp_path))
+    sender.start()
+    started = time.monotonic()
+    done = sender.stop(0.05)
+    assert time.monotonic() - started < 5
+    assert done.waiting > 0
+    sender._thread.join(10)
+    assert not sender._thread.is_alive()
+    assert sent_by(Delivery(tmp_path, FileSink(tmp_path))) >= 1
+    assert content(tmp_path).keys() == files_of(records(400)).keys()
+
+
+def test_stop_ends_at_once_while_the_sink_is_away(tmp_path: Path) -> None:
+    write_ledger(tmp_path, records(3))
+    (tmp_path / "reports").write_text("in the way")
+    sender = Sender(tmp_path, FileSink(tmp_path))
+    sender.start()
+    eventually(lambda: sender.status().error is not None, "the trouble is told")
+    started = time.monotonic()
+    done = sender.stop(60)
+    assert time.monotonic() - started < 10
+    assert (done.last, done.waiting) == (None, 3)
+
+
+def test_on_hdfs(hdfs_server: HdfsServer) -> None:
+    folder = f"/metrics-{uuid.uuid4().hex[:8]}"
+    made = root_path(hdfs_server.uri + folder, hdfs_server.webhdfs, hdfs_server.superuser)
+    made.mkdir()
+    made.connection.set_owner(folder, owner=getpass.getuser(), group="shopstream")  # type: ignore[union-attr]
+    root = root_path(hdfs_server.uri + folder, hdfs_server.webhdfs)
+    batches = records(6)
+    sender = Sender(root, FileSink(root))
+    sender.start()
+    write_ledger(root, batches[:3])
+    sender.wake()
+    eventually(lambda: sender.status().last == 2, "the first are sent")
+    write_ledger(root, batches[3:])
+    done = sender.stop(60)
+    assert done == SinkStatus(FileSink(root).name, 5, 0, done.moment, 0, None)
+    assert content(root) == files_of(batches)
+    assert describe_status(root) == [done]
