@@ -1,4 +1,4 @@
-"""Writes docs/reference.md from the code: every command with its options, every table with its columns.
+"""Writes docs/reference.md from the code: every command with its options, every table, measurement and setting.
 
 Run `python docs/make_reference.py`; with --check it writes nothing and ends with 1 where page and code differ.
 """
@@ -13,6 +13,8 @@ from pydantic import BaseModel
 
 from spark_apps import __version__
 from spark_apps.cli import main
+from spark_apps.metrics.measurements import MEASUREMENTS, Field, Tag
+from spark_apps.metrics.provision import BUCKET
 from spark_apps.settings import Settings
 from spark_apps.tables import TABLES
 
@@ -22,7 +24,8 @@ PAGE = Path(__file__).parent / "reference.md"
 
 def reference() -> str:
     """Returns the page's text."""
-    return "\n".join([f"# Reference, shopstream {__version__}", "", *_commands(), *_tables(), *_settings()])
+    parts = [*_commands(), *_tables(), *_measurements(), *_settings()]
+    return "\n".join([f"# Reference, shopstream {__version__}", "", *parts])
 
 
 def _commands() -> list[str]:
@@ -55,6 +58,27 @@ def _tables() -> list[str]:
         lines += [f"| {c.name} | {c.dataType.simpleString()} | {c.metadata['comment']} |" for c in table.schema]
         lines.append("")
     return lines
+
+
+def _measurements() -> list[str]:
+    about = (
+        f"Points of each batch of the stream in InfluxDB's bucket `{BUCKET}`; their time is when its file was dropped."
+    )
+    lines = ["## Measurements", "", about, ""]
+    for one in MEASUREMENTS:
+        lines += [f"### {one.name}", "", one.about, "", "| tag or field | type | unit | what |", "|---|---|---|---|"]
+        lines += [f"| {tag.name} | tag, at most {tag.most} values | | {_tag(tag)} |" for tag in one.tags]
+        lines += [f"| {field.name} | {field.kind} | {field.unit} | {_field(field)} |" for field in one.fields]
+        lines.append("")
+    return lines
+
+
+def _tag(tag: Tag) -> str:
+    return f"{tag.about}: {', '.join(tag.values)}" if tag.values and not tag.values[0].isdigit() else tag.about
+
+
+def _field(field: Field) -> str:
+    return f"{field.about}; absent {field.absent}" if field.absent else field.about
 
 
 def _settings() -> list[str]:

@@ -186,7 +186,8 @@ class Sender:
         self._give_up_at = time.monotonic() + deadline
         self._stopping.set()
         self._wake.set()
-        self._thread.join(deadline)
+        if self._thread.ident is not None:  # it was started
+            self._thread.join(deadline)
         return self.status()
 
     def status(self) -> SinkStatus:

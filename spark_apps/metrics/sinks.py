@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from pathlib import Path
 from typing import Protocol
@@ -29,7 +30,11 @@ _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.2, 2.0
 _NEVER_SECONDS = 10**9
 _NOT_A_WRITER = (401, 403, 404)  # InfluxDB hides a bucket that a token may not see behind 404
 _PARTLY_WRITTEN = 422
+_BUSY = 429  # and all above it
 _DROPPED = re.compile(r"dropped[ =](\d+)")
+
+# Without a handler its warnings of what it tries again go to standard error; when it gives up, our error says why.
+logging.getLogger("influxdb_client").addHandler(logging.NullHandler())
 
 
 class Sink(Protocol):
@@ -106,6 +111,7 @@ class InfluxSink:
             Influx(self.url).call("GET", "/health")  # tells one that is away, and servers that are no InfluxDB
             retries = WritesRetry(
                 total=_TRIES_AGAIN,
+                allowed_methods=["POST"],
                 connect=0,  # whoever calls waits for one that is away: it knows when to give up
                 read=0,
                 retry_interval=_FIRST_PAUSE_SECONDS,
@@ -134,6 +140,11 @@ class InfluxSink:
         if error.status == _PARTLY_WRITTEN and "retention policy" in said and dropped is not None:
             return int(dropped[1])
         self.close()
+        if error.status is not None and error.status >= _BUSY:
+            raise InfluxAwayError(
+                f"InfluxDB at {self.url} cannot take points now (HTTP {error.status}, {said}): run the command again, "
+                "and see its log."
+            ) from error
         if error.status in _NOT_A_WRITER:
             raise InfluxRefusedError(
                 f"InfluxDB at {self.url} does not let the token in {self._token_file} write into {ORG}/{BUCKET} "

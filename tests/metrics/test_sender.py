@@ -159,6 +159,12 @@ def test_stop_ends_at_once_while_the_sink_is_away(tmp_path: Path) -> None:
     assert (done.last, done.waiting) == (None, 3)
 
 
+def test_a_sender_that_was_never_started_can_be_stopped(tmp_path: Path) -> None:
+    write_ledger(tmp_path, records(2))
+    done = Sender(tmp_path, FileSink(tmp_path)).stop(1)
+    assert (done.last, done.waiting) == (None, 2)
+
+
 def test_on_hdfs(hdfs_server: HdfsServer) -> None:
     folder = f"/metrics-{uuid.uuid4().hex[:8]}"
     made = root_path(hdfs_server.uri + folder, hdfs_server.webhdfs, hdfs_server.superuser)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from datetime import datetime, timedelta, timezone
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -86,6 +88,51 @@ def test_one_that_is_away_and_comes_back(store: Store) -> None:
             sink.write(0, lines(record(dropped_at=now())))
     store.server.start()
     assert sink.write(0, lines(record(dropped_at=now()))) == 0
+
+
+class _Busy(BaseHTTPRequestHandler):
+    """A server that is too busy to write as often as it was told to be."""
+
+    def do_GET(self) -> None:
+        self._say(200, b'{"name": "influxdb", "status": "pass"}')
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.refusals -= 1  # type: ignore[attr-defined]
+        self._say(204 if self.server.refusals < 0 else 503, b"")  # type: ignore[attr-defined]
+
+    def _say(self, code: int, body: bytes) -> None:
+        self.send_response(code)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Retry-After", "3600")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *arguments: object) -> None:
+        """Keeps the test's output clean."""
+
+
+@pytest.mark.parametrize(("refusals", "ends_well"), [(0, True), (3, True), (4, False)])
+def test_a_busy_server_is_asked_again(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], refusals: int, ends_well: bool
+) -> None:
+    (tmp_path / "token").write_text("a-token")
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Busy) as server:
+        server.refusals = refusals  # type: ignore[attr-defined]
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        sink = InfluxSink(f"http://127.0.0.1:{server.server_port}", tmp_path / "token")
+        try:
+            if ends_well:
+                assert sink.write(0, lines(record())) == 0
+            else:
+                with pytest.raises(InfluxAwayError, match=r"cannot take points now \(HTTP 503"):
+                    sink.write(0, lines(record()))
+        finally:
+            sink.close()
+            server.shutdown()
+            thread.join()
+    assert capfd.readouterr().err == ""
 
 
 @pytest.mark.parametrize("content", [None, "", "ключ", "two\nlines"])
