@@ -23,6 +23,7 @@ COMMANDS = {
     "recommend": "models",
     "report": "models",
     "simulate": "simulate",
+    "stream": "stream",
     "models": "registry",
     "cluster": "cluster",
     "submit": "cluster",

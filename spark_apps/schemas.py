@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pyspark.sql.types import (
+    ArrayType,
+    BooleanType,
     DataType,
     DateType,
     DoubleType,
@@ -141,4 +143,63 @@ POPULAR_PRODUCTS = _table(
     ("rank", _INT, "place in the list, from 1"),
     ("product_id", _LONG, "product"),
     ("score", _DOUBLE, "3 purchases + 2 carts + views inside the scope, damped per user"),
+)
+
+_BATCH = ("batch", _INT, "number of the stream's batch, from 0")
+
+
+def _columns_of(schema: StructType, *left_out: str) -> list[tuple[str, DataType, str]]:
+    return [(one.name, one.dataType, one.metadata["comment"]) for one in schema if one.name not in left_out]
+
+
+STREAM_EVENTS = _table(
+    *_columns_of(EVENTS, "date"),
+    _BATCH,
+    ("late", BooleanType(), "whether its window was closed when it came: it counts everywhere but in windows"),
+    *_columns_of(EVENTS)[-1:],
+)
+
+STREAM_QUARANTINE = _table(*_columns_of(QUARANTINE, "date"), _BATCH, *_columns_of(QUARANTINE)[-1:])
+
+STREAM_USERS = _table(
+    _BATCH,
+    *_columns_of(USER_FEATURES),
+    *_columns_of(USER_SEGMENTS, "user_id"),
+    ("listed", ArrayType(_LONG), "products recommended from this batch on, the best first"),
+    (
+        "first_listed",
+        ArrayType(_LONG),
+        "products recommended by the last training; null where it did not know the user",
+    ),
+)
+
+STREAM_RECOMMENDATIONS = _table(
+    *_columns_of(RECOMMENDATIONS), _BATCH, ("date", _DATE, "UTC date of the batch's last event; the partition")
+)
+
+STREAM_WINDOWS = _table(
+    _BATCH,
+    ("window_start", _TIME, "start of the five minutes, UTC"),
+    ("events", _LONG, "events that this batch adds to the window"),
+    ("views", _LONG, "of which view events"),
+    ("carts", _LONG, "cart events"),
+    ("purchases", _LONG, "purchase events"),
+    ("removals", _LONG, "remove_from_cart events"),
+    ("revenue", _DOUBLE, "sum of purchase prices, in the log's currency"),
+)
+
+STREAM_PRODUCTS = _table(
+    _BATCH,
+    ("product_id", _LONG, "product"),
+    ("category_code", _STRING, "the code of its last event"),
+    ("brand", _STRING, "the brand of its last event"),
+    ("events", _LONG, "events that this batch adds"),
+    ("views", _LONG, "of which view events"),
+    ("carts", _LONG, "cart events"),
+    ("purchases", _LONG, "purchase events"),
+    ("removals", _LONG, "remove_from_cart events"),
+    ("priced", _LONG, "events with a price"),
+    ("price_sum", _DOUBLE, "sum of prices, in the log's currency"),
+    ("unique_users", _LONG, "users who had not met it before"),
+    ("last_time", _TIME, "its last event in the batch, UTC"),
 )

@@ -110,6 +110,12 @@ class Settings(BaseSettings):
     affinity_support: float = Field(0.01, ge=0, le=1, description="and their share of the segment's users")
     validation_users: int = Field(2_000, ge=0, description="most users whose last product a training is judged by")
     evaluation_users: int = Field(20_000, ge=1, description="most users that models are evaluated on")
+    centre_decay: float = Field(
+        0.999, gt=0, le=1, description="what is left after each batch of the weight of former users in the segments"
+    )
+    stream_refresh: int = Field(
+        30, ge=1, description="batches after which new products and new popularity enter the stream's recommendations"
+    )
     evaluation_share: float = Field(0.8, gt=0, lt=1, description="first share of the events, from which models learn")
 
     influxdb_url: str | None = Field(

@@ -49,8 +49,27 @@ PRODUCT_FEATURES = Table("product_features", "processed/product_features", schem
 INTERACTIONS = Table("interactions", "processed/interactions", schemas.INTERACTIONS, "features")
 USER_SEGMENTS = Table("user_segments", "processed/user_segments", schemas.USER_SEGMENTS, "segment")
 RECOMMENDATIONS = Table("recommendations", "processed/recommendations", schemas.RECOMMENDATIONS, "train")
+STREAM_EVENTS = Table("stream_events", "processed/stream_events", schemas.STREAM_EVENTS, "stream", "date")
+STREAM_QUARANTINE = Table(
+    "stream_quarantine", "processed/stream_quarantine", schemas.STREAM_QUARANTINE, "stream", "date"
+)
+STREAM_USERS = Table("stream_users", "processed/stream_users", schemas.STREAM_USERS, "stream")
+STREAM_RECOMMENDATIONS = Table(
+    "stream_recommendations", "processed/stream_recommendations", schemas.STREAM_RECOMMENDATIONS, "stream", "date"
+)
+STREAM_WINDOWS = Table("stream_windows", "processed/stream_windows", schemas.STREAM_WINDOWS, "stream")
+STREAM_PRODUCTS = Table("stream_products", "processed/stream_products", schemas.STREAM_PRODUCTS, "stream")
 
-TABLES = (EVENTS, QUARANTINE, USER_FEATURES, PRODUCT_FEATURES, INTERACTIONS, USER_SEGMENTS, RECOMMENDATIONS)
+BATCH_TABLES = (EVENTS, QUARANTINE, USER_FEATURES, PRODUCT_FEATURES, INTERACTIONS, USER_SEGMENTS, RECOMMENDATIONS)
+STREAM_TABLES = (
+    STREAM_EVENTS,
+    STREAM_QUARANTINE,
+    STREAM_USERS,
+    STREAM_RECOMMENDATIONS,
+    STREAM_WINDOWS,
+    STREAM_PRODUCTS,
+)
+TABLES = (*BATCH_TABLES, *STREAM_TABLES)
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ def test_every_table_has_a_schema_a_command_and_a_place_of_its_own() -> None:
     assert {table.name.upper() for table in TABLES} == set(EVERY_SCHEMA) - {"POPULAR_PRODUCTS"}  # part of a model
     assert all(table.schema is EVERY_SCHEMA[table.name.upper()] for table in TABLES)
     assert len({table.path for table in TABLES}) == len(TABLES)
-    assert all(table.command in ("clean", "features", "segment", "train") for table in TABLES)
+    assert all(table.command in ("clean", "features", "segment", "train", "stream") for table in TABLES)
     assert all(table.partition is None or table.partition in table.schema.fieldNames() for table in TABLES)
 
 

@@ -21,7 +21,7 @@ from spark_apps.cluster.web import SparkMaster
 from spark_apps.errors import UserError, readable_file
 
 # jobs that need no executor
-WITHOUT_SPARK = ("load", "generate", "models", "hdfs", "metrics", "recommend")
+WITHOUT_SPARK = ("load", "generate", "models", "hdfs", "metrics", "recommend", "simulate", "stream status")
 MARK = "SHOPSTREAM_SUBMISSION"
 PARTITIONS = "SHOPSTREAM_SHUFFLE_PARTITIONS"
 _INPUT = "/input"
@@ -107,13 +107,18 @@ def submit(compose: Compose, job: str, options: Sequence[str], tell: Report = la
     compose.running(CLIENT)
     mark = f"{MARK}={uuid.uuid4().hex}"
     told = ["--env", mark]
-    if job not in WITHOUT_SPARK:
+    if needs_executor(job, options):
         master = web.spark_master(environment)
         check_resources(master, environment, compose.cluster.option())
         told += ["--env", f"{PARTITIONS}={shuffle_partitions(master)}"]
     code = _run(compose, mark, "exec", "-T", *told, CLIENT, "shopstream", job, *options)
     copies.settle(compose, environment, tell)
     return code
+
+
+def needs_executor(job: str, options: Sequence[str]) -> bool:
+    """Says whether a command of `shopstream` starts a Spark application."""
+    return job not in WITHOUT_SPARK and " ".join([job, *options[:1]]) not in WITHOUT_SPARK
 
 
 def shuffle_partitions(master: SparkMaster | None) -> int:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import math
-import pickle
 from collections.abc import Callable
 
 import numpy as np
 import pyarrow as pa
-from pyspark import Broadcast
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from spark_apps.evaluation.blocks import RESULT, HeldOut, Judge
 from spark_apps.recommendation.catalogue import Catalogue
-from spark_apps.recommendation.lists import broadcast, histories_of, user_histories
+from spark_apps.recommendation.lists import histories_of, user_histories
+from spark_apps.recommendation.sharing import Shared, share
 
 # users whose lists are made together; also the unit of work, so that results do not depend on partitions
 USERS_PER_BLOCK = 512
@@ -80,14 +79,13 @@ def judge_users(spark: SparkSession, rows: DataFrame, users: int, segments: list
     # a hash of its own: the users were drawn by the lowest of the other one
     block = F.pmod(F.xxhash64("user_id", F.lit(judge.seed), F.lit(_BLOCK)), F.lit(blocks)).alias(_BLOCK)
     spread = rows.select("*", block).repartition(min(blocks, 4 * spark.sparkContext.defaultParallelism), _BLOCK)
-    packed = broadcast(spark, judge)
-    judged = spread.groupBy(_BLOCK).applyInArrow(_block_judge(packed, segments), from_arrow_schema(RESULT))
+    judged = spread.groupBy(_BLOCK).applyInArrow(_block_judge(share(spark, judge), segments), from_arrow_schema(RESULT))
     return judged.toArrow().sort_by([("user_id", "ascending"), ("model", "ascending")]).combine_chunks()
 
 
-def _block_judge(packed: Broadcast[bytes], segments: list[str]) -> Callable[[pa.Table], pa.Table]:
+def _block_judge(shared: Shared[Judge], segments: list[str]) -> Callable[[pa.Table], pa.Table]:
     def judge_block(rows: pa.Table) -> pa.Table:
-        judge: Judge = pickle.loads(packed.value)
+        judge = shared.value()
         (block,) = rows.sort_by("user_id").combine_chunks().to_batches()
         histories = histories_of(block, judge.catalogue, segments, judge.als.rank)
         return judge.judge(histories, held_out_of(block, judge.catalogue))

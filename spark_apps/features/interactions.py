@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from spark_apps.features.grouping import COUNTED_TYPES
 from spark_apps.schemas import INTERACTIONS
 from spark_apps.settings import EventScores
 
@@ -25,10 +32,16 @@ def interactions(pairs: DataFrame, scores: EventScores) -> DataFrame:
 
 def implicit_score(scores: EventScores) -> Column:
     """Returns the implicit score of a row with the counts views, carts, purchases and removals."""
-    points = (
-        F.col("views") * F.lit(scores.view)
-        + F.col("carts") * F.lit(scores.cart)
-        + F.col("purchases") * F.lit(scores.purchase)
-        + F.col("removals") * F.lit(scores.remove_from_cart)
-    )
-    return F.least(points, F.lit(scores.cap))
+    return F.least(_points({name: F.col(name) for name in COUNTED_TYPES.values()}, scores), F.lit(scores.cap))
+
+
+def implicit_scores(pairs: pa.Table, scores: EventScores) -> NDArray[np.float64]:
+    """Returns the same of every row of an Arrow table."""
+    points = _points({name: pairs[name].to_numpy() for name in COUNTED_TYPES.values()}, scores)
+    capped: NDArray[np.float64] = np.minimum(points, scores.cap)
+    return capped
+
+
+def _points(counts: Mapping[str, Any], scores: EventScores) -> Any:
+    weights = scores.model_dump()
+    return sum(counts[name] * float(weights[kind]) for kind, name in COUNTED_TYPES.items())

@@ -28,17 +28,40 @@ def product_features(pairs: DataFrame) -> DataFrame:
     Returns:
         The columns of schemas.PRODUCT_FEATURES.
     """
+    return features_of(product_sums(pairs))
+
+
+def product_sums(pairs: DataFrame) -> DataFrame:
+    """Adds up pairs by product and description.
+
+    Args:
+        pairs: `features.pairs.pair_sums`.
+
+    Returns:
+        The columns of schemas.STREAM_PRODUCTS without batch. Sums of disjoint events can be put together.
+    """
     # sums of fixed width, so that Spark aggregates by hash; a product has few descriptions
-    described = pairs.groupBy("product_id", "category_code", "brand").agg(
-        *_summed(*_SUMS), F.count("*").alias("unique_users"), F.max("last_time").alias("last_time")
+    return pairs.groupBy("product_id", *_DESCRIPTION).agg(
+        *_summed(*_SUMS, "removals"), F.count("*").alias("unique_users"), F.max("last_time").alias("last_time")
     )
+
+
+def newest_descriptions(sums: DataFrame) -> DataFrame:
+    """Adds up `product_sums` of disjoint events to one row per product, described by its last event."""
     newest = Window.partitionBy("product_id").orderBy(F.desc("last_time"), F.desc("category_code"), F.desc("brand"))
-    placed = described.withColumn("place", F.row_number().over(newest))
+    placed = sums.withColumn("place", F.row_number().over(newest))
     last = {name: F.first(F.when(F.col("place") == 1, F.col(name)), ignorenulls=True) for name in _DESCRIPTION}
-    totals = placed.groupBy("product_id").agg(
-        *_summed(*_SUMS, "unique_users"), *(column.alias(name) for name, column in last.items())
+    return placed.groupBy("product_id").agg(
+        *_summed(*_SUMS, "removals", "unique_users"),
+        *(column.alias(name) for name, column in last.items()),
+        F.max("last_time").alias("last_time"),
     )
-    overall = pairs.agg((F.sum(_points()) / F.count("*")).alias("mean_popularity"))
+
+
+def features_of(sums: DataFrame) -> DataFrame:
+    """Computes the features of products from `product_sums`, of one month or of several parts of it."""
+    totals = newest_descriptions(sums)
+    overall = sums.agg((F.sum(_points()) / F.sum("unique_users")).alias("mean_popularity"))
     return totals.crossJoin(F.broadcast(overall)).select(*_columns())
 
 

@@ -46,7 +46,7 @@ def user_features(gathered: DataFrame, last_date: date) -> DataFrame:
     Returns:
         The columns of schemas.USER_FEATURES.
     """
-    return gathered.where(F.col("first_seen").isNotNull()).select(*_columns(last_date))
+    return gathered.where(F.col("first_seen").isNotNull()).select(*feature_columns(last_date))
 
 
 def sum_users(events: pa.Table) -> pa.Table:
@@ -105,7 +105,8 @@ def _session_minutes(table: pa.Table) -> pa.Table:
     )
 
 
-def _columns(last_date: date) -> list[Column]:
+def feature_columns(last_date: date) -> list[Column]:
+    """Returns the columns of schemas.USER_FEATURES for rows with the columns of USER_SUMS."""
     views, carts, purchases = F.col("views"), F.col("carts"), F.col("purchases")
     computed = {
         "recency": F.datediff(F.lit(last_date), F.to_date("last_seen")),

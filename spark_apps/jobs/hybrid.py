@@ -52,7 +52,7 @@ def load_hybrid(
     """
     products = read_parquet(folder / PRODUCTS, _PRODUCT_COLUMNS)
     scores = read_parquet(folder / SEGMENT_SCORES, _SCORE_COLUMNS)
-    return hybrid_of(products, scores, _item_factors(als), segments, weights, kept)
+    return hybrid_of(products, scores, item_factors(als), segments, weights, kept)
 
 
 def weights_of(metadata: Metadata) -> BlendWeights:
@@ -75,8 +75,8 @@ def _model_id(als: StoragePath, user_id: int) -> int | None:
     return row.column("id")[0].as_py() if row.num_rows else None
 
 
-def _item_factors(als: StoragePath) -> pa.Table:
-    """Returns product_id, features."""
+def item_factors(als: StoragePath) -> pa.Table:
+    """Returns the products' factors of an ALS version: product_id, features."""
     table = read_parquet(als / "itemFactors", ["id", "features"])
     ids = table.column("id").to_numpy().astype(np.int64)
     if (als / PRODUCT_INDEX).exists():

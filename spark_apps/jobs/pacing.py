@@ -6,35 +6,16 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 
-from pydantic import ValidationError
-
-from spark_apps.errors import UnusableFileError
+from spark_apps.metrics.ledger import read_record
 from spark_apps.progress import notice
 from spark_apps.storage import StoragePath
 from spark_apps.streaming.drops import INCOMING, read_drop
-from spark_apps.streaming.records import BatchRecord
+from spark_apps.streaming.records import LEDGER
 
-# One record for each file that the stream has applied: streaming/records.py
-LEDGER = "processed/stream_batches"
 _LOOK_AGAIN_SECONDS = 0.5
 
 # Waits for so many seconds, or until the replay is asked to end, and says whether it was.
 Wait = Callable[[float], bool]
-
-
-def read_record(path: StoragePath) -> BatchRecord:
-    """Reads a record of the ledger.
-
-    Raises:
-        UnusableFileError: when it is none.
-    """
-    try:
-        return BatchRecord.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        field = ".".join(map(str, error.errors()[0]["loc"])) or "JSON"
-        raise UnusableFileError(
-            f"{path} is no record of a batch as this version writes it ({field}): see which version wrote it."
-        ) from None
 
 
 class Backlog:

@@ -24,11 +24,13 @@ from spark_apps.errors import NothingToDoError, UnusableFileError, UserError
 from spark_apps.ingestion.csv_layout import HEADER
 from spark_apps.ingestion.landing import whole_rows
 from spark_apps.ingestion.manifests import date_key, raw_path, read_manifests
-from spark_apps.jobs.pacing import LEDGER, Backlog, Pace, Wait, read_record
+from spark_apps.jobs.pacing import Backlog, Pace, Wait
+from spark_apps.metrics.ledger import read_record
 from spark_apps.progress import RowsDone, row_progress
 from spark_apps.publication import Publication, settle
 from spark_apps.storage import StoragePath, write_durably
 from spark_apps.streaming.drops import INCOMING, REPLAY, Drop, read_drop
+from spark_apps.streaming.records import LEDGER
 from spark_apps.streaming.replay import (
     Block,
     Cutter,

@@ -9,9 +9,8 @@ from pydantic import ValidationError
 
 from spark_apps.errors import UnusableFileError
 from spark_apps.storage import StoragePath
-from spark_apps.streaming.records import BatchRecord
+from spark_apps.streaming.records import LEDGER, BatchRecord, record_name
 
-LEDGER = "processed/stream_batches"
 _NAME = re.compile(r"batch-(\d{8})\.json")
 
 
@@ -28,19 +27,30 @@ class Ledger:
         Raises:
             UnusableFileError: when it is not as the stream writes it.
         """
-        path = self._folder / f"batch-{batch:08d}.json"
         try:
-            return BatchRecord.model_validate_json(path.read_bytes())
+            return read_record(self._folder / record_name(batch))
         except FileNotFoundError:
             return None
-        except ValidationError as error:
-            raise UnusableFileError(
-                f"{path} is not as this version of shopstream writes it ({error.errors()[0]['msg']}): "
-                "use the version that wrote it."
-            ) from None
 
     def numbers(self, after: int = -1) -> list[int]:
         """Returns the numbers of the batches after one, in order: numbers only, whatever the stream's length."""
         found = [_NAME.fullmatch(path.name) for path in self._folder.glob("batch-*.json")]
         numbers = sorted(int(match[1]) for match in found if match is not None)
         return numbers[bisect_right(numbers, after) :]
+
+
+def read_record(path: StoragePath) -> BatchRecord:
+    """Reads a file of the ledger.
+
+    Raises:
+        FileNotFoundError: when it is not there.
+        UnusableFileError: when it is not as the stream writes it.
+    """
+    try:
+        return BatchRecord.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        field = ".".join(map(str, error.errors()[0]["loc"])) or "JSON"
+        raise UnusableFileError(
+            f"{path} is no record of a batch as this version writes it ({field}: {error.errors()[0]['msg']}): use the "
+            "version that wrote it."
+        ) from None

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from pyspark import Broadcast
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from spark_apps.recommendation.catalogue import Catalogue
 from spark_apps.recommendation.histories import Histories
 from spark_apps.recommendation.hybrid import SOURCES, HybridRecommender
+from spark_apps.recommendation.sharing import Shared, share
 from spark_apps.recommendation.topn import Exclusions, factor_matrix
 from spark_apps.settings import Settings
 
@@ -59,24 +58,16 @@ def lists_for_all(
     Returns:
         user_id, rank (from 1), product_id, score, source.
     """
-    return histories.mapInArrow(_list_maker(broadcast(spark, model), segments, settings), _LISTS)
-
-
-def broadcast(spark: SparkSession, value: object) -> Broadcast[bytes]:
-    """Hands a value with arrays in it to all tasks, which unpickle it.
-
-    With encryption on, PySpark cannot broadcast NumPy arrays themselves (its stream wants a PickleBuffer's length).
-    """
-    return spark.sparkContext.broadcast(pickle.dumps(value))
+    return histories.mapInArrow(_list_maker(share(spark, model), segments, settings), _LISTS)
 
 
 def _list_maker(
-    packed: Broadcast[bytes], segments: list[str], settings: Settings
+    shared: Shared[HybridRecommender], segments: list[str], settings: Settings
 ) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:
     n, purchased, viewed = settings.top, settings.exclude_purchased, settings.exclude_viewed
 
     def make_lists(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        model: HybridRecommender = pickle.loads(packed.value)
+        model = shared.value()
         for users in blocks(batches, model.catalogue, segments, model.als.rank):
             yield _list_batch(users, model, users.left_out(purchased, viewed), n)
 

@@ -118,6 +118,11 @@ class AlsRecommender:
         none = np.zeros((1, self.items.factors.shape[1]), np.float32)
         return np.concatenate([self.items.factors, none])
 
+    def factors_of(self, places: Places) -> NDArray[np.float32]:
+        """Returns the factors of places, zeros for products without, shape (*places.shape, rank)."""
+        found: NDArray[np.float32] = self._factors[self._rows[places]]
+        return found
+
     def lists(self, users: Histories, excluded: Exclusions, n: int) -> TopLists:
         """See Recommender; users without factors have no list."""
         lists = top_products(users.factors, self.items, excluded, n)
@@ -126,8 +131,7 @@ class AlsRecommender:
 
     def scores(self, users: Histories, candidates: Places) -> Scores:
         """See Recommender; 0 where user or product have no factors."""
-        chosen = self._factors[self._rows[candidates]]
-        products: Scores = np.matmul(chosen, users.factors[:, :, None])[:, :, 0].astype(np.float64)
+        products: Scores = np.matmul(self.factors_of(candidates), users.factors[:, :, None])[:, :, 0].astype(np.float64)
         return products
 
 

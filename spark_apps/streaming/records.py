@@ -7,6 +7,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+# Below the root, one file a batch.
+LEDGER = "processed/stream_batches"
 Outcome = Literal["applied", "duplicate", "refused"]
 
 
@@ -53,7 +55,7 @@ class Relevance(_Frozen):
     """Carts and purchases guessed by the lists in force before the batch was learned from (SPEC T4).
 
     Attributes:
-        trials: distinct (user, product) put in the cart or bought, new to the user.
+        trials: distinct (user, product) put in the cart or bought, which the user had not bought before.
         hits: of which stood in the user's list.
         reciprocal_ranks: sum of 1 / place over the hits.
     """
@@ -148,3 +150,8 @@ class BatchRecord(_Frozen):
     lag_files: int = 0
     models: dict[str, str] = {}
     seconds: dict[str, float] = {}
+
+
+def record_name(batch: int) -> str:
+    """Returns the name of a batch's file in the ledger."""
+    return f"batch-{batch:08d}.json"

@@ -102,7 +102,7 @@ def test_a_record_of_another_version_is_named(tmp_path: Path) -> None:
     path = tmp_path / LEDGER / "batch-00000000.json"
     path.write_text('{"batch": 0}')
     delivery = Delivery(tmp_path, FileSink(tmp_path))
-    with pytest.raises(UnusableFileError, match=r"batch-00000000\.json is not as this version"):
+    with pytest.raises(UnusableFileError, match=r"batch-00000000\.json is no record of a batch as this version"):
         delivery.step()
     assert "batch-00000000.json" in (describe_status(tmp_path)[0].error or "")
 

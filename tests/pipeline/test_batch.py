@@ -22,12 +22,12 @@ from spark_apps.registry.serving import stale_tables
 from spark_apps.registry.versions import ALS, NAMES, POPULARITY, SEGMENTS, newest, versions
 from spark_apps.schemas import POPULAR_PRODUCTS
 from spark_apps.tables import (
+    BATCH_TABLES,
     EVENTS,
     INTERACTIONS,
     PRODUCT_FEATURES,
     QUARANTINE,
     RECOMMENDATIONS,
-    TABLES,
     USER_FEATURES,
     USER_SEGMENTS,
     read_table,
@@ -71,7 +71,7 @@ def test_the_bad_rows_are_those_that_were_planted(trained_root: Trained) -> None
 
 
 def test_the_files_have_the_schemas_they_should(trained: Trained, spark: SparkSession) -> None:
-    for table in TABLES:
+    for table in BATCH_TABLES:
         if not any((trained.root / table.path).rglob("*.parquet")):
             assert table is QUARANTINE  # the real rows are all usable
             continue

@@ -1,0 +1,126 @@
+"""stream: dropped files keep everything up to date; and how far it is."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from spark_apps.commands.common import json_option, next_step, out, print_json, print_table, root_option, spark_options
+from spark_apps.settings import load_settings, table_root
+from spark_apps.streaming.records import BatchRecord
+
+if TYPE_CHECKING:
+    from spark_apps.jobs.stream.status import StreamStatus
+
+# How long points may take to reach their sink after the last batch; `metrics push` sends the others.
+_LAST_POINTS_SECONDS = 5.0
+_STEPS = ("file", "parse", "update", "write", "refresh")
+
+
+@click.group("stream", invoke_without_command=True)
+@spark_options
+@click.option("--once", is_flag=True, help="End when the files that are there are read.")
+@click.option("--stop-after", type=click.IntRange(min=1), metavar="N", help="End after so many files.")
+@click.pass_context
+def stream(context: click.Context, root: str | None, master: str | None, once: bool, stop_after: int | None) -> None:
+    """Keep features, segments and recommendations up to date with dropped files.
+
+    Each file is one batch, applied once: what it changes appears at one moment,
+    also when the stream is killed and started again. Ctrl-C ends it after the
+    running batch. `shopstream simulate` drops the files.
+
+    \b
+    Example: shopstream stream --once
+    """
+    if context.invoked_subcommand is not None:
+        return
+    # late: `stream status` need not wait for Spark
+    from spark_apps.jobs.stream.query import Wishes, run
+    from spark_apps.metrics.sender import Sender
+    from spark_apps.metrics.sinks import sink_of
+    from spark_apps.session import spark_session
+
+    settings = load_settings(root=root, master=master)
+    folder = table_root(settings)
+    sender = Sender(folder, sink_of(settings, folder))
+
+    def report(record: BatchRecord) -> None:
+        sender.wake()
+        click.echo(_line(record), err=True)
+
+    sender.start()
+    try:
+        with spark_session(settings, "stream") as spark:
+            applied = run(spark, settings, folder, Wishes(once, stop_after), report)
+    finally:
+        status = sender.stop(_LAST_POINTS_SECONDS)
+    out.print(f"{applied:,} files applied.")
+    if status.waiting:
+        out.print(f"{status.waiting:,} batches have not reached {status.sink} yet: {status.error or 'time was up'}.")
+        next_step("shopstream metrics push")
+    else:
+        next_step("shopstream stream status, or shopstream simulate for more files")
+
+
+def _line(record: BatchRecord) -> str:
+    """One line of at most 80 columns for a batch."""
+    took = sum(record.seconds.values())
+    if record.outcome != "applied":
+        return f"{record.batch:>6}  {record.file}  {record.outcome}"
+    bad = f", {sum(record.quarantined.values()):,} bad" if record.quarantined else ""
+    late = f", {record.late:,} late" if record.late else ""
+    users = f"{record.activity.users:,} users" if record.activity else "no user"
+    clock = f"to {record.last_event:%m-%d %H:%M}" if record.last_event else ""
+    return f"{record.batch:>6}  {record.clean:>7,} events{bad}{late}, {users}  {clock}  {took:.1f} s"
+
+
+@stream.command()
+@root_option
+@json_option
+def status(root: str | None, as_json: bool) -> None:
+    """Show how far the stream is, and what its last batch took.
+
+    \b
+    Example: shopstream stream status
+    """
+    from spark_apps.jobs.stream.status import read_status
+
+    found = read_status(table_root(load_settings(root=root)))
+    if as_json:
+        print_json({**asdict(found), "last": found.last.model_dump(mode="json") if found.last else None})
+        return
+    _print_status(found)
+
+
+def _print_status(found: StreamStatus) -> None:
+    rows = [
+        ("batches applied", f"{found.batches:,}"),
+        ("files waiting", f"{found.waiting:,}"),
+        ("oldest of them waits", _seconds(found.waiting_seconds)),
+        ("events, good", f"{found.clean:,} in the last {found.looked_at:,} batches"),
+        ("lines in quarantine", f"{found.quarantined:,} of them"),
+        ("late events", f"{found.late:,} of them"),
+        ("state", f"{found.state_bytes / 1e6:,.1f} MB in {found.state_files:,} files"),
+    ]
+    rows += [(f"points in {one.sink}", f"{one.waiting:,} batches wait") for one in found.sinks]
+    print_table("Stream", ["what", "figure"], rows)
+    if found.last is None:
+        next_step("shopstream simulate, and shopstream stream")
+        return
+    steps = [(name, f"{found.last.seconds[name]:.2f}") for name in _STEPS if name in found.last.seconds]
+    latency = (found.last.committed_at - found.last.dropped_at).total_seconds()
+    print_table(f"Batch {found.last.batch}", ["step", "seconds"], steps)
+    out.print(f"Its last event: {_clock(found.last.last_event)}; watermark: {_clock(found.last.watermark)}.")
+    out.print(f"From drop to tables: {latency:,.1f} s.")
+    next_step("shopstream stream" if found.waiting else "shopstream simulate")
+
+
+def _seconds(value: float | None) -> str:
+    return "-" if value is None else f"{value:,.0f} s"
+
+
+def _clock(moment: datetime | None) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC" if moment else "-"

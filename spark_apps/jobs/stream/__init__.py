@@ -1,0 +1,1 @@
+"""`shopstream stream`: dropped files keep features, segments and recommendations up to date (SPEC T2-T6)."""

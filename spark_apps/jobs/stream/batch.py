@@ -1,0 +1,261 @@
+"""One dropped file, from its lines to the tables that it changes, published at one moment (SPEC T2-T6)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date, datetime, timezone
+from typing import Any
+
+import numpy as np
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.pandas.types import from_arrow_schema
+
+from spark_apps.features.users import feature_columns
+from spark_apps.jobs.stream.buckets import BucketFiles
+from spark_apps.jobs.stream.files import Dropped, read_dropped, read_empty
+from spark_apps.jobs.stream.lines import Lines, read_lines
+from spark_apps.jobs.stream.models import Placement, load_placement, versions_named
+from spark_apps.jobs.stream.outputs import Outputs
+from spark_apps.jobs.stream.places import STATE_FILE, claims, ledger_path
+from spark_apps.jobs.stream.serving import Serving
+from spark_apps.jobs.stream.tasks import ANSWERED, CARRIED, Learning, answering_step, learning_step
+from spark_apps.publication import Publication
+from spark_apps.segmentation.rfm import rfm_columns
+from spark_apps.settings import Settings
+from spark_apps.storage import StoragePath, write_durably
+from spark_apps.streaming.answering import Placing
+from spark_apps.streaming.centres import Centres
+from spark_apps.streaming.drops import INCOMING
+from spark_apps.streaming.figures import (
+    Answered,
+    Evolution,
+    Learned,
+    answered_of,
+    evolution_of,
+    learned_of,
+    lists_of,
+    ranked_categories,
+    ranked_products,
+    unpack,
+)
+from spark_apps.streaming.learning import FIGURES, FRESH, LEARNED, InForce
+from spark_apps.streaming.records import BatchRecord, Outcome
+from spark_apps.streaming.state import FILES_REMEMBERED, RecentBatch, StreamState, bucket_of
+from spark_apps.streaming.watermark import watermark_after
+
+RANKED = 10
+
+
+@dataclass
+class Times:
+    """Seconds of each step of a batch."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def of(self, name: str) -> Iterator[None]:
+        """Times one step."""
+        started = time.perf_counter()
+        yield
+        self.seconds[name] = round(time.perf_counter() - started, 4)
+
+
+@dataclass(frozen=True)
+class _Changes:
+    """What a batch with events changes: figures for the record, files and segments for the state."""
+
+    learned: Learned
+    answered: Answered
+    evolution: Evolution
+    recent: RecentBatch
+    last: date
+    new_products: int
+
+
+class BatchProcessor:
+    """Applies dropped files one after the other; between two of them it holds no more than the published state says."""
+
+    def __init__(self, spark: SparkSession, settings: Settings, root: StoragePath, state: StreamState) -> None:
+        """Loads the models that the state names."""
+        self._spark, self._settings, self._root = spark, settings, root
+        self.state = state
+        self._served = versions_named(root, state.models)
+        self._placement: Placement = load_placement(self._served)
+        self._serving = Serving(spark, settings, root, self._served, state)
+
+    def apply(self, files: DataFrame) -> list[BatchRecord]:
+        """Applies the files of a micro-batch, one as a rule.
+
+        Args:
+            files: rows of Spark's binaryFile source.
+
+        Returns:
+            What was written down; nothing of a file that was applied before a restart already.
+        """
+        times = Times()
+        with times.of("file"):
+            dropped = read_dropped(files) or read_empty(self._root / INCOMING)
+        records = [self._apply(file, times) for file in dropped]
+        return [record for record in records if record is not None]
+
+    def _apply(self, file: Dropped, times: Times) -> BatchRecord | None:
+        if self.state.files.get(file.name) == file.identity:
+            return None  # applied, and killed before Spark wrote that down
+        if file.identity in self.state.files.values():
+            return self._note(file, "duplicate", times)
+        if not file.is_event_log:
+            return self._note(file, "refused", times)
+        if self.state.next_batch - self.state.products_from >= self._settings.stream_refresh:
+            with times.of("refresh"):
+                self.state = self._serving.refreshed(self.state)
+        return self._learn(file, times)
+
+    def _note(self, file: Dropped, outcome: Outcome, times: Times) -> BatchRecord:
+        """Writes down a file that changes nothing."""
+        record = self._record(file, times, outcome)
+        with Publication(self._root, claims(record.batch)) as publication:
+            self._publish(publication, record, self.state.model_copy(update=_noted(self.state, file)))
+        return record
+
+    def _learn(self, file: Dropped, times: Times) -> BatchRecord:
+        batch = self.state.next_batch
+        with Publication(self._root, claims(batch)) as publication:
+            outputs = Outputs(self._root, publication, batch)
+            with times.of("parse"):
+                watermark = watermark_after(self.state.latest)
+                lines = read_lines(self._spark, file, watermark)
+                events, quarantined = outputs.stage_lines(lines)
+            changes = self._change(lines, events, outputs, times) if lines.clean else None
+            lines.parsed.unpersist()
+            record = self._record(
+                file,
+                times,
+                rows=lines.rows,
+                clean=lines.clean,
+                quarantined=quarantined,
+                late=lines.late,
+                first_event=lines.first,
+                last_event=lines.last,
+                watermark=watermark,
+                **(_told(changes) if changes else {}),
+            )
+            self._publish(publication, record, self._advanced(file, lines, changes))
+        return record
+
+    def _change(self, lines: Lines, events: tuple[str, ...], outputs: Outputs, times: Times) -> _Changes:
+        assert lines.last is not None, "a clean event has a time"
+        last = max(date.fromisoformat(self.state.last_date), lines.last.date())
+        users = self._users(lines, last, outputs).persist()
+        with times.of("update"):
+            learned, answered = self._figures(users)
+        with times.of("write"):
+            named = outputs.stage_users(users, last)
+            outputs.stage_figures(learned, answered)
+            outputs.stage_bases(self.state)
+        users.unpersist()
+        recent = RecentBatch(batch=outputs.batch, events=events, users=named)
+        evolution = evolution_of(self.state.segments, answered)
+        return _Changes(learned, answered, evolution, recent, last, self._serving.note(learned.products))
+
+    def _users(self, lines: Lines, last: date, outputs: Outputs) -> DataFrame:
+        """The batch's users with all that is written of them, and the tasks' figures: columns of tasks.ANSWERED."""
+        files = BucketFiles.of(self._root, self._settings, self.state.buckets)
+        in_force = InForce(self._serving.popular, self.state.first_popular, self._settings.top)
+        learning = Learning(files, self.state, outputs.bases_below, self._settings, in_force)
+        placing = Placing(self._centres().places, self._placement.scale, self._placement.names)
+        fresh = lines.events(outputs.batch).select(*FRESH.names)
+        spread = fresh.repartitionById(files.buckets, bucket_of(F.col("user_id"), files.buckets))
+        learned = spread.mapInArrow(learning_step(learning), from_arrow_schema(LEARNED))
+        featured = learned.select(*feature_columns(last), *CARRIED)
+        scored = featured.select("*", *rfm_columns(self._placement.cuts))
+        answered = answering_step(self._serving.models, placing, self._settings)
+        return scored.mapInArrow(answered, from_arrow_schema(ANSWERED))
+
+    def _figures(self, users: DataFrame) -> tuple[Learned, Answered]:
+        carriers = users.where(F.col(FIGURES.name).isNotNull()).select(FIGURES.name)
+        parts = [unpack(row[FIGURES.name]) for row in carriers.collect()]  # one a bucket, and one a block of users
+        learned = learned_of([part for part in parts if not isinstance(part, Answered)])
+        return learned, answered_of(
+            [part for part in parts if isinstance(part, Answered)], *self._centres().places.shape
+        )
+
+    def _centres(self) -> Centres:
+        return Centres(np.array(self.state.centres), np.array(self.state.weights))
+
+    def _publish(self, publication: Publication, record: BatchRecord, state: StreamState) -> None:
+        for path, text in (
+            (ledger_path(record.batch), record.model_dump_json()),
+            (STATE_FILE, state.model_dump_json()),
+        ):
+            write_durably(publication.stage(path), text)
+            publication.replace(path)
+        publication.commit()
+        self.state = state
+
+    def _advanced(self, file: Dropped, lines: Lines, changes: _Changes | None) -> StreamState:
+        """The state after a batch."""
+        state = self.state
+        latest = max((one for one in (state.latest, lines.last) if one is not None), default=None)
+        seen: dict[str, Any] = {"latest": latest, **_noted(state, file)}
+        return state.model_copy(update=seen | (self._learned(changes) if changes else {}))
+
+    def _learned(self, changes: _Changes) -> dict[str, Any]:
+        state = self.state
+        bases = tuple(state.next_batch if bucket in state.due() else old for bucket, old in enumerate(state.bases))
+        answered = changes.answered
+        centres = self._centres().moved(answered.sums, answered.nearest, self._settings.centre_decay)
+        return {
+            "last_date": changes.last.isoformat(),
+            "bases": bases,
+            "recent": tuple(one for one in (*state.recent, changes.recent) if one.batch >= min(bases)),
+            "centres": tuple(tuple(place) for place in centres.places.tolist()),
+            "weights": tuple(centres.weights.tolist()),
+            "segments": changes.evolution.users,
+        }
+
+    def _record(self, file: Dropped, times: Times, outcome: Outcome = "applied", **told: Any) -> BatchRecord:
+        waiting = sum(1 for path in (self._root / INCOMING).glob("*.csv") if path.name > file.name)
+        return BatchRecord(
+            batch=self.state.next_batch,
+            file=file.name,
+            sequence=file.sequence,
+            sha256=file.sha256,
+            bytes=file.bytes,
+            dropped_at=file.dropped_at,
+            committed_at=datetime.now(timezone.utc),
+            outcome=outcome,
+            lag_files=waiting,
+            models=self._served.versions,
+            seconds=times.seconds,
+            **told,
+        )
+
+
+def _noted(state: StreamState, file: Dropped) -> dict[str, Any]:
+    """What every file changes in the state: the number of the next batch, and the files that are known."""
+    known = {file.name: file.identity, **state.files}
+    return {"next_batch": state.next_batch + 1, "files": dict(list(known.items())[:FILES_REMEMBERED])}
+
+
+def _told(changes: _Changes) -> dict[str, Any]:
+    """The figures of a batch with events, by the names of the record."""
+    learned, answered, evolution = changes.learned, changes.answered, changes.evolution
+    return {
+        "events": learned.types,
+        "activity": learned.activity,
+        "segments": evolution.segments,
+        "moves": evolution.moves,
+        "known_users": evolution.known,
+        "change_rate": evolution.change_rate,
+        "shift": evolution.shift,
+        "relevance": learned.relevance,
+        "lists": lists_of(answered),
+        "sources": dict(answered.sources),
+        "top_products": ranked_products(learned.products, RANKED),
+        "top_categories": ranked_categories(learned.products, RANKED),
+        "new_products": changes.new_products,
+    }

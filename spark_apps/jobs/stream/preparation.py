@@ -1,0 +1,138 @@
+"""What a stream starts from: users' former events and lists in buckets, products and scores, segments (SPEC T3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+import pyarrow as pa
+from pyspark import TaskContext
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from spark_apps.features.gathering import gather
+from spark_apps.features.pairs import pair_sums
+from spark_apps.features.products import newest_descriptions, product_sums
+from spark_apps.jobs.hybrid import SEGMENT_SCORES
+from spark_apps.jobs.stream.buckets import BucketFiles
+from spark_apps.jobs.stream.models import Served, load_placement, load_recommender, popular, versions_in_force
+from spark_apps.jobs.stream.places import HISTORY, PRODUCTS, PROFILES, SCORES, STATE, STATE_FILE, base_file, write_file
+from spark_apps.progress import step
+from spark_apps.publication import Publication
+from spark_apps.registry.versions import HYBRID
+from spark_apps.settings import Settings
+from spark_apps.storage import StoragePath, read_parquet, write_durably
+from spark_apps.streaming.learning import NEEDED
+from spark_apps.streaming.learning import PROFILES as PROFILE_ROWS
+from spark_apps.streaming.state import StreamState, bucket_of, buckets_for
+from spark_apps.tables import EVENTS, RECOMMENDATIONS, USER_SEGMENTS, published_dates, read_table
+
+PRODUCT_COLUMNS = (
+    *("product_id", "category_code", "brand", "events", "views", "carts", "purchases", "removals"),
+    *("priced", "price_sum", "unique_users", "last_time"),
+)
+SCORE_COLUMNS = ("segment", "product_id", "score")
+# Popular products kept for users without a list: several lists' worth, since what a user bought is left out.
+_POPULAR_LISTS = 5
+
+
+def prepare(spark: SparkSession, settings: Settings, root: StoragePath) -> StreamState:
+    """Publishes the state before the first batch.
+
+    Args:
+        spark: the session.
+        settings: the run's.
+        root: folder of the tables and models.
+
+    Raises:
+        MissingTableError, MissingModelError: when nothing was trained yet.
+    """
+    served = versions_in_force(root)
+    placement = load_placement(served)
+    events = read_table(spark, root, EVENTS)
+    last_date = max(day for day in published_dates(root, EVENTS) if day is not None)
+    with Publication(root, [STATE]) as publication:
+        with step("Former events", spark) as shown:
+            rows = events.count()
+            files = BucketFiles.of(root, settings, buckets_for(rows))
+            _write_bases(events.select(*NEEDED.names), NEEDED, HISTORY, files, root, publication)
+            shown.done = f"{rows:,} events in {files.buckets} buckets"
+        with step("Former lists and segments", spark):
+            segments = read_table(spark, root, USER_SEGMENTS)
+            profiles = _profiles(segments, read_table(spark, root, RECOMMENDATIONS))
+            _write_bases(profiles, PROFILE_ROWS, PROFILES, files, root, publication)
+            counts = {row["segment"]: row["count"] for row in segments.groupBy("segment").count().collect()}  # names
+        with step("Products", spark):
+            products = newest_descriptions(product_sums(pair_sums(gather(events))))
+            first_popular = _stage_products(products, served, settings, publication)
+        state = StreamState(
+            next_batch=0,
+            latest=None,
+            last_date=last_date.isoformat(),
+            buckets=files.buckets,
+            bases=(0,) * files.buckets,
+            recent=(),
+            models=served.versions,
+            products_from=0,
+            centres=tuple(tuple(place) for place in placement.centres.places.tolist()),
+            weights=tuple(placement.centres.weights.tolist()),
+            segments={name: counts.get(name, 0) for name in placement.names.values()},
+            first_popular=first_popular,
+            files={},
+        )
+        write_durably(publication.stage(STATE_FILE), state.model_dump_json())
+        publication.replace(STATE)
+        publication.commit()
+    return state
+
+
+def _write_bases(
+    rows: DataFrame, schema: pa.Schema, kind: str, files: BucketFiles, root: StoragePath, publication: Publication
+) -> None:
+    """Writes the first base of every bucket, from a task of its own."""
+    staged = str(publication.stage(STATE).relative_to(root)).removesuffix(STATE)
+    spread = rows.repartitionById(files.buckets, bucket_of(F.col("user_id"), files.buckets))
+    spread.select(*schema.names).mapInArrow(_base_writer(schema, kind, files, staged), "rows long").collect()  # buckets
+
+
+def _base_writer(
+    schema: pa.Schema, kind: str, files: BucketFiles, staged: str
+) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    def write(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        held = [batch for batch in batches if batch.num_rows]
+        context = TaskContext.get()
+        assert context is not None
+        rows = pa.Table.from_batches(held).select(schema.names).cast(schema) if held else schema.empty_table()
+        files.write(f"{staged}{base_file(kind, 0, context.partitionId())}", rows)
+        yield pa.RecordBatch.from_pydict({"rows": pa.array([len(rows)])})
+
+    return write
+
+
+def _profiles(segments: DataFrame, recommendations: DataFrame) -> DataFrame:
+    """Segment and list of each user: the columns of learning.PROFILES."""
+    places = F.array_sort(F.collect_list(F.struct("rank", "product_id")))
+    lists = recommendations.groupBy("user_id").agg(places.getField("product_id").alias("listed"))
+    known = segments.select("user_id", "cluster", "segment").join(lists, on="user_id", how="left")
+    return known.select("user_id", "cluster", "segment", "listed", F.col("listed").alias("first_listed"))
+
+
+def _stage_products(
+    products: DataFrame, served: Served, settings: Settings, publication: Publication
+) -> tuple[int, ...]:
+    """Stages the bases of products and scores, which the driver holds as catalogue anyway; returns popular products."""
+    table = products.select(*PRODUCT_COLUMNS).toArrow()
+    scores = read_parquet(served.folders[HYBRID] / SEGMENT_SCORES, SCORE_COLUMNS)
+    for kind, rows in ((PRODUCTS, table), (SCORES, scores)):
+        write_file(publication.stage(base_file(kind, 0)), rows)
+    models = load_recommender(served, catalogue_of(table), scores, settings)
+    return popular(models, _POPULAR_LISTS * settings.top)
+
+
+def catalogue_of(products: pa.Table) -> pa.Table:
+    """Returns product_id, category_code, brand, avg_price, users of products with the columns of PRODUCT_COLUMNS."""
+    priced = products["priced"].to_numpy()
+    sums = products["price_sum"].to_pylist()
+    prices = [None if not number else total / number for number, total in zip(priced, sums, strict=True)]
+    described = products.select(["product_id", "category_code", "brand"])
+    described = described.append_column("avg_price", pa.array(prices, pa.float64()))
+    return described.append_column("users", products["unique_users"])

@@ -1,0 +1,104 @@
+"""What a stream recommends with: the models of the training, with the products that it has seen since (SPEC T3, R4)."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+from pyspark.sql import SparkSession
+
+from spark_apps.features.grouping import grouped, summed
+from spark_apps.features.products import newest_descriptions
+from spark_apps.jobs.stream.models import Served, load_recommender, popular
+from spark_apps.jobs.stream.places import (
+    PRODUCTS,
+    SCORES,
+    STATE_FILE,
+    base_file,
+    batch_file,
+    claims,
+    gains_file,
+    read_file,
+    write_file,
+)
+from spark_apps.jobs.stream.preparation import PRODUCT_COLUMNS, SCORE_COLUMNS, catalogue_of
+from spark_apps.publication import Publication
+from spark_apps.recommendation.sharing import Shared, share
+from spark_apps.settings import Settings
+from spark_apps.storage import StoragePath, write_durably
+from spark_apps.streaming.answering import Models
+from spark_apps.streaming.state import StreamState
+from spark_apps.tables import STREAM_PRODUCTS
+
+
+class Serving:
+    """The recommending models in force, handed to the tasks, and the products that are known.
+
+    The driver holds the catalogue: some 100 bytes a product, and 4 for each number of its factor.
+    """
+
+    def __init__(
+        self, spark: SparkSession, settings: Settings, root: StoragePath, served: Served, state: StreamState
+    ) -> None:
+        """Loads the models as the state has them, after a restart too."""
+        self._spark, self._settings, self._root, self._served = spark, settings, root, served
+        self._load(state)
+
+    def _load(self, state: StreamState) -> None:
+        products = read_file(self._root / base_file(PRODUCTS, state.products_from), PRODUCT_COLUMNS)
+        scores = read_file(self._root / base_file(SCORES, state.products_from), SCORE_COLUMNS)
+        models = load_recommender(self._served, catalogue_of(products), scores, self._settings)
+        self.models: Shared[Models] = share(self._spark, models)
+        self.popular = popular(models, len(state.first_popular))
+        self._known = set(products["product_id"].to_pylist())
+        for batch in range(state.products_from, state.next_batch):
+            self.note(self._increments(batch))
+
+    def note(self, products: pa.Table) -> int:
+        """Notes the products of a batch; returns how many of them are new."""
+        met = set(products["product_id"].to_pylist())
+        new = len(met - self._known)
+        self._known |= met
+        return new
+
+    def refreshed(self, state: StreamState) -> StreamState:
+        """Takes what was seen since the last time into products and scores, publishes them, and serves with them.
+
+        Args:
+            state: before a batch.
+
+        Returns:
+            The state with new bases.
+        """
+        since, now = state.products_from, state.next_batch
+        after = state.model_copy(update={"products_from": now})
+        with Publication(self._root, claims(now)) as publication:
+            for kind, rows in ((PRODUCTS, self._products(since, now)), (SCORES, self._scores(since, now))):
+                write_file(publication.stage(base_file(kind, now)), rows)
+                publication.replace(base_file(kind, now))
+                publication.remove(base_file(kind, since))
+            for batch in range(since, now):
+                publication.remove(gains_file(batch))
+            write_durably(publication.stage(STATE_FILE), after.model_dump_json())
+            publication.replace(STATE_FILE)
+            publication.commit()
+        self.models.destroy()
+        self._load(after)
+        return after
+
+    def _products(self, since: int, now: int) -> pa.Table:
+        base = read_file(self._root / base_file(PRODUCTS, since), PRODUCT_COLUMNS)
+        parts = [self._increments(batch).select(PRODUCT_COLUMNS).cast(base.schema) for batch in range(since, now)]
+        sums = self._spark.createDataFrame(pa.concat_tables([base, *parts]))
+        return newest_descriptions(sums).select(*PRODUCT_COLUMNS).toArrow().sort_by("product_id").cast(base.schema)
+
+    def _scores(self, since: int, now: int) -> pa.Table:
+        base = read_file(self._root / base_file(SCORES, since), SCORE_COLUMNS)
+        paths = [self._root / gains_file(batch) for batch in range(since, now)]
+        parts = [read_file(path, SCORE_COLUMNS).cast(base.schema) for path in paths if path.exists()]
+        return grouped(pa.concat_tables([base, *parts]), ["segment", "product_id"], summed("score"))
+
+    def _increments(self, batch: int) -> pa.Table:
+        """What a batch added to its products; nothing for a file that was refused."""
+        path = self._root / batch_file(STREAM_PRODUCTS.path, batch)
+        if not path.exists():
+            return pa.table({name: [] for name in PRODUCT_COLUMNS})
+        return read_file(path, PRODUCT_COLUMNS)

@@ -1,0 +1,106 @@
+"""What the tasks of a batch do: each reads one bucket's files, learns, and answers (SPEC T3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark import TaskContext
+from pyspark.sql.pandas.types import to_arrow_schema
+from pyspark.sql.types import StructType
+
+from spark_apps import schemas
+from spark_apps.jobs.stream.buckets import BucketFiles
+from spark_apps.jobs.stream.places import HISTORY, PROFILES, base_file
+from spark_apps.recommendation.lists import USERS_PER_BLOCK
+from spark_apps.recommendation.sharing import Shared
+from spark_apps.settings import Settings
+from spark_apps.streaming.answering import LISTED, Models, Placing, answer
+from spark_apps.streaming.figures import pack
+from spark_apps.streaming.learning import FIGURES, FRESH, InForce, carrying, learn
+from spark_apps.streaming.state import StreamState
+
+# users with all that is written of them, and rows without a user that carry figures
+ANSWERED = pa.schema(
+    [
+        *to_arrow_schema(StructType([one for one in schemas.STREAM_USERS if one.name != "batch"])),
+        *(field for field in LISTED if field.name != "listed"),
+        FIGURES,
+    ]
+)
+# what passes Spark's own columns between the two steps
+CARRIED = ("products", "scores", "bought", "gains", "old_cluster", "old_segment", "first_listed", FIGURES.name)
+Step = Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]
+
+
+@dataclass(frozen=True)
+class Learning:
+    """What the first step of a batch's tasks needs: see `learning_step`.
+
+    Attributes:
+        files: of the buckets.
+        state: before the batch.
+        staged: folder, as a path below the root, for bases made anew.
+        settings: the run's.
+        in_force: for users without a list.
+    """
+
+    files: BucketFiles
+    state: StreamState
+    staged: str
+    settings: Settings
+    in_force: InForce
+
+
+def learning_step(about: Learning) -> Step:
+    """Returns the first step: a bucket's new events to `learning.LEARNED`, and its base anew where that is due."""
+
+    def step(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        held = [batch for batch in batches if batch.num_rows]
+        context = TaskContext.get()
+        assert context is not None
+        bucket = context.partitionId()
+        fresh = pa.Table.from_batches(held).select(FRESH.names).cast(FRESH) if held else FRESH.empty_table()
+        users = pc.unique(fresh["user_id"])
+        past, profiles = _known(about, bucket, users)
+        if held:
+            scores = about.settings.scores
+            yield from learn(fresh, past, profiles, scores, about.in_force).combine_chunks().to_batches()
+
+    return step
+
+
+def _known(about: Learning, bucket: int, users: pa.Array) -> tuple[pa.Table, pa.Table]:
+    """Reads what is known of the users; where the bucket's base is due, of all its users, and makes it anew."""
+    files, state = about.files, about.state
+    recent, held = state.newer(bucket), state.bases[bucket]
+    due = bucket in state.due()
+    chosen = None if due else users
+    history = files.history(base_file(HISTORY, held, bucket), recent, bucket, chosen)
+    profiles = files.profiles(base_file(PROFILES, held, bucket), recent, bucket, chosen)
+    if not due:
+        return history, profiles
+    for kind, rows in ((HISTORY, history), (PROFILES, profiles)):
+        files.write(f"{about.staged}/{base_file(kind, state.next_batch, bucket)}", rows)
+    return tuple(rows.filter(pc.is_in(rows["user_id"], value_set=users)) for rows in (history, profiles))
+
+
+def answering_step(models: Shared[Models], placing: Placing, settings: Settings) -> Step:
+    """Returns the second step: users with features to users with segments and lists, and figures."""
+
+    def step(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        loaded = models.value()
+        for batch in batches:
+            rows = pa.Table.from_batches([batch])
+            is_user = pc.is_null(rows[FIGURES.name])
+            for packed in rows.filter(pc.invert(is_user))[FIGURES.name].to_pylist():
+                yield from carrying(ANSWERED, packed).to_batches()
+            users = rows.filter(is_user)
+            for start in range(0, len(users), USERS_PER_BLOCK):
+                placed, figures = answer(users.slice(start, USERS_PER_BLOCK), loaded, placing, settings)
+                yield from placed.select(ANSWERED.names).cast(ANSWERED).combine_chunks().to_batches()
+                yield from carrying(ANSWERED, pack(figures)).to_batches()
+
+    return step

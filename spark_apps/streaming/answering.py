@@ -1,0 +1,168 @@
+"""Segments and lists of a batch's users: the second of two steps in each task (SPEC T3, T5)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from spark_apps.features.grouping import grouped, summed
+from spark_apps.recommendation.fold_in import FoldIn
+from spark_apps.recommendation.histories import Histories
+from spark_apps.recommendation.hybrid import SOURCES, Explained, HybridRecommender
+from spark_apps.recommendation.lists import histories_of
+from spark_apps.segmentation.behaviour import label
+from spark_apps.segmentation.inputs import FEATURES, Scale
+from spark_apps.segmentation.local import nearest
+from spark_apps.segmentation.naming import rule_of
+from spark_apps.settings import Settings
+from spark_apps.streaming.centres import Floats
+from spark_apps.streaming.figures import Answered
+
+# Scores that each part sends for the quantiles of all.
+_SCORES_SENT = 4096
+PLACED = pa.schema([("cluster", pa.int32()), ("segment", pa.string()), ("behaviour", pa.string())])
+LISTED = pa.schema(
+    [
+        ("listed", pa.list_(pa.int64())),
+        ("list_scores", pa.list_(pa.float32())),
+        ("list_sources", pa.list_(pa.string())),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Models:
+    """What recommends: loaded once in each process."""
+
+    hybrid: HybridRecommender
+    fold_in: FoldIn
+    segments: list[str]
+
+
+@dataclass(frozen=True)
+class Placing:
+    """What places users in segments: centres in standard deviations, the scale, and the clusters' names."""
+
+    centres: Floats
+    scale: Scale
+    names: Mapping[int, str]
+
+
+def answer(users: pa.Table, models: Models, placing: Placing, settings: Settings) -> tuple[pa.Table, Answered]:
+    """Places users and recommends to them.
+
+    Args:
+        users: columns of schemas.USER_FEATURES, rfm_segment and the columns of `learning.LEARNED` beside the sums; a
+            block of users that fits the processor's caches.
+        models: of the recommendations.
+        placing: of the segments.
+        settings: length of the lists and what is left out.
+
+    Returns:
+        The users with the columns of PLACED and LISTED, and figures.
+    """
+    points = placing.scale.standardised(_points(users))
+    clusters = nearest(placing.centres, points)
+    segments = [placing.names[int(cluster)] for cluster in clusters]
+    placed = users.append_column(PLACED.field("cluster"), pa.array(clusters, pa.int32()))
+    placed = placed.append_column(PLACED.field("segment"), pa.array(segments, pa.string()))
+    placed = placed.append_column(PLACED.field("behaviour"), _behaviours(users, clusters, placing.names))
+    explained, model = _explained(placed, models, settings), models.hybrid
+    figures = _figures(placed, points, clusters, explained, model)
+    figures.gains.append(_gains(placed))
+    for field, column in zip(LISTED, _lists(explained, model), strict=True):
+        placed = placed.append_column(field, column.cast(field.type))
+    return placed, figures
+
+
+def _points(users: pa.Table) -> Floats:
+    columns = [users[name].fill_null(0).to_numpy().astype(np.float64) for name in FEATURES]
+    return np.column_stack(columns)
+
+
+def _behaviours(users: pa.Table, clusters: NDArray[np.intp], names: Mapping[int, str]) -> pa.Array:
+    known = zip(users["rfm_segment"].to_pylist(), clusters, users["purchases"].to_pylist(), strict=True)
+    return pa.array([label(rfm, rule_of(names[int(cluster)]), bought > 0) for rfm, cluster, bought in known])
+
+
+def _explained(users: pa.Table, models: Models, settings: Settings) -> Explained:
+    (block,) = users.combine_chunks().to_batches(max_chunksize=len(users))
+    block = block.append_column("features", pa.nulls(len(users), pa.list_(pa.float32())))
+    histories = histories_of(block, models.hybrid.catalogue, models.segments, models.hybrid.als.rank)
+    folded: Histories = replace(histories, factors=models.fold_in.factors(histories))
+    excluded = folded.left_out(settings.exclude_purchased, settings.exclude_viewed)
+    return models.hybrid.explained(folded, excluded, settings.top)
+
+
+def _lists(explained: Explained, model: HybridRecommender) -> list[pa.Array]:
+    """Ids, scores and sources of each user's list."""
+    kept = np.isfinite(explained.lists.scores)
+    offsets = pa.array(np.concatenate([[0], np.cumsum(kept.sum(axis=1))]), pa.int32())
+    ids = pa.array(model.catalogue.ids[explained.lists.ids][kept])
+    scores = pa.array(explained.lists.scores[kept])
+    sources = pa.DictionaryArray.from_arrays(pa.array(explained.sources[kept]), pa.array(SOURCES)).cast(pa.string())
+    return [pa.ListArray.from_arrays(offsets, values) for values in (ids, scores, sources)]
+
+
+def _figures(
+    users: pa.Table, points: Floats, clusters: NDArray[np.intp], explained: Explained, model: HybridRecommender
+) -> Answered:
+    old, new = users["old_segment"].to_pylist(), users["segment"].to_pylist()
+    spent: Counter[str] = Counter()
+    for segment, monetary in zip(new, users["monetary"].to_pylist(), strict=True):
+        spent[segment] += monetary
+    kept = np.isfinite(explained.lists.scores)
+    scores = explained.lists.scores[kept]
+    places = np.where(kept, explained.lists.ids, -1)
+    said = Counter(explained.sources[kept].tolist())
+    return Answered(
+        moves=Counter((one, other) for one, other in zip(old, new, strict=True) if one not in (None, other)),
+        arrived=Counter(segment for was, segment in zip(old, new, strict=True) if was is None),
+        seen=Counter(new),
+        spent=spent,
+        lists=int(kept.any(axis=1).sum()),
+        sources=Counter({SOURCES[number]: places for number, places in said.items()}),
+        diversity=float(_diversity(places, kept, model).sum()),
+        scores=scores[:: max(1, -(-len(scores) // _SCORES_SENT))],
+        products=model.catalogue.ids[np.unique(places[kept])],
+        sums=_sums(points, clusters),
+        nearest=np.bincount(clusters),
+    )
+
+
+def _sums(points: Floats, clusters: NDArray[np.intp]) -> Floats:
+    """Points added up by cluster; as many rows as the largest cluster's number asks for."""
+    sums: Floats = np.zeros((int(clusters.max(initial=-1)) + 1, points.shape[1]))
+    np.add.at(sums, clusters, points)
+    return sums
+
+
+def _diversity(places: NDArray[np.int64], kept: NDArray[np.bool_], model: HybridRecommender) -> Floats:
+    """Different categories of each list as a share of its length."""
+    categories = np.sort(np.where(kept, model.catalogue.category[np.maximum(places, 0)], -1), axis=1)
+    first = np.ones(categories.shape, np.bool_)
+    first[:, 1:] = categories[:, 1:] != categories[:, :-1]
+    different: Floats = (first & (categories >= 0)).sum(axis=1) / np.maximum(1, kept.sum(axis=1))
+    return different
+
+
+def _gains(users: pa.Table) -> pa.Table:
+    """How much the scores of each segment's users rose, by product: segment, product_id, score."""
+    lengths = users["gains"].combine_chunks().value_lengths().to_numpy()
+    segments = users["segment"].combine_chunks().dictionary_encode()
+    rows = segments.take(pa.array(np.repeat(np.arange(len(users)), lengths)))
+    gained = pa.table(
+        {
+            "segment": rows.cast(pa.string()),
+            "product_id": users["products"].combine_chunks().flatten(),
+            "score": users["gains"].combine_chunks().flatten().cast(pa.float64()),
+        }
+    )
+    risen = gained.filter(pc.not_equal(gained["score"], 0))
+    return grouped(risen, ["segment", "product_id"], summed("score"))

@@ -1,0 +1,85 @@
+"""What the stream knows between batches, published with each of them (SPEC T3, T6).
+
+Users' events and lists stand in buckets: a base for each bucket, sorted by user, and beside it the files of the latest
+batches. Each batch moves what has gathered into the bases of one part of the buckets, so no batch pays for all of it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict
+from pyspark.sql import Column
+from pyspark.sql import functions as F
+
+# A bucket's base is read whole: some 150 bytes of memory for each of so many events.
+EVENTS_PER_BUCKET = 500_000
+LEAST_BUCKETS = 4
+# A bucket's base is made anew after so many batches, or as many as there are buckets if these are fewer.
+BATCHES_BETWEEN_BASES = 8
+# Files whose bytes are remembered: 80 bytes each.
+FILES_REMEMBERED = 50_000
+
+
+class RecentBatch(BaseModel):
+    """The files of a batch that some bucket's base does not hold yet: paths below the root."""
+
+    model_config = ConfigDict(frozen=True)
+
+    batch: int
+    events: tuple[str, ...]
+    users: str | None
+
+
+class StreamState(BaseModel):
+    """The stream's state after a batch.
+
+    Attributes:
+        next_batch: number of the next batch.
+        latest: latest event time of the stream, UTC; None before its first event.
+        last_date: last date in the data, ISO, from which recency counts.
+        buckets: how many buckets there are.
+        bases: for each bucket the first batch that its base does not hold.
+        recent: batches that some base does not hold, oldest first.
+        models: the versions in force: model -> version.
+        products_from: the first batch that the bases of products and scores do not hold.
+        centres, weights: see streaming.centres.
+        segments: name -> users.
+        first_popular: products popular when the models in force were trained, the first first.
+        files: name -> identity of the latest files, the newest first.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    next_batch: int
+    latest: datetime | None
+    last_date: str
+    buckets: int
+    bases: tuple[int, ...]
+    recent: tuple[RecentBatch, ...]
+    models: dict[str, str]
+    products_from: int
+    centres: tuple[tuple[float, ...], ...]
+    weights: tuple[float, ...]
+    segments: dict[str, int]
+    first_popular: tuple[int, ...]
+    files: dict[str, str]
+
+    def due(self) -> tuple[int, ...]:
+        """Returns the buckets whose bases the next batch makes anew."""
+        turns = min(BATCHES_BETWEEN_BASES, self.buckets)
+        return tuple(bucket for bucket in range(self.buckets) if bucket % turns == self.next_batch % turns)
+
+    def newer(self, bucket: int) -> tuple[RecentBatch, ...]:
+        """Returns the batches that a bucket's base does not hold."""
+        return tuple(one for one in self.recent if one.batch >= self.bases[bucket])
+
+
+def buckets_for(events: int) -> int:
+    """Returns how many buckets so many events are cut into."""
+    return max(LEAST_BUCKETS, -(-events // EVENTS_PER_BUCKET))
+
+
+def bucket_of(user: Column, buckets: int) -> Column:
+    """Returns the bucket of a user, an id: what is left of it after division, so that Arrow knows it too."""
+    return F.pmod(user, F.lit(buckets)).cast("int")

@@ -1,0 +1,347 @@
+"""November as a stream, file by file: what it leaves equals a batch over the same events (SPEC T2-T6)."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow.dataset as ds
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from spark_apps.features.gathering import gather
+from spark_apps.features.pairs import pair_sums
+from spark_apps.features.products import features_of, product_features
+from spark_apps.features.users import user_features
+from spark_apps.generator import GeneratorSpec, write_events
+from spark_apps.jobs.segment import load_model
+from spark_apps.jobs.stream.places import PRODUCTS, base_file, read_state
+from spark_apps.jobs.stream.query import Wishes, run
+from spark_apps.registry.versions import SEGMENTS, newest
+from spark_apps.segmentation.model import place_users
+from spark_apps.settings import Settings
+from spark_apps.streaming.drops import CHECKPOINT, DONE, INCOMING, Drop
+from spark_apps.streaming.records import BatchRecord
+from spark_apps.tables import (
+    EVENTS,
+    STREAM_EVENTS,
+    STREAM_PRODUCTS,
+    STREAM_QUARANTINE,
+    STREAM_RECOMMENDATIONS,
+    STREAM_TABLES,
+    STREAM_USERS,
+    STREAM_WINDOWS,
+    Table,
+    read_files,
+)
+from tests.comparing import assert_rows
+from tests.factory import HEADER, csv_line
+from tests.pipeline.conftest import Trained
+
+BATCHES, EVENTS_EACH = 6, 400
+DROPPED_AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
+LAST_TIME = "2019-11-30 23:00:00 UTC"
+
+
+@dataclass(frozen=True)
+class Streamed:
+    """A root after a stream, and the records that it told."""
+
+    root: Path
+    settings: Settings
+    told: list[BatchRecord]
+    lines: list[str]
+
+    def frame(self, spark: SparkSession, table: Table) -> DataFrame:
+        return read_files(spark, self.root / table.path, table)
+
+    def rows(self, table: Table) -> list[dict[str, Any]]:
+        """A table's rows, read without Spark."""
+        return ds.dataset(self.root / table.path, format="parquet", partitioning="hive").to_table().to_pylist()
+
+    def events(self, spark: SparkSession) -> DataFrame:
+        """October's and the stream's events."""
+        streamed = self.frame(spark, STREAM_EVENTS).select(*EVENTS.schema.fieldNames())
+        return self.frame(spark, EVENTS).unionByName(streamed)
+
+
+def drop(root: Path, sequence: int, lines: Sequence[str], ending: str = "\n", header: str = HEADER) -> None:
+    """Drops a file as the replay does."""
+    dropped_at = DROPPED_AT + timedelta(seconds=10 * sequence)
+    put(root, Drop(sequence, dropped_at).name, dropped_at, "\n".join([header, *lines]) + ending)
+
+
+def put(root: Path, name: str, moment: datetime, text: str) -> None:
+    """Puts a file where the stream looks, as if it had been written at a moment: the order in which they are read."""
+    part = root / INCOMING / (name + ".part")
+    part.parent.mkdir(parents=True, exist_ok=True)
+    part.write_text(text, encoding="utf-8")
+    os.utime(part, (moment.timestamp(), moment.timestamp()))
+    part.rename(part.with_suffix(""))
+
+
+def stream(spark: SparkSession, settings: Settings, root: Path) -> list[BatchRecord]:
+    told: list[BatchRecord] = []
+    assert run(spark, settings, root, Wishes(once=True), told.append) == len(told)
+    return told
+
+
+def copy_of(trained: Trained, folder: Path) -> Path:
+    root = folder / "root"
+    for name in ("processed", "models"):
+        shutil.copytree(trained.root / name, root / name)
+    return root
+
+
+@pytest.fixture(scope="module")
+def november(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Lines of a generated November."""
+    log = tmp_path_factory.mktemp("november") / "log.csv"
+    write_events(GeneratorSpec(BATCHES * EVENTS_EACH, "2019-11", 3, removals=0.4), log)
+    return log.read_text(encoding="utf-8").splitlines()[1:]
+
+
+@pytest.fixture(scope="module")
+def streamed(
+    spark: SparkSession, trained_root: Trained, november: list[str], tmp_path_factory: pytest.TempPathFactory
+) -> Streamed:
+    """A stream of six files of good events, with new products taken in after every second one."""
+    root = copy_of(trained_root, tmp_path_factory.mktemp("streamed"))
+    settings = trained_root.settings.model_copy(update={"stream_refresh": 2})
+    for number in range(BATCHES):
+        drop(root, number + 1, november[number * EVENTS_EACH : (number + 1) * EVENTS_EACH])
+    return Streamed(root, settings, stream(spark, settings, root), november)
+
+
+def test_every_line_is_an_event_once(streamed: Streamed) -> None:
+    assert [record.batch for record in streamed.told] == list(range(BATCHES))
+    assert [record.rows for record in streamed.told] == [EVENTS_EACH] * BATCHES
+    found = streamed.rows(STREAM_EVENTS)
+    assert Counter(row["batch"] for row in found) == dict.fromkeys(range(BATCHES), EVENTS_EACH)
+    keys = Counter((f"{row['event_time']:%Y-%m-%d %H:%M:%S}", row["user_id"], row["product_id"]) for row in found)
+    fields = [line.split(",") for line in streamed.lines]
+    assert keys == Counter((one[0].removesuffix(" UTC"), int(one[7]), int(one[2])) for one in fields)
+
+
+def test_users_equal_those_of_a_batch_over_the_same_events(streamed: Streamed, spark: SparkSession) -> None:
+    updated = newest_users(streamed)
+    last = max(row["last_seen"] for row in updated).date()
+    ids = spark.createDataFrame([(row["user_id"],) for row in updated], "user_id bigint")
+    expected = user_features(gather(streamed.events(spark)), last).join(ids, "user_id", "left_semi")
+    rows = [row.asDict() for row in expected.orderBy("user_id").collect()]
+    for row in rows:  # a streamed user's recency counts from the last date of its batch
+        del row["recency"]
+    names = list(rows[0])
+    found = [{name: plain(row[name]) for name in names} for row in updated]
+    assert_rows(found, rows, rel=1e-9)
+
+
+def newest_users(streamed: Streamed) -> list[dict[str, Any]]:
+    rows = sorted(streamed.rows(STREAM_USERS), key=lambda row: (row["user_id"], row["batch"]))
+    return list({row["user_id"]: row for row in rows}.values())
+
+
+def plain(value: Any) -> Any:
+    return value.replace(tzinfo=None) if isinstance(value, datetime) else value
+
+
+def test_products_equal_those_of_a_batch_over_the_same_events(streamed: Streamed, spark: SparkSession) -> None:
+    state = read_state(streamed.root)
+    assert state is not None
+    base = spark.read.parquet(str(streamed.root / base_file(PRODUCTS, state.products_from)))
+    since = streamed.frame(spark, STREAM_PRODUCTS).where(F.col("batch") >= state.products_from)
+    sums = base.unionByName(since.select(*base.columns))
+    expected = product_features(pair_sums(gather(streamed.events(spark))))
+    found = [row.asDict() for row in features_of(sums).orderBy("product_id").collect()]
+    assert_rows(found, [row.asDict() for row in expected.orderBy("product_id").collect()], rel=1e-9)
+
+
+def test_windows_equal_those_of_sql(streamed: Streamed) -> None:
+    events = ds.dataset(streamed.root / STREAM_EVENTS.path, format="parquet").to_table()
+    windows = ds.dataset(streamed.root / STREAM_WINDOWS.path, format="parquet").to_table()
+    assert events.num_rows and windows.num_rows
+    with duckdb.connect() as sql:
+        sql.execute("set timezone = 'UTC'")
+        expected = sql.execute(
+            """
+            with seen as (select batch, max(event_time) as latest from events group by batch),
+            marks as (
+                select one.batch,
+                    (select max(latest) from seen where seen.batch < one.batch) - interval 10 minutes as mark
+                from seen as one)
+            select epoch(time_bucket(interval 5 minutes, event_time)) as start, count(*) as events,
+                count(*) filter (event_type = 'view') as views, count(*) filter (event_type = 'cart') as carts,
+                count(*) filter (event_type = 'purchase') as purchases,
+                count(*) filter (event_type = 'remove_from_cart') as removals
+            from events join marks using (batch)
+            where mark is null or time_bucket(interval 5 minutes, event_time) + interval 5 minutes > mark
+            group by start order by start
+            """
+        ).fetchall()
+        found = sql.execute(
+            """
+            select epoch(window_start) as start, sum(events)::bigint, sum(views)::bigint, sum(carts)::bigint,
+                sum(purchases)::bigint, sum(removals)::bigint
+            from windows group by start order by start
+            """
+        ).fetchall()
+    assert found == expected
+
+
+def test_users_are_placed_as_the_saved_model_places_them(streamed: Streamed, spark: SparkSession) -> None:
+    folder, metadata = newest(streamed.root, SEGMENTS)
+    first = streamed.frame(spark, STREAM_USERS).where("batch = 0")  # before any centre moved
+    expected = place_users(load_model(folder, metadata), first).orderBy("user_id").collect()
+    columns = list(expected[0].asDict())
+    found = first.select(*columns).orderBy("user_id").collect()
+    assert [row.asDict() for row in found] == [row.asDict() for row in expected]
+
+
+def test_segments_add_up_to_the_users(streamed: Streamed, trained_root: Trained) -> None:
+    known = set(row["user_id"] for row in trained_root.rows(EVENTS))
+    new = {row["user_id"] for row in streamed.rows(STREAM_EVENTS)} - known
+    assert new, "November has new users"
+    last = streamed.told[-1]
+    assert sum(one.users for one in last.segments.values()) == len(known) + len(new)
+    assert sum(record.activity.new_users for record in streamed.told if record.activity) == len(new)
+    for record in streamed.told:
+        moved = sum(move.users for move in record.moves)
+        assert record.change_rate == pytest.approx(moved / record.known_users)
+        assert all(move.source != move.target for move in record.moves)
+
+
+def test_every_user_of_a_batch_gets_a_list_without_what_it_bought(streamed: Streamed) -> None:
+    lists: dict[tuple[int, int], list[dict[str, Any]]] = {}
+    for row in streamed.rows(STREAM_RECOMMENDATIONS):
+        lists.setdefault((row["batch"], row["user_id"]), []).append(row)
+    users = {(row["batch"], row["user_id"]): row["listed"] for row in streamed.rows(STREAM_USERS)}
+    assert lists.keys() == users.keys()
+    for key, places in lists.items():
+        ordered = sorted(places, key=lambda row: row["rank"])
+        assert [row["rank"] for row in ordered] == list(range(1, 11))
+        assert [row["product_id"] for row in ordered] == users[key]
+        assert all(row["source"] in ("als", "content", "popularity") for row in ordered)
+    bought: dict[int, dict[int, int]] = {}
+    for row in streamed.rows(STREAM_EVENTS):
+        if row["event_type"] == "purchase":
+            bought.setdefault(row["user_id"], {}).setdefault(row["product_id"], row["batch"])
+    assert bought
+    for (batch, user), listed in users.items():
+        assert not {product for product, when in bought.get(user, {}).items() if when <= batch} & set(listed)
+
+
+def test_new_products_are_recommended_after_a_refresh(streamed: Streamed, trained_root: Trained) -> None:
+    old = {row["product_id"] for row in trained_root.rows(EVENTS)}
+    new = [row for row in streamed.rows(STREAM_RECOMMENDATIONS) if row["product_id"] not in old]
+    assert new and min(row["batch"] for row in new) >= 2
+    assert all(row["source"] != "als" for row in new)
+
+
+def test_records_tell_what_the_tables_hold(streamed: Streamed) -> None:
+    for record in streamed.told:
+        rows = [row for row in streamed.rows(STREAM_EVENTS) if row["batch"] == record.batch]
+        types = Counter(row["event_type"] for row in rows)
+        assert {kind: one.events for kind, one in record.events.items()} == {
+            kind: types[kind] for kind in record.events
+        }
+        assert record.activity is not None and record.lists is not None
+        assert record.activity.users == len({row["user_id"] for row in rows}) == record.lists.users
+        assert sum(record.sources.values()) == 10 * record.lists.users
+        wanted = [row for row in rows if row["event_type"] in ("cart", "purchase")]
+        assert 0 < record.relevance["updated"].trials <= len({(row["user_id"], row["product_id"]) for row in wanted})
+        assert record.top_products[0].points >= record.top_products[-1].points
+        assert record.late == sum(row["late"] for row in rows)
+
+
+def test_a_second_start_applies_nothing_twice_even_without_a_checkpoint(
+    streamed: Streamed, spark: SparkSession
+) -> None:
+    assert stream(spark, streamed.settings, streamed.root) == []
+    shutil.rmtree(streamed.root / CHECKPOINT)
+    done = streamed.root / DONE
+    for path in done.rglob("*.csv"):  # as if Spark had not come to put them away
+        shutil.copy(path, streamed.root / INCOMING / path.name)
+    before = {table.name: streamed.rows(table) for table in STREAM_TABLES if table is not STREAM_QUARANTINE}
+    assert stream(spark, streamed.settings, streamed.root) == []
+    assert {name: len(rows) for name, rows in before.items()} == {
+        table.name: len(streamed.rows(table)) for table in STREAM_TABLES if table is not STREAM_QUARANTINE
+    }
+
+
+@pytest.fixture(scope="module")
+def strange(
+    spark: SparkSession, trained_root: Trained, november: list[str], tmp_path_factory: pytest.TempPathFactory
+) -> Streamed:
+    """A stream of files that are not as they should be, between good ones."""
+    root = copy_of(trained_root, tmp_path_factory.mktemp("strange"))
+    good, late = november[:300], november[300:600]
+    drop(root, 1, good)
+    put(root, "the-same.csv", DROPPED_AT + timedelta(seconds=15), "\n".join([HEADER, *good]) + "\n")
+    drop(root, 2, [])
+    for sequence in (3, 8):
+        moment = DROPPED_AT + timedelta(seconds=10 * sequence)
+        put(root, Drop(sequence, moment).name, moment, "")
+    drop(root, 4, good, header="time,type,product")
+    drop(root, 5, [*late[:100], late[100][:30]], ending="")
+    drop(root, 6, [csv_line(event_time="2038-01-19 03:14:07 UTC"), csv_line(event_time=LAST_TIME, user_id=7)])
+    early = csv_line(event_time="2019-11-01 00:00:01 UTC", user_id=8)
+    drop(root, 7, [early, csv_line(event_time="yesterday"), HEADER])
+    return Streamed(root, trained_root.settings, stream(spark, trained_root.settings, root), november)
+
+
+def by_name(strange: Streamed) -> dict[int | None, BatchRecord]:
+    return {record.sequence: record for record in strange.told}
+
+
+def test_the_same_bytes_under_another_name_are_a_duplicate(strange: Streamed) -> None:
+    records = by_name(strange)
+    assert (records[1].outcome, records[None].outcome) == ("applied", "duplicate")
+    assert len([row for row in strange.rows(STREAM_EVENTS) if row["user_id"] not in (7, 8)]) == 400
+
+
+def test_a_header_alone_is_a_batch_without_events_and_no_header_is_refused(strange: Streamed) -> None:
+    records = by_name(strange)
+    assert (records[2].outcome, records[2].rows) == ("applied", 0)
+    assert [records[number].outcome for number in (3, 4, 8)] == ["refused"] * 3
+
+
+def test_a_torn_line_goes_to_quarantine_and_the_others_count(strange: Streamed) -> None:
+    record = by_name(strange)[5]
+    assert (record.rows, record.clean, record.quarantined) == (101, 100, {"wrong_columns": 1})
+
+
+def test_an_event_from_after_its_drop_goes_to_quarantine(strange: Streamed) -> None:
+    record = by_name(strange)[6]
+    assert (record.rows, record.clean, record.quarantined) == (2, 1, {"future_time": 1})
+    assert record.last_event == datetime(2019, 11, 30, 23, tzinfo=timezone.utc)
+
+
+def test_a_late_event_counts_but_in_no_window(strange: Streamed) -> None:
+    record = by_name(strange)[7]
+    assert (record.clean, record.late, record.quarantined) == (1, 1, {"bad_time": 2})
+    assert record.watermark == datetime(2019, 11, 30, 22, 50, tzinfo=timezone.utc)
+    (row,) = [row for row in strange.rows(STREAM_EVENTS) if row["user_id"] == 8]
+    assert row["late"] and [one for one in strange.rows(STREAM_USERS) if one["user_id"] == 8]
+    counted = sum(row["events"] for row in strange.rows(STREAM_WINDOWS))
+    assert counted == len(strange.rows(STREAM_EVENTS)) - sum(one.late for one in strange.told)
+
+
+def test_every_line_of_strange_files_is_an_event_or_in_quarantine(strange: Streamed) -> None:
+    for record in strange.told:
+        assert record.rows == record.clean + sum(record.quarantined.values())
+    reasons = Counter(row["reason"] for row in strange.rows(STREAM_QUARANTINE))
+    assert reasons == sum((Counter(record.quarantined) for record in strange.told), Counter())
+
+
+def test_the_ledger_holds_what_was_told(strange: Streamed) -> None:
+    files = sorted((strange.root / "processed/stream_batches").glob("*.json"))
+    assert [BatchRecord.model_validate(json.loads(path.read_text())) for path in files] == strange.told
