@@ -11,14 +11,17 @@ from pyspark.sql import SparkSession
 from spark_apps import __version__
 from spark_apps.analysis.recommended import describe_recommendations
 from spark_apps.errors import MissingModelError, MissingTableError
+from spark_apps.evaluation.blocks import K
+from spark_apps.evaluation.negatives import NEGATIVES
 from spark_apps.ingestion.manifests import read_manifests
 from spark_apps.jobs.analyze import ANALYSIS
 from spark_apps.jobs.generate import PREFIX
 from spark_apps.progress import notice
 from spark_apps.publication import Publication
+from spark_apps.registry.gate import VALIDATION
 from spark_apps.registry.serving import current, stale_tables
-from spark_apps.registry.versions import ALS, SEGMENTS, Metadata
-from spark_apps.reports.comparison import measured_models
+from spark_apps.registry.versions import ALS, HYBRID, SEGMENTS, Metadata
+from spark_apps.reports.comparison import evaluated, measured_models
 from spark_apps.reports.data import Recommendations, ReportData, Segments
 from spark_apps.reports.page import render_report
 from spark_apps.storage import StoragePath
@@ -83,8 +86,8 @@ def _segments(root: StoragePath) -> Segments | None:
 
 
 def _recommendations(spark: SparkSession, root: StoragePath) -> Recommendations | None:
-    metadata = _metadata(root, ALS)
-    if metadata is None:
+    metadata, hybrid = _metadata(root, ALS), _metadata(root, HYBRID)
+    if metadata is None or hybrid is None:
         return None
     lists, products = read_table(spark, root, RECOMMENDATIONS), read_table(spark, root, PRODUCT_FEATURES)
     told = {
@@ -92,9 +95,9 @@ def _recommendations(spark: SparkSession, root: StoragePath) -> Recommendations 
         "users": metadata.users,
         "products": metadata.products,
         "interactions": metadata.interactions,
-        "users_with_list": metadata.metrics["users_with_list"],
-        "metrics": {name: value for name, value in metadata.metrics.items() if isinstance(value, int | float)},
-        **_evaluation(root, metadata),
+        "users_with_list": hybrid.metrics["users_with_list"],
+        "metrics": {name: value for name, value in hybrid.metrics.items() if isinstance(value, int | float)},
+        **_evaluation(root, hybrid),
     }
     return cast(Recommendations, told | describe_recommendations(lists, products))
 
@@ -102,9 +105,10 @@ def _recommendations(spark: SparkSession, root: StoragePath) -> Recommendations 
 def _evaluation(root: StoragePath, model: Metadata) -> dict[str, Any]:
     """How models compare on held-out events: by the published evaluation, else by the training's own validation."""
     path = root / EVALUATION
-    found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    compared = measured_models(found.get("models"))
-    if compared:
-        told = {"comparison": compared, "conditions": found, "differences": measured_models(found.get("differences"))}
-        return told | ({"judged": found["judged"]} if "judged" in found else {})
-    return {"comparison": measured_models(model.metrics.get("validation"))}
+    if path.exists():
+        return dict(evaluated(json.loads(path.read_text(encoding="utf-8"))))
+    validation = model.metrics.get(VALIDATION)
+    if not validation:
+        return {}
+    conditions = {"k": K, "negatives": NEGATIVES, "users_evaluated": validation["users"]}
+    return {"comparison": measured_models(validation), "conditions": conditions}

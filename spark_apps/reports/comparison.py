@@ -1,11 +1,30 @@
-"""Reads the figures of several models out of a model's metadata."""
+"""Reads the figures of several models out of evaluation.json, or out of a model's metadata."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from spark_apps.reports.data import Measure
+from spark_apps.reports.data import Comparison, Measure
+
+
+def evaluated(evaluation: Mapping[str, Any]) -> Comparison:
+    """Picks what the report shows of an evaluation.
+
+    Args:
+        evaluation: what `shopstream evaluate` wrote.
+    """
+    return {
+        "comparison": measured_models(evaluation["models"]),
+        "judged": evaluation["judged"],
+        "differences": measured_models(evaluation["differences"]),
+        "conditions": {
+            "k": evaluation["k"],
+            "negatives": evaluation["negatives"],
+            "users_evaluated": evaluation["users_evaluated"],
+            "cutoff": evaluation["cutoff"],
+        },
+    }
 
 
 def measured_models(found: Any) -> dict[str, dict[str, Measure]]:

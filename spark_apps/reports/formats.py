@@ -7,7 +7,10 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 
 UNKNOWN_FIGURE = "–"
-_ACRONYMS = {"ndcg", "map", "hr", "rmse", "mrr"}
+_WORDS = {"ndcg": "NDCG", "map": "MAP", "hr": "HR", "rmse": "RMSE", "mrr": "MRR", "recall": "Recall"}
+# Measures that look at the first k of a list.
+_RANKED = {"HR", "NDCG", "Recall", "MAP", "MRR"}
+_SAMPLED = "_sampled"
 
 
 def known(value: float | None) -> float | None:
@@ -87,16 +90,25 @@ def share(part: float, total: float) -> str:
     return f"{percent:,.{1 if abs(percent) >= 1 else 2}f}%"
 
 
-def measure_name(name: str) -> str:
+def measure_name(name: str, k: int | None = None) -> str:
     """Writes the name of a measure for people.
 
     Args:
         name: for example `ndcg_sampled`.
+        k: places of a list that measures of a ranking look at, None where not known.
 
     Returns:
-        For example `NDCG sampled`.
+        For example `NDCG@10, sampled`.
     """
-    return " ".join(word.upper() if word.lower().split("@")[0] in _ACRONYMS else word for word in name.split("_"))
+    words = name.removesuffix(_SAMPLED).replace("hit_rate", "hr").split("_")
+    text = " ".join(_WORDS.get(word.lower(), word) for word in words)
+    place = f"@{k}" if k is not None and text in _RANKED else ""
+    return f"{text}{place}{', sampled' if is_sampled(name) else ''}"
+
+
+def is_sampled(name: str) -> bool:
+    """Says whether a measure looks for a product among some others only, not in the whole catalogue."""
+    return name.endswith(_SAMPLED)
 
 
 def moment(text: str) -> str:

@@ -6,7 +6,7 @@ import json
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -16,9 +16,14 @@ from spark_apps.errors import MissingTableError, NothingToDoError
 from spark_apps.evaluation.blocks import FIGURES, K
 from spark_apps.evaluation.split import LeakError
 from spark_apps.jobs import evaluate
+from spark_apps.reports.chapters.comparison import comparison_parts
+from spark_apps.reports.comparison import evaluated
+from spark_apps.reports.data import Recommendations
+from spark_apps.reports.layout import Chart
 from spark_apps.settings import AlsParameters, Settings
 from spark_apps.tables import EVENTS, write_files
 from tests.factory import clean_event, events_frame
+from tests.reports.reader import Page
 
 USERS, PRODUCTS = 60, 80
 POINTS = {"view": 1.0, "cart": 3.0, "purchase": 5.0}
@@ -70,6 +75,21 @@ def shop(spark: SparkSession, settings: Settings, tmp_path_factory: pytest.TempP
 @pytest.fixture(scope="module")
 def found(spark: SparkSession, shop: Shop) -> dict[str, Any]:
     return evaluate.run(spark, shop.settings, shop.root)
+
+
+def test_the_report_shows_every_figure_of_every_model(found: dict[str, Any]) -> None:
+    chart, table = comparison_parts(cast(Recommendations, evaluated(found)))[-2:]
+    assert isinstance(chart, Chart) and isinstance(table, str)
+    assert len(chart.figure.data) == len(MODELS)
+    ((head, *rows),) = Page(table).tables.values()
+    assert head[1:] == MODELS
+    assert [row[0] for row in rows[:5]] == [
+        *(f"{name}@10, whole catalogue" for name in ("NDCG", "Recall", "MAP")),
+        *(f"{name}@10, sampled" for name in ("NDCG", "HR")),
+    ]
+    assert len(rows) == len(found["models"]["als"])
+    ndcg = [figures["ndcg"]["value"] for figures in found["models"].values()]
+    assert [float(cell.split()[0]) for cell in rows[0][1:]] == pytest.approx(ndcg, abs=0.0001)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -10,8 +12,9 @@ import pytest
 from pyspark.sql import SparkSession
 
 from spark_apps.jobs import analyze, clean, load, report
+from spark_apps.registry.versions import HYBRID, METADATA, newest
 from spark_apps.reports.formats import share
-from spark_apps.tables import EVENTS, RECOMMENDATIONS, USER_SEGMENTS, DateRange
+from spark_apps.tables import EVALUATION, EVENTS, RECOMMENDATIONS, USER_SEGMENTS, DateRange
 from tests.factory import csv_line, write_log
 from tests.pipeline.conftest import Trained
 from tests.reports.reader import Page
@@ -71,6 +74,26 @@ def test_the_eight_charts_of_the_lists_are_there_and_hold_every_recommendation(t
     assert sum(page.figures["chart-user-scores"]["data"][0]["y"]) == pytest.approx(
         len({row["user_id"] for row in lists if row["source"] in compared})
     )
+
+
+def test_models_compare_by_the_training_s_validation_until_they_are_evaluated(
+    trained_root: Trained, spark: SparkSession, tmp_path: Path
+) -> None:
+    assert "Run shopstream evaluate , then" in Page(trained_root.page.read_text(encoding="utf-8")).text
+    root = Path(shutil.copytree(trained_root.root, tmp_path / "root"))
+    models = {"als": {"ndcg": {"value": 0.25, "low": 0.2, "high": 0.3}}}
+    folder, metadata = newest(root, HYBRID)
+    metadata.metrics["validation"] = {"users": 212, **models}
+    (folder / METADATA).write_text(metadata.model_dump_json(), encoding="utf-8")
+    page = Page(report.run(spark, root).read_text(encoding="utf-8"))
+    assert page.tables["Models by NDCG@10"][1:] == [["als", "0.25", "0.2", "0.3"]]
+    assert "Measured at training on 212 users" in page.text
+    evaluation = {"k": 5, "negatives": 99, "users_evaluated": 7, "cutoff": "2019-10-25T18:59:07+00:00"}
+    evaluation |= {"models": models, "judged": "hybrid", "differences": {}}
+    (root / EVALUATION).write_text(json.dumps(evaluation), encoding="utf-8")
+    page = Page(report.run(spark, root).read_text(encoding="utf-8"))
+    assert page.tables["Models by NDCG@5"][1:] == [["als", "0.25", "0.2", "0.3"]]
+    assert "Measured on 7 users: models learned from the events before 2019-10-25 18:59 UTC" in page.text
 
 
 def test_the_page_loads_nothing(trained: Trained) -> None:

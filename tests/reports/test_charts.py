@@ -163,10 +163,10 @@ def test_mean_scores_stand_the_highest_first_and_most_recommended_by_number():
 
 
 def test_models_stand_the_best_first_on_their_intervals():
-    chart = recommendations.model_comparison(COMPARISON["comparison"], "ndcg")
+    chart = recommendations.model_comparison(COMPARISON["comparison"], "ndcg", "NDCG@10")
     assert labels(chart) == ["hybrid<br>0.1312", "als<br>0.1123", "popularity<br>0.0241"]
     assert chart.data[0].x == pytest.approx((0.1272, 0.1312, 0.1352))
-    without = recommendations.model_comparison(COMPARISON["comparison"], "catalogue_coverage")
+    without = recommendations.model_comparison(COMPARISON["comparison"], "catalogue_coverage", "coverage")
     assert without.data[0].x == (0.25, 0.25, 0.25)
 
 

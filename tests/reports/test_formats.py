@@ -36,11 +36,16 @@ def test_counts_and_decimals():
 
 
 def test_measures_have_names_for_people():
-    assert [measure_name(name) for name in ("ndcg_sampled", "hit_rate_sampled", "hr@10", "map")] == [
-        "NDCG sampled",
-        "hit rate sampled",
-        "HR@10",
+    assert [measure_name(name) for name in ("ndcg_sampled", "hit_rate_sampled", "map")] == [
+        "NDCG, sampled",
+        "HR, sampled",
         "MAP",
+    ]
+    assert [measure_name(name, 10) for name in ("ndcg", "hit_rate_sampled", "catalogue_coverage", "rmse")] == [
+        "NDCG@10",
+        "HR@10, sampled",
+        "catalogue coverage",
+        "RMSE",
     ]
 
 

@@ -43,7 +43,7 @@ def test_plotly_is_there_once(html, page):
 
 def test_every_chart_has_one_place_and_a_name(page):
     places = [tag for tag in page.all("div") if tag.get("class") == "chart"]
-    assert len(places) == 39
+    assert len(places) == 38
     assert {place["id"] for place in places} == set(page.figures)
     assert all(place["role"] == "img" and len(place["aria-label"]) > 20 for place in places)
     ids = [tag["id"] for _, tag in page.tags if "id" in tag]
@@ -214,4 +214,4 @@ def test_figures_that_are_not_known_show_a_dash(make, read):
     assert prices[3] == ["purchase", "–", "–", "–", "0"]
     assert len(page.figures["chart-prices"]["data"]) == 1
     assert page.tables["Fit by number of segments"][1] == ["5, in use", "–", "–"]
-    assert page.tables["Measures kept with the model"][1] == ["rmse", "–"]
+    assert page.tables["Figures kept with the model"][1] == ["RMSE", "–"]

@@ -22,7 +22,7 @@ def test_every_figure_of_the_tiles_is_one_of_the_data(make):
         "Carts left, by session": "33.7%",
         "Segments": "5",
         "Users with a list": "700,118",
-        "NDCG of hybrid": "0.1312",
+        "NDCG@10 of hybrid": "0.1312",
     }
     assert pytest.approx(0.117, abs=0.0005) == (70_009 + 12_011) / 701_003
     assert pytest.approx(0.337, abs=0.0005) == 61_005 / 181_003
@@ -144,8 +144,8 @@ def test_recommendations(make):
 
 def test_the_best_model_and_its_lead(make):
     assert comparison_sentences(make.recommendations()) == [
-        "On held-out events hybrid does best by NDCG: 0.1312 (95 % interval 0.1272 to 0.1352); als follows with 0.1123 "
-        "(95 % interval 0.1083 to 0.1163).",
+        "On held-out events hybrid does best by NDCG@10: 0.1312 (95 % interval 0.1272 to 0.1352); als follows with "
+        "0.1123 (95 % interval 0.1083 to 0.1163).",
         "User by user hybrid is ahead of als by 0.0189 (95 % interval 0.0151 to 0.0227), more than chance explains.",
     ]
 
@@ -158,7 +158,7 @@ def test_a_lead_that_may_be_chance_is_told_so(make):
 def test_a_comparison_without_intervals_or_of_nothing(make):
     one = {"als": {"ndcg": {"value": 0.25, "low": None, "high": None}}}
     assert comparison_sentences(make.recommendations(comparison=one)) == [
-        "On held-out events als does best by NDCG: 0.25."
+        "On held-out events als does best by NDCG@10: 0.25."
     ]
     assert comparison_sentences(make.recommendations(comparison={})) == []
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from spark_apps.reports.formats import measure_name
 from spark_apps.reports.page import render_report
 
 
@@ -115,7 +116,9 @@ def test_rfm(page, make):
 
 
 def test_metrics_and_how_to_read_them(page, make):
-    assert column(page.tables["Measures kept with the model"]) == make.recommendations()["metrics"]
+    assert column(page.tables["Figures kept with the model"]) == {
+        measure_name(name): value for name, value in make.recommendations()["metrics"].items()
+    }
     assert "RMSE: typical error" in page.text and "NDCG: how near" in page.text
     assert "Recall:" not in page.text
 
@@ -188,9 +191,13 @@ def test_profiles_and_likings_of_segments(page):
 
 
 def test_models_are_compared_by_every_measure(page):
-    rows = page.tables["Models by NDCG and by all other measures (in brackets: 95 % interval)"]
-    assert rows[0] == ["Model", "hit rate sampled", "NDCG", "catalogue coverage"]
-    assert rows[3] == ["hybrid", "0.8411 (0.8211 to 0.8611)", "0.1312 (0.1272 to 0.1352)", "0.25"]
+    head, *rows = page.tables[
+        "Models by all measures (in brackets: 95 % interval); deeper tint = higher within the row"
+    ]
+    assert head == ["Measure", "popularity", "als", "hybrid"]
+    assert [row[0] for row in rows] == ["NDCG@10, whole catalogue", "HR@10, sampled", "catalogue coverage"]
+    assert [row[3] for row in rows] == ["0.1312 (0.127–0.135)", "0.8411 (0.821–0.861)", "0.25"]
+    assert page.tables["Models by NDCG@10"][3] == ["hybrid", "0.1312", "0.1272", "0.1352"]
 
 
 def test_sources_prices_and_names_of_what_is_recommended(page):

@@ -4,33 +4,36 @@ from __future__ import annotations
 
 from spark_apps.reports.charts.recommendations import model_comparison
 from spark_apps.reports.data import Measure, Recommendations
-from spark_apps.reports.formats import counted, figure, known, measure_name, moment
-from spark_apps.reports.layout import Chart, heading, note, paragraph
-from spark_apps.reports.tables.recommendations import comparison_table
+from spark_apps.reports.formats import counted, figure, is_sampled, known, measure_name, moment
+from spark_apps.reports.layout import Chart, heading, not_yet, note, paragraph
+from spark_apps.reports.tables.recommendations import comparison_table, intervals_table
 
 # Words of the measures that weigh most, the weightiest first.
 _LEADING = ("ndcg", "hit", "hr", "recall", "map")
 
 
 def comparison_parts(found: Recommendations) -> list[Chart | str]:
-    """Lays out how models compare: sentences, and charts of the leading measure and of the hit rate.
+    """Lays out how models compare: sentences, a chart of the leading measure, a table of all.
 
     Args:
         found: the model and its lists.
 
     Returns:
-        Nothing where models were not compared.
+        A hint where models were not compared.
     """
-    comparison, measures = found.get("comparison", {}), compared_measures(found)
+    comparison, leading = found.get("comparison", {}), leading_measure(found)
     if not comparison:
-        return []
-    parts: list[Chart | str] = [heading("How good they are"), paragraph(comparison_sentences(found))]
-    parts.append(note(_conditions_note(found)))
-    hits = [name for name in measures if {"hit", "hr"} & set(name.lower().replace("@", "_").split("_"))]
-    for measure in dict.fromkeys([*measures[:1], *hits[:1]]):
-        table = comparison_table(comparison, f"Models by {measure_name(measure)} and by all other measures")
-        parts.append(Chart(f"chart-{_place(measure)}", model_comparison(comparison, measure), table))
-    return parts
+        return [heading("How good they are"), not_yet("figures beside those of other models", "evaluate")]
+    title = leading_name(found)
+    chart = model_comparison(comparison, leading, title)
+    names = {measure: _full_name(found, measure) for measure in compared_measures(found)}
+    return [
+        heading("How good they are"),
+        paragraph(comparison_sentences(found)),
+        note(_conditions_note(found)),
+        Chart("chart-models", chart, intervals_table(comparison, leading, f"Models by {title}")),
+        comparison_table(comparison, names),
+    ]
 
 
 def comparison_sentences(found: Recommendations) -> list[str]:
@@ -46,7 +49,7 @@ def comparison_sentences(found: Recommendations) -> list[str]:
     if not ranked:
         return []
     (model, best), *others = ranked
-    text = f"On held-out events {model} does best by {measure_name(measure)}: {_with_interval(best)}"
+    text = f"On held-out events {model} does best by {leading_name(found)}: {_with_interval(best)}"
     if not others:
         return [f"{text}."]
     second, next_best = others[0]
@@ -63,6 +66,15 @@ def leading_measure(found: Recommendations) -> str:
     return next(iter(compared_measures(found)), "")
 
 
+def leading_name(found: Recommendations) -> str:
+    """Returns the name of the leading measure for people.
+
+    Args:
+        found: the model and its lists.
+    """
+    return measure_name(leading_measure(found), _k(found))
+
+
 def compared_measures(found: Recommendations) -> list[str]:
     """Returns the measures of the comparison, the weightiest first: over the whole catalogue before sampled ones.
 
@@ -70,7 +82,7 @@ def compared_measures(found: Recommendations) -> list[str]:
         found: the model and its lists.
     """
     measures = dict.fromkeys(name for figures in found.get("comparison", {}).values() for name in figures)
-    return sorted(measures, key=lambda name: ("sampled" in name, _weight(name)))
+    return sorted(measures, key=lambda name: (_weight(name) == len(_LEADING), is_sampled(name), _weight(name)))
 
 
 def ranked_models(found: Recommendations) -> list[tuple[str, Measure]]:
@@ -105,19 +117,31 @@ def _lead_sentences(model: str, second: str, lead: Measure | None) -> list[str]:
     return [f"User by user {model} is ahead of {second} by {_with_interval(lead)}, {chance}."]
 
 
-def _place(measure: str) -> str:
-    return "models-by-" + "".join(letter if letter.isalnum() else "-" for letter in measure.lower())
+def _k(found: Recommendations) -> int | None:
+    return found.get("conditions", {}).get("k")
+
+
+def _full_name(found: Recommendations, measure: str) -> str:
+    whole = _weight(measure) < len(_LEADING) and not is_sampled(measure)
+    return f"{measure_name(measure, _k(found))}{', whole catalogue' if whole else ''}"
 
 
 def _conditions_note(found: Recommendations) -> str:
     told = found.get("conditions", {})
-    parts = []
+    sentences = []
     if "users_evaluated" in told:
-        parts.append(f"on {counted(told['users_evaluated'], 'user')}")
-    if "cutoff" in told:
-        parts.append(f"on events from {moment(told['cutoff'])}, with models trained on those before")
-    if "k" in told:
-        parts.append(f"by the first {told['k']} of a list")
+        users = counted(told["users_evaluated"], "user")
+        sentences.append(
+            f"Measured on {users}: models learned from the events before {moment(told['cutoff'])}, and were judged by "
+            "the products that these users touched for the first time afterwards."
+            if "cutoff" in told
+            else f"Measured at training on {users}, by the last product of each, which was kept from the models; "
+            "shopstream evaluate compares more models on more users."
+        )
     if "negatives" in told:
-        parts.append(f"where sampled, against {counted(told['negatives'], 'other product')}")
-    return f"Measured {', '.join(parts)}." if parts else ""
+        others = counted(told["negatives"], "product")
+        sentences.append(
+            f"Sampled: a product is looked for among {others} drawn by chance only. That is much easier than in the "
+            "whole catalogue, so sampled figures say little by themselves."
+        )
+    return " ".join(sentences)

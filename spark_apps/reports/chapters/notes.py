@@ -21,7 +21,8 @@ _BEHAVIOUR = (
 )
 _SEGMENTS = (
     "RFM: quintiles of recency, active dates and spend, equal values never split. Segments: k-means on standardised "
-    "features; silhouette and cost by number of segments are of a sample.",
+    "features; silhouette and cost by number of segments are of a sample. Names come from rules on a segment's means; "
+    "of segments that the same rule names, all but the one that spends most per user get a number.",
 )
 _RECOMMENDATIONS = (
     "Recommendations: the price of a product is the mean of its events. Scores are compared among the sources whose "

@@ -71,7 +71,7 @@ def _facts(found: Recommendations) -> dict[str, str]:
 def _measures(found: Recommendations) -> list[Chart | str]:
     parts: list[Chart | str] = [*comparison_parts(found)]
     if found["metrics"]:
-        parts.append(folded("Table: measures kept with the model", tables.metrics_table(found["metrics"])))
+        parts.append(folded("Table: figures kept with the model", tables.metrics_table(found["metrics"])))
     lines = tables.readings([*compared_measures(found), *found["metrics"]])
     return [*parts, folded("How to read the measures", bullets(lines))] if lines else parts
 

@@ -82,7 +82,8 @@ def _facts(segments: Segments) -> dict[str, str]:
         "Segments (k)": whole(segments["k"]),
         "Silhouette (-1 to 1)": decimal(segments["silhouette"], 4),
         "Cost (sum of squared distances)": decimal(segments["cost"], 1),
-        "Iterations": whole(segments["iterations"]),
+        "Passes over all users": whole(segments["iterations"])
+        + ("" if segments.get("converged", True) else ", cut short"),
         "Seed": str(segments["seed"]),
     }
 

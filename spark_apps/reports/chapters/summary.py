@@ -9,12 +9,12 @@ from spark_apps.reports.chapters.behaviour import (
     funnel_sentences,
     path_sentences,
 )
-from spark_apps.reports.chapters.comparison import comparison_sentences, leading_measure, ranked_models
+from spark_apps.reports.chapters.comparison import comparison_sentences, leading_name, ranked_models
 from spark_apps.reports.chapters.quality import balance_sentences, missing_sentences
 from spark_apps.reports.chapters.recommendations import recommendation_sentences
 from spark_apps.reports.chapters.segments import segment_sentences
 from spark_apps.reports.data import Analysis, Recommendations, ReportData
-from spark_apps.reports.formats import counted, figure, measure_name, share, whole
+from spark_apps.reports.formats import counted, figure, share, whole
 from spark_apps.reports.layout import Section, facts, paragraph
 
 
@@ -84,8 +84,7 @@ def _rates(analysis: Analysis) -> dict[str, str]:
 
 
 def _best_model(found: Recommendations) -> dict[str, str]:
-    measure = leading_measure(found)
-    return {f"{measure_name(measure)} of {model}": figure(best["value"]) for model, best in ranked_models(found)[:1]}
+    return {f"{leading_name(found)} of {model}": figure(best["value"]) for model, best in ranked_models(found)[:1]}
 
 
 def _traffic(data: ReportData) -> list[str]:

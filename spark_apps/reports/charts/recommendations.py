@@ -19,7 +19,7 @@ from spark_apps.reports.figures import (
     label,
     named_bars,
 )
-from spark_apps.reports.formats import figure, known, measure_name, share, whole
+from spark_apps.reports.formats import figure, known, share, whole
 
 CATEGORY = "category"
 # Edges of price bins that get a label, at most.
@@ -187,17 +187,18 @@ def top_products(products: Sequence[RecommendedProduct], users_with_list: int) -
     return named_bars(chart, names, [product["users"] for product in products], hover=hover, colours=BLUE)
 
 
-def model_comparison(comparison: Mapping[str, Mapping[str, Measure]], measure: str) -> go.Figure:
+def model_comparison(comparison: Mapping[str, Mapping[str, Measure]], measure: str, name: str) -> go.Figure:
     """Draws one measure of every model with its interval.
 
     Args:
         comparison: the figures of each model.
         measure: which.
+        name: of the measure, for people.
 
     Returns:
         A point for each model that has it, the highest on top.
     """
-    name = label(measure_name(measure))
+    name = label(name)
     chart = empty_figure(f"Models by {name}", f"{name} (line: 95 % interval)", "Model")
     rows = [
         (model, float(value), found[measure])

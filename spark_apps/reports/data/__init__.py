@@ -21,6 +21,7 @@ from spark_apps.reports.data.events import (
     TopItem,
 )
 from spark_apps.reports.data.recommendations import (
+    Comparison,
     Conditions,
     Histogram,
     Measure,
@@ -51,6 +52,7 @@ __all__ = [
     "BalanceRow",
     "Cluster",
     "ClusterMeans",
+    "Comparison",
     "Conditions",
     "CurvePoint",
     "FeatureProfile",

@@ -78,7 +78,11 @@ class _Recommendations(TypedDict):
 
 
 class Conditions(TypedDict, total=False):
-    """How models were compared: places of a list, negatives of a sampled measure, users, end of the training events."""
+    """How models were compared.
+
+    k: places of a list; negatives: of a sampled measure; users_evaluated: users judged; cutoff: end of the events that
+    models learned from, by `shopstream evaluate`; without it the figures are those of the training's own validation.
+    """
 
     k: int
     negatives: int
@@ -86,8 +90,8 @@ class Conditions(TypedDict, total=False):
     cutoff: str
 
 
-class Recommendations(_Recommendations, total=False):
-    """The recommendation model, every user's list, and how models compare.
+class Comparison(TypedDict, total=False):
+    """How models compare.
 
     comparison: model -> measure -> figure.
     judged: the model whose lead over the others is in differences.
@@ -98,3 +102,7 @@ class Recommendations(_Recommendations, total=False):
     judged: str
     differences: Mapping[str, Mapping[str, Measure]]
     conditions: Conditions
+
+
+class Recommendations(_Recommendations, Comparison, total=False):
+    """The recommendation model, every user's list, and how models compare."""

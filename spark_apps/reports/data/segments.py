@@ -102,6 +102,7 @@ class _Clustering(TypedDict):
 class Segments(_Clustering, total=False):
     """The clustering and the RFM groups of the same users; `cross_table` is users by RFM group and segment."""
 
+    converged: bool
     behaviours: Mapping[str, int]
     cross_table: Mapping[str, Mapping[str, int]]
     affinities: Sequence[SegmentAffinities]

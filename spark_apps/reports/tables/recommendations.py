@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from spark_apps.reports.data import Histogram, Measure, Named, PriceHistogram, RecommendedProduct, Source
 from spark_apps.reports.formats import UNKNOWN_FIGURE, decimal, figure, known, measure_name, share, whole
-from spark_apps.reports.tables.table import table
+from spark_apps.reports.tables.table import shades, table
 
 # How to read a measure: the words in its name that tell its kind, and what it says.
 _MEASURES = {
@@ -29,7 +29,7 @@ _MEASURES = {
 
 
 def metrics_table(metrics: Mapping[str, float | None]) -> str:
-    """Writes the measures that stand beside the model.
+    """Writes the figures that stand beside the model.
 
     Args:
         metrics: measures by name.
@@ -37,8 +37,8 @@ def metrics_table(metrics: Mapping[str, float | None]) -> str:
     Returns:
         HTML.
     """
-    rows = [(name, figure(value)) for name, value in metrics.items()]
-    return table("Measures kept with the model", ("Measure", "Value"), rows)
+    rows = [(measure_name(name), figure(value)) for name, value in metrics.items()]
+    return table("Figures kept with the model", ("Figure", "Value"), rows)
 
 
 def readings(measures: Iterable[str]) -> list[str]:
@@ -180,30 +180,51 @@ def sources_table(sources: Sequence[Source]) -> str:
     return table("What proposed the recommendations", heads, rows)
 
 
-def comparison_table(comparison: Mapping[str, Mapping[str, Measure]], caption: str) -> str:
-    """Writes every measure of every model.
+def intervals_table(comparison: Mapping[str, Mapping[str, Measure]], measure: str, caption: str) -> str:
+    """Writes one measure of every model with its interval.
 
     Args:
         comparison: the figures of each model.
+        measure: which.
         caption: what the table shows.
 
     Returns:
-        HTML; a cell holds the figure and, in brackets, the ends of its 95 % interval.
+        HTML.
     """
-    measures = list(dict.fromkeys(measure for figures in comparison.values() for measure in figures))
     rows = [
-        (model, *(_measured(figures.get(measure)) for measure in measures)) for model, figures in comparison.items()
+        (model, *(figure(figures[measure][end]) for end in ("value", "low", "high")))
+        for model, figures in comparison.items()
+        if measure in figures
     ]
-    heads = ("Model", *map(measure_name, measures))
-    return table(f"{caption} (in brackets: 95 % interval)", heads, rows)
+    return table(caption, ("Model", "Value", "95 % interval from", "to"), rows)
+
+
+def comparison_table(comparison: Mapping[str, Mapping[str, Measure]], names: Mapping[str, str]) -> str:
+    """Writes every measure of every model, one model a column.
+
+    Args:
+        comparison: the figures of each model.
+        names: the measures in the order wanted, with their names for people.
+
+    Returns:
+        HTML; a cell holds the figure and, in brackets, its 95 % interval. The higher within a row, the deeper the tint.
+    """
+    found = {name: [figures.get(measure) for figures in comparison.values()] for measure, name in names.items()}
+    rows = [(name, *map(_measured, measures)) for name, measures in found.items()]
+    tints = [shades([one["value"] if one else None for one in measures]) for measures in found.values()]
+    caption = "Models by all measures (in brackets: 95 % interval); deeper tint = higher within the row"
+    return table(caption, ("Measure", *comparison), rows, shades=tints)
 
 
 def _measured(measure: Measure | None) -> str:
-    if measure is None or known(measure["value"]) is None:
+    value = known(measure["value"]) if measure is not None else None
+    if measure is None or value is None:
         return UNKNOWN_FIGURE
-    if known(measure["low"]) is None or known(measure["high"]) is None:
-        return figure(measure["value"])
-    return f"{figure(measure['value'])} ({figure(measure['low'])} to {figure(measure['high'])})"
+    low, high = known(measure["low"]), known(measure["high"])
+    if low is None or high is None or low == high:
+        return figure(value)
+    digits = 3 if abs(value) < 1 else 2
+    return f"{decimal(value, digits + 1)} ({decimal(low, digits)}–{decimal(high, digits)})"
 
 
 def _letters(text: str) -> Iterator[str]:
