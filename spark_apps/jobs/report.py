@@ -23,6 +23,7 @@ from spark_apps.registry.serving import current, stale_tables
 from spark_apps.registry.versions import ALS, HYBRID, SEGMENTS, Metadata
 from spark_apps.reports.comparison import evaluated, measured_models
 from spark_apps.reports.data import Recommendations, ReportData, Segments
+from spark_apps.reports.formats import dates
 from spark_apps.reports.page import render_report
 from spark_apps.storage import StoragePath
 from spark_apps.tables import EVALUATION, PRODUCT_FEATURES, RECOMMENDATIONS, REPORTS, read_table
@@ -59,7 +60,7 @@ def _gather(spark: SparkSession, root: StoragePath) -> ReportData:
     synthetic = any(name.startswith(PREFIX) for name in files)
     days = sorted(analysis["events_by_day"])
     return ReportData(
-        title=f"What happened in the shop, {days[0]} to {days[-1]}",
+        title=f"What happened in the shop, {dates(days[0], days[-1])}",
         source=", ".join(files),
         synthetic=synthetic,
         made_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),

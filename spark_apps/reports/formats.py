@@ -128,6 +128,21 @@ def moment(text: str) -> str:
     return aware.astimezone(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
 
 
+def dates(first: str, last: str) -> str:
+    """Writes the dates of a log.
+
+    Args:
+        first: first date, ISO 8601, empty where there is none.
+        last: last date.
+
+    Returns:
+        For example `2019-10-01 to 2019-10-31`, a single date, or `no dates`.
+    """
+    if not first:
+        return "no dates"
+    return first if first == last else f"{first} to {last}"
+
+
 def counted(value: int, noun: str, plural: str | None = None) -> str:
     """Writes a count with its noun.
 

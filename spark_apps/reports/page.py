@@ -14,7 +14,7 @@ from plotly.offline import get_plotlyjs
 
 from spark_apps.reports.chapters import activity, behaviour, notes, quality, recommendations, segments, summary
 from spark_apps.reports.data import ReportData
-from spark_apps.reports.formats import moment
+from spark_apps.reports.formats import dates, moment
 from spark_apps.reports.layout import Chart, Section, folded, note
 
 _SYNTHETIC = (
@@ -75,10 +75,9 @@ def render_report(data: ReportData) -> str:
 
 
 def _header(data: ReportData) -> str:
-    dates = f"{data.first_date} to {data.last_date}" if data.first_date else "no dates"
     return (
         f"<header>\n<h1>{escape(data.title)}</h1>\n"
-        f"<p>{escape(data.source)} · {escape(dates)} · made "
+        f"<p>{escape(data.source)} · {escape(dates(data.first_date, data.last_date))} · made "
         f'<time datetime="{escape(data.made_at)}">{escape(moment(data.made_at))}</time></p>\n'
         f"{_SYNTHETIC if data.synthetic else ''}</header>\n"
     )

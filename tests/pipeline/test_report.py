@@ -128,7 +128,7 @@ def odd_log(**changes: Any) -> list[str]:
         (odd_log(category_code="shoes"), "Most in demand: category shoes (40 purchases)", "Categories viewed in one"),
         (odd_log(category_code=None, brand=None, price=None), "No event has a price.", "Top categories"),
         (odd_log(event_types={"purchase"}), "100% purchase", "who viewed a product"),
-        ([csv_line()], "1 event by 1 user on 1 product", "What goes together"),
+        ([csv_line()], "1 event by 1 user on 1 product on 2019-10-01.", "busiest date"),
     ],
     ids=["no sessions", "no purchases", "no brands", "one category", "nothing described", "no views", "one event"],
 )

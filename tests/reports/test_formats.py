@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from spark_apps.reports.formats import counted, decimal, figure, joined, measure_name, moment, share, whole
+from spark_apps.reports.formats import counted, dates, decimal, figure, joined, measure_name, moment, share, whole
 
 
 @pytest.mark.parametrize(
@@ -47,6 +47,11 @@ def test_measures_have_names_for_people():
         "catalogue coverage",
         "RMSE",
     ]
+
+
+def test_the_dates_of_a_log():
+    assert dates("2019-10-01", "2019-10-31") == "2019-10-01 to 2019-10-31"
+    assert (dates("2019-10-01", "2019-10-01"), dates("", "")) == ("2019-10-01", "no dates")
 
 
 def test_words():

@@ -52,10 +52,10 @@ def time_sentences(analysis: Analysis) -> list[str]:
         analysis: counts over the events.
 
     Returns:
-        The busiest hour of the day and the busiest date, where there are events.
+        The busiest date, of several, and the busiest hour of the day, where there are events.
     """
     events, sentences = analysis["events"], []
-    if any(analysis["events_by_day"].values()):
+    if sum(count > 0 for count in analysis["events_by_day"].values()) > 1:
         day, count = largest_first(analysis["events_by_day"])[0]
         sentences.append(f"The busiest date is {day} with {counted(count, 'event')} ({share(count, events)}).")
     hours = {int(hour): count for hour, count in analysis["events_by_hour"].items()}

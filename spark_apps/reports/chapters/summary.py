@@ -94,9 +94,10 @@ def _traffic(data: ReportData) -> list[str]:
     who = f" by {counted(analysis['users'], 'user')}" if "users" in analysis else ""
     what = f" on {counted(analysis['products'], 'product')}" if "products" in analysis else ""
     days = counted(len(analysis["events_by_day"]), "date")
-    first = f"{counted(analysis['events'], 'event')}{who}{what} from {data.first_date} to {data.last_date}, "
+    when = f"from {data.first_date} to {data.last_date}, {days} with events"
+    when = f"on {data.first_date}" if data.first_date == data.last_date else when
     return [
-        f"{first}{days} with events.",
+        f"{counted(analysis['events'], 'event')}{who}{what} {when}.",
         *type_sentences(analysis)[:1],
         *time_sentences(analysis),
         *session_sentences(analysis["sessions"]),
