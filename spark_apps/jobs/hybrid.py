@@ -56,8 +56,8 @@ def load_hybrid(
 
 
 def weights_of(metadata: Metadata) -> BlendWeights:
-    """Returns the weights that a version was published with."""
-    return BlendWeights(**metadata.parameters["blend"])
+    """Returns the weights that a version was published with; the oldest had no affinity in their blend."""
+    return BlendWeights(**{"affinity": 0.0, **metadata.parameters["blend"]})
 
 
 def user_factor(als: StoragePath, user_id: int) -> pa.Table:

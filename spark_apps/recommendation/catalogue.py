@@ -46,6 +46,7 @@ class Catalogue:
         weights: the terms' TF-IDF weights, float32, rows of length 1; 0 where a product has fewer terms.
         content_class: int32, shape (products,); products with the same terms share one.
         category: number of the category code, int32, shape (products,).
+        branded: number of category and brand together, int32, shape (products,).
         price_band: 0 cheapest to PRICE_BANDS - 1, -1 without a price, int32, shape (products,).
         popularity: summed positive scores over all users, shape (products,).
         users: users who touched it, shape (products,).
@@ -56,6 +57,7 @@ class Catalogue:
     weights: NDArray[np.float32]
     content_class: NDArray[np.int32]
     category: NDArray[np.int32]
+    branded: NDArray[np.int32]
     price_band: NDArray[np.int32]
     popularity: NDArray[np.float64]
     users: Ids
@@ -89,6 +91,7 @@ class Catalogue:
             weights=weights,
             content_class=classes.reshape(-1).astype(np.int32),
             category=category.astype(np.int32),
+            branded=np.unique(category * len(brands) + brand, return_inverse=True)[1].reshape(-1).astype(np.int32),
             price_band=band.astype(np.int32),
             popularity=ordered.column("popularity").to_numpy().astype(np.float64),
             users=ordered.column("users").to_numpy().astype(np.int64),
@@ -115,13 +118,22 @@ class Catalogue:
         return np.lexsort((self.ids, -self.popularity))
 
     def popular_in_class(self, n: int) -> Places:
-        """Returns each content class's n most popular products: places, shape (classes, n), -1 where it has fewer."""
-        order = np.lexsort((self.ids, -self.popularity, self.content_class))
-        classes = self.content_class[order]
-        first = np.searchsorted(classes, np.arange(classes.max(initial=-1) + 1))
-        rank = np.arange(len(order)) - first[classes]
+        """Returns each content class's n most popular products: see `popular_in`."""
+        return self.popular_in(self.content_class, n)
+
+    def popular_in(self, group: NDArray[np.int32], n: int) -> Places:
+        """Returns each group's n most popular products: places, shape (groups, n), -1 where it has fewer.
+
+        Args:
+            group: number of each product's group, shape (products,).
+            n: how many.
+        """
+        order = np.lexsort((self.ids, -self.popularity, group))
+        groups = group[order]
+        first = np.searchsorted(groups, np.arange(groups.max(initial=-1) + 1))
+        rank = np.arange(len(order)) - first[groups]
         found = np.full((len(first), n), -1, np.int64)
-        found[classes[rank < n], rank[rank < n]] = order[rank < n]
+        found[groups[rank < n], rank[rank < n]] = order[rank < n]
         return found
 
     def places(self, ids: Ids) -> tuple[Places, NDArray[np.bool_]]:

@@ -2,19 +2,21 @@
 
 A product p is ranked for a user u by
 
-    max(als(u, p), 0) + ALS_FLOOR, times exp(content * cos(u, p) + popularity * ln(1 + pop(p)) + segment * lift(s, p))
+    (max(als(u, p), 0) + ALS_FLOOR) * affinity(u, p) ** affinity
+        * exp(content * cos(u, p) + popularity * ln(1 + pop(p)) + segment * lift(s, p))
 
-that is by a weighted sum of logarithms, in which the weight of ALS is 1. cos is the cosine of content vectors;
-pop the summed scores of a product; lift says how much more the user's segment cares for the product's
-category and price band than everybody does:
+that is by a weighted sum of logarithms, in which the weight of ALS is 1. affinity(u, p) is how far the product's
+category, brand and price band are what the user goes for, and the product popular among their like: see affinity.py;
+cos is the cosine of content vectors; pop the summed scores of a product; lift says how much more the user's
+segment cares for the product's category and price band than everybody does:
 
     lift(s, p) = ln(share of the category in s / its share overall) + the same for the price band,
 
 each share drawn towards the overall one by PRIOR_SCORE points. The weights are BlendWeights; `shopstream train
 --tune` finds them on validation data.
 
-Scored are each user's candidates: the best by ALS, the most popular products that look like what the
-user touched, and those popular in the segment.
+Scored are each user's candidates: the best by ALS, the most popular products of the kinds that the user cares
+for most, and those popular in the segment.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from spark_apps.recommendation.affinity import Affinity
 from spark_apps.recommendation.catalogue import PRICE_BANDS, Catalogue, Places
 from spark_apps.recommendation.histories import Histories
 from spark_apps.recommendation.recommenders import AlsRecommender, ContentRecommender, Scores, best_candidates
@@ -35,14 +38,16 @@ from spark_apps.settings import BlendWeights
 ALS_SOURCE, CONTENT_SOURCE, POPULARITY_SOURCE = "als", "content", "popularity"
 SOURCES = (ALS_SOURCE, CONTENT_SOURCE, POPULARITY_SOURCE)
 # Below this ALS has nothing to say of a product: preferences lie between 0 and 1.
-ALS_FLOOR = 0.002
+ALS_FLOOR = 0.005
 # A product proposed by its looks is at least so near to what the user touched.
 LEAST_COSINE = 0.2
 PRIOR_SCORE = 1000.0
-# Candidates per place of a list: by ALS, of each class of a user's strongest classes, popular in the segment.
-_ALS, _CLASSES, _OF_CLASS, _POPULAR = 3, 10, 5, 2
-# ALS proposes at least so many, however short the list.
-_LEAST_ALS = 30
+# Candidates per place of a list: by ALS, popular in the segment.
+_ALS, _POPULAR = 3, 1
+# By each grouping of the affinity: favourite groups of a user, and candidates of each per place of a list.
+_FAVOURITES = ((2, 1.0), (3, 0.6), (6, 0.5))
+# ALS, and a favourite group per its share above, propose at least as many as for a list of ten.
+_LEAST_PLACES = 10
 
 
 @dataclass(frozen=True)
@@ -112,6 +117,11 @@ class HybridRecommender:
         return ContentRecommender(self.catalogue)
 
     @cached_property
+    def affinity(self) -> Affinity:
+        """The part that knows the kinds of products a user goes for."""
+        return Affinity.of(self.catalogue)
+
+    @cached_property
     def _log_popularity(self) -> Scores:
         logarithms: Scores = np.log1p(np.maximum(self.catalogue.popularity, 0))
         return logarithms
@@ -119,43 +129,50 @@ class HybridRecommender:
     def lists(self, users: Histories, excluded: Exclusions, n: int) -> TopLists:
         """See Recommender."""
         candidates, als = self._candidates(users, excluded, n)
-        blend = self._parts(users, candidates, als).blended(self.weights)
+        blend = self._parts(users, candidates, als, self.weights.content > 0).blended(self.weights)
         return best_candidates(candidates, blend, excluded, n)
 
     def explained(self, users: Histories, excluded: Exclusions, n: int) -> Explained:
         """Returns lists with the source of each product; scores are the blend itself, not its logarithm."""
         found = self.lists(users, excluded, n)
-        parts = self.parts(users, found.ids)
-        sources = np.where(
-            parts.cosine >= LEAST_COSINE, SOURCES.index(CONTENT_SOURCE), SOURCES.index(POPULARITY_SOURCE)
-        )
-        sources = np.where(parts.als > ALS_FLOOR, SOURCES.index(ALS_SOURCE), sources)
+        cosine = self.content.cosines(users, found.ids)
+        sources = np.where(cosine >= LEAST_COSINE, SOURCES.index(CONTENT_SOURCE), SOURCES.index(POPULARITY_SOURCE))
+        known = self.als.scores(users, found.ids) > ALS_FLOOR
+        sources = np.where(known, SOURCES.index(ALS_SOURCE), sources)
         scores = np.where(np.isfinite(found.scores), np.exp(found.scores), -np.inf)
         return Explained(TopLists(found.ids, scores.astype(np.float32)), sources.astype(np.int8))
 
     def scores(self, users: Histories, candidates: Places) -> Scores:
         """See Recommender: the logarithm of the blend."""
-        return self.parts(users, candidates).blended(self.weights)
+        als = self.als.scores(users, np.maximum(candidates, 0))
+        return self._parts(users, candidates, als, self.weights.content > 0).blended(self.weights)
 
-    def parts(self, users: Histories, candidates: Places) -> Parts:
-        """Returns what is blended, each of shape (users, candidates)."""
-        return self._parts(users, candidates, self.als.scores(users, np.maximum(candidates, 0)))
+    def proposed(self, users: Histories, excluded: Exclusions, n: int) -> tuple[Places, Parts]:
+        """Returns the candidates for lists of n, -1 for none, and what is blended of each: the same for all weights."""
+        candidates, als = self._candidates(users, excluded, n)
+        return candidates, self._parts(users, candidates, als, True)
 
-    def _parts(self, users: Histories, candidates: Places, als: Scores) -> Parts:
+    def _parts(self, users: Histories, candidates: Places, als: Scores, with_cosine: bool) -> Parts:
         places, segments = np.maximum(candidates, 0), users.segments[:, None]
         band = self.catalogue.price_band[places]
         lift = self.tastes.category_lift[segments, self.catalogue.category[places]]
         lift = lift + np.where(band >= 0, self.tastes.band_lift[segments, np.maximum(band, 0)], 0.0)
-        return Parts(als, self.content.cosines(users, places), self._log_popularity[places], lift)
+        return Parts(
+            log_als=np.log(np.maximum(als, 0) + ALS_FLOOR),
+            log_affinity=np.log(self.affinity.affinities(users, places)),
+            cosine=self.content.cosines(users, places) if with_cosine else np.zeros(places.shape),
+            log_popularity=self._log_popularity[places],
+            lift=lift,
+        )
 
     def _candidates(self, users: Histories, excluded: Exclusions, n: int) -> tuple[Places, Scores]:
         """Returns candidates, -1 for none, and their scores by ALS, most of which finding them gives."""
         if len(self.catalogue) <= _ALS * n:
             everything = np.broadcast_to(np.arange(len(self.catalogue)), (len(users), len(self.catalogue)))
             return everything, self.als.scores(users, everything)
-        liked = self.als.lists(users, excluded, max(_LEAST_ALS, _ALS * n))
+        liked = self.als.lists(users, excluded, _ALS * max(_LEAST_PLACES, n))
         by_als = np.where(liked.scores > ALS_FLOOR, liked.ids, -1)
-        others = np.concatenate([self._alike(users, n), self._popular(users, excluded, n)], axis=1)
+        others = np.concatenate([self._of_favourites(users, n), self._popular(users, excluded, n)], axis=1)
         scores = [liked.scores.astype(np.float64), self.als.scores(users, np.maximum(others, 0))]
         return np.concatenate([by_als, others], axis=1), np.concatenate(scores, axis=1)
 
@@ -165,23 +182,34 @@ class HybridRecommender:
         popular = self.tastes.popular[users.segments][:, : int(wanted.max(initial=0))]
         return np.where(np.arange(popular.shape[1]) < wanted, popular, -1)
 
-    def _alike(self, users: Histories, n: int) -> Places:
-        """The most popular products of the classes of the products each user cared for most."""
-        strongest = _strongest(users, _CLASSES)
-        of_class = self._popular_in_class[:, : max(_OF_CLASS, n // 2)]
-        found = np.where(strongest[:, :, None] >= 0, of_class[self.catalogue.content_class[strongest]], -1)
-        return found.reshape(len(users), -1)
+    def _of_favourites(self, users: Histories, n: int) -> Places:
+        """The most popular products of each user's favourite groups."""
+        found = []
+        for grouping, popular, (groups, share) in zip(
+            self.affinity.groupings, self._popular_in_groups, _FAVOURITES, strict=True
+        ):
+            favourites = grouping.favourites(users, groups)
+            wanted = popular[:, : round(share * max(_LEAST_PLACES, n))]
+            of_group = np.where(favourites[:, :, None] >= 0, wanted[favourites], -1)
+            found.append(of_group.reshape(len(users), -1))
+        return np.concatenate(found, axis=1)
 
     @cached_property
-    def _popular_in_class(self) -> Places:
-        return self.catalogue.popular_in_class(max(_OF_CLASS, len(self.tastes.popular[0]) // 2))
+    def _popular_in_groups(self) -> list[Places]:
+        """Per grouping, each group's most popular products, as many as the longest list may need."""
+        longest = max(_LEAST_PLACES, self.tastes.popular.shape[1])
+        return [
+            self.catalogue.popular_in(grouping.group, round(share * longest))
+            for grouping, (_, share) in zip(self.affinity.groupings, _FAVOURITES, strict=True)
+        ]
 
 
 @dataclass(frozen=True)
 class Parts:
     """What the blend is made of, each of shape (users, candidates)."""
 
-    als: Scores
+    log_als: Scores
+    log_affinity: Scores
     cosine: Scores
     log_popularity: Scores
     lift: Scores
@@ -189,23 +217,13 @@ class Parts:
     def blended(self, weights: BlendWeights) -> Scores:
         """Returns the logarithm of the blend."""
         blend: Scores = (
-            np.log(np.maximum(self.als, 0) + ALS_FLOOR)
+            self.log_als
+            + weights.affinity * self.log_affinity
             + weights.content * self.cosine
             + weights.popularity * self.log_popularity
             + weights.segment * self.lift
         )
         return blend
-
-
-def _strongest(users: Histories, n: int) -> Places:
-    """Returns the n places with each user's highest scores, -1 where there are fewer."""
-    rows = np.repeat(np.arange(len(users)), np.diff(users.offsets))
-    order = np.lexsort((users.places, -users.scores, rows))
-    rank = np.arange(len(rows)) - users.offsets[rows[order]]
-    found = np.full((len(users), n), -1, np.int64)
-    kept = (rank < n) & (users.scores[order] > 0)
-    found[rows[order][kept], rank[kept]] = users.places[order][kept]
-    return found
 
 
 def hybrid_of(

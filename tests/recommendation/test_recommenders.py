@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from spark_apps.recommendation import affinity, recommenders
 from spark_apps.recommendation import hybrid as hybrid_module
-from spark_apps.recommendation import recommenders
 from spark_apps.recommendation.histories import Histories
 from spark_apps.recommendation.hybrid import ALS_FLOOR, SOURCES, HybridRecommender
 from spark_apps.recommendation.recommenders import (
@@ -22,6 +22,7 @@ from spark_apps.recommendation.recommenders import (
 )
 from spark_apps.recommendation.topn import Exclusions, TopLists
 from spark_apps.settings import BlendWeights
+from tests.recommendation.kinds import affinity_by_hand
 from tests.recommendation.shelves import catalogue, histories, hybrid
 
 N = 5
@@ -89,21 +90,24 @@ def blend_by_hand(model: HybridRecommender, users: Histories, user: int, place: 
     cosine = float(profile @ matrix[place] / length) if length else 0.0
     where = np.flatnonzero(model.als.items.ids == place)
     als = float(users.factors[user] @ model.als.items.factors[where[0]]) if len(where) else 0.0
+    liked = affinity_by_hand(goods, row, place)
     segment, band = users.segments[user], goods.price_band[place]
     lift = model.tastes.category_lift[segment, goods.category[place]]
     lift += model.tastes.band_lift[segment, band] if band >= 0 else 0.0
     return float(
         np.log(max(als, 0.0) + ALS_FLOOR)
+        + weights.affinity * np.log(liked)
         + weights.content * cosine
         + weights.popularity * np.log1p(goods.popularity[place])
         + weights.segment * lift
     )
 
 
-def test_the_blend_is_the_formula_s() -> None:
+@pytest.mark.parametrize("content", [0.0, 1.3])
+def test_the_blend_is_the_formula_s(content: float) -> None:
     goods = catalogue(40)
     users = histories(8, len(goods))
-    model = hybrid(goods, weights=BlendWeights(content=1.3, popularity=0.2, segment=0.7))
+    model = hybrid(goods, weights=BlendWeights(affinity=0.6, content=content, popularity=0.2, segment=0.7))
     scores = model.scores(users, everything(users, len(goods)))
     expected = [[blend_by_hand(model, users, user, place) for place in range(len(goods))] for user in range(len(users))]
     np.testing.assert_allclose(scores, expected, rtol=1e-5, atol=1e-5)
@@ -112,7 +116,7 @@ def test_the_blend_is_the_formula_s() -> None:
 def test_with_weights_of_nothing_the_order_is_that_of_als() -> None:
     goods = catalogue(600)
     users = histories(20, len(goods))
-    model = hybrid(goods, weights=BlendWeights(content=0, popularity=0, segment=0))
+    model = hybrid(goods, weights=BlendWeights(affinity=0, content=0, popularity=0, segment=0))
     excluded = users.left_out(True, False)
     by_als = model.als.lists(users, excluded, N)
     known = by_als.scores > ALS_FLOOR
@@ -152,9 +156,10 @@ def test_a_product_that_nobody_bought_is_recommended_by_its_looks() -> None:
 def test_large_vocabularies_are_spread_out_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     goods = catalogue(200)
     users = histories(50, len(goods))
-    models: list[Recommender] = [ContentRecommender(goods), hybrid(goods)]
+    models: list[Recommender] = [ContentRecommender(goods), hybrid(goods, weights=BlendWeights(content=1))]
     at_once = [model.lists(users, users.left_out(True, False), N) for model in models]
-    monkeypatch.setattr(recommenders, "_DENSE_CELLS", 200)
+    for module in (recommenders, affinity):
+        monkeypatch.setattr(module, "_DENSE_CELLS", 200)
     for model, expected in zip(models, at_once, strict=True):
         assert_same(model.lists(users, users.left_out(True, False), N), expected)
 
@@ -171,7 +176,7 @@ def test_a_block_of_users_does_not_show() -> None:
 def test_what_others_in_the_block_have_touched_does_not_show() -> None:
     goods = catalogue(300)
     users = replace(histories(20, len(goods)), factors=np.zeros((20, 4), np.float32))
-    model = hybrid(goods, weights=BlendWeights(content=0, popularity=5, segment=0))
+    model = hybrid(goods, weights=BlendWeights(affinity=0, content=0, popularity=5, segment=0))
     none = Exclusions(np.r_[np.zeros(20, np.int64), 60], np.arange(60))  # the last may have none of sixty
     alone = model.lists(users.rows(0, 1), Exclusions.none(1), 4)
     np.testing.assert_array_equal(model.lists(users, none, 4).ids[:1], alone.ids)
