@@ -58,9 +58,11 @@ class AlsParameters(BaseModel):
     """Parameters of alternating least squares, SPEC R1."""
 
     rank: int = Field(50, ge=1, description="length of a factor")
-    iterations: int = Field(15, ge=1)
-    regularization: float = Field(0.1, ge=0)
-    alpha: float = Field(1.0, gt=0, description="confidence = 1 + alpha * score")
+    iterations: int = Field(15, ge=1, description="ALS iterations")
+    regularization: float = Field(
+        0.1, ge=0, description="how hard large factors are punished; not the same in both engines"
+    )
+    alpha: float = Field(1.0, gt=0, description="confidence of a pair = 1 + alpha * score")
 
 
 class BlendWeights(BaseModel):
@@ -125,6 +127,14 @@ class Settings(BaseSettings):
     influxdb_token_file: Path = Field(
         Path("/run/shopstream/writer/influxdb_writer_token"), description="file of the token that may write points"
     )
+
+
+# Options of `train` and `evaluate` that say how models are made, and where each stands in the settings.
+MODEL_OPTIONS: dict[str, tuple[str, ...]] = {
+    "engine": ("engine",),
+    **{name: ("als", name) for name in AlsParameters.model_fields},
+    **{f"{name}-weight": ("blend", name) for name in BlendWeights.model_fields},
+}
 
 
 def load_settings(**overrides: object) -> Settings:

@@ -6,13 +6,16 @@ import functools
 import json
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import click
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from spark_apps.settings import MODEL_OPTIONS, Engine, Settings
 from spark_apps.tables import DateRange
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -42,6 +45,46 @@ def date_options(function: Callable[..., Any]) -> Callable[..., Any]:
     to = click.option("--to", "last", type=kind, metavar="DATE", help="Last date, as 2019-10-31.  [default: all]")
     start = click.option("--from", "first", type=kind, metavar="DATE", help="First date, as 2019-10-01.")
     return start(to(with_dates))
+
+
+def model_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds the options of settings.MODEL_OPTIONS, given to the function as `model`: overrides for `load_settings`."""
+
+    @functools.wraps(function)
+    def with_model(**options: Any) -> Any:
+        model: dict[str, Any] = {}
+        for name, (setting, *inside) in MODEL_OPTIONS.items():
+            value = options.pop(name.replace("-", "_"))
+            if value is not None:
+                model[setting] = {**model.get(setting, {}), inside[0]: value} if inside else value
+        return function(model=model, **options)
+
+    decorated: Callable[..., Any] = with_model
+    for name, path in reversed(MODEL_OPTIONS.items()):
+        decorated = _model_option(name, path)(decorated)
+    return decorated
+
+
+def _model_option(name: str, path: tuple[str, ...]) -> Callable[[Function], Function]:
+    """One option as its setting describes it: kind, bounds, text and default."""
+    field = Settings.model_fields[path[0]]
+    if len(path) > 1:
+        assert isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+        field = field.annotation.model_fields[path[1]]
+    text = str(field.description).split(";")[0]
+    told = f"Weight {text}" if name.endswith("-weight") else text[0].upper() + text[1:]
+    default = field.default if isinstance(field.default, str) else f"{field.default:g}"
+    return click.option(f"--{name}", type=_kind(field), help=f"{told}.  [default: {default}]")
+
+
+def _kind(field: FieldInfo) -> click.ParamType[Any]:
+    bounds = {kind: getattr(one, kind) for one in field.metadata for kind in ("ge", "gt") if hasattr(one, kind)}
+    least, is_open = bounds.get("ge", bounds.get("gt")), "gt" in bounds
+    if field.annotation is int:
+        return click.IntRange(min=least, min_open=is_open)
+    if field.annotation is float:
+        return click.FloatRange(min=least, min_open=is_open)
+    return click.Choice(get_args(Engine))
 
 
 def json_option(function: Function) -> Function:

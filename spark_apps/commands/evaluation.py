@@ -6,7 +6,15 @@ from typing import Any
 
 import click
 
-from spark_apps.commands.common import json_option, next_step, out, print_json, print_table, spark_options
+from spark_apps.commands.common import (
+    json_option,
+    model_options,
+    next_step,
+    out,
+    print_json,
+    print_table,
+    spark_options,
+)
 from spark_apps.jobs import evaluate as evaluate_job
 from spark_apps.session import spark_session
 from spark_apps.settings import load_settings, table_root
@@ -30,9 +38,16 @@ _COMPARED = ("ndcg", "map", "hit_rate_sampled", "ndcg_sampled")
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     help="First share of the events, from which models learn.  [default: 0.8]",
 )
+@model_options
 @json_option
 def evaluate(
-    root: str | None, master: str | None, seed: int | None, users: int | None, share: float | None, as_json: bool
+    root: str | None,
+    master: str | None,
+    seed: int | None,
+    users: int | None,
+    share: float | None,
+    model: dict[str, Any],
+    as_json: bool,
 ) -> None:
     """Compare the models on what users touched later.
 
@@ -42,7 +57,8 @@ def evaluate(
     \b
     Example: shopstream evaluate --users 5000
     """
-    settings = load_settings(root=root, master=master, seed=seed, evaluation_users=users, evaluation_share=share)
+    options = {"seed": seed, "evaluation_users": users, "evaluation_share": share, **model}
+    settings = load_settings(root=root, master=master, **options)
     with spark_session(settings, "evaluate") as spark:
         evaluation = evaluate_job.run(spark, settings, table_root(settings))
     if as_json:

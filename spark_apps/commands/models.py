@@ -11,6 +11,7 @@ import click
 from spark_apps.commands.common import (
     date_options,
     json_option,
+    model_options,
     next_step,
     out,
     print_json,
@@ -127,9 +128,7 @@ _SHOWN_MEANS = ("recency", "frequency", "monetary", "conversion_rate")
 @date_options
 @_k_option
 @_seed_option
-@click.option("--engine", type=click.Choice(["auto", "implicit", "mllib"]), help="What fits ALS.  [default: auto]")
-@click.option("--rank", type=click.IntRange(min=1), help="Length of a factor.  [default: 50]")
-@click.option("--iterations", type=click.IntRange(min=1), help="ALS iterations.  [default: 15]")
+@model_options
 @click.option("--force", is_flag=True, help="Promote the models even if the gate refuses them.")
 @json_option
 def train(
@@ -138,9 +137,7 @@ def train(
     dates: DateRange,
     k: str,
     seed: int | None,
-    engine: str | None,
-    rank: int | None,
-    iterations: int | None,
+    model: dict[str, Any],
     force: bool,
     as_json: bool,
 ) -> None:
@@ -152,8 +149,7 @@ def train(
     \b
     Example: shopstream train --engine auto
     """
-    als = {name: value for name, value in (("rank", rank), ("iterations", iterations)) if value is not None}
-    settings = load_settings(root=root, master=master, seed=seed, engine=engine, als=als or None)
+    settings = load_settings(root=root, master=master, seed=seed, **model)
     with spark_session(settings, "train") as spark:
         training = train_job.run(spark, settings, table_root(settings), dates, k, force)
     if as_json:

@@ -73,7 +73,7 @@ class Grouping:
         return found
 
     def favourites(self, users: Histories, n: int) -> Places:
-        """Returns each user's n groups with the largest shares, of equals the lower number, -1 where there are fewer."""
+        """Returns each user's n groups with the largest shares, of equals the lower; -1 for none."""
         shares = self.shares_of(users)
         rows = np.repeat(np.arange(len(users)), np.diff(shares.indptr))
         order = np.lexsort((shares.indices, -shares.data, rows))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 from spark_apps.errors import MissingModelError
 from spark_apps.progress import notice
 from spark_apps.registry.pointer import read_pointer
 from spark_apps.registry.versions import ALS, HYBRID, NAMES, POPULARITY, SEGMENTS, Complete, Metadata, complete, newest
+from spark_apps.settings import MODEL_OPTIONS
 from spark_apps.storage import StoragePath, write_durably
 from spark_apps.tables import RECOMMENDATIONS, USER_SEGMENTS, Table
 
@@ -19,8 +21,6 @@ MADE_WITH: dict[Table, tuple[str, ...]] = {
 }
 # Spark and Arrow read no file whose name begins so.
 _NOTE = "_version.json"
-# parameters in a version's metadata that are options of `train`
-_OPTIONS = ("k", "engine", "rank", "iterations")
 
 
 def promoted(root: StoragePath, name: str) -> Complete | None:
@@ -100,8 +100,16 @@ def _training_of(root: StoragePath, metadata: Metadata) -> str:
     found = (complete(root, name, metadata.version) for name in NAMES)
     told = {name: value for one in found if one is not None for name, value in one[1].parameters.items()}
     options = {"from": metadata.first_date, "to": metadata.last_date, "seed": metadata.seed}
-    options |= {name: told[name] for name in _OPTIONS if name in told}
+    options |= {"k": told["k"]} if "k" in told else {}
+    options |= model_options_of(told)
     return f"shopstream train {' '.join(f'--{name} {value}' for name, value in options.items())} --force"
+
+
+def model_options_of(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Returns the options of settings.MODEL_OPTIONS that train with the parameters of a version's metadata."""
+    # a version's metadata hold its model's own settings beside each other, and the blend as one
+    told = {**parameters, **{f"{name}-weight": value for name, value in parameters.get("blend", {}).items()}}
+    return {name: told[name] for name in MODEL_OPTIONS if name in told}
 
 
 def _used(root: StoragePath, name: str) -> Metadata | None:
