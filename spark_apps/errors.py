@@ -44,6 +44,16 @@ class MissingTableError(UserError):
         super().__init__(f"There is no table {table} yet: run `shopstream {command}` first (with the same --root).")
 
 
+class TooFewToTuneError(UserError):
+    """Parameters cannot be tuned on so little."""
+
+    def __init__(self, users: int, held: int) -> None:
+        super().__init__(
+            f"Too few users to tune on: it takes {users:,}, and SHOPSTREAM_VALIDATION_USERS of at least {held}; "
+            "load more events, or train without --tune."
+        )
+
+
 class MissingModelError(UserError):
     """No complete version of a model exists."""
 
@@ -108,6 +118,13 @@ class BalanceError(UserError):
 
 class NothingToDoError(UserError):
     """The chosen dates or files hold no data."""
+
+
+class NothingToLearnError(NothingToDoError):
+    """Interactions that ALS can learn nothing from."""
+
+    def __init__(self) -> None:
+        super().__init__("No user shows interest in any product, so there is nothing to learn: load more events.")
 
 
 # the ways in which Spark says that a file it had listed is gone

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -54,9 +54,41 @@ def step(name: str, spark: SparkSession | None = None) -> Iterator[Step]:
         name: what is being done, for example `Cleaning`.
         spark: the session whose running tasks are shown.
     """
-    started, current = time.monotonic(), Step(name)
-    with _spinner(name, spark):
+    with _timed(name) as current, _spinner(name, spark):
         yield current
+
+
+@contextmanager
+def trial_step(name: str, trials: int) -> Iterator[tuple[Step, Callable[[str], None]]]:
+    """Shows one step that tries things: a bar over the trials with a remark on how it goes, then its time.
+
+    Args:
+        name: what is being done.
+        trials: how many things will be tried.
+
+    Returns:
+        The step, and the function that is told a remark after each trial.
+    """
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[remark]}"),
+        TimeElapsedColumn(),
+    )
+    with (
+        _timed(name) as current,
+        Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar,
+    ):
+        task = bar.add_task(name, total=trials, remark="")
+        yield current, lambda remark: bar.update(task, advance=1, remark=remark)
+
+
+@contextmanager
+def _timed(name: str) -> Iterator[Step]:
+    """Times a step and prints its closing line."""
+    started, current = time.monotonic(), Step(name)
+    yield current
     seconds = time.monotonic() - started
     step_times.seconds[name] = round(seconds, 2)
     console.print("[green]✓[/green]", escape(f"{name:<28} {seconds:6.1f} s  {current.done}"), soft_wrap=True)

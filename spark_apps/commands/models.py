@@ -28,10 +28,13 @@ from spark_apps.jobs import segment as segment_job
 from spark_apps.jobs import train as train_job
 from spark_apps.progress import step
 from spark_apps.registry.promotion import Decision
+from spark_apps.registry.serving import model_options_of
 from spark_apps.registry.versions import Metadata
 from spark_apps.session import spark_session
 from spark_apps.settings import load_settings, table_root
 from spark_apps.tables import DateRange
+
+DEFAULT_TRIALS, MOST_TRIALS = 20, 500
 
 
 class _ClusterNumber(click.ParamType[str]):
@@ -129,6 +132,10 @@ _SHOWN_MEANS = ("recency", "frequency", "monetary", "conversion_rate")
 @_k_option
 @_seed_option
 @model_options
+@click.option("--tune", is_flag=True, help="First search the parameters above: on products held back.")
+@click.option(
+    "--trials", type=click.IntRange(1, MOST_TRIALS), help=f"With --tune: fits of ALS.  [default: {DEFAULT_TRIALS}]"
+)
 @click.option("--force", is_flag=True, help="Promote the models even if the gate refuses them.")
 @json_option
 def train(
@@ -138,6 +145,8 @@ def train(
     k: str,
     seed: int | None,
     model: dict[str, Any],
+    tune: bool,
+    trials: int | None,
     force: bool,
     as_json: bool,
 ) -> None:
@@ -147,11 +156,14 @@ def train(
     than the promoted ones, are kept to be looked at and not promoted: exit code 3.
 
     \b
-    Example: shopstream train --engine auto
+    Example: shopstream train --tune --trials 10
     """
+    if trials is not None and not tune:
+        raise click.UsageError("--trials says how long --tune searches: give both, or none.")
     settings = load_settings(root=root, master=master, seed=seed, **model)
     with spark_session(settings, "train") as spark:
-        training = train_job.run(spark, settings, table_root(settings), dates, k, force)
+        number = (trials or DEFAULT_TRIALS) if tune else 0
+        training = train_job.run(spark, settings, table_root(settings), dates, k, force, number)
     if as_json:
         models = {"als": training.als.model_dump(), "segments": training.segments.model_dump()}
         print_json({**models, "promotion": _as_json(training.decision)})
@@ -169,6 +181,7 @@ def _as_json(decision: Decision) -> dict[str, Any]:
 
 def _print_training(training: train_job.Training) -> None:
     print_segments(training.segments)
+    _print_tuning(training.als)
     decision = training.decision
     if decision.kept_tables:
         kept = " and ".join(decision.kept_tables)
@@ -183,6 +196,20 @@ def _print_training(training: train_job.Training) -> None:
     if not decision.kept_tables:
         out.print("No version is promoted, so jobs use the newest complete one, which is this.")
     next_step(f"shopstream models promote all {decision.version} to use it nevertheless, or train with --force")
+
+
+def _print_tuning(metadata: Metadata) -> None:
+    """Says what tuning found and how to train with it again, if it was asked for."""
+    tuning = metadata.metrics.get("tuning")
+    if tuning is None:
+        return
+    best = tuning["best"]
+    options = " ".join(f"--{name} {value:.6g}" for name, value in model_options_of(best).items())
+    out.print(
+        f"Tuned on {tuning['users']:,} users: NDCG@10 {best['ndcg']:.4f} in trial {best['trial']} of "
+        f"{len(tuning['trials'])}, {tuning['given_ndcg']:.4f} with the given parameters. To train so again: {options}",
+        soft_wrap=True,
+    )
 
 
 @click.command()

@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from spark_apps import __version__
-from spark_apps.errors import NothingToDoError
+from spark_apps.errors import NothingToDoError, NothingToLearnError
 from spark_apps.evaluation.blocks import Judge, K
 from spark_apps.evaluation.bootstrap import LEVEL, RESAMPLES
 from spark_apps.evaluation.negatives import NEGATIVES
@@ -197,9 +197,7 @@ def _fit_als(spark: SparkSession, settings: Settings, split: _Split) -> _Factors
         ratings = to_model_ids(ratings, "product_id", "item", products)
         model = als.fit_als(ratings, settings.als, engine, settings.seed, task_threads(settings.master))
         if model.itemFactors.isEmpty():
-            raise NothingToDoError(
-                "No user shows interest in any product, so there is nothing to learn: load more events."
-            )
+            raise NothingToLearnError
         shown.done = f"rank {settings.als.rank}, {settings.als.iterations} iterations, engine {engine}"
     return _Factors(
         to_original_ids(model.userFactors, "id", "user_id", users),

@@ -50,9 +50,23 @@ def load_hybrid(
         weights: of the blend.
         kept: popular products kept per segment.
     """
+    return _with_items(folder, item_factors(als), segments, weights, kept)
+
+
+def load_without_factors(
+    folder: StoragePath, segments: list[str], weights: BlendWeights, kept: int
+) -> HybridRecommender:
+    """Loads a staged hybrid whose ALS part knows no product yet; otherwise as `load_hybrid`."""
+    none = pa.table({"product_id": pa.array([], pa.int64()), "features": pa.array([], pa.list_(pa.float32()))})
+    return _with_items(folder, none, segments, weights, kept)
+
+
+def _with_items(
+    folder: StoragePath, items: pa.Table, segments: list[str], weights: BlendWeights, kept: int
+) -> HybridRecommender:
     products = read_parquet(folder / PRODUCTS, _PRODUCT_COLUMNS)
     scores = read_parquet(folder / SEGMENT_SCORES, _SCORE_COLUMNS)
-    return hybrid_of(products, scores, item_factors(als), segments, weights, kept)
+    return hybrid_of(products, scores, items, segments, weights, kept)
 
 
 def weights_of(metadata: Metadata) -> BlendWeights:

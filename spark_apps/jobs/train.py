@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pyspark.ml.recommendation import ALSModel
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from spark_apps.errors import NothingToDoError
+from spark_apps.errors import NothingToLearnError, TooFewToTuneError
 from spark_apps.jobs import features as features_job
 from spark_apps.jobs import segment as segment_job
 from spark_apps.jobs import validation
 from spark_apps.jobs.features import FeatureTables
-from spark_apps.jobs.hybrid import PRODUCT_INDEX, SEGMENT_SCORES, USER_INDEX, load_hybrid, stage_hybrid
+from spark_apps.jobs.hybrid import (
+    PRODUCT_INDEX,
+    SEGMENT_SCORES,
+    USER_INDEX,
+    load_hybrid,
+    load_without_factors,
+    stage_hybrid,
+)
 from spark_apps.progress import step
 from spark_apps.publication import Publication
 from spark_apps.recommendation import als
 from spark_apps.recommendation.hybrid import ALS_SOURCE, HybridRecommender
-from spark_apps.recommendation.ids import INDEX_SCHEMA, fits_int, number_ids, to_model_ids, to_original_ids
+from spark_apps.recommendation.ids import INDEX_SCHEMA, IdIndexes, fits_int, number_ids, to_model_ids, to_original_ids
 from spark_apps.recommendation.lists import lists_for_all, user_histories
 from spark_apps.recommendation.popularity import popular_products, segment_scores
 from spark_apps.registry.promotion import Candidate, Decision, publish_training
@@ -38,6 +46,9 @@ from spark_apps.settings import Engine, Settings
 from spark_apps.storage import StoragePath
 from spark_apps.tables import RECOMMENDATIONS, USER_SEGMENTS, DateRange, read_files, write_files
 
+if TYPE_CHECKING:
+    from spark_apps.jobs.tune import Tuning
+
 LISTS = "lists"
 
 
@@ -50,16 +61,14 @@ class Training:
     decision: Decision
 
 
-@dataclass(frozen=True)
-class _IdIndexes:
-    """Numberings of ids that do not fit 32 bits; None where they do."""
-
-    users: DataFrame | None
-    products: DataFrame | None
-
-
 def run(
-    spark: SparkSession, settings: Settings, root: StoragePath, dates: DateRange, k: str, force: bool = False
+    spark: SparkSession,
+    settings: Settings,
+    root: StoragePath,
+    dates: DateRange,
+    k: str,
+    force: bool = False,
+    trials: int = 0,
 ) -> Training:
     """Trains everything on the clean events of a range of dates and publishes it at one moment.
 
@@ -70,6 +79,10 @@ def run(
         dates: which events.
         k: number of clusters, or `auto`.
         force: whether models that the gate refuses are promoted too.
+        trials: fits of ALS by which parameters are tuned before; 0 takes those of the settings.
+
+    Raises:
+        TooFewToTuneError: when there are too few users to tune on.
     """
     version = new_version(root)
     targets = [
@@ -86,10 +99,12 @@ def run(
             tables = features_job.build(spark, settings, root, publication, dates)
             size = als.Size(tables.users.count(), tables.products.count(), tables.interactions.count())
             shown.done = f"{size.users:,} users, {size.products:,} products, {size.pairs:,} pairs"
+        if trials and not validation.wanted(size.users, settings):
+            raise TooFewToTuneError(math.ceil(validation.LEAST / validation.SHARE), validation.LEAST)
         with step("Segments", spark) as shown:
             segmented = _segment(spark, settings, publication, tables, version, k, size)
             shown.done = ", ".join(segmented.metadata.segments)
-        metadata = _recommend(spark, settings, publication, tables, segmented.users, version, size)
+        metadata = _recommend(spark, settings, publication, tables, segmented.users, version, size, trials)
         decision = _commit(settings, root, publication, metadata, force)
     return Training(metadata, segmented.metadata, decision)
 
@@ -126,23 +141,32 @@ def _recommend(
     segments: DataFrame,
     version: str,
     size: als.Size,
+    trials: int,
 ) -> Metadata:
-    engine = als.choose_engine(settings.engine, size, settings.als.rank, settings.als_task_memory)
-    model_folder = publication.stage(model_path(ALS, version))
-    with step("ALS", spark) as shown:
-        held = validation.held_back(tables.interactions, size.users, settings)
-        held = held.persist() if held is not None else None
-        learned = validation.without(tables.interactions, held)
-        indexes = _fit_and_stage(spark, settings, publication, tables, learned, model_folder, engine)
-        shown.done = f"rank {settings.als.rank}, {settings.als.iterations} iterations, engine {engine}"
+    model_folder, hybrid_folder = (publication.stage(model_path(name, version)) for name in (ALS, HYBRID))
+    held = validation.held_back(tables.interactions, size.users, settings)
+    held = held.persist() if held is not None else None
+    learned = validation.without(tables.interactions, held)
     names = _names(segments)
     with step("Popular products and content", spark):
         _stage_popularity(spark, settings, publication, tables, learned, segments, version)
-        hybrid_folder = publication.stage(model_path(HYBRID, version))
-        hybrid = load_hybrid(hybrid_folder, model_folder, names, settings.blend, settings.popular_kept)
+        indexes = _indexes(spark, publication, tables)
+    ratings = _ratings(learned, indexes)
+    tuning = None
+    if trials and held is not None:
+        tuning = _tuned(
+            spark, settings, hybrid_folder, tables, learned, ratings, held, segments, names, indexes, size, trials
+        )
+        settings = settings.model_copy(update={"als": tuning.best.als, "blend": tuning.best.blend})
+    engine = als.choose_engine(settings.engine, size, settings.als.rank, settings.als_task_memory)
+    with step("ALS", spark) as shown:
+        _fit_and_stage(settings, ratings, indexes, model_folder, engine)
+        shown.done = f"rank {settings.als.rank}, {settings.als.iterations} iterations, engine {engine}"
     factors = to_original_ids(ALSModel.load(str(model_folder)).userFactors, "id", "user_id", indexes.users)
     with step(f"Top {settings.top} for every user", spark) as shown:
+        hybrid = load_hybrid(hybrid_folder, model_folder, names, settings.blend, settings.popular_kept)
         metrics = _stage_lists(spark, settings, publication, tables, segments, factors, hybrid)
+        metrics |= {"tuning": tuning.told()} if tuning is not None else {}
         shown.done = f"{metrics['users_with_list']:,} users"
     if held is not None:
         with step("Validation", spark) as shown:
@@ -167,29 +191,49 @@ def _publish(publication: Publication, metadata: Metadata) -> None:
     publication.replace(path)
 
 
-def _fit_and_stage(
+def _tuned(
     spark: SparkSession,
     settings: Settings,
-    publication: Publication,
+    hybrid_folder: StoragePath,
     tables: FeatureTables,
     learned: DataFrame,
-    folder: StoragePath,
-    engine: Engine,
-) -> _IdIndexes:
-    indexes = _IdIndexes(
+    ratings: DataFrame,
+    held: DataFrame,
+    segments: DataFrame,
+    names: list[str],
+    indexes: IdIndexes,
+    size: als.Size,
+    trials: int,
+) -> Tuning:
+    from spark_apps.jobs.tune import ground, tune  # Optuna takes a third of a second to load, and most trainings none
+
+    model = load_without_factors(hybrid_folder, names, settings.blend, settings.popular_kept)
+    shared = ground(spark, ratings, learned, held, segments, tables.products, model, names, indexes, size)
+    return tune(settings, shared, trials)
+
+
+def _indexes(spark: SparkSession, publication: Publication, tables: FeatureTables) -> IdIndexes:
+    return IdIndexes(
         _index(spark, tables.users.select("user_id"), publication.scratch(USER_INDEX)),
         _index(spark, tables.products.select("product_id"), publication.scratch(PRODUCT_INDEX)),
     )
+
+
+def _ratings(learned: DataFrame, indexes: IdIndexes) -> DataFrame:
     ratings = to_model_ids(learned, "user_id", "user", indexes.users)
-    ratings = to_model_ids(ratings, "product_id", "item", indexes.products).select("user", "item", "score")
+    return to_model_ids(ratings, "product_id", "item", indexes.products).select("user", "item", "score")
+
+
+def _fit_and_stage(
+    settings: Settings, ratings: DataFrame, indexes: IdIndexes, folder: StoragePath, engine: Engine
+) -> None:
     model = als.fit_als(ratings, settings.als, engine, settings.seed, task_threads(settings.master))
     if model.itemFactors.isEmpty():
-        raise NothingToDoError("No user shows interest in any product, so there is nothing to learn: load more events.")
+        raise NothingToLearnError
     model.write().overwrite().save(str(folder))
     for name, index in ((USER_INDEX, indexes.users), (PRODUCT_INDEX, indexes.products)):
         if index is not None:
             index.write.parquet(str(folder / name))
-    return indexes
 
 
 def _index(spark: SparkSession, ids: DataFrame, scratch: StoragePath) -> DataFrame | None:

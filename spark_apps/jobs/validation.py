@@ -20,6 +20,17 @@ SHARE, LEAST = 0.05, 100
 _LEAST_PRODUCTS = 3
 
 
+def wanted(users: int, settings: Settings) -> int:
+    """Returns of how many users a product is held back; 0 where that were too few to judge models by.
+
+    Args:
+        users: how many users there are.
+        settings: validation_users: the most to draw.
+    """
+    number = min(settings.validation_users, int(users * SHARE))
+    return number if number >= LEAST else 0
+
+
 def held_back(interactions: DataFrame, users: int, settings: Settings) -> DataFrame | None:
     """Draws users by a seeded hash and takes the product each touched last.
 
@@ -32,12 +43,12 @@ def held_back(interactions: DataFrame, users: int, settings: Settings) -> DataFr
         user_id, first_time, product_id, score: one row per drawn user, as `evaluation.split.held_out` has them; None
         where there are too few users to judge models by.
     """
-    wanted = min(settings.validation_users, int(users * SHARE))
-    if wanted < LEAST:
+    number = wanted(users, settings)
+    if not number:
         return None
     drawn = F.xxhash64("user_id", F.lit(settings.seed))
     able = interactions.groupBy("user_id").agg(F.count("*").alias("products"))
-    able = able.where(F.col("products") >= _LEAST_PRODUCTS).orderBy(drawn, "user_id").limit(wanted)
+    able = able.where(F.col("products") >= _LEAST_PRODUCTS).orderBy(drawn, "user_id").limit(number)
     last = Window.partitionBy("user_id").orderBy(F.desc("last_time"), F.desc("product_id"))
     theirs = interactions.join(F.broadcast(able.select("user_id")), on="user_id", how="left_semi")
     ranked = theirs.withColumn("place", F.row_number().over(last)).where(F.col("place") == 1)

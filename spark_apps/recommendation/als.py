@@ -60,15 +60,38 @@ def fit_als(ratings: DataFrame, parameters: AlsParameters, engine: Engine, seed:
     Returns:
         Spark's ALSModel. Its factors are cached where the engine is implicit.
     """
-    scored = ratings.where(F.col("score") != 0)
     if engine == "mllib":
-        return _mllib(parameters, seed).fit(scored)
-    factors = implicit_engine.fit(scored, parameters, seed, threads).persist()
+        return _mllib(parameters, seed).fit(_scored(ratings))
+    factors = implicit_engine.fit(_scored(ratings), parameters, seed, threads).persist()
     return als_model(
         factors.where(F.col("side") == implicit_engine.USER).select("id", "features"),
         factors.where(F.col("side") == implicit_engine.ITEM).select("id", "features"),
         parameters.rank,
     )
+
+
+def fit_factors(ratings: DataFrame, parameters: AlsParameters, engine: Engine, seed: int, threads: int) -> DataFrame:
+    """Fits ALS for somebody who needs no model and uses the factors once; nothing is cached.
+
+    Args:
+        ratings: as for `fit_als`, and so on.
+        parameters: rank, iterations, regularisation, alpha.
+        engine: implicit or mllib.
+        seed: of the starting factors.
+        threads: threads of the implicit engine's one task.
+
+    Returns:
+        side (implicit_engine.USER or ITEM), id, features; with the implicit engine each use fits anew.
+    """
+    if engine == "implicit":
+        return implicit_engine.fit(_scored(ratings), parameters, seed, threads)
+    model = _mllib(parameters, seed).fit(_scored(ratings))
+    users = model.userFactors.select(F.lit(implicit_engine.USER).alias("side"), "id", "features")
+    return users.unionByName(model.itemFactors.select(F.lit(implicit_engine.ITEM).alias("side"), "id", "features"))
+
+
+def _scored(ratings: DataFrame) -> DataFrame:
+    return ratings.where(F.col("score") != 0)
 
 
 def als_model(user_factors: DataFrame, item_factors: DataFrame, rank: int) -> ALSModel:

@@ -6,11 +6,21 @@ kept with the model.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 LARGEST_INT = 2**31 - 1
 INDEX_SCHEMA = "id int, original bigint"
+
+
+@dataclass(frozen=True)
+class IdIndexes:
+    """Numberings of ids that do not fit 32 bits; None where they do."""
+
+    users: DataFrame | None
+    products: DataFrame | None
 
 
 def fits_int(smallest: int | None, largest: int | None) -> bool:

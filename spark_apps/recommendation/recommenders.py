@@ -48,12 +48,18 @@ def best_candidates(candidates: Places, scores: Scores, excluded: Exclusions, n:
     """
     order = np.argsort(candidates, axis=1, kind="stable")
     places, values = np.take_along_axis(candidates, order, axis=1), np.take_along_axis(scores, order, axis=1)
-    again = np.zeros(places.shape, np.bool_)
-    again[:, 1:] = places[:, 1:] == places[:, :-1]
-    values = np.where((places < 0) | again | _excluded(places, excluded), -np.inf, values)
+    values = np.where(allowed_candidates(places, excluded), values, -np.inf)
     best = np.argsort(-values, axis=1, kind="stable")[:, :n]
     scores_kept = np.take_along_axis(values, best, axis=1).astype(np.float32)
     return TopLists(np.take_along_axis(places, best, axis=1), scores_kept)
+
+
+def allowed_candidates(places: Places, excluded: Exclusions) -> NDArray[np.bool_]:
+    """Says of places that rise within a user which can be listed: no -1, none again, none excluded."""
+    again = np.zeros(places.shape, np.bool_)
+    again[:, 1:] = places[:, 1:] == places[:, :-1]
+    allowed: NDArray[np.bool_] = (places >= 0) & ~again & ~_excluded(places, excluded)
+    return allowed
 
 
 def _excluded(places: Places, excluded: Exclusions) -> NDArray[np.bool_]:

@@ -1,0 +1,249 @@
+"""`shopstream train --tune`: the ALS parameters and blend weights that best guess the products held back (SPEC R1, R3).
+
+Two levels: a trial fits ALS once, as training does, and finds what the hybrid proposes to the users whose last product
+is held back; on these proposals the weights are searched without Spark and without another fit (decision 10).
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from optuna.distributions import FloatDistribution, IntDistribution
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from spark_apps.errors import NothingToLearnError
+from spark_apps.evaluation.proposals import mean_ndcg, proposals
+from spark_apps.evaluation.protocol import held_out_of, user_rows
+from spark_apps.evaluation.search import Found, Point, Space, best_of, maximise
+from spark_apps.progress import trial_step
+from spark_apps.recommendation import als
+from spark_apps.recommendation.catalogue import Catalogue
+from spark_apps.recommendation.histories import Histories
+from spark_apps.recommendation.hybrid import HybridRecommender
+from spark_apps.recommendation.ids import IdIndexes, to_model_ids
+from spark_apps.recommendation.implicit_engine import ITEM, USER
+from spark_apps.recommendation.lists import histories_of
+from spark_apps.recommendation.recommenders import AlsRecommender
+from spark_apps.recommendation.topn import ItemFactors, factor_matrix
+from spark_apps.session import task_threads
+from spark_apps.settings import AlsParameters, BlendWeights, Settings
+
+FACTORS: Space = {
+    "rank": IntDistribution(16, 128, step=16),
+    "iterations": IntDistribution(5, 20),
+    "regularization": FloatDistribution(0.01, 10.0, log=True),
+    "alpha": FloatDistribution(0.5, 50.0, log=True),
+}
+WEIGHTS: Space = {
+    "affinity": FloatDistribution(0.0, 1.0),
+    "content": FloatDistribution(0.0, 2.0),
+    "popularity": FloatDistribution(0.0, 0.5),
+    "segment": FloatDistribution(0.0, 0.5),
+}
+# Weights tried per fit of ALS: some 10 ms each for 2,000 users.
+WEIGHT_TRIALS = 60
+_DIGITS = 6
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One fit of ALS, the best weights for it, and the NDCG@10 of the hybrid of both."""
+
+    als: AlsParameters
+    blend: BlendWeights
+    ndcg: float
+
+    def told(self) -> dict[str, Any]:
+        """As it stands in the metadata."""
+        return {**self.als.model_dump(), "blend": self.blend.model_dump(), "ndcg": self.ndcg}
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What was tried and on how many users; the trial number 0 starts from the given parameters.
+
+    Attributes:
+        trials: in the order in which they were made.
+        given: NDCG@10 of the given parameters with the given weights.
+        users: whose product was held back.
+        seed: of the search.
+        seconds: mean per trial; not in the metadata, where the same data and seed give the same figures.
+    """
+
+    trials: list[Trial]
+    given: float
+    users: int
+    seed: int
+    seconds: float
+
+    @property
+    def best(self) -> Trial:
+        """The trial with the highest NDCG@10, of equals the first."""
+        return max(self.trials, key=lambda trial: trial.ndcg)
+
+    def told(self) -> dict[str, Any]:
+        """As it stands in the metadata: at most as many trials as were asked for."""
+        best = {"trial": self.trials.index(self.best), **self.best.told()}
+        trials = [{"trial": number, **trial.told()} for number, trial in enumerate(self.trials)]
+        return {"best": best, "given_ndcg": self.given, "users": self.users, "seed": self.seed, "trials": trials}
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What all trials share.
+
+    Attributes:
+        ratings: user int, item int, score: what ALS learns from, without the products held back; cached.
+        wanted: side, id (the model's), original: users whose product is held back, and all products; cached.
+        users: those users, their factors missing.
+        held: place of each one's product held back.
+        model: the hybrid, its factors missing.
+        size: how much there is to factorise.
+    """
+
+    ratings: DataFrame
+    wanted: DataFrame
+    users: Histories
+    held: NDArray[np.int64]
+    model: HybridRecommender
+    size: als.Size
+
+
+def ground(
+    spark: SparkSession,
+    ratings: DataFrame,
+    learned: DataFrame,
+    held: DataFrame,
+    segments: DataFrame,
+    products: DataFrame,
+    model: HybridRecommender,
+    names: list[str],
+    indexes: IdIndexes,
+    size: als.Size,
+) -> Ground:
+    """Gathers what all trials share.
+
+    Brings to the driver what the drawn users touched (at most Settings.validation_users of them).
+
+    Args:
+        spark: the session.
+        ratings: user int, item int, score: what ALS learns from.
+        learned: columns of schemas.INTERACTIONS, without the products held back.
+        held: from `validation.held_back`.
+        segments: user_id, segment.
+        products: product_id: all products.
+        model: a hybrid made from what was learned; its factors do not matter.
+        names: of the segments, in the order of the model's tastes.
+        indexes: numberings of ids.
+        size: how much there is to factorise.
+    """
+    nobody = spark.createDataFrame([], "user_id bigint, features array<float>")
+    rows = user_rows(held.select("user_id"), learned, held, segments, nobody).toArrow().sort_by("user_id")
+    (block,) = rows.combine_chunks().to_batches()
+    catalogue = model.catalogue
+    return Ground(
+        ratings.persist(),
+        _wanted(held, products, indexes).persist(),
+        histories_of(block, catalogue, names, 0),
+        held_out_of(block, catalogue).last,
+        model,
+        size,
+    )
+
+
+def _wanted(held: DataFrame, products: DataFrame, indexes: IdIndexes) -> DataFrame:
+    sides = (
+        (USER, held.select(F.col("user_id").alias("original")), indexes.users),
+        (ITEM, products.select(F.col("product_id").alias("original")), indexes.products),
+    )
+    users, items = (
+        to_model_ids(ids.withColumn("again", F.col("original")), "again", "id", index).select(
+            F.lit(side).alias("side"), "id", "original"
+        )
+        for side, ids, index in sides
+    )
+    return users.unionByName(items)
+
+
+def tune(settings: Settings, shared: Ground, trials: int) -> Tuning:
+    """Searches the parameters.
+
+    Args:
+        settings: the seed, and the parameters to start from: the first trial fits them.
+        shared: from `ground`.
+        trials: how many fits of ALS.
+    """
+    tried: list[Trial] = []
+    given: list[float] = []
+    began = time.monotonic()
+    with trial_step("Tuning", trials) as (shown, told):
+
+        def figure_of(point: Point) -> float:
+            parameters = AlsParameters(**point)
+            weighed = _weigh(settings, shared, parameters, [trial.blend for trial in tried])
+            best = best_of(weighed)
+            given[:] = given or [round(weighed[0].figure, _DIGITS)]
+            tried.append(Trial(parameters, BlendWeights(**best.point), round(best.figure, _DIGITS)))
+            seconds = (time.monotonic() - began) / len(tried)
+            told(f"NDCG@10 {max(trial.ndcg for trial in tried):.4f}, {seconds:.1f} s a trial")
+            return best.figure
+
+        maximise(FACTORS, [settings.als.model_dump()], trials, settings.seed, figure_of)
+        seconds = (time.monotonic() - began) / len(tried)
+        tuning = Tuning(tried, given[0], len(shared.users), settings.seed, seconds)
+        shown.done = f"{trials} trials of {seconds:.1f} s, NDCG@10 from {tuning.given:.4f} to {tuning.best.ndcg:.4f}"
+    return tuning
+
+
+def _weigh(settings: Settings, shared: Ground, parameters: AlsParameters, earlier: list[BlendWeights]) -> list[Found]:
+    """Fits ALS once and tries weights: first the given ones, then those found best for the last fit."""
+    users, model = _fitted(settings, shared, parameters)
+    blocks = proposals(model, users, shared.held)
+    starts = [settings.blend.model_dump(), *(blend.model_dump() for blend in earlier[-1:])]
+    return maximise(
+        WEIGHTS, starts, WEIGHT_TRIALS, settings.seed, lambda point: mean_ndcg(blocks, BlendWeights(**point))
+    )
+
+
+def _fitted(settings: Settings, shared: Ground, parameters: AlsParameters) -> tuple[Histories, HybridRecommender]:
+    """Fits ALS and gives users and model their factors.
+
+    Brings to the driver rank x 4 bytes per product and drawn user, as `jobs.hybrid.load_hybrid` does: 85 MB for
+    167,000 products at rank 128.
+    """
+    engine = als.choose_engine(settings.engine, shared.size, parameters.rank, settings.als_task_memory)
+    factors = als.fit_factors(shared.ratings, parameters, engine, settings.seed, task_threads(settings.master))
+    kept = factors.join(F.broadcast(shared.wanted), on=["side", "id"], how="inner")
+    found = kept.select("side", "original", "features").toArrow().combine_chunks()
+    items, users = _of_side(found, ITEM), _of_side(found, USER)
+    if not len(items):
+        raise NothingToLearnError
+    return (
+        replace(shared.users, factors=_user_factors(shared.users, users, parameters.rank)),
+        replace(shared.model, als=_by_als(shared.model.catalogue, items)),
+    )
+
+
+def _by_als(catalogue: Catalogue, items: pa.Table) -> AlsRecommender:
+    places, _ = catalogue.places(items.column("original").to_numpy())
+    return AlsRecommender(
+        ItemFactors.sorted(places, factor_matrix(items.column("features"), len(items))), len(catalogue)
+    )
+
+
+def _of_side(found: pa.Table, side: int) -> pa.Table:
+    return found.filter(pa.array(found.column("side").to_numpy() == side))
+
+
+def _user_factors(users: Histories, found: pa.Table, rank: int) -> NDArray[np.float32]:
+    """Factors in the order of the users, who rise; zeros for those without."""
+    factors = np.zeros((len(users), rank), np.float32)
+    rows = np.searchsorted(users.users, found.column("original").to_numpy())
+    factors[rows] = factor_matrix(found.column("features"), len(found)).reshape(-1, rank)
+    return factors
