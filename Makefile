@@ -16,7 +16,7 @@ quoted = '$(subst ','\'',$(1))'
 names = $(foreach word,$(subst \$(space),<space>,$(value INPUT)),$(or $(wildcard $(word)),$(word)))
 inputs = $(foreach name,$(names),--input $(call quoted,$(subst <space>,$(space),$(name))))
 
-.PHONY: help setup setup-dev setup-host demo test test-cluster lint bench bench-als kill-test report clean-venv \
+.PHONY: help setup setup-dev setup-host demo test test-cluster lint bench bench-als dashboards kill-test report clean-venv \
 	cluster-up cluster-status cluster-down load submit-train simulate
 
 help: ## show this list
@@ -63,6 +63,7 @@ lint: setup-dev ## style, types, docstrings, import arrows
 	$(VENV)/ruff check .
 	$(VENV)/ruff format --check .
 	$(VENV)/mypy
+	$(VENV)/mypy --python-version 3.11 -p grafana.panels
 	$(VENV)/interrogate --quiet spark_apps
 	$(VENV)/lint-imports
 
@@ -71,6 +72,9 @@ bench: setup-dev ## our run beside the peers' on the same EVENTS=2000000 events
 
 bench-als: setup-dev ## our ALS and MLlib's beside implicit on its own, on EVENTS=300000 events
 	$(VENV)/python -m bench.als_engines --events $(or $(EVENTS),300000) $(ARGS)
+
+dashboards: setup-dev ## write Grafana's dashboards and alert rules from grafana/panels (Python 3.11 or newer)
+	$(VENV)/python -m grafana.panels
 
 kill-test: setup-dev ## kill jobs at KILLS=100 random moments and compare the results
 	$(VENV)/python -m bench.kills --kills $(or $(KILLS),100) $(ARGS)

@@ -1,0 +1,280 @@
+"""What shoppers do: events, funnel, sessions, products, categories, prices, hours."""
+
+from __future__ import annotations
+
+from grafana_foundation_sdk.builders import barchart, bargauge, stat, table, timeseries
+from grafana_foundation_sdk.models.dashboard import Dashboard
+
+from grafana.panels.flux import by_tag, chosen, over_time, points, tag_values
+from grafana.panels.frame import framed, variable
+from grafana.panels.looks import bars, figure, line, ranking, rows
+
+EVENT_TYPES = chosen("event_type", "event_type")
+CATEGORIES = chosen("category", "category")
+BY_TYPE = "${__field.labels.event_type}"
+
+
+def dashboard() -> Dashboard:
+    """Returns the dashboard."""
+    return framed(
+        "behaviour",
+        "Behaviour overview",
+        "What shoppers do, batch by batch of the replayed month: how many, how far towards a purchase, and for what.",
+        [
+            ("", [shop_clock(), shoppers(), new_shoppers(), conversion_now(), cart_rate_now(), revenue_now()]),
+            ("Events", [events_per_minute(), funnel()]),
+            ("Shoppers", [conversion(), active_users(), session_length(), session_size(), prices()]),
+            ("Products and categories", [top_products(), top_categories(), category_activity()]),
+            ("Time", [hours(), revenue()]),
+        ],
+        [
+            variable("event_type", "Event type", "Kinds of events.", tag_values("user_behavior", "event_type")),
+            variable("category", "Category", "First part of the category code.", str(categories())),
+        ],
+    )
+
+
+def categories() -> object:
+    """The categories that were among a batch's ten in the range."""
+    seen = points("category_popularity", "category").keep("_value").grouped()
+    return seen.then("distinct()").sorted("_value", descending=False)
+
+
+def shop_clock() -> stat.Panel:
+    """The original time that the replay has reached."""
+    query = over_time("user_activity", "event_clock", function="last")
+    query = query.then("map(fn: (r) => ({_time: r._time, _value: float(v: r.event_clock) * 1000.0}))")
+    return figure(
+        "Shop clock",
+        "Original time (UTC) of the last event read. The replay runs faster than November did.",
+        "dateTimeAsIso",
+        query,
+        width=6,
+    )
+
+
+def shoppers() -> stat.Panel:
+    """Users of the last batch."""
+    return figure(
+        "Shoppers",
+        "Distinct users of the newest batch, new ones included.",
+        "short",
+        over_time("user_activity", "users", function="last"),
+        width=4,
+    )
+
+
+def new_shoppers() -> stat.Panel:
+    """Users never seen before the last batch."""
+    return figure(
+        "New shoppers",
+        "Users of the newest batch that were never seen before it.",
+        "short",
+        over_time("user_activity", "new_users", function="last"),
+        width=4,
+    )
+
+
+def conversion_now() -> stat.Panel:
+    """Purchases per view of the last batch."""
+    return figure(
+        "Conversion",
+        "Purchases per view in the newest batch. October of the real log: 1.8 %.",
+        "percentunit",
+        over_time("user_activity", "conversion", function="last"),
+        decimals=2,
+        width=3,
+    )
+
+
+def cart_rate_now() -> stat.Panel:
+    """Carts per view of the last batch."""
+    return figure(
+        "Cart rate",
+        "Products put in the cart per view in the newest batch. October of the real log: 2.3 %.",
+        "percentunit",
+        over_time("user_activity", "cart_rate", function="last"),
+        decimals=2,
+        width=3,
+    )
+
+
+def revenue_now() -> stat.Panel:
+    """Money made within the range."""
+    return figure(
+        "Revenue",
+        "Sum of the prices of all purchases within the time range.",
+        "currencyUSD",
+        over_time("user_activity", "revenue", function="sum"),
+        calculation="sum",
+        width=4,
+    )
+
+
+def events_per_minute() -> timeseries.Panel:
+    """Events by type."""
+    query = points("user_behavior", "events").where(EVENT_TYPES).in_whole_windows().window("sum").per_minute()
+    return line(
+        "Events per minute",
+        "Events read per minute of real time, by type; whole minutes only. Views are by far the most: choose other "
+        "event types above to see those.",
+        "short",
+        query.keep("_time", "_value", "event_type"),
+        name=BY_TYPE,
+        width=16,
+        interval="1m",
+        stacked=True,
+    )
+
+
+def funnel() -> bargauge.Panel:
+    """Views, carts and purchases within the range."""
+    steps = 'r.event_type == "view" or r.event_type == "cart" or r.event_type == "purchase"'
+    query = points("user_behavior", "events").where(steps).then("sum()").grouped().keep("event_type", "_value")
+    return ranking(
+        "Funnel",
+        "From seeing to buying: events of each step within the time range. Carts lack what was bought without one.",
+        "short",
+        query.sorted("_value"),
+        "event_type",
+    )
+
+
+def conversion() -> timeseries.Panel:
+    """Purchases and carts per view over time."""
+    return line(
+        "Conversion",
+        "Purchases and carts per view. A fall of both at once points at the data, of one at the shop.",
+        "percentunit",
+        over_time("user_activity", "conversion", "cart_rate"),
+        names={"conversion": "Purchases per view", "cart_rate": "Carts per view"},
+    )
+
+
+def active_users() -> timeseries.Panel:
+    """Users and sessions of each batch."""
+    return line(
+        "Users and sessions per batch",
+        "Distinct users, those new among them, and sessions, as a batch has them. New users become fewer as the "
+        "month goes on.",
+        "short",
+        over_time("user_activity", "users", "new_users", "sessions"),
+        names={"users": "Users", "new_users": "New users", "sessions": "Sessions"},
+    )
+
+
+def session_length() -> timeseries.Panel:
+    """Minutes and events of a session within a batch."""
+    return line(
+        "Session length",
+        "Mean minutes from first to last event of a session, with what it has in the batch. Sessions cut by the end of "
+        "a batch look shorter than they were.",
+        "m",
+        over_time("user_activity", "session_minutes_mean"),
+        names={"session_minutes_mean": "Minutes"},
+        width=6,
+    )
+
+
+def session_size() -> timeseries.Panel:
+    """Events of a session within a batch."""
+    return line(
+        "Events per session",
+        "Mean events of a session, with what it has in the batch. October of the real log has 4.6 in whole sessions.",
+        "none",
+        over_time("user_activity", "session_events_mean"),
+        names={"session_events_mean": "Events"},
+        width=6,
+    )
+
+
+def prices() -> timeseries.Panel:
+    """The mean price of viewed, carted and bought products."""
+    return line(
+        "Price level",
+        "Mean price of the products viewed, put in the cart and bought.",
+        "currencyUSD",
+        by_tag("user_behavior", "price_mean", "event_type", condition=EVENT_TYPES),
+        name=BY_TYPE,
+        width=12,
+    )
+
+
+def top_products() -> table.Panel:
+    """The products with most points within the range."""
+    fields = ("product_id", "category", "brand", "score", "events")
+    query = points("product_popularity", *fields).wide("rank").where(CATEGORIES)
+    query = query.grouped("product_id", "category", "brand").then(
+        "reduce(identity: {score: 0.0, events: 0.0}, fn: (r, accumulator) => ({"
+        "score: accumulator.score + float(v: r.score), events: accumulator.events + float(v: r.events)}))"
+    )
+    query = query.grouped().sorted("score").then("limit(n: 10)").keep(*fields)
+    heads = {"product_id": "Product", "category": "Category", "brand": "Brand", "score": "Points", "events": "Events"}
+    return rows(
+        "Top products",
+        "Points (3 a purchase, 2 a cart, 1 a view) and events, added up over the batches in whose ten a product was.",
+        "short",
+        query,
+        heads,
+        {"product_id": "none"},
+        width=10,
+    )
+
+
+def top_categories() -> bargauge.Panel:
+    """The categories with most events within the range."""
+    query = points("category_popularity", "category", "events").wide("rank").where(CATEGORIES)
+    query = query.grouped("category").then('sum(column: "events")').grouped().keep("category", "events")
+    return ranking(
+        "Top categories",
+        "Events of each category, over the batches in whose ten it was.",
+        "short",
+        query.then('rename(columns: {events: "_value"})').sorted("_value"),
+        "category",
+        width=6,
+    )
+
+
+def category_activity() -> timeseries.Panel:
+    """Revenue of categories over time."""
+    query = points("category_popularity", "category", "revenue").wide("rank").where(CATEGORIES).grouped("category")
+    query = query.then('aggregateWindow(every: v.windowPeriod, fn: sum, column: "revenue", createEmpty: false)').keep(
+        "_time", "revenue", "category"
+    )
+    return line(
+        "Revenue by category",
+        "Money made per window with each of a batch's ten categories.",
+        "currencyUSD",
+        query,
+        name="${__field.labels.category}",
+        width=8,
+        interval="1m",
+        stacked=True,
+    )
+
+
+def hours() -> barchart.Panel:
+    """Events by the hour of the day in which they happened."""
+    query = points("user_activity", "hour", "events").wide().grouped("hour").then('sum(column: "events")').grouped()
+    clock = '(if r.hour < 10 then "0" else "") + string(v: r.hour) + ":00"'
+    query = query.sorted("hour", descending=False)
+    return bars(
+        "Hour of day",
+        "Events by the hour (UTC) of original time that a batch ended in, within the time range. Nights are quiet.",
+        "short",
+        query.then(f"map(fn: (r) => ({{clock: {clock}, events: r.events}}))"),
+        {"events": "Events"},
+    )
+
+
+def revenue() -> timeseries.Panel:
+    """Money made per minute."""
+    query = points("user_activity", "revenue").in_whole_windows().window("sum").per_minute().keep("_time", "_value")
+    return line(
+        "Revenue per minute",
+        "Sum of the prices of purchases per minute of real time; whole minutes only.",
+        "currencyUSD",
+        query,
+        name="Revenue",
+        interval="1m",
+    )

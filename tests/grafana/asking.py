@@ -1,0 +1,117 @@
+"""Asks a real Grafana what its dashboards would show, and what its alert rules say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import requests
+
+# what a pixel is worth in a panel half a screen wide
+_MOST_POINTS = 800
+
+
+@dataclass(frozen=True)
+class Question:
+    """One query of a dashboard: a panel's, a variable's or an annotation's."""
+
+    dashboard: str
+    name: str
+    target: dict[str, Any]
+    interval: str = "10s"
+
+    def __str__(self) -> str:
+        return f"{self.dashboard}: {self.name}"
+
+
+@dataclass
+class Grafana:
+    """A Grafana server, as its admin sees it."""
+
+    url: str
+    password: str
+    session: requests.Session = field(default_factory=requests.Session)
+
+    def __post_init__(self) -> None:
+        self.session.trust_env = False
+        self.session.auth = ("admin", self.password)
+
+    def get(self, path: str, **parameters: str) -> Any:
+        """Returns the JSON of an answer that must be good."""
+        answer = self.session.get(f"{self.url}{path}", params=parameters, timeout=30)
+        assert answer.ok, f"{path}: {answer.status_code} {answer.text[:500]}"
+        return answer.json()
+
+    def dashboards(self) -> list[dict[str, Any]]:
+        """Returns the provisioned dashboards as Grafana holds them."""
+        found = self.get("/api/search", type="dash-db", tag="shopstream")
+        return [self.get(f"/api/dashboards/uid/{one['uid']}")["dashboard"] for one in found]
+
+    def ask(self, question: Question, start: datetime | str, stop: datetime | str) -> tuple[int, str]:
+        """Asks one question the way a browser does.
+
+        Returns:
+            The number of rows of all frames, and what went wrong, if anything.
+        """
+        query = {
+            **question.target,
+            "query": with_variables(question.target["query"]),
+            "refId": "A",
+            "intervalMs": interval_ms(question.interval, start, stop),
+            "maxDataPoints": _MOST_POINTS,
+        }
+        body = {"queries": [query], "from": _moment(start), "to": _moment(stop)}
+        answer = self.session.post(f"{self.url}/api/ds/query", json=body, timeout=60)
+        result = answer.json().get("results", {}).get("A", {})
+        if not answer.ok or "error" in result:
+            return 0, str(result.get("error") or answer.text)[:600]
+        columns = [frame["data"]["values"] for frame in result.get("frames", [])]
+        return sum(len(frame[0]) for frame in columns if frame), ""
+
+    def rules(self) -> dict[str, str]:
+        """Returns the state of each alert rule: inactive, pending or firing."""
+        groups = self.get("/api/prometheus/grafana/api/v1/rules")["data"]["groups"]
+        return {rule["name"]: rule["state"] for group in groups for rule in group["rules"]}
+
+    def health(self) -> dict[str, str]:
+        """Returns whether each rule could be evaluated: ok, nodata, error, unknown."""
+        groups = self.get("/api/prometheus/grafana/api/v1/rules")["data"]["groups"]
+        return {rule["name"]: rule["health"] for group in groups for rule in group["rules"]}
+
+
+def questions(dashboard: dict[str, Any]) -> Iterator[Question]:
+    """Gives every query that a dashboard has."""
+    uid = dashboard["uid"]
+    for panel in dashboard["panels"]:
+        for target in panel.get("targets", []):
+            yield Question(uid, panel["title"], target, panel.get("interval", "10s"))
+    for variable in dashboard.get("templating", {}).get("list", []):
+        target = {"datasource": variable["datasource"], "query": variable["query"]}
+        yield Question(uid, f"variable {variable['name']}", target)
+    for annotation in dashboard.get("annotations", {}).get("list", []):
+        if "query" in annotation.get("target", {}):  # Grafana adds one of its own
+            yield Question(uid, f"annotation {annotation['name']}", annotation["target"])
+
+
+def with_variables(flux: str) -> str:
+    """Puts in what a browser puts in for variables of which all values are chosen."""
+    before, _, rest = flux.partition("${")
+    while rest:
+        _, _, after = rest.partition("}")
+        flux = f"{before}.*{after}"
+        before, _, rest = flux.partition("${")
+    return flux
+
+
+def interval_ms(shortest: str, start: datetime | str, stop: datetime | str) -> int:
+    """Returns the width of a window: a pixel's, but no less than a panel wants."""
+    least = int(shortest[:-1]) * {"s": 1, "m": 60}[shortest[-1]] * 1000
+    if isinstance(start, str) or isinstance(stop, str):
+        return least
+    return max(least, round((stop - start).total_seconds() * 1000 / _MOST_POINTS))
+
+
+def _moment(moment: datetime | str) -> str:
+    return moment if isinstance(moment, str) else str(round(moment.timestamp() * 1000))
