@@ -11,6 +11,8 @@ import requests
 
 # what a pixel is worth in a panel half a screen wide
 _MOST_POINTS = 800
+# windows that a browser asks for, seconds
+_WINDOWS = (10, 15, 20, 30, 60, 120, 300, 600, 900, 1_200, 1_800, 3_600, 7_200, 10_800, 21_600, 43_200, 86_400)
 
 
 @dataclass(frozen=True)
@@ -106,11 +108,12 @@ def with_variables(flux: str) -> str:
 
 
 def interval_ms(shortest: str, start: datetime | str, stop: datetime | str) -> int:
-    """Returns the width of a window: a pixel's, but no less than a panel wants."""
+    """Returns the width of a window: a pixel's, rounded as a browser does, but no less than a panel wants."""
     least = int(shortest[:-1]) * {"s": 1, "m": 60}[shortest[-1]] * 1000
     if isinstance(start, str) or isinstance(stop, str):
         return least
-    return max(least, round((stop - start).total_seconds() * 1000 / _MOST_POINTS))
+    pixel = (stop - start).total_seconds() / _MOST_POINTS
+    return max(least, min(_WINDOWS, key=lambda window: abs(window - pixel)) * 1000)
 
 
 def _moment(moment: datetime | str) -> str:
