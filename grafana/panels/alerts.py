@@ -54,7 +54,7 @@ class Rule:
 
 def rules() -> list[Rule]:
     """Returns all rules."""
-    return [stalled(), slow(), hit_rate_fallen(), segments_shift(), bad_rows()]
+    return [stalled(), slow(), hit_rate_fallen(), segments_shift(), bad_rows(), hdfs_unfit()]
 
 
 def stalled() -> Rule:
@@ -135,6 +135,28 @@ def bad_rows() -> Rule:
         "More than 1 % of the rows of the last five minutes went to quarantine.",
         "See the reasons on the dashboard, and the lines themselves in processed/quarantine.",
         "realtime",
+    )
+
+
+def hdfs_unfit() -> Rule:
+    """HDFS does not answer, takes no writes, or has lost a node or blocks."""
+    wrongs = ("safe_mode", "dead_nodes", "missing_blocks")
+    newest = points("platform_hdfs", "up", *wrongs).then("last()")
+    newest = newest.then('pivot(rowKey: ["_measurement"], columnKey: ["_field"], valueColumn: "_value")')
+    # a NameNode that does not answer tells nothing else
+    told = " + ".join(f"(if exists r.{name} then r.{name} else 0)" for name in wrongs)
+    return Rule(
+        "hdfs",
+        "HDFS short of nodes or in safe mode",
+        newest.with_value(f"float(v: 1 - r.up + {told})").keep("_value"),
+        MINUTE,
+        0.5,
+        True,
+        "The NameNode does not answer or is in safe mode, or a DataNode or blocks are lost.",
+        "See `shopstream cluster status` and `shopstream cluster doctor`. After a start it ends by itself within a "
+        "minute; a DataNode that is gone for good should be drained.",
+        "platform",
+        "critical",
     )
 
 

@@ -1,4 +1,4 @@
-"""The platform: whether the stream keeps up, where its time goes, and what InfluxDB holds."""
+"""The platform: HDFS, Spark, and whether the stream keeps up."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from grafana.panels.flux import latest, over_time, points
 from grafana.panels.frame import framed
-from grafana.panels.looks import below, figure, line, ranking, rows, with_limit
+from grafana.panels.looks import GREEN, RED, Steps, above, below, figure, line, ranking, rows, with_limit
 from grafana.panels.realtime import MOST_LATENCY, MOST_SECONDS
+
+NO_CLUSTER = "No data: only a cluster reports this"
 
 
 def dashboard() -> Dashboard:
@@ -18,13 +20,156 @@ def dashboard() -> Dashboard:
         "Platform",
         "Whether the machines keep up with the shop.",
         [
-            ("", [slowest_tenth(), slowest_wait(), batches(), volume(), new_products()]),
-            ("Stream", [percentiles(), throughput(), step_times(), step_table()]),
+            ("", [safe_mode(), live_nodes(), dead_nodes(), short_blocks(), workers(), waiting()]),
+            ("HDFS", [storage(), files(), nodes()]),
+            ("Spark", [cores(), memory(), applications()]),
+            ("Stream", [slowest_batches(), slowest_wait(), batches(), volume(), new_products()]),
+            ("Where its time goes", [percentiles(), throughput(), step_times(), step_table()]),
         ],
     )
 
 
-def slowest_tenth() -> stat.Panel:
+def _hdfs(title: str, description: str, field: str, steps: Steps, width: int = 4) -> stat.Panel:
+    query = over_time("platform_hdfs", field, function="last")
+    return figure(title, description, "none", query, steps=steps, width=width).no_value(NO_CLUSTER)
+
+
+def safe_mode() -> stat.Panel:
+    """Whether HDFS takes writes."""
+    return _hdfs(
+        "Safe mode",
+        "1 while HDFS takes no writes: for a minute after it starts. Jobs wait for it; longer than that is a fault.",
+        "safe_mode",
+        ((None, GREEN), (1, RED)),
+    )
+
+
+def live_nodes() -> stat.Panel:
+    """DataNodes that report."""
+    return _hdfs("Live DataNodes", "DataNodes that report to the NameNode.", "live_nodes", above(1, 2))
+
+
+def dead_nodes() -> stat.Panel:
+    """DataNodes that stopped reporting."""
+    return _hdfs(
+        "Dead DataNodes",
+        "DataNodes that stopped reporting 40 s ago or longer; those that were drained do not count. Good: 0.",
+        "dead_nodes",
+        ((None, GREEN), (1, RED)),
+    )
+
+
+def short_blocks() -> stat.Panel:
+    """Blocks with too few copies."""
+    return _hdfs(
+        "Blocks short of copies",
+        "Blocks with fewer copies than wanted. Rises when a DataNode is lost, and falls as copies are made.",
+        "short_blocks",
+        below(1, 1_000),
+    )
+
+
+def workers() -> stat.Panel:
+    """Workers that take executors."""
+    return figure(
+        "Spark workers",
+        "Workers that take executors. Fewer than were started: see `shopstream cluster status`.",
+        "none",
+        over_time("platform_spark", "workers", function="last"),
+        steps=above(1, 2),
+    ).no_value(NO_CLUSTER)
+
+
+def waiting() -> stat.Panel:
+    """Applications that wait."""
+    return figure(
+        "Jobs waiting",
+        "Spark applications that wait for cores or memory. Good: 0; one that waits for ever asks for too much.",
+        "none",
+        over_time("platform_spark", "waiting", function="last"),
+        steps=below(1, 2),
+    ).no_value(NO_CLUSTER)
+
+
+def storage() -> timeseries.Panel:
+    """Bytes used and there."""
+    return line(
+        "HDFS storage",
+        "Bytes that HDFS uses, all copies counted, and what its DataNodes have.",
+        "bytes",
+        over_time("platform_hdfs", "used", "capacity"),
+        names={"used": "Used", "capacity": "Capacity"},
+        width=8,
+    ).no_value(NO_CLUSTER)
+
+
+def files() -> timeseries.Panel:
+    """Files and blocks."""
+    return line(
+        "Files and blocks",
+        "Files and folders, and blocks. Both rise with each batch until `shopstream compact` and the retention run.",
+        "short",
+        over_time("platform_hdfs", "files", "blocks"),
+        names={"files": "Files", "blocks": "Blocks"},
+        width=8,
+    ).no_value(NO_CLUSTER)
+
+
+def nodes() -> timeseries.Panel:
+    """DataNodes and missing blocks over time."""
+    return line(
+        "DataNodes and blocks at risk",
+        "DataNodes that report and that do not, blocks short of copies, and blocks without any copy: of these there "
+        "must be none.",
+        "none",
+        over_time("platform_hdfs", "live_nodes", "dead_nodes", "short_blocks", "missing_blocks", function="last"),
+        names={
+            "live_nodes": "Live",
+            "dead_nodes": "Dead",
+            "short_blocks": "Blocks short of copies",
+            "missing_blocks": "Blocks lost",
+        },
+        width=8,
+    ).no_value(NO_CLUSTER)
+
+
+def cores() -> timeseries.Panel:
+    """Cores there and in use."""
+    return line(
+        "Cores",
+        "Cores of all workers, and those held by applications. The stream holds its own as long as it runs.",
+        "none",
+        over_time("platform_spark", "cores", "cores_used", function="last"),
+        names={"cores": "All", "cores_used": "Held"},
+        width=8,
+    ).no_value(NO_CLUSTER)
+
+
+def memory() -> timeseries.Panel:
+    """Memory there and in use."""
+    return line(
+        "Executor memory",
+        "Memory that workers give to executors, and what applications hold of it.",
+        "bytes",
+        over_time("platform_spark", "memory", "memory_used", function="last"),
+        names={"memory": "All", "memory_used": "Held"},
+        width=8,
+    ).no_value(NO_CLUSTER)
+
+
+def applications() -> timeseries.Panel:
+    """Applications running and waiting."""
+    return line(
+        "Jobs",
+        "Spark applications at work, and those that wait for cores or memory.",
+        "none",
+        over_time("platform_spark", "running", "waiting", function="last"),
+        names={"running": "Running", "waiting": "Waiting"},
+        width=8,
+    ).no_value(NO_CLUSTER)
+
+
+def slowest_batches() -> stat.Panel:
     """The 95th percentile of the batch time."""
     return figure(
         "Batch time, 95 %",

@@ -16,7 +16,7 @@ from spark_apps.errors import UserError
 PROGRAM_VARIABLE = "SHOPSTREAM_DOCKER"
 LEAST_ENGINE, LEAST_COMPOSE = (20, 10), (2, 20)
 COMPOSE_FILES = ("compose/cluster.yaml", "compose/monitoring.yaml")
-MONITORING_SERVICES = ("influxdb", "grafana", "metrics-provision")
+MONITORING_SERVICES = ("influxdb", "grafana", "metrics-provision", "platform-metrics")
 CLIENT, LAYOUT = "client", "layout"
 ONE_SHOTS = ("secrets", "namenode-format", LAYOUT, "metrics-provision")
 PROJECT_LABEL, HASH_LABEL, IMAGE_LABEL, ONE_OFF_LABEL = (

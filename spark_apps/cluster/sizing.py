@@ -66,8 +66,9 @@ _PARTS = (
     Part("CLIENT", 1408, 14, 12288),
     Part("INFLUXDB", 384, 6, 2048),
     Part("GRAFANA", 256, 2, 512),
+    Part("PLATFORM", 160, 0, 160),
 )
-_MONITORING = ("INFLUXDB", "GRAFANA")
+_MONITORING = ("INFLUXDB", "GRAFANA", "PLATFORM")
 _WORKER_WEIGHT = 70
 # the driver's share of the client: heap, then what its JVM and its Python take
 _DRIVER_OVERHEAD, _DRIVER_PYTHON = 320, 448

@@ -1,15 +1,19 @@
-"""metrics provision and push: InfluxDB made ready, and given what it has not got."""
+"""metrics provision, push and platform: InfluxDB made ready, and given what it has not got."""
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from spark_apps.commands.common import json_option, next_step, out, print_json, print_table, root_option
+from spark_apps.metrics.connection import Influx
+from spark_apps.metrics.platform import PlatformNotReportedError, Report, look, moments, send
 from spark_apps.metrics.provision import READER_TOKEN, RETENTION_DAYS, WRITER_TOKEN, Role
 from spark_apps.metrics.provision import provision as run_provision
+from spark_apps.metrics.token_files import read_secret
 from spark_apps.settings import load_settings, table_root
 
 _DEFAULT_URL = "http://127.0.0.1:8086"
@@ -95,3 +99,45 @@ def push(root: str | None, url: str | None, token_file: Path | None, again: bool
         notice(f"InfluxDB refused {sent.expired:,} of these points: they are older than {RETENTION_DAYS} days.")
     if not settings.influxdb_url:
         next_step("shopstream metrics push --url URL --token-file FILE, when there is an InfluxDB")
+
+
+@metrics.command()
+@click.option("--url", envvar="SHOPSTREAM_INFLUXDB_URL", default=_DEFAULT_URL, show_default=True, help="InfluxDB's.")
+@click.option("--token-file", type=_file, required=True, metavar="FILE", help="Holds a token that may write.")
+@click.option("--namenode", default="http://namenode:9870", show_default=True, help="The NameNode's pages.")
+@click.option("--master", default="http://spark-master:8080", show_default=True, help="The Spark master's pages.")
+@click.option(
+    "--interval", type=click.FloatRange(min=1), default=10, show_default=True, help="Seconds from one to the next."
+)
+@click.option("--once", is_flag=True, help="Report once, and show what was reported.")
+def platform(url: str, token_file: Path, namenode: str, master: str, interval: float, once: bool) -> None:
+    """Report the state of HDFS and Spark to InfluxDB, again and again.
+
+    A server that does not answer is reported as down. In a cluster the service
+    platform-metrics runs this; Grafana shows it and gives alarm.
+
+    \b
+    Example: shopstream metrics platform --token-file writer_token --once
+    """
+    if once:
+        report = look(namenode, master, int(time.time()))
+        send(Influx(url, read_secret(token_file)), report)
+        rows = [(name, key, value) for name, figures in report.figures.items() for key, value in figures.items()]
+        print_table("Platform", ["measurement", "field", "value"], rows)
+        return
+    said: set[str] = set()
+    for moment in moments(interval):
+        report = look(namenode, master, moment)
+        faults = {f"{name}: {fault}" for name, fault in report.faults.items()} | _fault_of(url, token_file, report)
+        for fault in sorted(faults - said):  # once, not every ten seconds
+            click.echo(fault, err=True)
+        said = faults
+
+
+def _fault_of(url: str, token_file: Path, report: Report) -> set[str]:
+    """Sends a report; returns why it did not arrive, if it did not: the next one will say how things stand."""
+    try:
+        send(Influx(url, read_secret(token_file)), report)  # read each time: `provision` may have replaced it
+    except PlatformNotReportedError as error:
+        return {str(error)}
+    return set()

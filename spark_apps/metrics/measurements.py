@@ -270,3 +270,40 @@ MEASUREMENTS = (
     PIPELINE_STEPS,
     PIPELINE_QUARANTINE,
 )
+
+# What `metrics platform` says of the servers below the stream; its points have the time at which it asked.
+_SILENT = "when it did not answer"
+
+PLATFORM_HDFS = Measurement(
+    "platform_hdfs",
+    "HDFS as its NameNode sees it.",
+    (
+        _count("up", "", "1 when the NameNode answered, else 0"),
+        _count("safe_mode", "", "1 in safe mode, else 0", _SILENT),
+        _count("live_nodes", "DataNodes", "that report", _SILENT),
+        _count("dead_nodes", "DataNodes", "that stopped reporting without having been drained", _SILENT),
+        _count("missing_blocks", "blocks", "without any copy", _SILENT),
+        _count("short_blocks", "blocks", "with fewer copies than they should have", _SILENT),
+        _count("blocks", "blocks", "all", _SILENT),
+        _count("files", "files", "files and folders", _SILENT),
+        _count("capacity", "bytes", "of all live DataNodes", _SILENT),
+        _count("used", "bytes", "by HDFS, all copies", _SILENT),
+    ),
+)
+
+PLATFORM_SPARK = Measurement(
+    "platform_spark",
+    "Spark as its master sees it.",
+    (
+        _count("up", "", "1 when the master answered, else 0"),
+        _count("workers", "workers", "that take executors", _SILENT),
+        _count("cores", "cores", "of these workers", _SILENT),
+        _count("cores_used", "cores", "held by applications", _SILENT),
+        _count("memory", "bytes", "that these workers give to executors", _SILENT),
+        _count("memory_used", "bytes", "held by applications", _SILENT),
+        _count("running", "applications", "at work", _SILENT),
+        _count("waiting", "applications", "waiting for cores or memory", _SILENT),
+    ),
+)
+
+PLATFORM_MEASUREMENTS = (PLATFORM_HDFS, PLATFORM_SPARK)

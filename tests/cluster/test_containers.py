@@ -18,6 +18,7 @@ OURS = {
     "spark-worker": "spark",
     "history-server": "spark",
     "client": "spark",
+    "platform-metrics": "spark",
 }
 ALL = [*OURS, "influxdb", "grafana"]
 JAVA = ("namenode", "datanode", "spark-master", "spark-worker", "history-server")

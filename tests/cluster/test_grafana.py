@@ -18,12 +18,13 @@ from typing import Any
 import pytest
 
 from spark_apps.metrics.connection import Influx
+from spark_apps.metrics.platform import Report, send
 from spark_apps.metrics.points import points_of
 from spark_apps.metrics.provision import BUCKET, ORG
 from spark_apps.streaming.records import BatchRecord, Relevance
 from tests.cluster.conftest import PORT_OFFSET, REPOSITORY, RunningCluster, eventually
 from tests.grafana.asking import Grafana, Question, questions
-from tests.grafana.made_up import INTERVAL, batch_record, batches
+from tests.grafana.made_up import INTERVAL, batch_record, batches, platform_report
 
 # tests/conftest.py takes SHOPSTREAM_ variables away before tests run
 _GIVEN = os.environ.get("SHOPSTREAM_TEST_GRAFANA", "")
@@ -41,11 +42,23 @@ class Servers:
 
     grafana: Grafana
     writer: Influx
+    cluster: RunningCluster | None = None
 
     def write(self, records: Sequence[BatchRecord]) -> None:
         lines = [f"{point.to_line_protocol()}\n" for record in records for point in points_of(record)]
         answer = self.writer.ask("POST", "/api/v2/write", params=TARGET, data="".join(lines).encode())
         assert answer.status_code == 204, answer.text
+
+    def report(self, reports: Sequence[Report]) -> None:
+        for report in reports:
+            send(self.writer, report)
+
+    def safe_mode(self, wanted: str) -> None:
+        """Sends the cluster's HDFS into safe mode or out of it; without a cluster, says that it is so."""
+        if self.cluster is None:
+            self.report([platform_report(now(), safe_mode=int(wanted == "enter"))])
+        else:
+            self.cluster.run_in("namenode", "hdfs", "dfsadmin", "-safemode", wanted)
 
     def empty(self) -> None:
         everything = {"start": "1970-01-01T00:00:00Z", "stop": "2200-01-01T00:00:00Z"}
@@ -57,6 +70,7 @@ class Servers:
 def servers(request: pytest.FixtureRequest) -> Iterator[Servers]:
     found = _given() if _GIVEN else _of_cluster(request.getfixturevalue("cluster"))
     yield found
+    found.safe_mode("leave")
     found.empty()
 
 
@@ -74,6 +88,7 @@ def _of_cluster(cluster: RunningCluster) -> Servers:
     return Servers(
         Grafana(f"http://127.0.0.1:{3000 + PORT_OFFSET}", _secret(folder, "grafana_admin_password")),
         Influx(f"http://127.0.0.1:{8086 + PORT_OFFSET}", token),
+        cluster,
     )
 
 
@@ -90,6 +105,7 @@ def filled(servers: Servers) -> Servers:
     """Half an hour of batches that end now."""
     servers.empty()
     servers.write(batches(HALF_HOUR, now()))
+    servers.report([platform_report(now() - number * INTERVAL) for number in range(HALF_HOUR)])
     return servers
 
 
@@ -136,7 +152,22 @@ def test_a_choice_narrows_a_panel(filled: Servers) -> None:
 def test_queries_of_an_empty_bucket_are_no_errors(servers: Servers) -> None:
     servers.empty()
     faults = {str(one): servers.grafana.ask(one, "now-30m", "now") for one in all_questions(servers)}
-    assert not {name: answer for name, answer in faults.items() if answer != (0, "")}
+    # a cluster goes on reporting its own state
+    assert not {name: answer for name, answer in faults.items() if answer != (0, "") and "platform" not in name}
+    assert not any(fault for _, fault in faults.values())
+
+
+def test_a_cluster_reports_its_own_state(servers: Servers) -> None:
+    if servers.cluster is None:
+        pytest.skip("servers without a cluster below them")
+    servers.empty()
+    asked = [one for one in all_questions(servers) if "platform_" in one.target["query"]]
+    assert len(asked) > 10
+
+    def told() -> bool:
+        return all(servers.grafana.ask(question, "now-1m", "now")[0] for question in asked)
+
+    eventually(told, "rows of the service platform-metrics", NORMAL_SECONDS)
 
 
 def test_nobody_looks_without_a_password(servers: Servers) -> None:
@@ -149,49 +180,56 @@ def test_nobody_looks_without_a_password(servers: Servers) -> None:
 # Each of these makes one rule's condition true, and no other's.
 
 
-def stopped() -> list[BatchRecord]:
+def stop(servers: Servers) -> None:
     """The last file was dropped 95 s ago."""
-    return batches(30, now() - timedelta(seconds=95))
+    servers.write(batches(30, now() - timedelta(seconds=95)))
 
 
-def slow() -> list[BatchRecord]:
+def slow_down(servers: Servers) -> None:
     """All batches take 7 s."""
-    return batches(30, now(), seconds={"recommend": 7.0})
+    servers.write(batches(30, now(), seconds={"recommend": 7.0}))
 
 
-def guessing_badly() -> list[BatchRecord]:
+def guess_badly(servers: Servers) -> None:
     """An hour with one hit in ten trials, then ten minutes with one in thirty."""
-    before = [changed(batch, hits=400) for batch in batches(360, now() - timedelta(minutes=10))]
-    after = [changed(batch, hits=133) for batch in batches(60, now())]
-    return [*before, *after]
+    servers.write([guessing(batch, hits=400) for batch in batches(360, now() - timedelta(minutes=10))])
+    servers.write([guessing(batch, hits=133) for batch in batches(60, now())])
 
 
-def changed(batch: BatchRecord, hits: int) -> BatchRecord:
+def guessing(batch: BatchRecord, hits: int) -> BatchRecord:
     relevance = batch.relevance | {"updated": Relevance(trials=4_000, hits=hits, reciprocal_ranks=hits / 2)}
     return batch.model_copy(update={"relevance": relevance})
 
 
-def shifting() -> list[BatchRecord]:
+def shift(servers: Servers) -> None:
     """Every fifth known user changes segment."""
-    return batches(30, now(), change_rate=0.2)
+    servers.write(batches(30, now(), change_rate=0.2))
 
 
-def bad() -> list[BatchRecord]:
+def spoil(servers: Servers) -> None:
     """Two rows in a hundred cannot be used."""
-    return batches(30, now(), clean=9_800, quarantined={"bad_price": 200})
+    servers.write(batches(30, now(), clean=9_800, quarantined={"bad_price": 200}))
 
 
-CONDITIONS: dict[str, Callable[[], list[BatchRecord]]] = {
-    "Stream stalled": stopped,
-    "Batch over 5 s": slow,
-    "Hit rate fallen": guessing_badly,
-    "Segment shift over 15 %": shifting,
-    "Bad rows over 1 %": bad,
+def close(servers: Servers) -> None:
+    """HDFS goes into safe mode."""
+    servers.write(batches(30, now()))
+    servers.safe_mode("enter")
+
+
+CONDITIONS: dict[str, Callable[[Servers], None]] = {
+    "Stream stalled": stop,
+    "Batch over 5 s": slow_down,
+    "Hit rate fallen": guess_badly,
+    "Segment shift over 15 %": shift,
+    "Bad rows over 1 %": spoil,
+    "HDFS short of nodes or in safe mode": close,
 }
 
 
 def make_normal(servers: Servers) -> None:
     """Puts good batches in place of all that is there, and waits until each rule has seen them."""
+    servers.safe_mode("leave")
     servers.empty()
     servers.write(batches(60, now()))
 
@@ -210,7 +248,7 @@ def test_there_is_a_condition_for_each_rule(servers: Servers) -> None:
 def test_a_rule_fires_when_its_condition_holds_and_no_other_does(servers: Servers, rule: str) -> None:
     make_normal(servers)
     servers.empty()
-    servers.write(CONDITIONS[rule]())
+    CONDITIONS[rule](servers)
     started, seen = time.monotonic(), ["inactive"]
 
     def fires() -> bool:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta, timezone
 from math import sin
 from typing import Any
 
+from spark_apps.metrics.platform import Report
 from spark_apps.streaming.records import (
     Activity,
     BatchRecord,
@@ -93,3 +94,12 @@ def batch_record(number: int, dropped_at: datetime, **changes: Any) -> BatchReco
 def batches(count: int, until: datetime, **changes: Any) -> list[BatchRecord]:
     """Returns so many batches, the last dropped at `until`."""
     return [batch_record(number, until - (count - 1 - number) * INTERVAL, **changes) for number in range(count)]
+
+
+def platform_report(at: datetime, **changes: int) -> Report:
+    """Returns what two healthy DataNodes and two workers look like; `changes` replaces figures of HDFS."""
+    hdfs = {"up": 1, "safe_mode": 0, "live_nodes": 2, "dead_nodes": 0, "missing_blocks": 0, "short_blocks": 0}
+    hdfs |= {"blocks": 900, "files": 1_500, "capacity": 80 * 1024**3, "used": 3 * 1024**3}
+    spark = {"up": 1, "workers": 2, "cores": 2, "cores_used": 2, "memory": 4 * 1024**3, "memory_used": 2 * 1024**3}
+    spark |= {"running": 1, "waiting": 0}
+    return Report(int(at.timestamp()), {"platform_hdfs": hdfs | changes, "platform_spark": spark}, {})

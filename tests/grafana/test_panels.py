@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from spark_apps.metrics.measurements import MEASUREMENTS
+from spark_apps.metrics.measurements import MEASUREMENTS, PLATFORM_MEASUREMENTS
 from tests.grafana.asking import Question, questions
 
 pytest.importorskip("grafana_foundation_sdk", reason="grafana-foundation-sdk needs Python 3.11 or newer")
@@ -21,11 +21,13 @@ from grafana.panels.files import DASHBOARDS, GRAFANA, MODULES, generated
 from grafana.panels.flux import points
 
 FILES = sorted(DASHBOARDS.glob("*.json"))
-FIELDS = {one.name: {field.name for field in one.fields} for one in MEASUREMENTS}
-TAGS = {one.name: {tag.name for tag in one.tags} for one in MEASUREMENTS}
+ALL = (*MEASUREMENTS, *PLATFORM_MEASUREMENTS)
+FIELDS = {one.name: {field.name for field in one.fields} for one in ALL}
+TAGS = {one.name: {tag.name for tag in one.tags} for one in ALL}
 # columns that InfluxDB itself gives
 OWN_COLUMNS = {"_time", "_value", "_field", "_measurement", "_start", "_stop"}
 MOST_COLUMNS = 24
+EMPTY = ("No data: run make simulate", "No bad rows", "No data: only a cluster reports this")
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -97,7 +99,7 @@ def test_a_panel_says_what_it_shows(path: Path) -> None:
         defaults = panel["fieldConfig"]["defaults"]
         assert panel["title"] and defaults["unit"], panel["title"]
         assert len(panel["description"]) > 20 and panel["description"].endswith((".", "?")), panel["title"]
-        assert defaults["noValue"] in ("No data: run make simulate", "No bad rows")
+        assert defaults["noValue"] in EMPTY
         assert len(panel["targets"]) == 1
 
 
