@@ -94,7 +94,7 @@ def waiting_now() -> stat.Panel:
     """Files that wait."""
     return figure(
         "Files waiting",
-        f"Dropped files not read yet when the newest batch began. From {MOST_LAG:.0f} on the replay holds back.",
+        f"Dropped files that waited behind the newest batch's. From {MOST_LAG:.0f} on the replay holds back.",
         "none",
         over_time("pipeline_health", "lag_files", function="last"),
         steps=below(2, MOST_LAG),
@@ -152,8 +152,7 @@ def waiting() -> timeseries.Panel:
     """Files that wait over time."""
     panel = line(
         "Files waiting",
-        "Dropped files not read yet when a batch began. Rising means that batches take longer than the interval of "
-        "drops.",
+        "Dropped files that waited behind a batch's. Rising means that batches take longer than the interval of drops.",
         "none",
         over_time("pipeline_health", "lag_files", function="max"),
         names={"lag_files": "Files"},

@@ -61,8 +61,8 @@ def hit_rate_now() -> stat.Panel:
     query = query.then('pivot(rowKey: ["recommender"], columnKey: ["_field"], valueColumn: "_value")')
     return figure(
         "Hit rate@10",
-        "Share of carts and purchases, new to the user, that stood in the user's list of ten before. Over the time "
-        "range; the lists that the stream updates.",
+        "Share of carts and purchases, of products that the user had not bought before, that stood in the user's list "
+        "of ten. Over the time range; the lists that the stream updates.",
         "percentunit",
         query.where("r.trials > 0").with_value(share("hits", "trials")).grouped().keep("_value"),
         decimals=1,
@@ -165,8 +165,8 @@ def trials() -> timeseries.Panel:
     query = points("recommendation_metrics", "trials", "hits").where(UPDATED).window("sum").wide()
     return line(
         "Trials and hits per minute",
-        "What the hit rate rests on: carts and purchases new to their user, and those of them guessed. Few trials make "
-        "a restless rate.",
+        "What the hit rate rests on: carts and purchases of products not bought before, and those of them guessed. "
+        "Few trials make a restless rate.",
         "short",
         query.grouped().keep("_time", "trials", "hits"),
         names={"trials": "Trials", "hits": "Hits"},
