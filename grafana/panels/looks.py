@@ -190,7 +190,7 @@ def rows(
         width: of 24.
         height: in grid rows.
     """
-    panel = _common(table.Panel(), title, description, unit, query, width=width, height=height)
+    panel = _common(table.Panel(), title, description, unit, query, width=width, height=height).show_header(True)
     order = {name: place for place, name in enumerate(columns)}
     options = {"indexByName": order, "renameByName": dict(columns), "excludeByName": {}}
     panel = panel.with_transformation(DataTransformerConfig(id_val="organize", options=options))

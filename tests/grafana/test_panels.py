@@ -100,7 +100,7 @@ def test_a_panel_says_what_it_shows(path: Path) -> None:
         assert panel["title"] and defaults["unit"], panel["title"]
         assert len(panel["description"]) > 20 and panel["description"].endswith((".", "?")), panel["title"]
         assert defaults["noValue"] in EMPTY
-        assert len(panel["targets"]) == 1
+        assert len(panel["targets"]) == 1 and panel["options"]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
