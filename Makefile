@@ -50,8 +50,8 @@ submit-train: setup-host ## clean and train on the cluster
 	$(VENV)/shopstream submit clean
 	$(VENV)/shopstream submit train $(ARGS)
 
-simulate: setup ## replay November as files for the stream (ARGS="--interval 10s")
-	$(VENV)/shopstream simulate $(ARGS)
+simulate: setup-host ## replay November on the cluster, and the stream beside it (ARGS="--interval 10s")
+	$(VENV)/shopstream submit simulate --stream $(ARGS)
 
 test: setup-dev ## all tests that need no Docker (ARGS="-k name")
 	$(VENV)/python -m pytest --ignore=tests/cluster $(ARGS)

@@ -111,8 +111,8 @@ def task_threads(master: str) -> int:
 
 def _local_conf(settings: Settings, spills: Path, java_options: str) -> dict[str, str]:
     if not settings.master.startswith("local"):
-        given = settings.shuffle_partitions
-        return {"spark.sql.shuffle.partitions": str(given)} if given else {}
+        given = {"spark.sql.shuffle.partitions": settings.shuffle_partitions, "spark.cores.max": settings.most_cores}
+        return {name: str(value) for name, value in given.items() if value}
     return {
         "spark.driver.memory": settings.driver_memory,
         "spark.driver.host": "127.0.0.1",

@@ -85,6 +85,7 @@ class Settings(BaseSettings):
     master: str = Field("local[*]", description="Spark master")
     driver_memory: str = Field(default_factory=default_driver_memory, description="heap of the local JVM")
     shuffle_partitions: int | None = Field(None, ge=1, description="default: four for each local core")
+    most_cores: int | None = Field(None, ge=1, description="cores that an application takes of a cluster, default: all")
     spark_ui: bool = Field(False, description="serve the Spark UI on 127.0.0.1:4040 while a job runs")
     debug: bool = Field(False, description="show stack traces and Spark's own warnings")
     seed: int = Field(42, description="seed of everything random")

@@ -24,6 +24,7 @@ from spark_apps.errors import UserError, readable_file
 WITHOUT_SPARK = ("load", "generate", "models", "hdfs", "metrics", "recommend", "simulate", "stream status")
 MARK = "SHOPSTREAM_SUBMISSION"
 PARTITIONS = "SHOPSTREAM_SHUFFLE_PARTITIONS"
+CORES = "SHOPSTREAM_MOST_CORES"
 _INPUT = "/input"
 _OTHERS_READ = 0o004
 
@@ -111,6 +112,8 @@ def submit(compose: Compose, job: str, options: Sequence[str], tell: Report = la
         master = web.spark_master(environment)
         check_resources(master, environment, compose.cluster.option())
         told += ["--env", f"{PARTITIONS}={shuffle_partitions(master)}"]
+        if job in ("stream", "simulate"):  # it runs for hours: other jobs need workers too
+            told += ["--env", f"{CORES}={stream_cores(master, environment)}"]
     code = _run(compose, mark, "exec", "-T", *told, CLIENT, "shopstream", job, *options)
     copies.settle(compose, environment, tell)
     return code
@@ -118,7 +121,16 @@ def submit(compose: Compose, job: str, options: Sequence[str], tell: Report = la
 
 def needs_executor(job: str, options: Sequence[str]) -> bool:
     """Says whether a command of `shopstream` starts a Spark application."""
+    if job == "simulate" and "--stream" in options:
+        return True
     return job not in WITHOUT_SPARK and " ".join([job, *options[:1]]) not in WITHOUT_SPARK
+
+
+def stream_cores(master: SparkMaster | None, environment: Mapping[str, str]) -> int:
+    """Returns how many cores a stream takes: half of the workers', but those of one worker at least."""
+    one = int(environment["SHOPSTREAM_WORKER_CORES"])
+    workers = len(master.alive) if master else 1
+    return one * max(1, workers // 2)
 
 
 def shuffle_partitions(master: SparkMaster | None) -> int:

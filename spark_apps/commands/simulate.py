@@ -9,10 +9,12 @@ import click
 
 from spark_apps.commands.common import json_option, next_step, out, print_json, print_table, root_option
 from spark_apps.commands.durations import Duration
-from spark_apps.commands.ending import asked_to_end
+from spark_apps.commands.ending import Wait, asked_to_end
 from spark_apps.jobs import simulate as simulate_job
 from spark_apps.jobs.simulate import Plan, Replayed
+from spark_apps.jobs.stream_process import StreamProcess
 from spark_apps.settings import load_settings, table_root
+from spark_apps.storage import StoragePath
 
 _EVENTS, _INTERVAL = 10_000, "10s"
 
@@ -31,6 +33,7 @@ _EVENTS, _INTERVAL = 10_000, "10s"
 )
 @click.option("--batches", type=click.IntRange(min=1), help="Files to drop.  [default: all that are left]")
 @click.option("--again", is_flag=True, help="Start from the month's first event.")
+@click.option("--stream", "with_stream", is_flag=True, help="Run `shopstream stream` beside it, until all is applied.")
 @json_option
 def simulate(
     root: str | None,
@@ -42,6 +45,7 @@ def simulate(
     ahead: int,
     batches: int | None,
     again: bool,
+    with_stream: bool,
     as_json: bool,
 ) -> None:
     """Replay a month of raw rows as files for the stream.
@@ -65,12 +69,20 @@ def simulate(
         files=batches,
         again=again,
     )
+    folder = table_root(load_settings(root=root))
     with asked_to_end() as wait:
-        done = simulate_job.run(table_root(load_settings(root=root)), plan, wait)
+        done = _beside_a_stream(folder, plan, wait) if with_stream else simulate_job.run(folder, plan, wait)
     if as_json:
         print_json({**asdict(done), "complete": done.complete})
     else:
         _print(done)
+
+
+def _beside_a_stream(root: StoragePath, plan: Plan, wait: Wait) -> Replayed:
+    with StreamProcess(root) as stream:
+        done = simulate_job.run(root, plan, stream.wait(wait))
+        stream.finish(wait)
+    return done
 
 
 def _print(done: Replayed) -> None:

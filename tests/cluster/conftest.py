@@ -15,9 +15,12 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from pyspark.sql import SparkSession
 
 from spark_apps.generator import GeneratorSpec, write_events
-from spark_apps.tables import Table
+from spark_apps.jobs import clean, load, train
+from spark_apps.settings import Settings
+from spark_apps.tables import DateRange, Table, read_table
 from tests.conftest import sample_file
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -182,3 +185,18 @@ def trained(loaded: RunningCluster) -> RunningCluster:
     """The same with its models and lists."""
     loaded.shopstream("submit", "train")
     return loaded
+
+
+@pytest.fixture(scope="session")
+def local_root(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory, log: Path) -> Path:
+    """The same rows, cleaned and trained on one machine."""
+    root = tmp_path_factory.mktemp("local")
+    load.run(root, [log])
+    clean.run(spark, root, DateRange())
+    train.run(spark, Settings(root=str(root)), root, DateRange(), "5")
+    return root
+
+
+def local_rows(spark: SparkSession, root: Path, table: Table, *order: str) -> list[dict[str, Any]]:
+    """Returns the rows of a table on this machine, sorted by columns."""
+    return read_table(spark, root, table).toArrow().sort_by([(name, "ascending") for name in order]).to_pylist()

@@ -5,13 +5,10 @@ from __future__ import annotations
 import json
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
 
-from spark_apps.jobs import clean, load, train
-from spark_apps.settings import Settings
 from spark_apps.tables import (
     EVENTS,
     INTERACTIONS,
@@ -20,11 +17,9 @@ from spark_apps.tables import (
     RECOMMENDATIONS,
     USER_FEATURES,
     USER_SEGMENTS,
-    DateRange,
     Table,
-    read_table,
 )
-from tests.cluster.conftest import RunningCluster
+from tests.cluster.conftest import RunningCluster, local_rows
 from tests.comparing import assert_rows
 
 EXACT = {
@@ -36,22 +31,9 @@ EXACT = {
 }
 
 
-@pytest.fixture(scope="module")
-def local_root(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory, log: Path) -> Path:
-    root = tmp_path_factory.mktemp("local")
-    load.run(root, [log])
-    clean.run(spark, root, DateRange())
-    train.run(spark, Settings(root=str(root)), root, DateRange(), "5")
-    return root
-
-
-def rows(spark: SparkSession, root: Path, table: Table, *order: str) -> list[dict[str, Any]]:
-    return read_table(spark, root, table).toArrow().sort_by([(name, "ascending") for name in order]).to_pylist()
-
-
 @pytest.mark.parametrize("table", EXACT, ids=lambda table: table.name)
 def test_exact_tables_are_equal(trained: RunningCluster, spark: SparkSession, local_root: Path, table: Table) -> None:
-    found, expected = trained.rows(table, *EXACT[table]), rows(spark, local_root, table, *EXACT[table])
+    found, expected = trained.rows(table, *EXACT[table]), local_rows(spark, local_root, table, *EXACT[table])
     for row in (*found, *expected):
         row |= {name: value.isoformat() for name, value in row.items() if isinstance(value, date)}
     assert_rows(found, expected, rel=1e-9)
@@ -61,9 +43,9 @@ def test_segments_and_lists_are_those_of_one_machine(
     trained: RunningCluster, spark: SparkSession, local_root: Path
 ) -> None:
     order = ("user_id", "rank")
-    found, expected = trained.rows(USER_SEGMENTS, "user_id"), rows(spark, local_root, USER_SEGMENTS, "user_id")
+    found, expected = trained.rows(USER_SEGMENTS, "user_id"), local_rows(spark, local_root, USER_SEGMENTS, "user_id")
     assert_rows(found, expected)
-    found, expected = trained.rows(RECOMMENDATIONS, *order), rows(spark, local_root, RECOMMENDATIONS, *order)
+    found, expected = trained.rows(RECOMMENDATIONS, *order), local_rows(spark, local_root, RECOMMENDATIONS, *order)
     assert [row["user_id"] for row in found] == [row["user_id"] for row in expected]
     same = sum(a["product_id"] == b["product_id"] for a, b in zip(found, expected, strict=True))
     # factors of equal products differ in their last digits with the order of sums: ties may fall either way

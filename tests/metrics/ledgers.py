@@ -11,13 +11,12 @@ from datetime import datetime, timedelta, timezone
 from typing import Protocol
 
 from spark_apps.metrics.connection import Influx
-from spark_apps.metrics.ledger import LEDGER
 from spark_apps.metrics.points import points_of
 from spark_apps.metrics.provision import BUCKET, ORG
 from spark_apps.metrics.sender import Sender, describe_status
 from spark_apps.metrics.sinks import Sink
 from spark_apps.storage import StoragePath
-from spark_apps.streaming.records import BatchRecord
+from spark_apps.streaming.records import LEDGER, BatchRecord
 from tests.metrics.records import record
 
 # One field that every point of a measurement has; its values are as many as the points.
