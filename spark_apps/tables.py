@@ -138,6 +138,34 @@ def read_table(spark: SparkSession, root: StoragePath, table: Table, dates: Date
     return frame
 
 
+def read_events(spark: SparkSession, root: StoragePath, dates: DateRange) -> tuple[DataFrame, list[date]]:
+    """Reads clean events of some dates: of each date what `clean` published, else what the stream took in.
+
+    Args:
+        spark: the session.
+        root: folder of the tables.
+        dates: which dates.
+
+    Returns:
+        The events, and the dates that there are of them, in order.
+
+    Raises:
+        MissingTableError: when `clean` never ran.
+        NothingToDoError: when there is no event of these dates.
+    """
+    cleaned = {day for day in published_dates(root, EVENTS) if day in dates}
+    streamed = {day for day in published_dates(root, STREAM_EVENTS) if day in dates} - set(
+        published_dates(root, EVENTS)
+    )
+    if not streamed:
+        events = read_table(spark, root, EVENTS, dates)
+    else:
+        more = read_table(spark, root, STREAM_EVENTS).where(F.col("date").isin(sorted(streamed - {None})))
+        events = more.select(*EVENTS.schema.fieldNames())
+        events = read_table(spark, root, EVENTS, dates).unionByName(events) if cleaned else events
+    return events, sorted(day for day in cleaned | streamed if day is not None)
+
+
 def published_dates(root: StoragePath, table: Table) -> list[date | None]:
     """Returns the dates that a date-partitioned table holds, in order, undated rows last."""
     folders = sorted(path.name for path in (root / table.path).glob("date=*") if path.is_dir())

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # How long points may take to reach their sink after the last batch; `metrics push` sends the others.
 _LAST_POINTS_SECONDS = 5.0
-_STEPS = ("file", "parse", "update", "write", "refresh")
+_STEPS = ("file", "models", "parse", "update", "write")
 
 
 @click.group("stream", invoke_without_command=True)

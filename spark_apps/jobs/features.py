@@ -16,12 +16,11 @@ from spark_apps.publication import Publication
 from spark_apps.settings import Settings
 from spark_apps.storage import StoragePath
 from spark_apps.tables import (
-    EVENTS,
     INTERACTIONS,
     PRODUCT_FEATURES,
     USER_FEATURES,
     DateRange,
-    published_dates,
+    read_events,
     read_files,
     read_table,
     write_files,
@@ -65,8 +64,7 @@ def build(
     spark: SparkSession, settings: Settings, root: StoragePath, publication: Publication, dates: DateRange
 ) -> FeatureTables:
     """Computes the feature tables into a publication that the caller commits."""
-    events = read_table(spark, root, EVENTS, dates)
-    days = [day for day in published_dates(root, EVENTS) if day is not None and day in dates]
+    events, days = read_events(spark, root, dates)
     gathered = gather(events).persist()
     pairs = pair_sums(gathered)
     frames = {

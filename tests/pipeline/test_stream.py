@@ -23,6 +23,7 @@ from spark_apps.features.pairs import pair_sums
 from spark_apps.features.products import features_of, product_features
 from spark_apps.features.users import user_features
 from spark_apps.generator import GeneratorSpec, write_events
+from spark_apps.jobs import train
 from spark_apps.jobs.segment import load_model
 from spark_apps.jobs.stream.places import PRODUCTS, base_file, read_state
 from spark_apps.jobs.stream.query import Wishes, run
@@ -40,6 +41,7 @@ from spark_apps.tables import (
     STREAM_TABLES,
     STREAM_USERS,
     STREAM_WINDOWS,
+    DateRange,
     Table,
     read_files,
 )
@@ -275,6 +277,25 @@ def test_a_second_start_applies_nothing_twice_even_without_a_checkpoint(
     assert {name: len(rows) for name, rows in before.items()} == {
         table.name: len(streamed.rows(table)) for table in STREAM_TABLES if table is not STREAM_QUARANTINE
     }
+
+
+def test_a_running_stream_takes_over_promoted_models(streamed: Streamed, spark: SparkSession, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    shutil.copytree(streamed.root, root)
+    shutil.rmtree(root / CHECKPOINT)  # Spark's names the files by their full paths
+    training = train.run(spark, streamed.settings, root, DateRange(), "4", force=True)
+    october = len({row["user_id"] for row in streamed.rows(EVENTS)})
+    assert training.als.users > october, "the stream's events are learned from, too"
+    drop(root, 7, streamed.lines[:EVENTS_EACH:2])
+    (record,) = stream(spark, streamed.settings, root)
+    assert set(record.models.values()) == {training.als.version}
+    assert set(record.segments) == set(training.segments.segments)
+    assert sum(one.users for one in record.segments.values()) == training.als.users
+    assert record.activity is not None and record.activity.new_users == 0
+    assert record.known_users == record.activity.users, "the training knew them all"
+    after = Streamed(root, streamed.settings, [*streamed.told, record], streamed.lines)
+    test_users_equal_those_of_a_batch_over_the_same_events(after, spark)
+    test_products_equal_those_of_a_batch_over_the_same_events(after, spark)
 
 
 @pytest.fixture(scope="module")

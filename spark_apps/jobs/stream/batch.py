@@ -15,10 +15,11 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from spark_apps.features.users import feature_columns
+from spark_apps.jobs.stream.adoption import adopt, promoted_since
 from spark_apps.jobs.stream.buckets import BucketFiles
 from spark_apps.jobs.stream.files import Dropped, read_dropped, read_empty
 from spark_apps.jobs.stream.lines import Lines, read_lines
-from spark_apps.jobs.stream.models import Placement, load_placement, versions_named
+from spark_apps.jobs.stream.models import Placement, Served, load_placement, versions_in_force, versions_named
 from spark_apps.jobs.stream.outputs import Outputs
 from spark_apps.jobs.stream.places import STATE_FILE, claims, ledger_path
 from spark_apps.jobs.stream.serving import Serving
@@ -109,10 +110,24 @@ class BatchProcessor:
             return self._note(file, "duplicate", times)
         if not file.is_event_log:
             return self._note(file, "refused", times)
-        if self.state.next_batch - self.state.products_from >= self._settings.stream_refresh:
-            with times.of("refresh"):
-                self.state = self._serving.refreshed(self.state)
+        with times.of("models"):
+            self._keep_models_up_to_date()
         return self._learn(file, times)
+
+    def _keep_models_up_to_date(self) -> None:
+        """Takes over what was promoted, and now and then the products that the stream has seen."""
+        if promoted_since(self._root, self.state.models):
+            self._adopt(versions_in_force(self._root))
+        if self.state.next_batch - self.state.products_from >= self._settings.stream_refresh:
+            self.state = self._serving.refreshed(self.state)
+
+    def _adopt(self, served: Served) -> None:
+        if served.versions == self.state.models:
+            return  # what is promoted is gone, and was not served before either
+        self._serving.close()
+        self._served = served
+        adopted = adopt(self._spark, self._settings, self._root, self.state, served)
+        self.state, self._placement, self._serving = adopted
 
     def _note(self, file: Dropped, outcome: Outcome, times: Times) -> BatchRecord:
         """Writes down a file that changes nothing."""

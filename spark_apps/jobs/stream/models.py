@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.ml import PipelineModel
 
 from spark_apps.errors import MissingModelError
@@ -94,7 +95,9 @@ def load_recommender(served: Served, products: pa.Table, scores: pa.Table, setti
     metadata = served.metadata[HYBRID]
     segments, weights = metadata.segments, weights_of(metadata)
     items = item_factors(served.folders[ALS])
-    hybrid = hybrid_of(products, scores, items, segments, weights, settings.popular_kept)
+    # of segments made by `shopstream segment` after the training, the hybrid knows nothing
+    theirs = scores.filter(pc.is_in(scores["segment"], value_set=pa.array(segments)))
+    hybrid = hybrid_of(products, theirs, items, segments, weights, settings.popular_kept)
     return Models(hybrid, fold_in_of(hybrid, served.metadata[ALS]), segments)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 import pyarrow as pa
-from pyspark import TaskContext
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -14,8 +13,16 @@ from spark_apps.features.pairs import pair_sums
 from spark_apps.features.products import newest_descriptions, product_sums
 from spark_apps.jobs.hybrid import SEGMENT_SCORES
 from spark_apps.jobs.stream.buckets import BucketFiles
-from spark_apps.jobs.stream.models import Served, load_placement, load_recommender, popular, versions_in_force
+from spark_apps.jobs.stream.models import (
+    Placement,
+    Served,
+    load_placement,
+    load_recommender,
+    popular,
+    versions_in_force,
+)
 from spark_apps.jobs.stream.places import HISTORY, PRODUCTS, PROFILES, SCORES, STATE, STATE_FILE, base_file, write_file
+from spark_apps.jobs.stream.tasks import bucket_of_task
 from spark_apps.progress import step
 from spark_apps.publication import Publication
 from spark_apps.registry.versions import HYBRID
@@ -57,13 +64,11 @@ def prepare(spark: SparkSession, settings: Settings, root: StoragePath) -> Strea
             _write_bases(events.select(*NEEDED.names), NEEDED, HISTORY, files, root, publication)
             shown.done = f"{rows:,} events in {files.buckets} buckets"
         with step("Former lists and segments", spark):
-            segments = read_table(spark, root, USER_SEGMENTS)
-            profiles = _profiles(segments, read_table(spark, root, RECOMMENDATIONS))
-            _write_bases(profiles, PROFILE_ROWS, PROFILES, files, root, publication)
-            counts = {row["segment"]: row["count"] for row in segments.groupBy("segment").count().collect()}  # names
+            _write_bases(known_users(spark, root), PROFILE_ROWS, PROFILES, files, root, publication)
         with step("Products", spark):
             products = newest_descriptions(product_sums(pair_sums(gather(events))))
-            first_popular = _stage_products(products, served, settings, publication)
+            table = products.select(*PRODUCT_COLUMNS).toArrow()
+            first_popular = stage_catalogue(publication, 0, table, served, settings)
         state = StreamState(
             next_batch=0,
             latest=None,
@@ -75,7 +80,7 @@ def prepare(spark: SparkSession, settings: Settings, root: StoragePath) -> Strea
             products_from=0,
             centres=tuple(tuple(place) for place in placement.centres.places.tolist()),
             weights=tuple(placement.centres.weights.tolist()),
-            segments={name: counts.get(name, 0) for name in placement.names.values()},
+            segments=segment_counts(spark, root, placement),
             first_popular=first_popular,
             files={},
         )
@@ -99,32 +104,49 @@ def _base_writer(
 ) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     def write(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         held = [batch for batch in batches if batch.num_rows]
-        context = TaskContext.get()
-        assert context is not None
         rows = pa.Table.from_batches(held).select(schema.names).cast(schema) if held else schema.empty_table()
-        files.write(f"{staged}{base_file(kind, 0, context.partitionId())}", rows)
+        files.write(f"{staged}{base_file(kind, 0, bucket_of_task())}", rows)
         yield pa.RecordBatch.from_pydict({"rows": pa.array([len(rows)])})
 
     return write
 
 
-def _profiles(segments: DataFrame, recommendations: DataFrame) -> DataFrame:
-    """Segment and list of each user: the columns of learning.PROFILES."""
+def known_users(spark: SparkSession, root: StoragePath) -> DataFrame:
+    """Returns segment and list of each user as the last training left them: the columns of learning.PROFILES."""
     places = F.array_sort(F.collect_list(F.struct("rank", "product_id")))
-    lists = recommendations.groupBy("user_id").agg(places.getField("product_id").alias("listed"))
-    known = segments.select("user_id", "cluster", "segment").join(lists, on="user_id", how="left")
-    return known.select("user_id", "cluster", "segment", "listed", F.col("listed").alias("first_listed"))
+    recommended = read_table(spark, root, RECOMMENDATIONS)
+    lists = recommended.groupBy("user_id").agg(places.getField("product_id").alias("listed"))
+    known = read_table(spark, root, USER_SEGMENTS).select("user_id", "cluster", "segment")
+    both = known.join(lists, on="user_id", how="left")
+    return both.select("user_id", "cluster", "segment", "listed", F.col("listed").alias("first_listed"))
 
 
-def _stage_products(
-    products: DataFrame, served: Served, settings: Settings, publication: Publication
+def segment_counts(spark: SparkSession, root: StoragePath, placement: Placement) -> dict[str, int]:
+    """Returns the users of each segment as the last training left them."""
+    counted = read_table(spark, root, USER_SEGMENTS).groupBy("segment").count().collect()  # a row a segment
+    counts = {row["segment"]: row["count"] for row in counted}
+    return {name: counts.get(name, 0) for name in placement.names.values()}
+
+
+def stage_catalogue(
+    publication: Publication, batch: int, products: pa.Table, served: Served, settings: Settings
 ) -> tuple[int, ...]:
-    """Stages the bases of products and scores, which the driver holds as catalogue anyway; returns popular products."""
-    table = products.select(*PRODUCT_COLUMNS).toArrow()
+    """Stages the bases of products and scores, which the driver holds as catalogue anyway.
+
+    Args:
+        publication: where they are staged.
+        batch: the first one that they do not hold.
+        products: columns of PRODUCT_COLUMNS.
+        served: the versions whose scores are taken.
+        settings: the length of lists.
+
+    Returns:
+        Products popular now, the first first.
+    """
     scores = read_parquet(served.folders[HYBRID] / SEGMENT_SCORES, SCORE_COLUMNS)
-    for kind, rows in ((PRODUCTS, table), (SCORES, scores)):
-        write_file(publication.stage(base_file(kind, 0)), rows)
-    models = load_recommender(served, catalogue_of(table), scores, settings)
+    for kind, rows in ((PRODUCTS, products), (SCORES, scores)):
+        write_file(publication.stage(base_file(kind, batch)), rows)
+    models = load_recommender(served, catalogue_of(products), scores, settings)
     return popular(models, _POPULAR_LISTS * settings.top)
 
 

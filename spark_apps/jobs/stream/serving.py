@@ -50,7 +50,7 @@ class Serving:
         self.popular = popular(models, len(state.first_popular))
         self._known = set(products["product_id"].to_pylist())
         for batch in range(state.products_from, state.next_batch):
-            self.note(self._increments(batch))
+            self.note(increments(self._root, batch))
 
     def note(self, products: pa.Table) -> int:
         """Notes the products of a batch; returns how many of them are new."""
@@ -71,24 +71,20 @@ class Serving:
         since, now = state.products_from, state.next_batch
         after = state.model_copy(update={"products_from": now})
         with Publication(self._root, claims(now)) as publication:
-            for kind, rows in ((PRODUCTS, self._products(since, now)), (SCORES, self._scores(since, now))):
+            products = merged_products(self._spark, self._root, since, now)
+            for kind, rows in ((PRODUCTS, products), (SCORES, self._scores(since, now))):
                 write_file(publication.stage(base_file(kind, now)), rows)
-                publication.replace(base_file(kind, now))
-                publication.remove(base_file(kind, since))
-            for batch in range(since, now):
-                publication.remove(gains_file(batch))
+            replace_bases(publication, since, now)
             write_durably(publication.stage(STATE_FILE), after.model_dump_json())
             publication.replace(STATE_FILE)
             publication.commit()
-        self.models.destroy()
+        self.close()
         self._load(after)
         return after
 
-    def _products(self, since: int, now: int) -> pa.Table:
-        base = read_file(self._root / base_file(PRODUCTS, since), PRODUCT_COLUMNS)
-        parts = [self._increments(batch).select(PRODUCT_COLUMNS).cast(base.schema) for batch in range(since, now)]
-        sums = self._spark.createDataFrame(pa.concat_tables([base, *parts]))
-        return newest_descriptions(sums).select(*PRODUCT_COLUMNS).toArrow().sort_by("product_id").cast(base.schema)
+    def close(self) -> None:
+        """Frees what the executors hold."""
+        self.models.destroy()
 
     def _scores(self, since: int, now: int) -> pa.Table:
         base = read_file(self._root / base_file(SCORES, since), SCORE_COLUMNS)
@@ -96,9 +92,28 @@ class Serving:
         parts = [read_file(path, SCORE_COLUMNS).cast(base.schema) for path in paths if path.exists()]
         return grouped(pa.concat_tables([base, *parts]), ["segment", "product_id"], summed("score"))
 
-    def _increments(self, batch: int) -> pa.Table:
-        """What a batch added to its products; nothing for a file that was refused."""
-        path = self._root / batch_file(STREAM_PRODUCTS.path, batch)
-        if not path.exists():
-            return pa.table({name: [] for name in PRODUCT_COLUMNS})
-        return read_file(path, PRODUCT_COLUMNS)
+
+def merged_products(spark: SparkSession, root: StoragePath, since: int, now: int) -> pa.Table:
+    """Adds what batches brought to the products' base; one row a product, in the order of their ids."""
+    base = read_file(root / base_file(PRODUCTS, since), PRODUCT_COLUMNS)
+    parts = [increments(root, batch).select(PRODUCT_COLUMNS).cast(base.schema) for batch in range(since, now)]
+    sums = spark.createDataFrame(pa.concat_tables([base, *parts]))
+    return newest_descriptions(sums).select(*PRODUCT_COLUMNS).toArrow().sort_by("product_id").cast(base.schema)
+
+
+def replace_bases(publication: Publication, since: int, now: int) -> None:
+    """Has staged bases of products and scores take the place of the former ones, and of what batches added to them."""
+    for kind in (PRODUCTS, SCORES):
+        publication.replace(base_file(kind, now))
+        if since != now:
+            publication.remove(base_file(kind, since))
+    for batch in range(since, now):
+        publication.remove(gains_file(batch))
+
+
+def increments(root: StoragePath, batch: int) -> pa.Table:
+    """Returns what a batch added to its products; nothing for a file that was refused."""
+    path = root / batch_file(STREAM_PRODUCTS.path, batch)
+    if not path.exists():
+        return pa.table({name: [] for name in PRODUCT_COLUMNS})
+    return read_file(path, PRODUCT_COLUMNS)

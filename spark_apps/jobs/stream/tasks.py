@@ -54,14 +54,19 @@ class Learning:
     in_force: InForce
 
 
+def bucket_of_task() -> int:
+    """Returns the bucket whose rows this task has: its partition's number, as `repartitionById` puts them."""
+    context = TaskContext.get()
+    assert context is not None
+    return context.partitionId()
+
+
 def learning_step(about: Learning) -> Step:
     """Returns the first step: a bucket's new events to `learning.LEARNED`, and its base anew where that is due."""
 
     def step(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         held = [batch for batch in batches if batch.num_rows]
-        context = TaskContext.get()
-        assert context is not None
-        bucket = context.partitionId()
+        bucket = bucket_of_task()
         fresh = pa.Table.from_batches(held).select(FRESH.names).cast(FRESH) if held else FRESH.empty_table()
         users = pc.unique(fresh["user_id"])
         past, profiles = _known(about, bucket, users)

@@ -1,0 +1,107 @@
+"""A running stream takes over newly promoted models, between two batches (SPEC T3, M2).
+
+Users whom the training knew get its segments and lists; the others keep the lists of the stream, and have no segment
+until they are seen again. What the stream learned of products stays; scores start from the training's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import pyarrow as pa
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from spark_apps.jobs.stream.buckets import BucketFiles
+from spark_apps.jobs.stream.models import Placement, Served, load_placement
+from spark_apps.jobs.stream.places import HISTORY, PROFILES, STATE, STATE_FILE, base_file, claims
+from spark_apps.jobs.stream.preparation import known_users, segment_counts, stage_catalogue
+from spark_apps.jobs.stream.serving import Serving, merged_products, replace_bases
+from spark_apps.jobs.stream.tasks import Step, bucket_of_task
+from spark_apps.publication import Publication
+from spark_apps.registry.pointer import read_pointer
+from spark_apps.registry.versions import NAMES
+from spark_apps.settings import Settings
+from spark_apps.storage import StoragePath, write_durably
+from spark_apps.streaming.learning import PROFILES as PROFILE_ROWS
+from spark_apps.streaming.learning import newest_profiles
+from spark_apps.streaming.state import StreamState, bucket_of
+
+
+def promoted_since(root: StoragePath, versions: dict[str, str]) -> bool:
+    """Says whether other versions of models are promoted than those that a stream works with."""
+    pointers = {name: read_pointer(root, name) for name in NAMES}
+    return any(pointer is not None and pointer.version != versions[name] for name, pointer in pointers.items())
+
+
+def adopt(
+    spark: SparkSession, settings: Settings, root: StoragePath, state: StreamState, served: Served
+) -> tuple[StreamState, Placement, Serving]:
+    """Publishes the state that goes on with other models.
+
+    Args:
+        spark: the session.
+        settings: the run's.
+        root: folder of the tables and models.
+        state: before a batch.
+        served: the versions to go on with.
+
+    Returns:
+        The new state, how users are placed, and what recommends.
+    """
+    placement, batch = load_placement(served), state.next_batch
+    with Publication(root, claims(batch)) as publication:
+        below = str(publication.stage(STATE).relative_to(root)).removesuffix(STATE)
+        _write_bases(spark, settings, root, state, below)
+        for bucket, old in enumerate(state.bases):
+            for kind in (HISTORY, PROFILES):
+                publication.replace(base_file(kind, batch, bucket))
+                if old != batch:
+                    publication.remove(base_file(kind, old, bucket))
+        products = merged_products(spark, root, state.products_from, batch)
+        first_popular = stage_catalogue(publication, batch, products, served, settings)
+        replace_bases(publication, state.products_from, batch)
+        after = state.model_copy(
+            update={
+                "bases": (batch,) * state.buckets,
+                "recent": (),
+                "models": served.versions,
+                "products_from": batch,
+                "centres": tuple(tuple(place) for place in placement.centres.places.tolist()),
+                "weights": tuple(placement.centres.weights.tolist()),
+                "segments": segment_counts(spark, root, placement),
+                "first_popular": first_popular,
+            }
+        )
+        write_durably(publication.stage(STATE_FILE), after.model_dump_json())
+        publication.replace(STATE_FILE)
+        publication.commit()
+    return after, placement, Serving(spark, settings, root, served, after)
+
+
+def _write_bases(spark: SparkSession, settings: Settings, root: StoragePath, state: StreamState, below: str) -> None:
+    files = BucketFiles.of(root, settings, state.buckets)
+    spread = known_users(spark, root).repartitionById(files.buckets, bucket_of(F.col("user_id"), files.buckets))
+    spread.select(*PROFILE_ROWS.names).mapInArrow(_rewriter(files, state, below), "rows bigint").collect()  # buckets
+
+
+def _rewriter(files: BucketFiles, state: StreamState, below: str) -> Step:
+    def rewrite(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        trained = [batch for batch in batches if batch.num_rows]
+        bucket = bucket_of_task()
+        recent, held = state.newer(bucket), state.bases[bucket]
+        history = files.history(base_file(HISTORY, held, bucket), recent, bucket, None)
+        seen = _without_segment(files.profiles(base_file(PROFILES, held, bucket), recent, bucket, None))
+        profiles = newest_profiles([seen, pa.Table.from_batches(trained)] if trained else [seen])
+        for kind, rows in ((HISTORY, history), (PROFILES, profiles)):
+            files.write(f"{below}{base_file(kind, state.next_batch, bucket)}", rows)
+        yield pa.RecordBatch.from_pydict({"rows": pa.array([len(profiles)], pa.int64())})
+
+    return rewrite
+
+
+def _without_segment(profiles: pa.Table) -> pa.Table:
+    """Former profiles with their lists only: other models have other segments."""
+    nothing = [pa.nulls(len(profiles), PROFILE_ROWS.field(name).type) for name in ("cluster", "segment")]
+    known = [profiles["user_id"], *nothing, profiles["listed"], pa.nulls(len(profiles), pa.list_(pa.int64()))]
+    return pa.table(known, PROFILE_ROWS)
