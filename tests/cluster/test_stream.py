@@ -23,7 +23,7 @@ from tests.cluster.conftest import RunningCluster, docker, eventually
 from tests.comparing import assert_rows
 from tests.metrics.ledgers import expected, stored
 
-EVENTS, EVENTS_EACH = 1_600, 200
+EVENTS, EVENTS_EACH = 1_000, 200
 COMPARED: dict[Table, tuple[str, ...]] = {
     STREAM_EVENTS: ("event_time", "user_id", "product_id", "event_type", "user_session", "price"),
     STREAM_WINDOWS: ("window_start", "batch"),
@@ -134,4 +134,4 @@ def test_tables_are_those_of_an_undisturbed_run(
 def test_influxdb_holds_each_batch_once(streamed: RunningCluster) -> None:
     streamed.shopstream("submit", "metrics", "push")  # what the killed stream had not sent
     token = streamed.run_in("grafana", "cat", f"/run/shopstream/reader/{READER_TOKEN}").strip()
-    assert stored(streamed.status()["urls"]["influxdb"], token) == expected(records(streamed))
+    assert stored(streamed.status()["urls"]["InfluxDB"], token) == expected(records(streamed))
