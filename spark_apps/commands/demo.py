@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from spark_apps.commands.common import next_step
+from spark_apps.commands.stream import tell_batch
 from spark_apps.jobs import demo as demo_job
 from spark_apps.progress import step
 from spark_apps.session import spark_session
@@ -24,6 +25,8 @@ from spark_apps.settings import load_settings, local_root
 def demo(files: tuple[Path, ...], events: int, root: str, master: str | None, seed: int | None) -> None:
     """Turn events into segments, recommendations and a report, on this machine.
 
+    Of synthetic events, the first of the next month are streamed afterwards.
+
     \b
     Example: shopstream demo --input 2019-Oct.csv
     """
@@ -36,5 +39,8 @@ def demo(files: tuple[Path, ...], events: int, root: str, master: str | None, se
         with step("Starting Spark"):
             spark = stack.enter_context(spark_session(settings, "demo"))
         page = demo_job.run(spark, settings, folder)
+        if not files:
+            demo_job.run_november(spark, settings, folder, events, tell_batch)
     click.echo(f"\nDone in {time.monotonic() - started:.0f} s. Report: {page}")
-    next_step(f"open the report, then try: shopstream models list --root {root}")
+    after = "models list" if files else "simulate --stream --interval 2s"
+    next_step(f"open the report, then try: shopstream {after} --root {root}")

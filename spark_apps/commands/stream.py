@@ -49,7 +49,7 @@ def stream(context: click.Context, root: str | None, master: str | None, once: b
 
     def report(record: BatchRecord) -> None:
         sender.wake()
-        click.echo(_line(record), err=True)
+        tell_batch(record)
 
     sender.start()
     try:
@@ -63,6 +63,11 @@ def stream(context: click.Context, root: str | None, master: str | None, once: b
         next_step("shopstream metrics push")
     else:
         next_step("shopstream stream status, or shopstream simulate for more files")
+
+
+def tell_batch(record: BatchRecord) -> None:
+    """Prints one line for a batch, on standard error."""
+    click.echo(_line(record), err=True)
 
 
 def _line(record: BatchRecord) -> str:

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import date, timedelta
 from pathlib import Path
 
 from pyspark.sql import SparkSession
 
 from spark_apps.errors import UserError
-from spark_apps.jobs import analyze, clean, generate, load, report, train
+from spark_apps.jobs import analyze, clean, generate, load, report, simulate, train
+from spark_apps.jobs.stream import query as stream
 from spark_apps.progress import step
 from spark_apps.settings import Settings
 from spark_apps.storage import StoragePath
+from spark_apps.streaming.records import BatchRecord
 from spark_apps.tables import DateRange
 
 _MARK = ".shopstream-demo"
-MONTH = "2019-10"
+MONTH, NOVEMBER = "2019-10", "2019-11"
+# November in so many files, and how many of them the demo streams.
+_FILES_OF_NOVEMBER, _BATCHES = 100, 5
 
 
 def prepare_root(root: Path) -> None:
@@ -66,3 +71,26 @@ def run(spark: SparkSession, settings: Settings, root: Path) -> StoragePath:
     train.run(spark, settings, root, DateRange(), "5")
     with step("Report", spark):
         return report.run(spark, root)
+
+
+def run_november(
+    spark: SparkSession, settings: Settings, root: Path, events: int, tell: Callable[[BatchRecord], None]
+) -> None:
+    """Streams the first events of a synthetic November in a few files.
+
+    Args:
+        spark: the session.
+        settings: the run's.
+        root: folder of the tables and models that October made.
+        events: how many October had.
+        tell: is told each batch.
+    """
+    with step("Generating November") as shown:
+        file = generate.run(events, NOVEMBER, settings.seed, None, 0.0, root / "input", compress=False)
+        load.run(root, [file])
+        shown.done = f"{events:,} synthetic events, seed {settings.seed}"
+    each = max(1, events // _FILES_OF_NOVEMBER)
+    month = date.fromisoformat(f"{NOVEMBER}-01")
+    plan = simulate.Plan(month, events=each, interval=timedelta(), ahead=_BATCHES, files=_BATCHES)
+    simulate.run(root, plan, lambda seconds: False)
+    stream.run(spark, settings, root, stream.Wishes(once=True), tell)
