@@ -11,6 +11,7 @@ import yaml
 
 from spark_apps.hdfs.layout import DEFAULT_LAYOUT, BadLayoutError, Layout, parse_size, read_layout
 from spark_apps.publication import PUBLISH
+from spark_apps.streaming.drops import CHECKPOINT, DONE, INCOMING, REPLAY, STREAM
 from spark_apps.tables import RAW_EVENTS, RAW_MANIFESTS, REPORTS, TABLES
 
 BLOCK = 128 << 20
@@ -25,10 +26,12 @@ def read(folder: Path, *directories: dict[str, Any], **more: object) -> Layout:
 
 def test_the_kits_own_layout_has_a_place_for_everything_that_is_written() -> None:
     layout = read_layout(DEFAULT_LAYOUT)
-    for below in (RAW_EVENTS, RAW_MANIFESTS, REPORTS, PUBLISH, "models/als", *(table.path for table in TABLES)):
+    written = (RAW_EVENTS, RAW_MANIFESTS, REPORTS, "models/als", *(table.path for table in TABLES))
+    homes = {below: below.split("/")[0] for below in written} | {PUBLISH: PUBLISH, DONE: DONE}
+    for below, its_home in (homes | {kept: STREAM for kept in (INCOMING, REPLAY, CHECKPOINT)}).items():
         home = layout.home_of(f"{layout.tables}/{below}")
         assert home is not None
-        assert home.path == f"{layout.tables}/{'temp/publish' if below == PUBLISH else below.split('/')[0]}"
+        assert home.path == f"{layout.tables}/{its_home}"
         assert (home.owner, home.group) == ("spark", "shopstream")
 
 
@@ -40,7 +43,8 @@ def test_the_kits_own_layout_lets_blocks_be_written() -> None:
 
 def test_retention_as_the_specification_has_it() -> None:
     kept = {d.path: d.retention.days for d in read_layout(DEFAULT_LAYOUT).directories if d.retention}
-    assert kept == {"/spark-events": 30, "/data/temp": 7, "/data/temp/publish": 7, "/tmp": 7}
+    temporary = ("/data/temp", "/data/temp/publish", "/data/temp/stream/done", "/tmp")
+    assert kept == {"/spark-events": 30, **dict.fromkeys(temporary, 7)}
 
 
 @pytest.mark.parametrize(
