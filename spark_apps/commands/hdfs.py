@@ -141,7 +141,7 @@ def _print_changes(title: str, changes: list[Change]) -> None:
 def usage(connection: Hdfs, layout: Layout, as_json: bool) -> None:
     """Show sizes, files and small files by directory and table.
 
-    "on disk" counts every copy. A data file below 16 MiB is small; "to merge"
+    "on disk" counts every copy. A data file below 16 MiB is small; "merge"
     counts directories with two or more of them.
 
     \b
@@ -154,7 +154,7 @@ def usage(connection: Hdfs, layout: Layout, as_json: bool) -> None:
         return
     for title, lines_of in (("Directories", directories), ("Tables", tables)):
         if lines_of:
-            print_table(title, ["", "size", "on disk", "quota", "files", "small", "to merge"], _rows(lines_of))
+            print_table(title, ["", "size", "on disk", "quota", "files", "small", "merge"], _rows(lines_of))
     out.print(f"small: data files below {in_bytes(measuring.SMALL_BYTES)}")
     if any(line.usage.mergeable for line in tables if line.name in _BY_NAME):
         next_step("shopstream hdfs compact events")

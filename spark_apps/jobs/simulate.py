@@ -153,7 +153,7 @@ def _drop_files(
             return
         standing = _drop(root, claim, standing, draft)
         _add(done, draft)
-        show(done.position, f"{done.files:,} files, {draft.last:%d %b %H:%M}" if draft.last else "")
+        show(done.position, f"{done.files:,} dropped, {draft.last:%d %b %H:%M}" if draft.last else "")
 
 
 @dataclass(frozen=True)

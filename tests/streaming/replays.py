@@ -5,11 +5,10 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta, timezone
 from pathlib import PurePosixPath
 
-from spark_apps.jobs.pacing import LEDGER
 from spark_apps.jobs.simulate import Plan
 from spark_apps.storage import StoragePath
 from spark_apps.streaming.drops import DONE, INCOMING, read_drop
-from spark_apps.streaming.records import BatchRecord
+from spark_apps.streaming.records import LEDGER, BatchRecord
 from tests.factory import HEADER
 
 NOVEMBER = date(2019, 11, 1)

@@ -11,10 +11,11 @@ import pytest
 
 from spark_apps.errors import BusyRootError, NothingToDoError, UnusableFileError, UserError
 from spark_apps.jobs import load, simulate
-from spark_apps.jobs.pacing import LEDGER, Backlog
+from spark_apps.jobs.pacing import Backlog
 from spark_apps.publication import Publication
 from spark_apps.storage import StoragePath
 from spark_apps.streaming.drops import INCOMING, REPLAY, Drop, read_drop
+from spark_apps.streaming.records import LEDGER
 from tests.factory import csv_line, write_log
 from tests.streaming.replays import (
     AT_ONCE,
@@ -160,7 +161,7 @@ def test_of_a_long_ledger_only_the_newest_records_are_read(tmp_path: Path) -> No
     (tmp_path / LEDGER / "batch-00000000.json").write_text("not a record")
     backlog = Backlog(tmp_path)
     assert backlog.count(enough=2) == 2
-    with pytest.raises(UnusableFileError, match=r"batch-00000000\.json is no record of a batch"):
+    with pytest.raises(UnusableFileError, match=r"batch-00000000\.json is not as this version of shopstream writes it"):
         backlog.count(enough=0)
 
 
