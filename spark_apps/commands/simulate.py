@@ -16,17 +16,17 @@ from spark_apps.jobs.stream_process import StreamProcess
 from spark_apps.settings import load_settings, table_root
 from spark_apps.storage import StoragePath
 
-_EVENTS, _INTERVAL = 10_000, "10s"
-
 
 @click.command()
 @root_option
 @click.option("--month", type=click.DateTime(["%Y-%m"]), default="2019-11", show_default=True, help="What to replay.")
-@click.option("--events", type=click.IntRange(min=1), help=f"Events of a file.  [default: {_EVENTS}]")
+@click.option("--events", type=click.IntRange(min=1), help=f"Events of a file.  [default: {Plan.events}]")
 @click.option(
     "--span", type=Duration(timedelta(seconds=1)), help="Original time of a file, as 1h, instead of --events."
 )
-@click.option("--interval", type=Duration(), help=f"From one file to the next.  [default: {_INTERVAL}]")
+@click.option(
+    "--interval", type=Duration(), help=f"From one file to the next.  [default: {Plan.interval.total_seconds():g}s]"
+)
 @click.option("--speed", type=click.Choice(["max"]), help="No interval: as fast as the stream keeps up.")
 @click.option(
     "--ahead", type=click.IntRange(min=0), default=5, show_default=True, help="Files the stream may be behind."
@@ -62,9 +62,9 @@ def simulate(
     pause = timedelta() if speed is not None else interval
     plan = Plan(
         month=month.date(),
-        events=events or _EVENTS,
+        events=events or Plan.events,
         span=span,
-        interval=pause if pause is not None else timedelta(seconds=10),
+        interval=pause if pause is not None else Plan.interval,
         ahead=ahead,
         files=batches,
         again=again,
