@@ -68,9 +68,9 @@ class AlsParameters(BaseModel):
 class BlendWeights(BaseModel):
     """Weights of the hybrid's parts beside ALS, whose weight is 1: see recommendation/hybrid.py."""
 
-    affinity: float = Field(0.5, ge=0, description="of the logarithm of the affinity to the product's kind")
+    affinity: float = Field(0.3, ge=0, description="of the logarithm of the affinity to the product's kind")
     content: float = Field(0.0, ge=0, description="of the cosine with what the user cared for")
-    popularity: float = Field(0.1, ge=0, description="of the logarithm of the product's summed scores")
+    popularity: float = Field(0.0, ge=0, description="of the logarithm of the product's summed scores")
     segment: float = Field(0.1, ge=0, description="of the logarithm of the segment's lift")
 
 
