@@ -67,7 +67,7 @@ def prepare(spark: SparkSession, settings: Settings, root: StoragePath) -> Strea
             _write_bases(known_users(spark, root), PROFILE_ROWS, PROFILES, files, root, publication)
         with step("Products", spark):
             products = newest_descriptions(product_sums(pair_sums(gather(events))))
-            table = products.select(*PRODUCT_COLUMNS).toArrow()
+            table = products.select(*PRODUCT_COLUMNS).toArrow()  # a row a product: the catalogue
             first_popular = stage_catalogue(publication, 0, table, served, settings)
         state = StreamState(
             next_batch=0,

@@ -98,7 +98,8 @@ def merged_products(spark: SparkSession, root: StoragePath, since: int, now: int
     base = read_file(root / base_file(PRODUCTS, since), PRODUCT_COLUMNS)
     parts = [increments(root, batch).select(PRODUCT_COLUMNS).cast(base.schema) for batch in range(since, now)]
     sums = spark.createDataFrame(pa.concat_tables([base, *parts]))
-    return newest_descriptions(sums).select(*PRODUCT_COLUMNS).toArrow().sort_by("product_id").cast(base.schema)
+    rows = newest_descriptions(sums).select(*PRODUCT_COLUMNS).toArrow()  # a row a product: the catalogue
+    return rows.sort_by("product_id").cast(base.schema)
 
 
 def replace_bases(publication: Publication, since: int, now: int) -> None:
