@@ -9,6 +9,7 @@ from spark_apps.reports.data import Histogram, Measure, Named, PriceHistogram, R
 from spark_apps.reports.formats import UNKNOWN_FIGURE, decimal, figure, known, measure_name, share, whole
 from spark_apps.reports.tables.table import shades, table
 
+_NO_BREAK = "\N{NO-BREAK SPACE}"
 # How to read a measure: the words in its name that tell its kind, and what it says.
 _MEASURES = {
     "RMSE": ({"rmse"}, "typical error of a predicted score; lower is better."),
@@ -213,7 +214,7 @@ def comparison_table(comparison: Mapping[str, Mapping[str, Measure]], names: Map
     rows = [(name, *map(_measured, measures)) for name, measures in found.items()]
     tints = [shades([one["value"] if one else None for one in measures]) for measures in found.values()]
     caption = "Models by all measures (in brackets: 95 % interval); deeper tint = higher within the row"
-    return table(caption, ("Measure", *comparison), rows, shades=tints)
+    return table(caption, ("Measure", *comparison), rows, shades=tints, wrapped=True)
 
 
 def _measured(measure: Measure | None) -> str:
@@ -224,7 +225,8 @@ def _measured(measure: Measure | None) -> str:
     if low is None or high is None or low == high:
         return figure(value)
     digits = 3 if abs(value) < 1 else 2
-    return f"{decimal(value, digits + 1)} ({decimal(low, digits)}–{decimal(high, digits)})"
+    interval = f"({decimal(low, digits)} to {decimal(high, digits)})".replace(" ", _NO_BREAK)
+    return f"{decimal(value, digits + 1)} {interval}"
 
 
 def _letters(text: str) -> Iterator[str]:

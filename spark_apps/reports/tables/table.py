@@ -15,6 +15,7 @@ def table(
     *,
     text_columns: Sequence[int] = (),
     shades: Sequence[Sequence[float]] = (),
+    wrapped: bool = False,
 ) -> str:
     """Writes one table; the first cell of each row is its heading.
 
@@ -24,6 +25,7 @@ def table(
         rows: cells as plain text, escaped here.
         text_columns: places of columns that hold words, set to the left.
         shades: for each row, how strongly each cell but the first is tinted, 0 to 1.
+        wrapped: whether cells break at their spaces before the table is wider than the page.
 
     Returns:
         HTML in a frame that scrolls sideways where the page is narrow.
@@ -33,8 +35,10 @@ def table(
         f'<th scope="col"{_text_class(place in words)}>{escape(name)}</th>' for place, name in enumerate(heads)
     )
     body = "\n".join(_row(cells, words, shades[place] if shades else ()) for place, cells in enumerate(rows))
+    kind = ' class="wrapped"' if wrapped else ""
     return (
-        f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(caption)}">\n<table>\n'
+        f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(caption)}">\n'
+        f"<table{kind}>\n"
         f"<caption><span>{escape(caption)}</span></caption>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n"
         "</table>\n</div>"
     )
