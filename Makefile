@@ -16,7 +16,7 @@ quoted = '$(subst ','\'',$(1))'
 names = $(foreach word,$(subst \$(space),<space>,$(value INPUT)),$(or $(wildcard $(word)),$(word)))
 inputs = $(foreach name,$(names),--input $(call quoted,$(subst <space>,$(space),$(name))))
 
-.PHONY: help setup setup-dev setup-host demo test test-cluster lint bench bench-als dashboards kill-test report clean-venv \
+.PHONY: help setup setup-dev setup-host demo test test-cluster lint bench bench-als bench-stream dashboards kill-test report clean-venv \
 	cluster-up cluster-status cluster-down load submit-train simulate
 
 help: ## show this list
@@ -72,6 +72,9 @@ bench: setup-dev ## our run beside the peers' on the same EVENTS=2000000 events
 
 bench-als: setup-dev ## our ALS and MLlib's beside implicit on its own, on EVENTS=300000 events
 	$(VENV)/python -m bench.als_engines --events $(or $(EVENTS),300000) $(ARGS)
+
+bench-stream: setup-dev ## BATCHES=100 files of EVENTS=10000 through the stream of ROOT=data
+	$(VENV)/python -m bench.stream $(or $(ROOT),data) --batches $(or $(BATCHES),100) --events $(or $(EVENTS),10000) $(ARGS)
 
 dashboards: setup-dev ## write Grafana's dashboards and alert rules from grafana/panels (Python 3.11 or newer)
 	$(VENV)/python -m grafana.panels

@@ -1,0 +1,155 @@
+"""The stream on one machine: `python -m bench.stream ROOT --batches 100 --events 10000` (make bench-stream).
+
+ROOT is the root of a training, with a November landed in it: the bench streams in a copy of what it needs. Each batch's
+times come from its record. Memory is that of the stream's processes: JVM, driver, Python workers.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import click
+import numpy as np
+import psutil
+from rich.console import Console
+from rich.table import Table
+
+from spark_apps.streaming.records import LEDGER, BatchRecord
+
+_MB = 1e6
+_SAMPLE_SECONDS = 1.0
+
+
+@click.command()
+@click.argument("root", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--batches", type=int, default=100, show_default=True, help="Files to stream.")
+@click.option("--events", type=int, default=10_000, show_default=True, help="Events of a file.")
+@click.option("--interval", default="10s", show_default=True, help="From one drop to the next; 0s for none.")
+@click.option("--warm-up", type=int, default=5, show_default=True, help="First batches that no figure counts.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def main(root: Path, batches: int, events: int, interval: str, warm_up: int, as_json: bool) -> None:
+    """Stream files and say how long batches, steps and the way from drop to tables took."""
+    work = root / "temp" / "bench-stream"
+    _prepare(root.resolve(), work)
+    command = [sys.executable, "-m", "spark_apps", "simulate", "--stream", "--root", str(work)]
+    command += ["--batches", str(batches), "--events", str(events)]
+    command += ["--speed", "max", "--ahead", "1"] if interval == "0s" else ["--interval", interval]
+    with _memory_of(subprocess.Popen(command)) as samples:
+        pass
+    records = _records(work)
+    found = {**_figures(records[warm_up:]), "memory": _memory(samples, records)}
+    if as_json:
+        print(json.dumps(found, indent=1))
+    else:
+        _print(found)
+    shutil.rmtree(work)
+
+
+def _prepare(root: Path, work: Path) -> None:
+    """Makes a root beside the given one: its models and tables by links, its stream its own."""
+    shutil.rmtree(work, ignore_errors=True)
+    (work / "processed").mkdir(parents=True)
+    for name in ("raw", "models"):
+        (work / name).symlink_to(root / name)
+    for table in (root / "processed").iterdir():
+        if not table.name.startswith("stream_"):
+            (work / "processed" / table.name).symlink_to(table)
+
+
+@contextmanager
+def _memory_of(process: subprocess.Popen[bytes]) -> Iterator[list[tuple[datetime, int, int]]]:
+    """Samples the resident memory of a process's children until it ends: time, JVMs' bytes, Pythons' bytes."""
+    samples: list[tuple[datetime, int, int]] = []
+    over = threading.Event()
+
+    def sample() -> None:
+        while not over.wait(_SAMPLE_SECONDS):
+            sizes = {"java": 0, "python": 0}
+            for one in psutil.Process(process.pid).children(recursive=True):
+                try:
+                    sizes["java" if one.name() == "java" else "python"] += one.memory_info().rss
+                except psutil.NoSuchProcess:
+                    continue  # it ended between the two looks
+            samples.append((datetime.now(timezone.utc), sizes["java"], sizes["python"]))
+
+    watcher = threading.Thread(target=sample, daemon=True)
+    watcher.start()
+    code = process.wait()
+    over.set()
+    watcher.join()
+    if code:
+        sys.exit(code)
+    yield samples
+
+
+def _records(work: Path) -> list[BatchRecord]:
+    return [BatchRecord.model_validate_json(path.read_bytes()) for path in sorted((work / LEDGER).glob("*.json"))]
+
+
+def _figures(records: Sequence[BatchRecord]) -> dict[str, object]:
+    steps = {name for record in records for name in record.seconds}
+    whole = [sum(record.seconds.values()) for record in records]
+    latency = [(record.committed_at - record.dropped_at) / timedelta(seconds=1) for record in records]
+    began, ended = records[0].committed_at, records[-1].committed_at
+    events = sum(record.clean for record in records[1:])
+    return {
+        "batches": len(records),
+        "seconds": {
+            **{name: _spread([record.seconds.get(name, 0.0) for record in records]) for name in sorted(steps)},
+            "whole batch": _spread(whole),
+            "drop to tables": _spread(latency),
+        },
+        "events_per_second": round(events / max(1e-9, (ended - began) / timedelta(seconds=1))),
+        "hit_rate": {
+            name: round(
+                sum(record.relevance[name].hits for record in records if record.relevance)
+                / max(1, sum(record.relevance[name].trials for record in records if record.relevance)),
+                4,
+            )
+            for name in ("updated", "static", "popularity")
+        },
+        "largest_change_rate": max(record.change_rate for record in records),
+        "largest_shift": max(record.shift for record in records),
+    }
+
+
+def _spread(values: Sequence[float]) -> dict[str, float]:
+    p50, p95 = np.quantile(values, [0.5, 0.95])
+    return {"p50": round(float(p50), 2), "p95": round(float(p95), 2), "max": round(max(values), 2)}
+
+
+def _memory(samples: Sequence[tuple[datetime, int, int]], records: Sequence[BatchRecord]) -> dict[str, object]:
+    """Mean memory, MB, while batches 20 to 40 and the last 20 were applied."""
+
+    def mean(part: Sequence[BatchRecord]) -> dict[str, float]:
+        inside = [one for one in samples if part[0].committed_at <= one[0] <= part[-1].committed_at] or samples[-1:]
+        return {
+            name: round(float(np.mean([one[at] for one in inside])) / _MB) for name, at in (("java", 1), ("python", 2))
+        }
+
+    return {"batches 20 to 40": mean(records[20:40] or records), "last 20": mean(records[-20:])}
+
+
+def _print(found: dict[str, object]) -> None:
+    console = Console()
+    table = Table("step", "p50, s", "p95, s", "max, s", title=f"{found['batches']} batches")
+    seconds = found["seconds"]
+    assert isinstance(seconds, dict)
+    for name, one in seconds.items():
+        table.add_row(name, *(f"{one[key]:.2f}" for key in ("p50", "p95", "max")))
+    console.print(table)
+    for name, value in found.items():
+        if name not in ("batches", "seconds"):
+            console.print(f"{name}: {value}")
+
+
+if __name__ == "__main__":
+    main()
