@@ -161,7 +161,7 @@ def test_of_a_long_ledger_only_the_newest_records_are_read(tmp_path: Path) -> No
     (tmp_path / LEDGER / "batch-00000000.json").write_text("not a record")
     backlog = Backlog(tmp_path)
     assert backlog.count(enough=2) == 2
-    with pytest.raises(UnusableFileError, match=r"batch-00000000\.json is not as this version of shopstream writes it"):
+    with pytest.raises(UnusableFileError, match=r"batch-00000000\.json is no record of a batch"):
         backlog.count(enough=0)
 
 
