@@ -25,7 +25,7 @@ STAGES = {
     "Features": "features",
     "Segments": "segments",
     "ALS": "als",
-    "Popular products": "recommend",
+    "Popular products and content": "recommend",
     "Top 10 for every user": "recommend",
 }
 

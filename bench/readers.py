@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 
 from spark_apps.publication import settle
-from spark_apps.tables import RECOMMENDATIONS, TABLES
+from spark_apps.tables import BATCH_TABLES, RECOMMENDATIONS
 
 # sums of prices depend on the order of adding, scores of ALS on the order of whole blocks
 SUM_TOLERANCE, SCORE_TOLERANCE = 1e-9, 1e-5
@@ -22,7 +22,7 @@ def content(root: Path) -> Content:
     """Reads every published table as any reader would, its rows in order."""
     settle(root)
     read = {}
-    for table in TABLES:
+    for table in BATCH_TABLES:
         hive = ds.partitioning(pa.schema([("date", pa.date32())]), flavor="hive") if table.partition else None
         rows = ds.dataset(root / table.path, format="parquet", partitioning=hive).to_table()
         names = table.schema.fieldNames()

@@ -9,7 +9,7 @@ import pytest
 
 from bench.kills import COMMANDS, Ground, kill_rounds, prepare
 
-KILLS = 2
+KILLS = 1
 EVENTS = 2_000
 SEED = 7
 
