@@ -15,6 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+import requests
 from pyspark.sql import SparkSession
 
 from spark_apps.generator import GeneratorSpec, write_events
@@ -94,6 +95,15 @@ class RunningCluster:
         """Runs a command in the first container of a service and returns its output."""
         as_user = ["--user", user] if user else []
         return docker("exec", *as_user, self.containers(service)[0], *command)
+
+    def names_in(self, folder: str) -> list[str]:
+        """Returns the names in a folder below the root on HDFS, none where it is not there; cheap enough to poll."""
+        url = f"http://127.0.0.1:{9870 + PORT_OFFSET}/webhdfs/v1/data/{folder}"
+        answer = requests.get(url, params={"op": "LISTSTATUS", "user.name": "spark"}, timeout=30)
+        if answer.status_code == 404:
+            return []
+        assert answer.ok, answer.text
+        return [entry["pathSuffix"] for entry in answer.json()["FileStatuses"]["FileStatus"]]
 
     def rows(self, table: Table, *order: str) -> list[dict[str, Any]]:
         """Returns a table's rows on the cluster's HDFS, sorted by columns."""

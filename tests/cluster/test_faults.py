@@ -9,17 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from spark_apps.publication import PUBLISH
 from spark_apps.tables import EVENTS, INTERACTIONS, QUARANTINE, RECOMMENDATIONS, USER_FEATURES, Table
 from tests.cluster.conftest import NAME, RunningCluster, docker, eventually
 
-# Run by the client's Python: says whether a job under way has made a folder.
-_MADE = """
-import sys
-from spark_apps.settings import load_settings, table_root
-jobs = (table_root(load_settings()) / "temp" / "publish").glob("*")
-print(any((job / sys.argv[1]).is_dir() for job in jobs))
-"""
-STAGED = {"clean": "scratch/by_usability", "train": "staged/processed/interactions"}
+# where a job under way puts its first table, below its own folder
+STAGED = {"clean": ("scratch", "by_usability"), "train": ("staged/processed", "interactions")}
 COUNTED: tuple[tuple[Table, str], ...] = (
     (EVENTS, "user_id"),
     (QUARANTINE, "raw_line"),
@@ -50,7 +45,9 @@ def running(cluster: RunningCluster, job: str) -> Iterator[subprocess.Popen[str]
 
         def there() -> bool:
             assert process.poll() is None, process.communicate()[1][-2000:]
-            return cluster.run_in("client", "python", "-c", _MADE, STAGED[job]).strip() == "True"
+            folder, table = STAGED[job]
+            jobs = [name for name in cluster.names_in(PUBLISH) if not name.endswith(".lock")]
+            return any(table in cluster.names_in(f"{PUBLISH}/{name}/{folder}") for name in jobs)
 
         eventually(there, f"{job} has begun to stage its first table")
         yield process

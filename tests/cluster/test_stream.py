@@ -77,7 +77,7 @@ def streamed(trained: RunningCluster, november: Path) -> RunningCluster:
     assert first.returncode == 2 and "goes on where" in errors, errors[-2000:]
     trained.shopstream("cluster", "up")
     second = trained.start(*SIMULATE)
-    batches(trained, second, len(records(trained)) + 1)
+    batches(trained, second, len(trained.names_in(LEDGER)) + 1)
     docker("kill", trained.containers("spark-worker")[0])
     _, errors = second.communicate(timeout=600)
     assert second.returncode == 0, errors[-3000:]
@@ -88,7 +88,7 @@ def streamed(trained: RunningCluster, november: Path) -> RunningCluster:
 def batches(cluster: RunningCluster, process: subprocess.Popen[str], wanted: int) -> None:
     def there() -> bool:
         assert process.poll() is None, process.communicate()[1][-3000:]
-        return len(records(cluster)) >= wanted
+        return len(cluster.names_in(LEDGER)) >= wanted
 
     eventually(there, f"{wanted} batches are applied")
 
