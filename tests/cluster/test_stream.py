@@ -49,6 +49,8 @@ for folder in pathlib.Path("/proc").glob("[0-9]*"):
         os.kill(int(folder.name), signal.SIGKILL)
         print(folder.name)
 """
+# the first of these tests waits for a cluster, a training and two runs of the stream
+pytestmark = pytest.mark.timeout(1800)
 SIMULATE = ("submit", "simulate", "--stream", "--events", str(EVENTS_EACH), "--speed", "max")
 
 
