@@ -262,6 +262,9 @@ def test_a_rule_fires_when_its_condition_holds_and_no_other_does(servers: Server
     assert seen == ["inactive", "pending", "firing"]
     print(f"{rule}: fires {time.monotonic() - started:.0f} s after its points")
     eventually(lambda: rule in told(servers), f"{rule} is handed to whom it concerns", NORMAL_SECONDS)
+
+
+def test_rules_that_fired_are_normal_again(servers: Servers) -> None:
     make_normal(servers)
 
 
