@@ -24,6 +24,7 @@ from spark_apps.settings import Settings
 from spark_apps.storage import StoragePath, lock_at
 from spark_apps.streaming.drops import CHECKPOINT, DONE, INCOMING
 from spark_apps.streaming.records import BatchRecord
+from spark_apps.tables import STREAM_TABLES
 
 _LOOK_SECONDS = 1
 # a whole file is one row of Spark's source
@@ -66,7 +67,7 @@ def run(spark: SparkSession, settings: Settings, root: StoragePath, wishes: Wish
         MissingModelError: when nothing was trained yet.
     """
     settle(root)
-    for folder in (INCOMING, DONE, STATE):
+    for folder in (INCOMING, DONE, STATE, *(table.path for table in STREAM_TABLES)):
         (root / folder).mkdir(parents=True, exist_ok=True)
     with _alone(root):
         state = read_state(root) or prepare(spark, settings, root)
