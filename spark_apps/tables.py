@@ -153,10 +153,9 @@ def read_events(spark: SparkSession, root: StoragePath, dates: DateRange) -> tup
         MissingTableError: when `clean` never ran.
         NothingToDoError: when there is no event of these dates.
     """
-    cleaned = {day for day in published_dates(root, EVENTS) if day in dates}
-    streamed = {day for day in published_dates(root, STREAM_EVENTS) if day in dates} - set(
-        published_dates(root, EVENTS)
-    )
+    published = set(published_dates(root, EVENTS))
+    cleaned = {day for day in published if day in dates}
+    streamed = {day for day in published_dates(root, STREAM_EVENTS) if day in dates} - published
     if not streamed:
         events = read_table(spark, root, EVENTS, dates)
     else:

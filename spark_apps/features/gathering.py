@@ -15,15 +15,18 @@ from pyspark.sql.pandas.types import from_arrow_schema
 from spark_apps.features.pairs import PAIR_SUMS, sum_pairs
 from spark_apps.features.users import USER_SUMS, sum_users
 
-_NEEDED = (
-    "user_id",
-    "product_id",
-    "category_code",
-    "brand",
-    "event_type",
-    "price",
-    "event_time",
-    "user_session",
+# what is read of an event, with its columns of schemas.EVENTS
+NEEDED = pa.schema(
+    [
+        ("user_id", pa.int64()),
+        ("product_id", pa.int64()),
+        ("category_code", pa.string()),
+        ("brand", pa.string()),
+        ("event_type", pa.string()),
+        ("price", pa.float64()),
+        ("event_time", pa.timestamp("us", "UTC")),
+        ("user_session", pa.string()),
+    ]
 )
 # a row is a user (product_id is null) or a pair (first_seen is null): one frame, so that one pass makes both
 _GATHERED = pa.unify_schemas([PAIR_SUMS, USER_SUMS])
@@ -39,7 +42,9 @@ def gather(events: DataFrame) -> DataFrame:
     Returns:
         What `features.pairs.pair_sums` and `features.users.user_features` read; worth caching for both.
     """
-    return events.select(*_NEEDED).repartition("user_id").mapInArrow(_gather_partition, from_arrow_schema(_GATHERED))
+    return (
+        events.select(*NEEDED.names).repartition("user_id").mapInArrow(_gather_partition, from_arrow_schema(_GATHERED))
+    )
 
 
 def _gather_partition(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

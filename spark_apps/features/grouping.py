@@ -30,6 +30,16 @@ def type_flags(events: pa.Table) -> dict[str, pa.ChunkedArray]:
     return {name: pc.equal(events["event_type"], kind).cast(pa.int64()) for kind, name in COUNTED_TYPES.items()}
 
 
+def spent(events: pa.Table) -> pa.ChunkedArray:
+    """Returns the price of each purchase, null for other events."""
+    return pc.if_else(pc.equal(events["event_type"], "purchase"), events["price"], None)
+
+
+def seconds_of(events: pa.Table) -> pa.ChunkedArray:
+    """Returns whole seconds since 1970 of event_time."""
+    return pc.divide(events["event_time"].cast(pa.timestamp("us", "UTC")).cast(pa.int64()), 1_000_000)
+
+
 def summed(*names: str) -> dict[str, Aggregate]:
     """Returns the aggregates that add up columns under their own names, 0 where all are null."""
     return {name: (name, "sum", pc.ScalarAggregateOptions(min_count=0)) for name in names}

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from spark_apps.features.grouping import COUNTED_TYPES, grouped, summed, type_flags
+from spark_apps.features.grouping import COUNTED_TYPES, grouped, seconds_of, spent, summed, type_flags
 from spark_apps.features.pairs import ratio
 from spark_apps.schemas import USER_FEATURES
 
@@ -60,9 +60,9 @@ def sum_users(events: pa.Table) -> pa.Table:
     """
     time = events["event_time"].cast(pa.timestamp("us", "UTC"))
     columns = {"user_id": events["user_id"], "price": events["price"], "time": time, **type_flags(events)}
-    columns |= {"spent": pc.if_else(pc.equal(events["event_type"], "purchase"), events["price"], None)}
+    columns |= {"spent": spent(events)}
     columns |= {name: events[name] for name in _DISTINCT if name != "day"}
-    seconds = pc.divide(time.cast(pa.int64()), 1_000_000)
+    seconds = seconds_of(events)
     columns |= {"day": pc.divide(seconds, 86_400), "hour": pc.hour(time), "seconds": seconds}
     table = pa.table(columns)
     per_user = _totals(table)
@@ -94,11 +94,16 @@ def _preferred_hours(table: pa.Table) -> pa.Table:
     return pa.table({"user_id": most["user_id"], "preferred_hour": pc.subtract(23, remainder)})
 
 
-def _session_minutes(table: pa.Table) -> pa.Table:
+def session_spans(table: pa.Table) -> pa.Table:
+    """Returns user_id, user_session, first and last second of each session of a table with `seconds`."""
     known = table.filter(pc.is_valid(table["user_session"]))
-    spans = grouped(
+    return grouped(
         known, ["user_id", "user_session"], {"first": ("seconds", "min", None), "last": ("seconds", "max", None)}
     )
+
+
+def _session_minutes(table: pa.Table) -> pa.Table:
+    spans = session_spans(table)
     minutes = pc.divide(pc.subtract(spans["last"], spans["first"]).cast(pa.float64()), _SECONDS_PER_MINUTE)
     return grouped(
         spans.append_column("minutes", minutes), ["user_id"], {"mean_session_minutes": ("minutes", "mean", None)}

@@ -20,9 +20,28 @@ def read_parquet(folder: StoragePath, columns: Sequence[str], condition: pc.Expr
         condition: the rows to keep; None keeps all.
     """
     files: list[StoragePath] = sorted(folder.glob("*.parquet"), key=str)
-    return pa.concat_tables([_read_file(path, list(columns), condition) for path in files])
+    return pa.concat_tables([_read_part(path, list(columns), condition) for path in files])
 
 
-def _read_file(path: StoragePath, columns: list[str], condition: pc.Expression | None) -> pa.Table:
+def _read_part(path: StoragePath, columns: list[str], condition: pc.Expression | None) -> pa.Table:
     with path.open("rb") as stream:
         return pq.read_table(stream, columns=columns, filters=condition)
+
+
+def open_parquet(path: StoragePath) -> pq.ParquetFile:
+    """Brings a small file whole, with one request where it is on HDFS, and opens it."""
+    return pq.ParquetFile(pa.BufferReader(path.read_bytes()))
+
+
+def write_parquet(path: StoragePath, rows: pa.Table, rows_per_group: int | None = None) -> None:
+    """Writes one file, in the place of the one that is there; its folder is made.
+
+    Args:
+        path: the file.
+        rows: all of it, in memory once more as bytes.
+        rows_per_group: rows that are read or skipped together.
+    """
+    sink = pa.BufferOutputStream()
+    pq.write_table(rows, sink, compression="zstd", row_group_size=rows_per_group)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(sink.getvalue().to_pybytes())

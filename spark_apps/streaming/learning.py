@@ -14,31 +14,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from spark_apps.features.grouping import COUNTED_TYPES, Aggregate, grouped, summed, type_flags
+from spark_apps.features.gathering import NEEDED
+from spark_apps.features.grouping import COUNTED_TYPES, grouped, seconds_of, spent, summed, type_flags
 from spark_apps.features.interactions import implicit_scores
 from spark_apps.features.pairs import sum_pairs
-from spark_apps.features.users import USER_SUMS, sum_users
+from spark_apps.features.users import USER_SUMS, session_spans, sum_users
 from spark_apps.settings import EventScores
 from spark_apps.streaming.figures import Relevances, pack
 from spark_apps.streaming.watermark import WINDOW
 
-NEEDED = pa.schema(
-    [
-        ("user_id", pa.int64()),
-        ("product_id", pa.int64()),
-        ("category_code", pa.string()),
-        ("brand", pa.string()),
-        ("event_type", pa.string()),
-        ("price", pa.float64()),
-        ("event_time", pa.timestamp("us", "UTC")),
-        ("user_session", pa.string()),
-    ]
-)
 FRESH = NEEDED.append(pa.field("late", pa.bool_()))
 PROFILES = pa.schema(
     [
         ("user_id", pa.int64()),
-        ("cluster", pa.int32()),
         ("segment", pa.string()),
         ("listed", pa.list_(pa.int64())),
         ("first_listed", pa.list_(pa.int64())),
@@ -52,7 +40,7 @@ _OF_PRODUCTS = pa.schema(
         ("gains", pa.list_(pa.float32())),
     ]
 )
-_BEFORE = pa.schema([("old_cluster", pa.int32()), ("old_segment", pa.string()), PROFILES.field("first_listed")])
+_BEFORE = pa.schema([("old_segment", pa.string()), PROFILES.field("first_listed")])
 FIGURES = pa.field("figures", pa.binary())
 # one row for each user of the batch, and one without a user that carries the bucket's figures
 LEARNED = pa.schema([*USER_SUMS, *_OF_PRODUCTS, *_BEFORE, FIGURES])
@@ -81,10 +69,9 @@ def learn(fresh: pa.Table, past: pa.Table, profiles: pa.Table, scores: EventScor
     Returns:
         The columns of LEARNED.
     """
-    events = fresh.select(NEEDED.names)
-    users = sum_users(pa.concat_tables([past, events])).sort_by("user_id")
-    before = _scored(sum_pairs(past), scores)
-    pairs = _scored(sum_pairs(pa.concat_tables([past, events])), scores)
+    events = pa.concat_tables([past, fresh.select(NEEDED.names)])
+    users = sum_users(events).sort_by("user_id")
+    before, pairs = (_scored(sum_pairs(part), scores) for part in (past, events))
     told = {
         "types": _types(fresh),
         "windows": _windows(fresh),
@@ -126,7 +113,7 @@ def _side_by_side(users: pa.Table, pairs: pa.Table, before: pa.Table) -> list[pa
 def _known(users: pa.Table, profiles: pa.Table) -> list[pa.ChunkedArray]:
     """What was known of each user, null of a new one."""
     places = pc.index_in(users["user_id"], value_set=profiles["user_id"].combine_chunks())
-    return [profiles[name].combine_chunks().take(places) for name in ("cluster", "segment", "first_listed")]
+    return [profiles[name].combine_chunks().take(places) for name in ("segment", "first_listed")]
 
 
 def _types(fresh: pa.Table) -> pa.Table:
@@ -146,9 +133,10 @@ def _windows(fresh: pa.Table) -> pa.Table:
     """Events of windows still open, added up."""
     on_time = fresh.filter(pc.invert(fresh["late"]))
     width = int(WINDOW.total_seconds())
-    starts = pc.multiply(pc.divide(_seconds(on_time), width), width * 1_000_000)
+    starts = pc.multiply(pc.divide(seconds_of(on_time), width), width * 1_000_000)
     table = _flagged(on_time).append_column("window_start", starts.cast(pa.timestamp("us", "UTC")))
-    return grouped(table, ["window_start"], _counted() | {"revenue": summed("spent")["spent"]})
+    counted = summed(*COUNTED_TYPES.values()) | {"events": ("user_id", "count", None)}
+    return grouped(table, ["window_start"], counted | {"revenue": summed("spent")["spent"]})
 
 
 def _products(fresh: pa.Table, before: pa.Table) -> pa.Table:
@@ -157,47 +145,30 @@ def _products(fresh: pa.Table, before: pa.Table) -> pa.Table:
     known = before.select(_PAIR).append_column("known", pa.array(np.ones(len(before), np.int64)))
     pairs = pairs.join(known, list(_PAIR), join_type="left outer", use_threads=False)
     pairs = pairs.append_column("first_meeting", pc.is_null(pairs["known"]).cast(pa.int64()))
-    spent = grouped(_flagged(fresh), _PAIR, {"revenue": summed("spent")["spent"]})
-    pairs = pairs.join(spent, list(_PAIR), join_type="left outer", use_threads=False)
+    revenue = grouped(_flagged(fresh), _PAIR, {"revenue": summed("spent")["spent"]})
+    pairs = pairs.join(revenue, list(_PAIR), join_type="left outer", use_threads=False)
     sums = summed("events", *COUNTED_TYPES.values(), "priced", "price_sum", "revenue")
     new = {"unique_users": ("first_meeting", "sum", None), "last_time": ("last_time", "max", None)}
     return grouped(pairs, ["product_id", "category_code", "brand"], sums | new)
 
 
 def _flagged(events: pa.Table) -> pa.Table:
-    spent = pc.if_else(pc.equal(events["event_type"], "purchase"), events["price"], None)
-    columns = {name: events[name] for name in _PAIR} | type_flags(events) | {"spent": spent}
+    columns = {name: events[name] for name in _PAIR} | type_flags(events) | {"spent": spent(events)}
     return pa.table(columns)
-
-
-def _counted() -> dict[str, Aggregate]:
-    return summed(*COUNTED_TYPES.values()) | {"events": ("user_id", "count", None)}
-
-
-def _seconds(events: pa.Table) -> pa.ChunkedArray:
-    return pc.divide(events["event_time"].cast(pa.timestamp("us", "UTC")).cast(pa.int64()), 1_000_000)
 
 
 def _activity(fresh: pa.Table, past: pa.Table) -> dict[str, float]:
     """Sums over users and sessions, which stand in one bucket each."""
     users = pc.unique(fresh["user_id"])
     known = pc.is_in(users, value_set=pc.unique(past["user_id"]))
-    timed = fresh.append_column("seconds", _seconds(fresh)).filter(pc.is_valid(fresh["user_session"]))
-    sessions = grouped(
-        timed,
-        ["user_id", "user_session"],
-        {
-            "events": ("seconds", "count", None),
-            "first": ("seconds", "min", None),
-            "last": ("seconds", "max", None),
-        },
-    )
+    timed = fresh.append_column("seconds", seconds_of(fresh))
+    sessions = session_spans(timed)
     seconds = pc.subtract(sessions["last"], sessions["first"])
     return {
         "users": len(users),
         "new_users": len(users) - (pc.sum(known).as_py() or 0),
         "sessions": len(sessions),
-        "session_events": pc.sum(sessions["events"]).as_py() or 0,
+        "session_events": len(fresh) - fresh["user_session"].null_count,
         "session_seconds": pc.sum(seconds).as_py() or 0,
     }
 

@@ -7,10 +7,14 @@ batches. Each batch moves what has gathered into the bases of one part of the bu
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict
 from pyspark.sql import Column
 from pyspark.sql import functions as F
+
+from spark_apps.streaming.centres import Centres
 
 # A bucket's base is read whole: some 150 bytes of memory for each of so many events.
 EVENTS_PER_BUCKET = 500_000
@@ -73,6 +77,19 @@ class StreamState(BaseModel):
     def newer(self, bucket: int) -> tuple[RecentBatch, ...]:
         """Returns the batches that a bucket's base does not hold."""
         return tuple(one for one in self.recent if one.batch >= self.bases[bucket])
+
+
+def stored_centres(centres: Centres) -> dict[str, Any]:
+    """Returns centres as the state's fields `centres` and `weights`: the inverse of `centres_of`."""
+    return {
+        "centres": tuple(tuple(place) for place in centres.places.tolist()),
+        "weights": tuple(centres.weights.tolist()),
+    }
+
+
+def centres_of(state: StreamState) -> Centres:
+    """Returns the centres that a state holds."""
+    return Centres(np.array(state.centres), np.array(state.weights))
 
 
 def buckets_for(events: int) -> int:

@@ -88,7 +88,7 @@ def test_scores_and_gains_stand_beside_the_products() -> None:
 
 
 def test_lists_in_force_are_judged_before_anything_is_learned() -> None:
-    profile = {"user_id": 1, "cluster": 0, "segment": "A", "listed": [4, 5], "first_listed": [5, 4]}
+    profile = {"user_id": 1, "segment": "A", "listed": [4, 5], "first_listed": [5, 4]}
     past = [event(1, 8, "purchase")]
     _, learned = told([event(1, 5, "cart"), event(1, 8, "purchase", 5), event(2, 8, "purchase", 6)], past, [profile])
     found = learned.relevance
@@ -118,7 +118,7 @@ def test_events_fall_into_the_window_that_begins_at_or_before_them() -> None:
 
 def test_the_newest_profile_of_each_user_is_kept() -> None:
     def part(*rows: tuple[int, str]) -> pa.Table:
-        known = [{"user_id": user, "cluster": 0, "segment": segment} for user, segment in rows]
+        known = [{"user_id": user, "segment": segment} for user, segment in rows]
         return pa.Table.from_pylist(known, PROFILES)
 
     kept = newest_profiles([part((1, "a"), (2, "a")), part((2, "b")), part((3, "c"))])

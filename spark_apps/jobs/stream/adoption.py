@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 
 from spark_apps.jobs.stream.buckets import BucketFiles
 from spark_apps.jobs.stream.models import Placement, Served, load_placement
-from spark_apps.jobs.stream.places import HISTORY, PROFILES, STATE, STATE_FILE, base_file, claims
+from spark_apps.jobs.stream.places import claims, replace_bucket_bases, stage_state, staged_below
 from spark_apps.jobs.stream.preparation import known_users, segment_counts, stage_catalogue
 from spark_apps.jobs.stream.serving import Serving, merged_products, replace_bases
 from spark_apps.jobs.stream.tasks import Step, bucket_of_task
@@ -22,10 +22,10 @@ from spark_apps.publication import Publication
 from spark_apps.registry.pointer import read_pointer
 from spark_apps.registry.versions import NAMES
 from spark_apps.settings import Settings
-from spark_apps.storage import StoragePath, write_durably
+from spark_apps.storage import StoragePath
 from spark_apps.streaming.learning import PROFILES as PROFILE_ROWS
 from spark_apps.streaming.learning import newest_profiles
-from spark_apps.streaming.state import StreamState, bucket_of
+from spark_apps.streaming.state import StreamState, bucket_of, stored_centres
 
 
 def promoted_since(root: StoragePath, versions: dict[str, str]) -> bool:
@@ -51,13 +51,8 @@ def adopt(
     """
     placement, batch = load_placement(served), state.next_batch
     with Publication(root, claims(batch)) as publication:
-        below = str(publication.stage(STATE).relative_to(root)).removesuffix(STATE)
-        _write_bases(spark, settings, root, state, below)
-        for bucket, old in enumerate(state.bases):
-            for kind in (HISTORY, PROFILES):
-                publication.replace(base_file(kind, batch, bucket))
-                if old != batch:
-                    publication.remove(base_file(kind, old, bucket))
+        _write_bases(spark, settings, root, state, staged_below(publication, root))
+        replace_bucket_bases(publication, state, range(state.buckets))
         products = merged_products(spark, root, state.products_from, batch)
         first_popular = stage_catalogue(publication, batch, products, served, settings)
         replace_bases(publication, state.products_from, batch)
@@ -67,14 +62,12 @@ def adopt(
                 "recent": (),
                 "models": served.versions,
                 "products_from": batch,
-                "centres": tuple(tuple(place) for place in placement.centres.places.tolist()),
-                "weights": tuple(placement.centres.weights.tolist()),
+                **stored_centres(placement.centres),
                 "segments": segment_counts(spark, root, placement),
                 "first_popular": first_popular,
             }
         )
-        write_durably(publication.stage(STATE_FILE), after.model_dump_json())
-        publication.replace(STATE_FILE)
+        stage_state(publication, after)
         publication.commit()
     return after, placement, Serving(spark, settings, root, served, after)
 
@@ -89,12 +82,10 @@ def _rewriter(files: BucketFiles, state: StreamState, below: str) -> Step:
     def rewrite(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         trained = [batch for batch in batches if batch.num_rows]
         bucket = bucket_of_task()
-        recent, held = state.newer(bucket), state.bases[bucket]
-        history = files.history(base_file(HISTORY, held, bucket), recent, bucket, None)
-        seen = _without_segment(files.profiles(base_file(PROFILES, held, bucket), recent, bucket, None))
+        history, former = files.known(state, bucket, None)
+        seen = _without_segment(former)
         profiles = newest_profiles([seen, pa.Table.from_batches(trained)] if trained else [seen])
-        for kind, rows in ((HISTORY, history), (PROFILES, profiles)):
-            files.write(f"{below}{base_file(kind, state.next_batch, bucket)}", rows)
+        files.write_bases(below, state.next_batch, bucket, history, profiles)
         yield pa.RecordBatch.from_pydict({"rows": pa.array([len(profiles)], pa.int64())})
 
     return rewrite
@@ -102,6 +93,6 @@ def _rewriter(files: BucketFiles, state: StreamState, below: str) -> Step:
 
 def _without_segment(profiles: pa.Table) -> pa.Table:
     """Former profiles with their lists only: other models have other segments."""
-    nothing = [pa.nulls(len(profiles), PROFILE_ROWS.field(name).type) for name in ("cluster", "segment")]
-    known = [profiles["user_id"], *nothing, profiles["listed"], pa.nulls(len(profiles), pa.list_(pa.int64()))]
-    return pa.table(known, PROFILE_ROWS)
+    kept = {"user_id", "listed"}
+    columns = [profiles[one.name] if one.name in kept else pa.nulls(len(profiles), one.type) for one in PROFILE_ROWS]
+    return pa.table(columns, PROFILE_ROWS)

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timezone
 from typing import Any
 
-import numpy as np
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
@@ -21,7 +20,7 @@ from spark_apps.jobs.stream.files import Dropped, read_dropped, read_empty
 from spark_apps.jobs.stream.lines import Lines, read_lines
 from spark_apps.jobs.stream.models import Placement, Served, load_placement, versions_in_force, versions_named
 from spark_apps.jobs.stream.outputs import Outputs
-from spark_apps.jobs.stream.places import STATE_FILE, claims, ledger_path
+from spark_apps.jobs.stream.places import claims, ledger_path, stage_state
 from spark_apps.jobs.stream.serving import Serving
 from spark_apps.jobs.stream.tasks import ANSWERED, CARRIED, Learning, answering_step, learning_step
 from spark_apps.publication import Publication
@@ -29,7 +28,6 @@ from spark_apps.segmentation.rfm import rfm_columns
 from spark_apps.settings import Settings
 from spark_apps.storage import StoragePath, write_durably
 from spark_apps.streaming.answering import Placing
-from spark_apps.streaming.centres import Centres
 from spark_apps.streaming.drops import INCOMING
 from spark_apps.streaming.figures import (
     Answered,
@@ -45,7 +43,14 @@ from spark_apps.streaming.figures import (
 )
 from spark_apps.streaming.learning import FIGURES, FRESH, LEARNED, InForce
 from spark_apps.streaming.records import BatchRecord, Outcome
-from spark_apps.streaming.state import FILES_REMEMBERED, RecentBatch, StreamState, bucket_of
+from spark_apps.streaming.state import (
+    FILES_REMEMBERED,
+    RecentBatch,
+    StreamState,
+    bucket_of,
+    centres_of,
+    stored_centres,
+)
 from spark_apps.streaming.watermark import watermark_after
 
 RANKED = 10
@@ -181,7 +186,7 @@ class BatchProcessor:
         files = BucketFiles.of(self._root, self._settings, self.state.buckets)
         in_force = InForce(self._serving.popular, self.state.first_popular, self._settings.top)
         learning = Learning(files, self.state, outputs.bases_below, self._settings, in_force)
-        placing = Placing(self._centres().places, self._placement.scale, self._placement.names)
+        placing = Placing(centres_of(self.state).places, self._placement.scale, self._placement.names)
         fresh = lines.events(outputs.batch).select(*FRESH.names)
         spread = fresh.repartitionById(files.buckets, bucket_of(F.col("user_id"), files.buckets))
         learned = spread.mapInArrow(learning_step(learning), from_arrow_schema(LEARNED))
@@ -195,19 +200,14 @@ class BatchProcessor:
         parts = [unpack(row[FIGURES.name]) for row in carriers.collect()]  # one a bucket, and one a block of users
         learned = learned_of([part for part in parts if not isinstance(part, Answered)])
         return learned, answered_of(
-            [part for part in parts if isinstance(part, Answered)], *self._centres().places.shape
+            [part for part in parts if isinstance(part, Answered)], *centres_of(self.state).places.shape
         )
 
-    def _centres(self) -> Centres:
-        return Centres(np.array(self.state.centres), np.array(self.state.weights))
-
     def _publish(self, publication: Publication, record: BatchRecord, state: StreamState) -> None:
-        for path, text in (
-            (ledger_path(record.batch), record.model_dump_json()),
-            (STATE_FILE, state.model_dump_json()),
-        ):
-            write_durably(publication.stage(path), text)
-            publication.replace(path)
+        path = ledger_path(record.batch)
+        write_durably(publication.stage(path), record.model_dump_json())
+        publication.replace(path)
+        stage_state(publication, state)
         publication.commit()
         self.state = state
 
@@ -222,13 +222,12 @@ class BatchProcessor:
         state = self.state
         bases = tuple(state.next_batch if bucket in state.due() else old for bucket, old in enumerate(state.bases))
         answered = changes.answered
-        centres = self._centres().moved(answered.sums, answered.nearest, self._settings.centre_decay)
+        centres = centres_of(self.state).moved(answered.sums, answered.nearest, self._settings.centre_decay)
         return {
             "last_date": changes.last.isoformat(),
             "bases": bases,
             "recent": tuple(one for one in (*state.recent, changes.recent) if one.batch >= min(bases)),
-            "centres": tuple(tuple(place) for place in centres.places.tolist()),
-            "weights": tuple(centres.weights.tolist()),
+            **stored_centres(centres),
             "segments": changes.evolution.users,
         }
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.ml import PipelineModel
 
 from spark_apps.errors import MissingModelError
 from spark_apps.jobs.hybrid import item_factors, weights_of
+from spark_apps.jobs.segment import load_model
 from spark_apps.recommendation.fold_in import FoldIn
 from spark_apps.recommendation.hybrid import HybridRecommender, hybrid_of
 from spark_apps.registry.serving import current
@@ -30,7 +31,7 @@ class Placement:
     scale: Scale
     centres: Centres
     cuts: Cuts
-    names: dict[int, str]
+    names: Mapping[int, str]
 
 
 @dataclass(frozen=True)
@@ -75,12 +76,11 @@ def _served(found: dict[str, tuple[StoragePath, Metadata]]) -> Served:
 def load_placement(served: Served) -> Placement:
     """Loads the segments model; needs a Spark session."""
     metadata = served.metadata[SEGMENTS]
-    pipeline = PipelineModel.load(str(served.folders[SEGMENTS]))
-    names = {int(cluster["cluster"]): str(cluster["name"]) for cluster in metadata.metrics["clusters"]}
+    model = load_model(served.folders[SEGMENTS], metadata)
     users = {int(cluster["cluster"]): float(cluster["users"]) for cluster in metadata.metrics["clusters"]}
-    places = centres_of(pipeline)
+    places = centres_of(model.pipeline)
     weights = pa.array([users.get(number, 0.0) for number in range(len(places))]).to_numpy()
-    return Placement(scale_of(pipeline), Centres(places, weights), metadata.metrics["rfm_cuts"], names)
+    return Placement(scale_of(model.pipeline), Centres(places, weights), model.cuts, model.names)
 
 
 def load_recommender(served: Served, products: pa.Table, scores: pa.Table, settings: Settings) -> Models:

@@ -9,17 +9,9 @@ from pyspark.sql import functions as F
 
 from spark_apps.ingestion.cleaning import REASON
 from spark_apps.jobs.stream.lines import Lines
-from spark_apps.jobs.stream.places import (
-    HISTORY,
-    PROFILES,
-    base_file,
-    batch_file,
-    gains_file,
-    numbered,
-    write_file,
-)
+from spark_apps.jobs.stream.places import batch_file, gains_file, numbered, replace_bucket_bases, staged_below
 from spark_apps.publication import Publication
-from spark_apps.storage import StoragePath
+from spark_apps.storage import StoragePath, write_parquet
 from spark_apps.streaming.figures import Answered, Learned, gains_of
 from spark_apps.streaming.state import StreamState
 from spark_apps.tables import (
@@ -33,8 +25,6 @@ from spark_apps.tables import (
     write_files,
 )
 
-_BASES = "bases"
-
 
 class Outputs:
     """What one batch writes."""
@@ -45,8 +35,8 @@ class Outputs:
 
     @property
     def bases_below(self) -> str:
-        """The folder, as a path below the root, in which tasks put bases that they make anew."""
-        return str(self._publication.scratch(_BASES).relative_to(self._root))
+        """Where tasks put bases that they make anew: see `places.staged_below`."""
+        return staged_below(self._publication, self._root)
 
     def stage_lines(self, lines: Lines) -> tuple[tuple[str, ...], dict[str, int]]:
         """Stages events and quarantine.
@@ -89,9 +79,9 @@ class Outputs:
         """Stages what the driver has; it grows with the batch's products and windows."""
         for table, rows in ((STREAM_WINDOWS, learned.windows), (STREAM_PRODUCTS, learned.products)):
             path = batch_file(table.path, self.batch)
-            write_file(self._publication.stage(path), numbered(rows, table, self.batch))
+            write_parquet(self._publication.stage(path), numbered(rows, table, self.batch))
             self._publication.replace(path)
-        write_file(self._publication.stage(gains_file(self.batch)), gains_of(answered))
+        write_parquet(self._publication.stage(gains_file(self.batch)), gains_of(answered))
         self._publication.replace(gains_file(self.batch))
 
     def stage_bases(self, state: StreamState) -> None:
@@ -100,12 +90,7 @@ class Outputs:
         Args:
             state: before the batch.
         """
-        for bucket in state.due():
-            for kind in (HISTORY, PROFILES):
-                old, new = (base_file(kind, number, bucket) for number in (state.bases[bucket], self.batch))
-                self._publication.replace(new, self._publication.scratch(_BASES) / new)
-                if old != new:
-                    self._publication.remove(old)
+        replace_bucket_bases(self._publication, state, state.due())
 
     def _stage(self, rows: DataFrame, table: Table) -> tuple[str, ...]:
         """Stages a table's rows as one file, or one a date; returns the paths they will have."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from spark_apps.storage import StoragePath
+from spark_apps.publication import Publication
+from spark_apps.storage import StoragePath, open_parquet, write_durably
 from spark_apps.streaming.records import LEDGER, record_name
 from spark_apps.streaming.state import StreamState
 from spark_apps.tables import Table
@@ -54,16 +54,35 @@ def claims(batch: int) -> list[str]:
 
 
 def read_file(path: StoragePath, columns: Sequence[str]) -> pa.Table:
-    """Reads one small Parquet file."""
-    return pq.read_table(pa.BufferReader(path.read_bytes()), columns=list(columns))
+    """Reads columns of one small Parquet file."""
+    return open_parquet(path).read(columns=list(columns))
 
 
-def write_file(path: StoragePath, rows: pa.Table, rows_per_group: int | None = None) -> None:
-    """Writes one Parquet file, in the place of the one that is there."""
-    sink = pa.BufferOutputStream()
-    pq.write_table(rows, sink, compression="zstd", row_group_size=rows_per_group)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(sink.getvalue().to_pybytes())
+def stage_state(publication: Publication, state: StreamState) -> None:
+    """Stages the state that a publication makes the one in force."""
+    write_durably(publication.stage(STATE_FILE), state.model_dump_json())
+    publication.replace(STATE_FILE)
+
+
+def staged_below(publication: Publication, root: StoragePath) -> str:
+    """Returns what stands before a path below the root while it is staged, as a path below the root itself."""
+    return str(publication.stage(STATE).relative_to(root)).removesuffix(STATE)
+
+
+def replace_bucket_bases(publication: Publication, state: StreamState, buckets: Iterable[int]) -> None:
+    """Has staged bases of buckets, which hold all batches so far, take the place of the former ones.
+
+    Args:
+        publication: in which tasks staged them.
+        state: before the batch.
+        buckets: whose bases were made anew.
+    """
+    for bucket in buckets:
+        for kind in (HISTORY, PROFILES):
+            old, new = (base_file(kind, batch, bucket) for batch in (state.bases[bucket], state.next_batch))
+            publication.replace(new)
+            if old != new:
+                publication.remove(old)
 
 
 def numbered(rows: pa.Table, table: Table, batch: int) -> pa.Table:

@@ -8,7 +8,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from spark_apps.features.gathering import gather
+from spark_apps.features.gathering import NEEDED, gather
 from spark_apps.features.pairs import pair_sums
 from spark_apps.features.products import newest_descriptions, product_sums
 from spark_apps.jobs.hybrid import SEGMENT_SCORES
@@ -21,16 +21,24 @@ from spark_apps.jobs.stream.models import (
     popular,
     versions_in_force,
 )
-from spark_apps.jobs.stream.places import HISTORY, PRODUCTS, PROFILES, SCORES, STATE, STATE_FILE, base_file, write_file
+from spark_apps.jobs.stream.places import (
+    HISTORY,
+    PRODUCTS,
+    PROFILES,
+    SCORES,
+    STATE,
+    STATE_FILE,
+    base_file,
+    staged_below,
+)
 from spark_apps.jobs.stream.tasks import bucket_of_task
 from spark_apps.progress import step
 from spark_apps.publication import Publication
 from spark_apps.registry.versions import HYBRID
 from spark_apps.settings import Settings
-from spark_apps.storage import StoragePath, read_parquet, write_durably
-from spark_apps.streaming.learning import NEEDED
+from spark_apps.storage import StoragePath, read_parquet, write_durably, write_parquet
 from spark_apps.streaming.learning import PROFILES as PROFILE_ROWS
-from spark_apps.streaming.state import StreamState, bucket_of, buckets_for
+from spark_apps.streaming.state import StreamState, bucket_of, buckets_for, stored_centres
 from spark_apps.tables import EVENTS, RECOMMENDATIONS, USER_SEGMENTS, published_dates, read_table
 
 PRODUCT_COLUMNS = (
@@ -78,8 +86,7 @@ def prepare(spark: SparkSession, settings: Settings, root: StoragePath) -> Strea
             recent=(),
             models=served.versions,
             products_from=0,
-            centres=tuple(tuple(place) for place in placement.centres.places.tolist()),
-            weights=tuple(placement.centres.weights.tolist()),
+            **stored_centres(placement.centres),
             segments=segment_counts(spark, root, placement),
             first_popular=first_popular,
             files={},
@@ -94,7 +101,7 @@ def _write_bases(
     rows: DataFrame, schema: pa.Schema, kind: str, files: BucketFiles, root: StoragePath, publication: Publication
 ) -> None:
     """Writes the first base of every bucket, from a task of its own."""
-    staged = str(publication.stage(STATE).relative_to(root)).removesuffix(STATE)
+    staged = staged_below(publication, root)
     spread = rows.repartitionById(files.buckets, bucket_of(F.col("user_id"), files.buckets))
     spread.select(*schema.names).mapInArrow(_base_writer(schema, kind, files, staged), "rows long").collect()  # buckets
 
@@ -116,9 +123,9 @@ def known_users(spark: SparkSession, root: StoragePath) -> DataFrame:
     places = F.array_sort(F.collect_list(F.struct("rank", "product_id")))
     recommended = read_table(spark, root, RECOMMENDATIONS)
     lists = recommended.groupBy("user_id").agg(places.getField("product_id").alias("listed"))
-    known = read_table(spark, root, USER_SEGMENTS).select("user_id", "cluster", "segment")
+    known = read_table(spark, root, USER_SEGMENTS).select("user_id", "segment")
     both = known.join(lists, on="user_id", how="left")
-    return both.select("user_id", "cluster", "segment", "listed", F.col("listed").alias("first_listed"))
+    return both.select("user_id", "segment", "listed", F.col("listed").alias("first_listed"))
 
 
 def segment_counts(spark: SparkSession, root: StoragePath, placement: Placement) -> dict[str, int]:
@@ -145,7 +152,7 @@ def stage_catalogue(
     """
     scores = read_parquet(served.folders[HYBRID] / SEGMENT_SCORES, SCORE_COLUMNS)
     for kind, rows in ((PRODUCTS, products), (SCORES, scores)):
-        write_file(publication.stage(base_file(kind, batch)), rows)
+        write_parquet(publication.stage(base_file(kind, batch)), rows)
     models = load_recommender(served, catalogue_of(products), scores, settings)
     return popular(models, _POPULAR_LISTS * settings.top)
 

@@ -11,19 +11,18 @@ from spark_apps.jobs.stream.models import Served, load_recommender, popular
 from spark_apps.jobs.stream.places import (
     PRODUCTS,
     SCORES,
-    STATE_FILE,
     base_file,
     batch_file,
     claims,
     gains_file,
     read_file,
-    write_file,
+    stage_state,
 )
 from spark_apps.jobs.stream.preparation import PRODUCT_COLUMNS, SCORE_COLUMNS, catalogue_of
 from spark_apps.publication import Publication
 from spark_apps.recommendation.sharing import Shared, share
 from spark_apps.settings import Settings
-from spark_apps.storage import StoragePath, write_durably
+from spark_apps.storage import StoragePath, write_parquet
 from spark_apps.streaming.answering import Models
 from spark_apps.streaming.state import StreamState
 from spark_apps.tables import STREAM_PRODUCTS
@@ -73,10 +72,9 @@ class Serving:
         with Publication(self._root, claims(now)) as publication:
             products = merged_products(self._spark, self._root, since, now)
             for kind, rows in ((PRODUCTS, products), (SCORES, self._scores(since, now))):
-                write_file(publication.stage(base_file(kind, now)), rows)
+                write_parquet(publication.stage(base_file(kind, now)), rows)
             replace_bases(publication, since, now)
-            write_durably(publication.stage(STATE_FILE), after.model_dump_json())
-            publication.replace(STATE_FILE)
+            stage_state(publication, after)
             publication.commit()
         self.close()
         self._load(after)

@@ -13,7 +13,6 @@ from pyspark.sql.types import StructType
 
 from spark_apps import schemas
 from spark_apps.jobs.stream.buckets import BucketFiles
-from spark_apps.jobs.stream.places import HISTORY, PROFILES, base_file
 from spark_apps.recommendation.lists import USERS_PER_BLOCK
 from spark_apps.recommendation.sharing import Shared
 from spark_apps.settings import Settings
@@ -31,7 +30,7 @@ ANSWERED = pa.schema(
     ]
 )
 # what passes Spark's own columns between the two steps
-CARRIED = ("products", "scores", "bought", "gains", "old_cluster", "old_segment", "first_listed", FIGURES.name)
+CARRIED = ("products", "scores", "bought", "gains", "old_segment", "first_listed", FIGURES.name)
 Step = Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 
 
@@ -42,7 +41,7 @@ class Learning:
     Attributes:
         files: of the buckets.
         state: before the batch.
-        staged: folder, as a path below the root, for bases made anew.
+        staged: where bases are put that are made anew: see `places.staged_below`.
         settings: the run's.
         in_force: for users without a list.
     """
@@ -80,15 +79,10 @@ def learning_step(about: Learning) -> Step:
 def _known(about: Learning, bucket: int, users: pa.Array) -> tuple[pa.Table, pa.Table]:
     """Reads what is known of the users; where the bucket's base is due, of all its users, and makes it anew."""
     files, state = about.files, about.state
-    recent, held = state.newer(bucket), state.bases[bucket]
-    due = bucket in state.due()
-    chosen = None if due else users
-    history = files.history(base_file(HISTORY, held, bucket), recent, bucket, chosen)
-    profiles = files.profiles(base_file(PROFILES, held, bucket), recent, bucket, chosen)
-    if not due:
-        return history, profiles
-    for kind, rows in ((HISTORY, history), (PROFILES, profiles)):
-        files.write(f"{about.staged}/{base_file(kind, state.next_batch, bucket)}", rows)
+    if bucket not in state.due():
+        return files.known(state, bucket, users)
+    history, profiles = files.known(state, bucket, None)
+    files.write_bases(about.staged, state.next_batch, bucket, history, profiles)
     return tuple(rows.filter(pc.is_in(rows["user_id"], value_set=users)) for rows in (history, profiles))
 
 
