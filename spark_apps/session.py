@@ -31,6 +31,7 @@ _RESULT_CONF = {
 # What decides speed, and what a person sees.
 _SPEED_CONF = {
     "spark.ui.showConsoleProgress": "false",
+    "spark.python.daemon.module": "spark_apps.python_daemon",
     "spark.serializer": "org.apache.spark.serializer.KryoSerializer",
     "spark.sql.adaptive.enabled": "true",
     # one open Parquet file per date and task instead of a sort of everything by date
