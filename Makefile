@@ -53,8 +53,10 @@ submit-train: setup-host ## clean and train on the cluster
 simulate: setup-host ## replay November on the cluster, and the stream beside it (ARGS="--interval 10s")
 	$(VENV)/shopstream submit simulate --stream $(ARGS)
 
+# two processes: each has a Spark of its own, of up to 2 GB
+SIDE_BY_SIDE = --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 test: setup-dev ## all tests that need no Docker (ARGS="-k name")
-	$(VENV)/python -m pytest --ignore=tests/cluster $(ARGS)
+	$(VENV)/python -m pytest --ignore=tests/cluster $(SIDE_BY_SIDE) $(ARGS)
 
 test-cluster: setup-dev ## tests on a real cluster in Docker; they make one of their own
 	$(VENV)/python -m pytest tests/cluster $(ARGS)

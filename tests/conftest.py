@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from pyspark.sql import SparkSession
 
@@ -21,6 +22,32 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 NOBODY = 65534
 SAMPLE_VARIABLE = "SHOPSTREAM_SAMPLE"
 USUAL_SAMPLE = REPOSITORY.parent / "shared" / "data" / "user_behavior_sample.csv"
+# how long an example takes says nothing about the code on a busy machine
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
+
+# Files whose fixtures take minutes begin first; those that read one trained root stay in one process with it.
+LONGEST_FIRST = ("test_stream.py", "test_kills.py", "test_odd_logs.py", "test_class_archive.py")
+TRAINED_ROOT = "trained root"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keeps the tests of a file in one process, where several run side by side, and begins with the longest."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
+    items.sort(key=lambda item: _turn(item.path))  # stable: otherwise in the order of the files
+
+
+def _group(item: pytest.Item) -> str:
+    uses = set(getattr(item, "fixturenames", ()))
+    shares = uses & {"trained_root", "sample_root", "trained"}
+    return TRAINED_ROOT if shares else str(item.path)
+
+
+def _turn(path: Path) -> int:
+    if path.name in LONGEST_FIRST:
+        return LONGEST_FIRST.index(path.name)
+    return len(LONGEST_FIRST) + (path.parent.name != "pipeline")
 
 
 @pytest.fixture(autouse=True, scope="session")
