@@ -71,6 +71,8 @@ def server_settings() -> dict[str, dict[str, str]]:
         # DataNodes come and go: their addresses have no names that the NameNode could look up
         "dfs.namenode.datanode.registration.ip-hostname-check": "false",
         "dfs.hosts.exclude": str(EXCLUDE),
+        # any free port: an excluded DataNode is known by address and port, and its address goes to the next container
+        "dfs.datanode.address": "0.0.0.0:0",
         "dfs.namenode.safemode.min.datanodes": "1",
         "dfs.namenode.safemode.extension": "2000",
         # a DataNode is stale after 10 s without a word and dead after twice the recheck and ten heartbeats: 40 s

@@ -15,6 +15,7 @@ from spark_apps.cluster.engine import HASH_LABEL, IMAGE_LABEL, PROJECT_LABEL, Co
 from spark_apps.cluster.mends import mend_for
 from spark_apps.cluster.readiness import (
     LOG_LINES,
+from spark_apps.cluster.exclusion import readmit
     NotReadyError,
     ServiceState,
     expected_counts,
@@ -123,6 +124,7 @@ def up(
     changed |= _provide_images(compose, rebuild, announce)
     expected = expected_counts(compose.ask("config", "--services").split(), environment)
     wanted = Wanted(compose)
+    readmit(compose, announce)
     if not changed and unchanged(compose, expected, wanted):
         wait_until_ready(compose, expected, report, lambda: False, seconds)
         return False

@@ -198,8 +198,9 @@ def _namenode(environment: Mapping[str, str], count: int) -> tuple[bool, str]:
 
 def _datanodes(environment: Mapping[str, str], count: int) -> tuple[bool, str]:
     node = web.namenode(environment)
-    live = node.live if node else 0
-    return live >= count, f"{live} of {count} live"
+    live, drained = (node.live, len(node.datanodes) - node.live) if node else (0, 0)
+    missing = f", {drained} drained" if drained and live < count else ""
+    return live >= count, f"{live} of {count} live{missing}"
 
 
 def _master(environment: Mapping[str, str], count: int) -> tuple[bool, str]:
