@@ -32,8 +32,8 @@ from spark_apps.errors import UserError
 Value = TypeVar("Value")
 OWN_IMAGES = "shopstream/"
 WORKERS, DATANODES = 2, 2
-# images a user may replace, remembered in cluster.env once given
-_IMAGE_VARIABLES = ("SHOPSTREAM_TAG", "INFLUXDB_IMAGE", "GRAFANA_IMAGE")
+# what a user may set in the environment of `up`; remembered in cluster.env once given
+_GIVEN_VARIABLES = ("SHOPSTREAM_TAG", "INFLUXDB_IMAGE", "GRAFANA_IMAGE", "SHOPSTREAM_HDFS_RECHECK_MS")
 _SIZING_INPUTS = ("SHOPSTREAM_MEMORY", "SHOPSTREAM_WORKERS", "SHOPSTREAM_DATANODES", "SHOPSTREAM_MONITORING")
 _PULL_SECONDS = 3600.0
 _END_SECONDS = 5.0
@@ -85,7 +85,7 @@ def decide(
     return {
         NAME_VARIABLE: cluster.name,
         "SHOPSTREAM_SECRETS": cluster.secrets.as_posix(),
-        **{name: value for name in _IMAGE_VARIABLES if (value := given.get(name) or before.get(name))},
+        **{name: value for name in _GIVEN_VARIABLES if (value := given.get(name) or before.get(name))},
         **inputs,
         "SHOPSTREAM_PORT_OFFSET": str(offset),
         **ports.port_numbers(offset, _own_ports(wishes, before, given)),
