@@ -193,11 +193,11 @@ class Compose:
         )
         return done.returncode
 
-    def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
-        """Starts a Compose command and returns its process."""
+    def start(self, *arguments: str, more: Mapping[str, str] | None = None, **options: Any) -> subprocess.Popen[str]:
+        """Starts a Compose command, with some more environment, and returns its process."""
         return subprocess.Popen(
             self.arguments(*arguments),
-            env=self.environment(),
+            env={**self.environment(), **(more or {})},
             cwd=self.cluster.repository,
             stdin=subprocess.DEVNULL,
             text=True,
