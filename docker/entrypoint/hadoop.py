@@ -36,7 +36,8 @@ def client_settings() -> dict[str, dict[str, str]]:
             "ipc.client.connect.timeout": "5000",
         },
         "hdfs-site.xml": {
-            "dfs.replication": setting("SHOPSTREAM_REPLICATION"),
+            # for who writes: servers do not, and need no restart when the number of DataNodes changes
+            **({"dfs.replication": copies} if (copies := os.environ.get("SHOPSTREAM_REPLICATION")) else {}),
             # a NameNode that starts again or is in safe mode is waited for: 2 minutes
             "dfs.client.retry.policy.enabled": "true",
             "dfs.client.retry.policy.spec": "1000,30,3000,30",

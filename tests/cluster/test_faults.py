@@ -152,10 +152,12 @@ def test_a_drained_datanode_is_not_counted_as_dead_and_another_one_takes_its_pla
 ) -> None:
     cluster.shopstream("cluster", "scale", "datanode=3", "--memory", "11g")
     whole_again(cluster, 2, 3)
-    leaving = cluster.containers("datanode")[0][:12]
+    servers = {service: cluster.containers(service) for service in ("namenode", "datanode", "spark-worker")}
+    leaving = servers["datanode"][0][:12]
     cluster.shopstream("cluster", "drain", "datanode", leaving, "--wait", "1", code=2)
     cluster.shopstream("cluster", "up")  # the drain was cut short
     assert states_of_datanodes(cluster) == ["In Service"] * 3
+    assert {service: cluster.containers(service) for service in servers} == servers
     cluster.shopstream("cluster", "drain", "datanode", leaving)
     whole_again(cluster)  # also while the NameNode still takes it for live
     eventually(lambda: hdfs_bean("FSNamesystemState")["NumDecomDeadDataNodes"] >= 1, "the NameNode has lost it")
