@@ -82,6 +82,9 @@ class Settings(BaseSettings):
     root: str = Field("data", description="folder or URI under which raw/, processed/, models/ and temp/ stand")
     webhdfs: str | None = Field(None, description="NameNode's HTTP address, default: port 9870 of the root's host")
     hdfs_user: str | None = Field(None, description="user on HDFS, default: the one who runs the command")
+    replication: int | None = Field(
+        None, ge=1, description="copies of files that Python writes on HDFS, default: as HDFS thinks best"
+    )
     master: str = Field("local[*]", description="Spark master")
     driver_memory: str = Field(default_factory=default_driver_memory, description="heap of the local JVM")
     shuffle_partitions: int | None = Field(None, ge=1, description="default: four for each local core")
@@ -162,7 +165,7 @@ def table_root(settings: Settings) -> StoragePath:
     Raises:
         UserError: when the root is no folder and no hdfs:// URI.
     """
-    return root_path(settings.root, settings.webhdfs, settings.hdfs_user)
+    return root_path(settings.root, settings.webhdfs, settings.hdfs_user, settings.replication)
 
 
 def local_root(settings: Settings) -> Path:

@@ -36,7 +36,8 @@ def client_settings() -> dict[str, dict[str, str]]:
             "ipc.client.connect.timeout": "5000",
         },
         "hdfs-site.xml": {
-            "dfs.replication": setting("SHOPSTREAM_REPLICATION"),
+            # for who writes: servers do not, and need no restart when the number of DataNodes changes
+            **({"dfs.replication": copies} if (copies := os.environ.get("SHOPSTREAM_REPLICATION")) else {}),
             # a NameNode that starts again or is in safe mode is waited for: 2 minutes
             "dfs.client.retry.policy.enabled": "true",
             "dfs.client.retry.policy.spec": "1000,30,3000,30",
@@ -71,6 +72,8 @@ def server_settings() -> dict[str, dict[str, str]]:
         # DataNodes come and go: their addresses have no names that the NameNode could look up
         "dfs.namenode.datanode.registration.ip-hostname-check": "false",
         "dfs.hosts.exclude": str(EXCLUDE),
+        # any free port: an excluded DataNode is known by address and port, and its address goes to the next container
+        "dfs.datanode.address": "0.0.0.0:0",
         "dfs.namenode.safemode.min.datanodes": "1",
         "dfs.namenode.safemode.extension": "2000",
         # a DataNode is stale after 10 s without a word and dead after twice the recheck and ten heartbeats: 40 s

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,6 +26,9 @@ PROJECT_LABEL, HASH_LABEL, IMAGE_LABEL, ONE_OFF_LABEL = (
 _QUICK = 60.0
 _LIST_TRIES = 5
 _GONE = "No such container"
+# what Compose may take from the user's own environment: how images are built, and how Docker itself is reached
+_NOT_FROM_OUTSIDE = re.compile(r"SHOPSTREAM_.*|INFLUXDB_IMAGE|GRAFANA_IMAGE")
+_NEEDED = re.compile(r"\$\{(\w+):\?")
 
 
 class DockerMissingError(UserError):
@@ -126,25 +130,45 @@ def find_docker() -> Docker:
 
 
 class Compose:
-    """Docker Compose on one cluster's files."""
+    """Docker Compose on one cluster's files.
 
-    def __init__(self, docker: Docker, cluster: Cluster, monitoring: bool = True) -> None:
+    With `by_labels` it goes without the files: it finds containers, networks and volumes of any version of the kit,
+    to show and to remove them.
+    """
+
+    def __init__(self, docker: Docker, cluster: Cluster, monitoring: bool = True, by_labels: bool = False) -> None:
         self.docker = docker
         self.cluster = cluster
         self.monitoring = monitoring
+        self.by_labels = by_labels
+
+    def files(self) -> list[str]:
+        """Returns the names of the Compose files."""
+        names = COMPOSE_FILES[: 2 if self.monitoring else 1]
+        return [name for name in names if (self.cluster.repository / name).is_file()]
+
+    def lacking(self) -> list[str]:
+        """Returns the variables that the files need and cluster.env, of an earlier version, does not have."""
+        texts = [(self.cluster.repository / name).read_text(encoding="utf-8") for name in self.files()]
+        needed = dict.fromkeys(name for text in texts for name in _NEEDED.findall(text))
+        return [name for name in needed if name not in self.cluster.environment()]
 
     def arguments(self, *rest: str) -> list[str]:
         """Returns the whole command line of a Compose call."""
-        files = [
-            name for name in COMPOSE_FILES[: 2 if self.monitoring else 1] if (self.cluster.repository / name).is_file()
-        ]
-        where = ["-p", self.cluster.name, "--project-directory", str(self.cluster.repository)]
-        where += ["--env-file", str(self.cluster.env_file)]
-        return [self.docker.program, "compose", *where, *(part for name in files for part in ("-f", name)), *rest]
+        where = ["-p", self.cluster.name]
+        if not self.by_labels:
+            where += ["--project-directory", str(self.cluster.repository), "--env-file", str(self.cluster.env_file)]
+            where += [part for name in self.files() for part in ("-f", name)]
+        return [self.docker.program, "compose", *where, *rest]
 
     def environment(self) -> dict[str, str]:
-        """Returns the process environment without what cluster.env says, which Compose would let win over it."""
-        return {name: value for name, value in os.environ.items() if name not in self.cluster.environment()}
+        """Returns the process environment without what cluster.env has to say, which Compose would let win over it."""
+        said = self.cluster.environment()
+        return {
+            name: value
+            for name, value in os.environ.items()
+            if name not in said and not _NOT_FROM_OUTSIDE.fullmatch(name)
+        }
 
     def call(self, *arguments: str, timeout: float = _QUICK) -> subprocess.CompletedProcess[str]:
         """Runs a Compose command and returns what it printed, whatever its exit code."""
@@ -169,11 +193,11 @@ class Compose:
         )
         return done.returncode
 
-    def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
-        """Starts a Compose command and returns its process."""
+    def start(self, *arguments: str, more: Mapping[str, str] | None = None, **options: Any) -> subprocess.Popen[str]:
+        """Starts a Compose command, with some more environment, and returns its process."""
         return subprocess.Popen(
             self.arguments(*arguments),
-            env=self.environment(),
+            env={**self.environment(), **(more or {})},
             cwd=self.cluster.repository,
             stdin=subprocess.DEVNULL,
             text=True,

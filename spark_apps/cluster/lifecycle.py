@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -10,8 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from spark_apps.cluster import doctor, ports
+from filelock import FileLock
+
+from spark_apps.cluster import build_inputs, doctor, ports
 from spark_apps.cluster.engine import HASH_LABEL, IMAGE_LABEL, PROJECT_LABEL, Compose, Container, Docker
+from spark_apps.cluster.exclusion import readmit
 from spark_apps.cluster.mends import mend_for
 from spark_apps.cluster.readiness import (
     LOG_LINES,
@@ -29,10 +33,9 @@ from spark_apps.cluster.state import NAME_VARIABLE, Cluster, write_environment
 from spark_apps.errors import UserError
 
 Value = TypeVar("Value")
-OWN_IMAGES = "shopstream/"
 WORKERS, DATANODES = 2, 2
-# images a user may replace, remembered in cluster.env once given
-_IMAGE_VARIABLES = ("SHOPSTREAM_TAG", "INFLUXDB_IMAGE", "GRAFANA_IMAGE")
+# what a user may set in the environment of `up`; remembered in cluster.env once given
+_GIVEN_VARIABLES = ("SHOPSTREAM_TAG", "INFLUXDB_IMAGE", "GRAFANA_IMAGE", "SHOPSTREAM_HDFS_RECHECK_MS")
 _SIZING_INPUTS = ("SHOPSTREAM_MEMORY", "SHOPSTREAM_WORKERS", "SHOPSTREAM_DATANODES", "SHOPSTREAM_MONITORING")
 _PULL_SECONDS = 3600.0
 _END_SECONDS = 5.0
@@ -84,7 +87,7 @@ def decide(
     return {
         NAME_VARIABLE: cluster.name,
         "SHOPSTREAM_SECRETS": cluster.secrets.as_posix(),
-        **{name: value for name in _IMAGE_VARIABLES if (value := given.get(name) or before.get(name))},
+        **{name: value for name in _GIVEN_VARIABLES if (value := given.get(name) or before.get(name))},
         **inputs,
         "SHOPSTREAM_PORT_OFFSET": str(offset),
         **ports.port_numbers(offset, _own_ports(wishes, before, given)),
@@ -121,6 +124,7 @@ def up(
     make_secrets(cluster.secrets)
     changed = write_environment(cluster.env_file, environment)
     changed |= _provide_images(compose, rebuild, announce)
+    readmit(compose, announce)
     expected = expected_counts(compose.ask("config", "--services").split(), environment)
     wanted = Wanted(compose)
     if not changed and unchanged(compose, expected, wanted):
@@ -128,6 +132,14 @@ def up(
         return False
     _start(compose, environment, expected, seconds, report, wanted)
     return True
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image that is here: its bytes, and what it was built from."""
+
+    size: int
+    inputs: str
 
 
 class Wanted:
@@ -206,18 +218,22 @@ def down(compose: Compose) -> None:
 
 
 def destroy(compose: Compose) -> None:
-    """Removes the cluster with its volumes, secrets and state folder.
+    """Removes the cluster with its volumes, secrets and state folder, or waits until another destroy has done so.
 
     Raises:
         DockerError: when Compose fails; the state folder is then kept.
     """
-    compose.ask("down", "--volumes", "--remove-orphans", timeout=_PULL_SECONDS)
-    # those of services that were left out of the last start, such as monitoring
-    label = f"label={PROJECT_LABEL}={compose.cluster.name}"
-    left = compose.docker.ask("volume", "ls", "--quiet", "--filter", label).split()
-    if left:
-        compose.docker.ask("volume", "rm", *left)
-    shutil.rmtree(compose.cluster.folder)
+    folder = compose.cluster.folder
+    with FileLock(folder.with_name(f".{folder.name}.destroy")):
+        if not folder.exists():
+            return
+        compose.ask("down", "--volumes", "--remove-orphans", timeout=_PULL_SECONDS)
+        # those of services that were left out of the last start, such as monitoring
+        label = f"label={PROJECT_LABEL}={compose.cluster.name}"
+        left = compose.docker.ask("volume", "ls", "--quiet", "--filter", label).split()
+        if left:
+            compose.docker.ask("volume", "rm", *left)
+        shutil.rmtree(folder)
 
 
 def build_images(compose: Compose, announce: Callable[[str], None] = lambda text: None) -> None:
@@ -230,7 +246,8 @@ def build_images(compose: Compose, announce: Callable[[str], None] = lambda text
     log = compose.cluster.folder / "build.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w", encoding="utf-8") as stream:
-        done = compose.start("build", stdout=stream, stderr=subprocess.STDOUT).wait()
+        labels = build_inputs.variables(compose.cluster.repository)
+        done = compose.start("build", more=labels, stdout=stream, stderr=subprocess.STDOUT).wait()
     if done != 0:
         lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-LOG_LINES:]
         raise NotReadyError("build", f"failed (all of it: {log})", lines, mend_for("\n".join(lines)))
@@ -254,7 +271,8 @@ def with_images(
             write_environment(cluster.env_file, environment)
         compose = Compose(docker, cluster, environment["SHOPSTREAM_MONITORING"] == "1")
         build_images(compose, announce)
-        return {image: _image_size(docker, image) for image in sorted(set(_images(compose)))}
+        images = {name: _image(docker, name) for name in sorted(set(_images(compose)))}
+        return {name: image.size if image else None for name, image in images.items()}
     finally:
         if not begun:
             cluster.env_file.unlink(missing_ok=True)
@@ -294,25 +312,33 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 
 def _provide_images(compose: Compose, rebuild: bool, announce: Callable[[str], None]) -> bool:
-    """Builds or downloads what is missing; tells whether anything was."""
-    missing = [image for image in _images(compose) if _image_size(compose.docker, image) is None]
-    if rebuild or any(image.startswith(OWN_IMAGES) for image in missing):
+    """Builds or downloads what is missing, and builds what is of other code than this; tells whether anything was."""
+    seen = {image: _image(compose.docker, image) for image in _images(compose)}
+    inputs = {name: build_inputs.of(name, compose.cluster.repository) for name in seen}
+    missing = [name for name, image in seen.items() if image is None]
+    aged = [name for name, image in seen.items() if image and inputs[name] and image.inputs != inputs[name]]
+    if aged and not rebuild:
+        announce(f"Not of this code: {', '.join(sorted(aged))}")
+    if rebuild or aged or any(inputs[name] for name in missing):
         build_images(compose, announce)
-    for image in dict.fromkeys(image for image in missing if not image.startswith(OWN_IMAGES)):
+    for image in (name for name in missing if not inputs[name]):
         announce(f"Downloading {image}")
         done = compose.docker.call("pull", "--quiet", image, timeout=_PULL_SECONDS)
         if done.returncode != 0:
             raise UserError(f"The image {image} is not to be had here: {mend_for(done.stderr)}.")
-    return rebuild or bool(missing)
+    return rebuild or bool(missing or aged)
 
 
 def _images(compose: Compose) -> list[str]:
     return compose.ask("config", "--images").split()
 
 
-def _image_size(docker: Docker, image: str) -> int | None:
-    done = docker.call("image", "inspect", "--format", "{{.Size}}", image)
-    return int(done.stdout) if done.returncode == 0 else None
+def _image(docker: Docker, name: str) -> Image | None:
+    done = docker.call("image", "inspect", "--format", "{{.Size}} {{json .Config.Labels}}", name)
+    if done.returncode != 0:
+        return None
+    size, _, labels = done.stdout.partition(" ")
+    return Image(int(size), (json.loads(labels) or {}).get(build_inputs.LABEL, ""))
 
 
 def _budget(asked: str | None, before: Mapping[str, str], engine_memory: int) -> int:

@@ -18,7 +18,7 @@ _SEARCHED_LINES, _LINE_LENGTH = 300, 300
 _ERROR = re.compile(r"\b(ERROR|FATAL|[A-Za-z.]*(Exception|Error)\b|[Ee]rror:|Traceback)")
 _STACK_FRAME = re.compile(r"\s+at [\w.$/]+\(|\s+\.\.\. \d+ more")
 _TERMINAL_CODE = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
-_POLL_SECONDS = 0.5
+_POLL_SECONDS = 1.0
 # a container that Docker restarts by its policy is seen as ended or unhealthy for a moment
 _GRACE_SECONDS = 20.0
 _ENDED_GRACE_SECONDS = 3.0
@@ -198,8 +198,9 @@ def _namenode(environment: Mapping[str, str], count: int) -> tuple[bool, str]:
 
 def _datanodes(environment: Mapping[str, str], count: int) -> tuple[bool, str]:
     node = web.namenode(environment)
-    live = node.live if node else 0
-    return live >= count, f"{live} of {count} live"
+    live, drained = (node.live, len(node.datanodes) - node.live) if node else (0, 0)
+    missing = f", {drained} drained" if drained and live < count else ""
+    return live >= count, f"{live} of {count} live{missing}"
 
 
 def _master(environment: Mapping[str, str], count: int) -> tuple[bool, str]:

@@ -10,17 +10,15 @@ from dataclasses import dataclass
 from spark_apps.cluster import web
 from spark_apps.cluster.copies import COPIES, Report, copy_new_files, fewer_copies, more_copies
 from spark_apps.cluster.engine import Compose, Container
+from spark_apps.cluster.exclusion import exclude, readmit
 from spark_apps.cluster.readiness import ServiceState, expected_counts, wait_until_ready
 from spark_apps.cluster.sizing import megabytes, parse_size, rescale, total_of
 from spark_apps.cluster.state import write_environment
-from spark_apps.cluster.web import DataNode, NameNode, SparkWorker
+from spark_apps.cluster.web import DECOMMISSIONED, DataNode, NameNode, SparkWorker
 from spark_apps.errors import UserError
 
 SERVICES = {"worker": "spark-worker", "datanode": "datanode"}
 COUNTS = {"worker": "SHOPSTREAM_WORKERS", "datanode": "SHOPSTREAM_DATANODES"}
-# where the NameNode looks for hosts that are to be emptied (dfs.hosts.exclude)
-EXCLUDE = "/var/lib/hdfs/exclude"
-DECOMMISSIONED = "Decommissioned"
 _SLOT_LOCK = re.compile(r"/var/lib/hdfs/\d+/lock")
 # Run by a worker's own Python: how many cores its executors take.
 _OWN_CORES = (
@@ -113,6 +111,8 @@ def scale(
     _refuse_too_large(compose, scaling)
     if scaling.resized:
         _refuse_restart(compose, memory_to_keep(environment, counts))
+    if "datanode" in counts:
+        readmit(compose, tell)
     for kind, change in scaling.added.items():
         for _ in range(-change):
             drain(compose, kind, _newest(compose, kind), tell, seconds)
@@ -211,7 +211,8 @@ def _drain_datanode(
 ) -> None:
     addresses = _addresses(compose, container)
     node = _hdfs(before)
-    if _listed(node, addresses) is None:
+    mine = _listed(node, addresses)
+    if mine is None:
         raise CannotDrainError(
             f"The NameNode does not list {container.name} as live: see `shopstream cluster status` and start it first."
         )
@@ -220,13 +221,11 @@ def _drain_datanode(
             f"{node.missing_blocks} blocks have no copy at all: bring the missing DataNode back before draining one."
         )
     fewer_copies(compose, before, after, tell)
-    _exclude(compose, [*_excluded(compose), addresses[0]])
+    exclude(compose, mine)
     _wait_for_blocks(before, container, addresses, tell, seconds)
     slot = _slot(compose, container)
     _remove(compose, container)
     _clear_slot(compose, slot)
-    # a new DataNode may get the same address
-    _exclude(compose, [one for one in _excluded(compose) if one not in addresses])
 
 
 def _wait_for_blocks(
@@ -292,10 +291,10 @@ def _hdfs(environment: Mapping[str, str]) -> NameNode:
 
 
 def _listed(node: NameNode, addresses: Sequence[str]) -> DataNode | None:
-    for one in node.datanodes:
-        if one.address.rpartition(":")[0] in addresses or one.name in addresses:
-            return one
-    return None
+    """Finds a DataNode by its container's names, or else by an address, which a former one may have had too."""
+    named = [one for one in node.datanodes if one.name in addresses]
+    at = [one for one in node.datanodes if one.address.rpartition(":")[0] in addresses]
+    return next(iter(named + at), None)
 
 
 def _worker(environment: Mapping[str, str], addresses: Sequence[str]) -> SparkWorker | None:
@@ -310,18 +309,6 @@ def _addresses(compose: Compose, container: Container) -> list[str]:
     """The container's addresses on its networks first, then its names."""
     template = "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}{{.Config.Hostname}}"
     return [*compose.docker.ask("inspect", "--format", template, container.id).split(), container.name]
-
-
-def _excluded(compose: Compose) -> list[str]:
-    done = compose.call("exec", "-T", "namenode", "cat", EXCLUDE)
-    return re.findall(r"\S+", done.stdout) if done.returncode == 0 else []
-
-
-def _exclude(compose: Compose, hosts: Sequence[str]) -> None:
-    """Writes the list of hosts to be emptied and has the NameNode read it."""
-    write = 'file=$0; printf "%s\\n" "$@" > "$file.part" && mv "$file.part" "$file"'
-    compose.ask("exec", "-T", "namenode", "sh", "-c", write, EXCLUDE, *sorted(set(hosts)))
-    compose.ask("exec", "-T", "namenode", "hdfs", "dfsadmin", "-refreshNodes")
 
 
 def _slot(compose: Compose, container: Container) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,17 @@ class NoClusterError(UserError):
     def __init__(self, name: str) -> None:
         option = "" if name == DEFAULT_NAME else f" --name {name}"
         super().__init__(f"There is no cluster {name} here: start it with `shopstream cluster up{option}`.")
+
+
+class EarlierVersionError(UserError):
+    """The cluster was started by a version of the kit that needed less."""
+
+    def __init__(self, name: str, lacking: Sequence[str]) -> None:
+        option = "" if name == DEFAULT_NAME else f" --name {name}"
+        super().__init__(
+            f"Cluster {name} was started by an earlier version (its cluster.env lacks {', '.join(lacking)}): run "
+            f"`shopstream cluster up{option}`, which keeps its data."
+        )
 
 
 @dataclass(frozen=True)

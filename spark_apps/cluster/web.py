@@ -13,6 +13,7 @@ from typing import Any
 
 from spark_apps.cluster.ports import url
 
+DECOMMISSIONED = "Decommissioned"
 _SECONDS = 5.0
 # a company's proxy must not be asked for 127.0.0.1
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -56,10 +57,15 @@ class DataNode:
     remaining: int
     blocks: int
 
+    @property
+    def leaving(self) -> bool:
+        """Whether it is being drained or has been."""
+        return self.state.startswith("Decommission")
+
 
 @dataclass(frozen=True)
 class NameNode:
-    """The NameNode's view of HDFS."""
+    """The NameNode's view of HDFS; DataNodes that were drained are neither live nor dead."""
 
     safe_mode: bool
     live: int
@@ -136,17 +142,18 @@ def namenode(environment: Mapping[str, str]) -> NameNode | None:
     info = _bean(environment, "NameNodeInfo")
     if state is None or info is None:
         return None
-    live = json.loads(info.get("LiveNodes") or "{}")
+    listed = json.loads(info.get("LiveNodes") or "{}")
+    datanodes = tuple(_datanode(name, one) for name, one in sorted(listed.items()))
     return NameNode(
         safe_mode=bool(info.get("Safemode")),
-        live=int(state["NumLiveDataNodes"]),
-        dead=int(state["NumDeadDataNodes"]),
+        live=sum(one.state != DECOMMISSIONED for one in datanodes),
+        dead=int(state["NumDeadDataNodes"]) - int(state.get("NumDecomDeadDataNodes") or 0),
         capacity=int(state["CapacityTotal"]),
         used=int(state["CapacityUsed"]),
         remaining=int(state["CapacityRemaining"]),
         missing_blocks=int(info.get("NumberOfMissingBlocks") or 0),
         under_replicated=int(state.get("UnderReplicatedBlocks") or 0),
-        datanodes=tuple(_datanode(name, one) for name, one in sorted(live.items())),
+        datanodes=datanodes,
     )
 
 

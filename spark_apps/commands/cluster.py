@@ -19,7 +19,7 @@ from spark_apps.cluster import lifecycle, scaling
 from spark_apps.cluster import submit as submission
 from spark_apps.cluster.engine import Compose, find_docker
 from spark_apps.cluster.readiness import NotReadyError, ServiceState
-from spark_apps.cluster.state import DEFAULT_NAME, NAME_VARIABLE, Cluster, find_cluster
+from spark_apps.cluster.state import DEFAULT_NAME, NAME_VARIABLE, Cluster, EarlierVersionError, find_cluster
 from spark_apps.cluster.status import Status, cluster_status, urls
 from spark_apps.commands.common import Function, json_option, next_step, out, print_json, print_table
 
@@ -188,7 +188,7 @@ def logs(name: str, service: str | None, tail: int, follow: bool) -> None:
     \b
     Example: shopstream cluster logs namenode --tail 20
     """
-    compose = _compose(find_cluster(name))
+    compose = _compose_of_any_version(find_cluster(name))
     options = ["--tail", str(tail), *(["--follow"] if follow else [])]
     sys.exit(compose.pass_through("logs", *options, *([service] if service else [])))
 
@@ -215,7 +215,7 @@ def down(name: str) -> None:
     \b
     Example: shopstream cluster down
     """
-    compose = _compose(find_cluster(name))
+    compose = _compose_of_any_version(find_cluster(name))
     with working("Stopping"):
         lifecycle.down(compose)
     next_step(f"shopstream cluster up{compose.cluster.option()}, which finds its data again")
@@ -230,7 +230,7 @@ def destroy(name: str, yes: bool) -> None:
     \b
     Example: shopstream cluster destroy --name trial
     """
-    compose = _compose(find_cluster(name))
+    compose = _compose_of_any_version(find_cluster(name))
     if not yes:
         typed = click.prompt(f"All data of cluster {name} will be lost. Type its name to go on", err=True)
         if typed != name:
@@ -249,6 +249,8 @@ def images(name: str) -> None:
     Example: shopstream cluster images
     """
     files, docker = find_cluster(name), find_docker()
+    if files.environment():
+        _compose(files)
     with told_failures(), service_progress() as (_, announce):
         sizes = lifecycle.with_images(docker, files, _wanted(files), announce)
     rows = [(image, f"{size / 1e6:,.0f} MB" if size is not None else "not here") for image, size in sizes.items()]
@@ -332,9 +334,18 @@ def _spinner() -> Iterator[Callable[[str], None]]:
 
 
 def _compose(files: Cluster) -> Compose:
-    """Compose on a cluster that was started before."""
-    environment = files.existing_environment()
-    return Compose(find_docker(), files, environment.get("SHOPSTREAM_MONITORING", "1") == "1")
+    """Compose on a cluster that was started before, by this version or one that needed no more."""
+    compose = _compose_of_any_version(files)
+    if compose.by_labels:
+        raise EarlierVersionError(files.name, compose.lacking())
+    return compose
+
+
+def _compose_of_any_version(files: Cluster) -> Compose:
+    """Compose to look at a cluster's logs and to remove it, whichever version started it."""
+    monitoring = files.existing_environment().get("SHOPSTREAM_MONITORING", "1") == "1"
+    compose = Compose(find_docker(), files, monitoring)
+    return Compose(compose.docker, files, monitoring, by_labels=bool(compose.lacking()))
 
 
 def _wanted(files: Cluster) -> dict[str, str]:

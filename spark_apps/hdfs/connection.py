@@ -20,6 +20,7 @@ NO_QUOTA = -1
 # what a NameNode tells of the root, which has always a quota of names
 _ENDLESS = 2**63 - 1
 _TIMEOUT_SECONDS = (5, 60)
+_LEAVING_DATANODES = ("NumDecomLiveDataNodes", "NumDecommissioningDataNodes")
 _PAUSE_SECONDS = 0.5
 _DENIED = ("AccessControlException", "SecurityException")
 _NOT_NOW = ("RetriableException", "StandbyException", "SafeModeException")
@@ -146,7 +147,7 @@ class Hdfs:
         return parsedate_to_datetime(response.headers["Date"]).timestamp()
 
     def live_datanodes(self) -> int:
-        """Returns how many DataNodes hold data now.
+        """Returns how many DataNodes take data now: none that is being drained or has been.
 
         Raises:
             HdfsAwayError: when the NameNode does not tell.
@@ -154,7 +155,8 @@ class Hdfs:
         query = {"qry": "Hadoop:service=NameNode,name=FSNamesystemState"}
         answer = self._call("/jmx", lambda: requests.get(f"{self.url}/jmx", params=query, timeout=_TIMEOUT_SECONDS))
         try:
-            return int(answer.json()["beans"][0]["NumLiveDataNodes"])
+            state = answer.json()["beans"][0]
+            return int(state["NumLiveDataNodes"]) - sum(int(state[name]) for name in _LEAVING_DATANODES)
         except (ValueError, LookupError):
             raise _no_namenode(self.url) from None
 

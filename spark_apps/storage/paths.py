@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any, Union
 from urllib.parse import urlsplit
 
-from hdfs import HdfsError, InsecureClient
+from hdfs import HdfsError
 
 from spark_apps.errors import UserError
 from spark_apps.storage import webhdfs
@@ -44,7 +44,7 @@ class HdfsStat:
 class HdfsPath:
     """One path on HDFS; its string is the URI that Spark reads and writes."""
 
-    def __init__(self, authority: str, path: str | PurePosixPath, connection: InsecureClient) -> None:
+    def __init__(self, authority: str, path: str | PurePosixPath, connection: webhdfs.Connection) -> None:
         """Names a path.
 
         Args:
@@ -314,13 +314,16 @@ def _on_hdfs(path: StoragePath) -> HdfsPath:
     return path
 
 
-def root_path(root: str, webhdfs_url: str | None = None, user: str | None = None) -> StoragePath:
+def root_path(
+    root: str, webhdfs_url: str | None = None, user: str | None = None, copies: int | None = None
+) -> StoragePath:
     """Returns the folder behind a root.
 
     Args:
         root: a folder's path, a file:// URI or an hdfs:// URI.
         webhdfs_url: the NameNode's HTTP address; by default its host with the usual port.
         user: the HDFS user; by default the one who runs this.
+        copies: how many copies of each block the files have that are written on HDFS; by default as it thinks best.
 
     Raises:
         UserError: for another kind of URI, or an hdfs:// URI without a host.
@@ -336,7 +339,7 @@ def root_path(root: str, webhdfs_url: str | None = None, user: str | None = None
     if not parts.hostname:
         raise UserError(f"--root {root} names no NameNode: write it as hdfs://namenode:8020/data.")
     url = webhdfs_url or f"http://{parts.hostname}:{DEFAULT_WEBHDFS_PORT}"
-    return HdfsPath(parts.netloc, parts.path or "/", webhdfs.client(url, user or getpass.getuser()))
+    return HdfsPath(parts.netloc, parts.path or "/", webhdfs.client(url, user or getpass.getuser(), copies))
 
 
 def for_another_thread(path: StoragePath) -> StoragePath:

@@ -40,24 +40,37 @@ _OS_ERRORS = {
 _answered: set[str] = set()
 
 
+class Connection(InsecureClient):  # type: ignore[misc]  # the package has no types
+    """A WebHDFS client that says how many copies its files have; a DataNode's own default is as old as its start."""
+
+    def __init__(self, url: str, user: str, copies: int | None) -> None:
+        super().__init__(url, user=user, timeout=_TIMEOUT_SECONDS, session=requests.Session())
+        self.user, self.copies = user, copies
+
+    def write(self, hdfs_path: str, data: bytes, overwrite: bool = False, append: bool = False) -> None:
+        """Writes a file or, with `append`, more of one."""
+        copies = None if append else self.copies
+        super().write(hdfs_path, data=data, overwrite=overwrite, append=append, replication=copies)
+
+
 @lru_cache(maxsize=8)
-def client(url: str, user: str) -> InsecureClient:
+def client(url: str, user: str, copies: int | None = None) -> Connection:
     """Returns the client of one NameNode for one user, shared by all paths of it.
 
     Args:
         url: the NameNode's HTTP address, for example http://namenode:9870.
         user: the HDFS user.
+        copies: how many copies the blocks of its files have; None leaves it to HDFS.
     """
-    return InsecureClient(url, user=user, timeout=_TIMEOUT_SECONDS, session=requests.Session())
+    return Connection(url, user, copies)
 
 
-def own_client(connection: InsecureClient) -> InsecureClient:
+def own_client(connection: Connection) -> Connection:
     """Returns another client of the same NameNode and user, for another thread."""
-    user: str = connection._session.params["user.name"]
-    return InsecureClient(connection.url, user=user, timeout=_TIMEOUT_SECONDS, session=requests.Session())
+    return Connection(connection.url, connection.user, connection.copies)
 
 
-def call(connection: InsecureClient, path: str, action: Callable[[], Result]) -> Result:
+def call(connection: Connection, path: str, action: Callable[[], Result]) -> Result:
     """Does one call, again and again while the NameNode is away or starting.
 
     An action may have been done although its answer was lost, so it must look before it acts.
@@ -91,7 +104,7 @@ def call(connection: InsecureClient, path: str, action: Callable[[], Result]) ->
         pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
 
-def now(connection: InsecureClient) -> float:
+def now(connection: Connection) -> float:
     """Returns the NameNode's own time in seconds since 1970, to which leases are held."""
     response: Any = call(connection, "/", lambda: connection._get_file_status("/"))
     return parsedate_to_datetime(response.headers["Date"]).timestamp()

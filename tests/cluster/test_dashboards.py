@@ -1,7 +1,6 @@
 """Dashboards and alert rules on a real Grafana, which asks a real InfluxDB that holds made-up batches.
 
-They empty the bucket of the cluster they are given, and want an HDFS from which no DataNode was drained since its
-NameNode started: it counts a removed one as dead. While dashboards are being written, SHOPSTREAM_TEST_GRAFANA names
+They empty the bucket of the cluster they are given. While dashboards are being written, SHOPSTREAM_TEST_GRAFANA names
 other servers in place of a cluster: Grafana's URL, InfluxDB's URL, and a folder with grafana_admin_password and
 influxdb_writer_token, with spaces between.
 """

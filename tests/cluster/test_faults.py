@@ -6,12 +6,15 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+import requests
 
+from spark_apps.metrics.platform import look
 from spark_apps.publication import PUBLISH
 from spark_apps.tables import EVENTS, INTERACTIONS, QUARANTINE, RECOMMENDATIONS, USER_FEATURES, Table
-from tests.cluster.conftest import NAME, RunningCluster, docker, eventually
+from tests.cluster.conftest import NAME, PORT_OFFSET, RunningCluster, docker, eventually
 
 # where a job under way puts its first table, below its own folder
 STAGED = {"clean": ("scratch", "by_usability"), "train": ("staged/processed", "interactions")}
@@ -67,6 +70,22 @@ def alive_workers(cluster: RunningCluster) -> int:
 def live_datanodes(cluster: RunningCluster) -> int:
     hdfs = cluster.status()["hdfs"]
     return 0 if hdfs is None or hdfs["safe_mode"] else int(hdfs["live"])
+
+
+def hdfs_url() -> str:
+    return f"http://127.0.0.1:{9870 + PORT_OFFSET}"
+
+
+def hdfs_bean(name: str) -> dict[str, Any]:
+    answer = requests.get(f"{hdfs_url()}/jmx", params={"qry": f"Hadoop:service=NameNode,name={name}"}, timeout=30)
+    found: dict[str, Any] = answer.json()["beans"][0]
+    return found
+
+
+def states_of_datanodes(cluster: RunningCluster) -> list[str]:
+    """States of the DataNodes whose containers run."""
+    running = {container[:12] for container in cluster.containers("datanode")}
+    return [node["state"] for node in cluster.status()["hdfs"]["datanodes"] if node["name"] in running]
 
 
 def whole_again(cluster: RunningCluster, workers: int = 2, datanodes: int = 2) -> None:
@@ -126,6 +145,29 @@ def test_a_worker_and_a_datanode_join_and_are_drained(expected: dict[str, int], 
     assert len(cluster.containers("datanode")) == 2 and len(cluster.containers("spark-worker")) == 2
     assert cluster.status()["hdfs"]["missing_blocks"] == 0
     cluster.shopstream("submit", "hdfs", "check")  # the train that ran meanwhile began with three DataNodes
+
+
+def test_a_drained_datanode_is_not_counted_as_dead_and_another_one_takes_its_place(
+    expected: dict[str, int], cluster: RunningCluster
+) -> None:
+    cluster.shopstream("cluster", "scale", "datanode=3", "--memory", "11g")
+    whole_again(cluster, 2, 3)
+    servers = {service: cluster.containers(service) for service in ("namenode", "datanode", "spark-worker")}
+    leaving = servers["datanode"][0][:12]
+    cluster.shopstream("cluster", "drain", "datanode", leaving, "--wait", "1", code=2)
+    cluster.shopstream("cluster", "up")  # the drain was cut short
+    assert states_of_datanodes(cluster) == ["In Service"] * 3
+    assert {service: cluster.containers(service) for service in servers} == servers
+    cluster.shopstream("cluster", "drain", "datanode", leaving)
+    whole_again(cluster)  # also while the NameNode still takes it for live
+    eventually(lambda: hdfs_bean("FSNamesystemState")["NumDecomDeadDataNodes"] >= 1, "the NameNode has lost it")
+    seen = look(hdfs_url(), "http://127.0.0.1:9", 0).figures["platform_hdfs"]
+    assert (seen["dead_nodes"], cluster.status()["hdfs"]["dead"]) == (0, 0)
+    cluster.shopstream("cluster", "scale", "datanode=3")
+    assert states_of_datanodes(cluster) == ["In Service"] * 3
+    cluster.shopstream("cluster", "scale", "datanode=2")
+    whole_again(cluster)
+    assert counts(cluster) == expected
 
 
 def test_a_second_cluster_stands_beside_the_first(expected: dict[str, int], cluster: RunningCluster) -> None:

@@ -48,11 +48,11 @@ class FakeDocker:
 
     def asked(self, word: str = "") -> list[list[str]]:
         """Returns the argument lists of calls that hold a word."""
-        return [arguments for arguments, _ in self._calls() if word in " ".join(arguments)]
+        return [arguments for arguments, _ in self.calls() if word in " ".join(arguments)]
 
     def environments(self) -> list[dict[str, str]]:
         """Returns each call's process environment."""
-        return [environment for _, environment in self._calls()]
+        return [environment for _, environment in self.calls()]
 
     def forget(self) -> None:
         """Forgets the calls so far."""
@@ -62,7 +62,8 @@ class FakeDocker:
         """Sets what `compose ps` lists."""
         self.answer(r"ps --all --format json", "\n".join(json.dumps(row) for row in rows))
 
-    def _calls(self) -> list[tuple[list[str], dict[str, str]]]:
+    def calls(self) -> list[tuple[list[str], dict[str, str]]]:
+        """Returns each call's arguments and process environment."""
         calls = self.folder / "calls"
         return [tuple(json.loads(line)) for line in calls.read_text().splitlines()] if calls.exists() else []
 
@@ -136,16 +137,19 @@ def master_page(*workers: Any, applications: tuple[str, ...] = ()) -> dict[str, 
     return {"/json/": {"workers": list(workers), "activeapps": [{"name": name} for name in applications]}}
 
 
-def namenode_pages(live: Mapping[str, str], safe_mode: str = "", missing: int = 0) -> dict[str, Any]:
-    """The JMX pages of a NameNode with these DataNodes: state by address."""
+def namenode_pages(
+    live: Mapping[str, str], safe_mode: str = "", missing: int = 0, dead: int = 0, drained: int = 0
+) -> dict[str, Any]:
+    """The JMX pages of a NameNode with these DataNodes, state by address or name; of the dead some were drained."""
     nodes = {
-        f"{address}:9866": {"xferaddr": f"{address}:9866", "adminState": state, "capacity": 100, "numBlocks": 3}
-        for address, state in live.items()
+        f"{name}:9866": {"xferaddr": f"{name}:9866", "adminState": state, "capacity": 100, "numBlocks": 3}
+        for name, state in live.items()
     }
     info = {"LiveNodes": json.dumps(nodes), "Safemode": safe_mode, "NumberOfMissingBlocks": missing}
     state = {
         "NumLiveDataNodes": len(live),
-        "NumDeadDataNodes": 0,
+        "NumDeadDataNodes": dead,
+        "NumDecomDeadDataNodes": drained,
         "CapacityTotal": 100,
         "CapacityUsed": 10,
         "CapacityRemaining": 90,

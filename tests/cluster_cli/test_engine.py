@@ -52,6 +52,28 @@ def test_monitoring_can_be_left_out(docker: FakeDocker, started: Cluster) -> Non
     assert "compose/monitoring.yaml" not in Compose(find_docker(), started, monitoring=False).arguments("ps")
 
 
+def test_nothing_of_the_shell_s_own_reaches_the_services(
+    compose: Compose, docker: FakeDocker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("SHOPSTREAM_REPLICATION", "SHOPSTREAM_HDFS_RECHECK_MS", "SHOPSTREAM_TAG", "GRAFANA_IMAGE"):
+        monkeypatch.setenv(name, "7")
+    compose.ask("ps")
+    [environment] = docker.environments()
+    assert not [name for name in environment if name.startswith("SHOPSTREAM") or name == "GRAFANA_IMAGE"]
+
+
+def test_a_cluster_of_an_earlier_version_is_seen(compose: Compose) -> None:
+    text = "services:\n  a:\n    mem_limit: ${SHOPSTREAM_NEW_LIMIT:?}\n    image: b:${SHOPSTREAM_TAG:-dev}\n"
+    assert compose.lacking() == []
+    (compose.cluster.repository / "compose" / "monitoring.yaml").write_text(text)
+    assert compose.lacking() == ["SHOPSTREAM_NEW_LIMIT"]
+
+
+def test_a_cluster_is_found_without_its_files(docker: FakeDocker, started: Cluster) -> None:
+    Compose(find_docker(), started, by_labels=True).ask("down")
+    assert docker.asked() == [["compose", "-p", "shopstream", "down"]]
+
+
 def test_what_cluster_env_says_wins_over_the_shell(
     compose: Compose, docker: FakeDocker, monkeypatch: pytest.MonkeyPatch
 ) -> None:

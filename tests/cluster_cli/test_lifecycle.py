@@ -3,12 +3,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from spark_apps.cluster import doctor, lifecycle, readiness
+from spark_apps.cluster import build_inputs, doctor, lifecycle, readiness
 from spark_apps.cluster.engine import Compose, find_docker
 from spark_apps.cluster.lifecycle import Wanted, Wishes, decide, destroy, down, unchanged, up
 from spark_apps.cluster.readiness import NotReadyError
@@ -64,7 +65,8 @@ def running(compose: Compose, docker: FakeDocker, monkeypatch: pytest.MonkeyPatc
     docker.answer("config --images", "shopstream/spark:dev\n")
     docker.answer("config --hash", "client 111\nsecrets 222\n")
     docker.answer("image inspect --format {{.Id}}", "sha256:aaa\n")
-    docker.answer("image inspect --format {{.Size}}", "1000\n")
+    inputs = build_inputs.of("shopstream/spark:dev", compose.cluster.repository)
+    docker.answer("image inspect --format {{.Size}}", f"1000 {json.dumps({build_inputs.LABEL: inputs})}\n")
     docker.containers(labelled("client"), labelled("secrets", state="exited"))
     return compose
 
@@ -124,8 +126,8 @@ def test_no_secret_is_ever_in_an_argument_or_the_environment(running: Compose, d
 
 def test_missing_images_are_built_and_others_fetched(running: Compose, docker: FakeDocker) -> None:
     docker.answer("config --images", "shopstream/spark:dev\ninfluxdb:2.7\n")
-    docker.answer("image inspect --format {{.Size}} shopstream", err="No such image", code=1)
-    docker.answer("image inspect --format {{.Size}} influxdb", err="No such image", code=1)
+    docker.answer("image inspect --format {{.Size}} .* shopstream", err="No such image", code=1)
+    docker.answer("image inspect --format {{.Size}} .* influxdb", err="No such image", code=1)
     docker.answer("^pull", err="Error response from daemon: pull access denied", code=1)
     told: list[str] = []
     with pytest.raises(UserError, match=r"influxdb:2\.7 is not to be had here: .*INFLUXDB_IMAGE"):
@@ -228,3 +230,24 @@ def test_a_page_that_serves_is_asked_without_a_proxy(
         assert web.get_json(f"http://127.0.0.1:{port}/health") == {"status": "pass"}
         assert web.get_json(f"http://127.0.0.1:{port}/other") is None
     assert lifecycle.log_file(started).parent == started.folder
+
+
+def test_an_image_of_other_code_is_built_again(running: Compose, docker: FakeDocker) -> None:
+    source = running.cluster.repository / "spark_apps" / "new.py"
+    source.parent.mkdir()
+    source.write_text("ANSWER = 42\n")
+    told: list[str] = []
+    assert bring_up(running, announce=told.append) is True
+    assert told == ["Not of this code: shopstream/spark:dev", "Building images"]
+    labels = build_inputs.variables(running.cluster.repository)
+    [built] = [environment for words, environment in docker.calls() if words[-1] == "build"]
+    assert labels.items() <= built.items()
+
+
+def test_two_destroys_at_once_are_one(compose: Compose, docker: FakeDocker) -> None:
+    docker.answer(" down", seconds=0.5)
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(destroy, compose) for _ in range(2)]:
+            done.result()
+    assert len(docker.asked(" down")) == 1
+    assert not compose.cluster.folder.exists()

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from spark_apps.cluster import readiness
+from spark_apps.cluster import readiness, web
 from spark_apps.cluster.engine import Compose
 from spark_apps.cluster.mends import mend_for
 from spark_apps.cluster.readiness import NotReadyError, ServiceState, expected_counts, states, wait_until_ready
@@ -58,6 +58,23 @@ def test_a_cluster_is_ready_when_its_servers_say_so(compose: Compose, docker: Fa
         pages |= namenode_pages({"10.0.0.1": "In Service", "10.0.0.2": "In Service"})
         pages |= master_page(worker("a"), worker("b"), worker("c", state="DEAD"))
         assert all(one.ready for one in look(compose).values())
+
+
+def test_a_drained_datanode_is_neither_live_nor_dead(compose: Compose, docker: FakeDocker) -> None:
+    docker.containers(*UP, *WORKERS)
+    two = {"10.0.0.1": "In Service", "10.0.0.2": "Decommission In Progress"}
+    pages = {**namenode_pages({**two, "10.0.0.3": "Decommissioned"}, dead=2, drained=2), **master_page()}
+    with serving(pages) as port:
+        change(compose.cluster, SHOPSTREAM_PORT_HDFS=port, SHOPSTREAM_PORT_SPARK=port)
+        seen = look(compose)["datanode"]
+        assert (seen.ready, seen.detail) == (True, "2 of 2 live")
+        found = web.namenode(compose.cluster.environment())
+        assert found is not None and (found.live, found.dead) == (2, 0)
+        pages |= namenode_pages({"10.0.0.1": "In Service", "10.0.0.2": "Decommissioned"}, dead=2, drained=1)
+        seen = look(compose)["datanode"]
+        assert (seen.ready, seen.detail) == (False, "1 of 2 live, 1 drained")
+        found = web.namenode(compose.cluster.environment())
+        assert found is not None and found.dead == 1
 
 
 def test_what_is_not_there_yet_is_said(compose: Compose, docker: FakeDocker) -> None:

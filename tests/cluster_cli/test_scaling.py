@@ -7,6 +7,7 @@ import pytest
 
 from spark_apps.cluster import scaling
 from spark_apps.cluster.engine import Compose
+from spark_apps.cluster.exclusion import readmit
 from spark_apps.cluster.scaling import CannotDrainError, drain, find_container, parse_counts, plan_scaling, scale
 from spark_apps.cluster.sizing import TooLittleMemoryError
 from spark_apps.cluster.state import Cluster
@@ -124,6 +125,7 @@ def three(compose: Compose, docker: FakeDocker, monkeypatch: pytest.MonkeyPatch)
 
 def test_a_datanode_is_emptied_before_it_is_stopped(three: Compose, docker: FakeDocker) -> None:
     docker.answer("readlink", "pipe:[1]\n/var/lib/hdfs/2/lock\nsocket:[2]\n")
+    docker.answer("cat /var/lib/hdfs/exclude", "10.0.0.1:9866\n")  # a former one
     pages = namenode_pages({"10.0.0.1": "In Service", "10.0.0.2": "In Service", "10.0.0.3": "In Service"})
     told: list[str] = []
 
@@ -141,7 +143,7 @@ def test_a_datanode_is_emptied_before_it_is_stopped(three: Compose, docker: Fake
     words = [" ".join(call) for call in docker.asked()]
     order = [
         "-setrep -R 2 /",
-        "/var/lib/hdfs/exclude 10.0.0.2",
+        "/var/lib/hdfs/exclude 10.0.0.1:9866 10.0.0.2:9866",
         "-refreshNodes",
         "stop ",
         "rm --volumes",
@@ -149,10 +151,56 @@ def test_a_datanode_is_emptied_before_it_is_stopped(three: Compose, docker: Fake
     ]
     places = [next(i for i, call in enumerate(words) if word in call) for word in order]
     assert places == sorted(places)
-    assert words[-2].endswith("-refreshNodes") and words[-3].endswith("/var/lib/hdfs/exclude")
+    # it stays excluded: the NameNode would count it as dead
+    assert sum(word.endswith("-refreshNodes") for word in words) == 1
     assert words[-1].endswith("client")  # new files get two copies from now on
     assert three.cluster.environment()["SHOPSTREAM_DATANODES"] == "2"
     assert three.cluster.environment()["SHOPSTREAM_REPLICATION"] == "2"
+
+
+def test_a_datanode_at_the_address_of_a_former_one_is_known_by_its_name(three: Compose, docker: FakeDocker) -> None:
+    mine = "10.0.0.2:40001"
+    pages = namenode_pages({"former": "Decommissioned", "abcdef123456": "Decommissioned"})
+    info = pages["/jmx?qry=Hadoop:service=NameNode,name=NameNodeInfo"]["beans"][0]
+    for name, address in (("former", "10.0.0.2:40000"), ("abcdef123456", mine)):
+        info["LiveNodes"] = info["LiveNodes"].replace(f'"xferaddr": "{name}:9866"', f'"xferaddr": "{address}"')
+    with serving(pages) as port:
+        change(three.cluster, SHOPSTREAM_PORT_HDFS=port)
+        drain(three, "datanode", "2", lambda text: None, 5)
+    [written] = docker.asked("mv ")
+    assert written[-2:] == ["/var/lib/hdfs/exclude", mine]
+
+
+@pytest.fixture
+def cut_short(three: Compose, docker: FakeDocker) -> dict[str, Any]:
+    """The second DataNode runs and is excluded; a former one, which is gone, is so too."""
+    docker.answer("cat /var/lib/hdfs/exclude", f"10.0.0.9:41000\n{DATANODES[1]['ID'][:12]}:9866\n")
+    states = {
+        DATANODES[0]["ID"][:12]: "In Service",
+        DATANODES[1]["ID"][:12]: "Decommissioned",
+        "gone": "Decommissioned",
+    }
+    return namenode_pages(states)
+
+
+def test_a_drain_that_was_cut_short_is_taken_back(
+    three: Compose, docker: FakeDocker, cut_short: dict[str, Any]
+) -> None:
+    told: list[str] = []
+    with serving(cut_short) as port:
+        change(three.cluster, SHOPSTREAM_PORT_HDFS=port)
+        readmit(three, told.append)
+    assert told == [f"Taking back DataNodes whose drain was cut short: {DATANODES[1]['ID'][:12]}"]
+    [written] = docker.asked("mv ")
+    assert written[-2:] == ["/var/lib/hdfs/exclude", "10.0.0.9:41000"]
+    assert docker.asked("run --rm")[0][-1] == "layout"
+
+
+def test_who_is_drained_and_gone_stays_excluded(three: Compose, docker: FakeDocker) -> None:
+    with serving(namenode_pages({"gone": "Decommissioned"})) as port:
+        change(three.cluster, SHOPSTREAM_PORT_HDFS=port)
+        readmit(three, lambda text: None)
+    assert docker.asked("exec") == []
 
 
 def test_a_datanode_that_keeps_blocks_is_not_stopped(three: Compose, docker: FakeDocker) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from spark_apps.errors import HdfsUnreachableError, UserError
 from spark_apps.storage import HdfsPath, StoragePath, root_path, webhdfs, write_durably
-from spark_apps.storage.paths import APPEND_BYTES
+from spark_apps.storage.paths import APPEND_BYTES, for_another_thread
 from tests.hdfs.server import HdfsServer
 
 
@@ -92,6 +92,17 @@ def test_only_one_of_several_creates_a_file(on_hdfs: HdfsPath) -> None:
     path = on_hdfs / "lease"
     assert path.create(b"mine") and not path.create(b"yours")
     assert path.read_text() == "mine"
+
+
+def test_files_have_the_copies_that_were_asked_for(on_hdfs: HdfsPath, hdfs_server: HdfsServer) -> None:
+    folder = root_path(str(on_hdfs), hdfs_server.webhdfs, copies=3)
+    (folder / "at once").write_text("x")
+    with for_another_thread(folder / "in parts").open("ab") as stream:
+        stream.write(b"x")
+    (on_hdfs / "as HDFS thinks best").write_text("x")
+    listed = dict(on_hdfs.connection.list(on_hdfs.path, status=True))
+    copies = {name: status["replication"] for name, status in listed.items()}
+    assert copies == {"at once": 3, "in parts": 3, "as HDFS thinks best": 1}
 
 
 def test_a_folder_of_somebody_else_is_not_written(on_hdfs: HdfsPath) -> None:

@@ -26,19 +26,20 @@ class BucketFiles:
     """Where the files are, in a form that travels to tasks.
 
     Attributes:
-        root, webhdfs, user: of the settings.
+        root, webhdfs, user, copies: of the settings.
         buckets: how many there are.
     """
 
     root: str
     webhdfs: str | None
     user: str | None
+    copies: int | None
     buckets: int
 
     @classmethod
     def of(cls, root: StoragePath, settings: Settings, buckets: int) -> BucketFiles:
         """Takes what is needed to find the root again."""
-        return cls(str(root), settings.webhdfs, settings.hdfs_user, buckets)
+        return cls(str(root), settings.webhdfs, settings.hdfs_user, settings.replication, buckets)
 
     def known(self, state: StreamState, bucket: int, users: pa.Array | None) -> tuple[pa.Table, pa.Table]:
         """Reads what is known of a bucket's users.
@@ -75,7 +76,7 @@ class BucketFiles:
         write_parquet(self._place(path), rows.sort_by("user_id"), _ROWS_PER_GROUP)
 
     def _place(self, path: str) -> StoragePath:
-        return root_path(self.root, self.webhdfs, self.user) / path
+        return root_path(self.root, self.webhdfs, self.user, self.copies) / path
 
     def _rows(self, path: str, schema: pa.Schema, bucket: int, users: pa.Array | None) -> pa.Table:
         stored = open_parquet(self._place(path))

@@ -1,0 +1,57 @@
+"""The NameNode's list of DataNodes that are to be emptied (dfs.hosts.exclude).
+
+An entry is the address and port of one DataNode, and stays when that one is gone: the NameNode remembers a DataNode
+until it is started again itself, and counts one that is not on the list as dead. Each DataNode of a host takes any free
+port, so that a new one at a former address is not on the list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from spark_apps.cluster import web
+from spark_apps.cluster.copies import Report, apply_layout
+from spark_apps.cluster.engine import Compose
+from spark_apps.cluster.web import DataNode
+
+EXCLUDE = "/var/lib/hdfs/exclude"
+_SERVICE = "datanode"
+_ID_LENGTH = 12
+
+
+def exclude(compose: Compose, node: DataNode) -> None:
+    """Has the NameNode empty a DataNode."""
+    _write(compose, [*_excluded(compose), node.address])
+
+
+def readmit(compose: Compose, tell: Report) -> None:
+    """Takes DataNodes back whose drain was cut short: their containers are there, and they are on the list.
+
+    Args:
+        compose: the cluster.
+        tell: is told which.
+    """
+    namenode = web.namenode(compose.cluster.environment())
+    leaving = [one for one in namenode.datanodes if one.leaving] if namenode else []
+    if namenode is None or not leaving:
+        return
+    there = {one.id[:_ID_LENGTH] for one in compose.containers() if one.service == _SERVICE}
+    back = {one.address: one.name for one in leaving if one.name in there}
+    if not back:
+        return
+    tell(f"Taking back DataNodes whose drain was cut short: {', '.join(back.values())}")
+    _write(compose, [entry for entry in _excluded(compose) if entry not in back])
+    if not namenode.safe_mode:
+        apply_layout(compose)
+
+
+def _excluded(compose: Compose) -> list[str]:
+    done = compose.call("exec", "-T", "namenode", "cat", EXCLUDE)
+    return done.stdout.split() if done.returncode == 0 else []
+
+
+def _write(compose: Compose, entries: Sequence[str]) -> None:
+    """Writes the list and has the NameNode read it."""
+    write = 'file=$0; printf "%s\\n" "$@" > "$file.part" && mv "$file.part" "$file"'
+    compose.ask("exec", "-T", "namenode", "sh", "-c", write, EXCLUDE, *sorted(set(entries)))
+    compose.ask("exec", "-T", "namenode", "hdfs", "dfsadmin", "-refreshNodes")
