@@ -9,7 +9,7 @@ import subprocess
 import time
 import urllib.request
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,13 +95,13 @@ def hadoop_jars() -> Path:
 
 
 @contextmanager
-def running(jars: Path, folder: Path) -> Iterator[HdfsServer]:
-    """Runs the two servers with their data in a folder until the block ends."""
+def running(jars: Path, folder: Path, more: Mapping[str, str] | None = None) -> Iterator[HdfsServer]:
+    """Runs the two servers, with `more` in hdfs-site.xml and their data in a folder, until the block ends."""
     conf = folder / "conf"
     conf.mkdir()
     rpc, http = _free_ports(2)
     _write_site(conf / "core-site.xml", _core(rpc))
-    _write_site(conf / "hdfs-site.xml", _hdfs(folder, rpc, http))
+    _write_site(conf / "hdfs-site.xml", {**_hdfs(folder, rpc, http), **(more or {})})
     class_path = os.pathsep.join([str(conf), str(jars), str(jars / "*")])
     server = HdfsServer(f"http://127.0.0.1:{http}", f"hdfs://127.0.0.1:{rpc}", SUPERUSER, class_path, conf)
     started: list[subprocess.Popen[bytes]] = []
@@ -116,6 +116,22 @@ def running(jars: Path, folder: Path) -> Iterator[HdfsServer]:
             process.terminate()
         for process in started:
             _end(process)
+
+
+@contextmanager
+def another_datanode(server: HdfsServer, folder: Path) -> Iterator[None]:
+    """Runs one more DataNode, with a folder of its own, until the block ends."""
+    (folder / "conf").mkdir(parents=True)
+    text = (server.conf / "hdfs-site.xml").read_text(encoding="utf-8")
+    mine = text.replace(f"file://{server.conf.parent}/data", f"file://{folder}/data")
+    (folder / "conf" / "hdfs-site.xml").write_text(mine, encoding="utf-8")
+    class_path = os.pathsep.join([str(folder / "conf"), server.class_path])
+    process = _start(class_path, folder / "datanode.log", "datanode.DataNode")
+    try:
+        yield
+    finally:
+        process.terminate()
+        _end(process)
 
 
 def _fetch_jars() -> None:
