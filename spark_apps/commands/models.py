@@ -219,7 +219,9 @@ def _print_tuning(metadata: Metadata) -> None:
 @click.option("--top", type=click.IntRange(1, 1000), help="Length of the user's list.  [default: 10]")
 @json_option
 def recommend(root: str | None, user_id: int | None, everybody: bool, top: int | None, as_json: bool) -> None:
-    """Recommend products to one user from the promoted models, or write every user's list to a file.
+    """Recommend products to one user, or write every user's list to a file.
+
+    A user whom the stream has seen since the training gets a list that counts what it saw.
 
     \b
     Example: shopstream recommend --user 512345678 --top 5

@@ -1,8 +1,11 @@
-"""`shopstream recommend`: the list of one user from the promoted models, without starting Spark (SPEC R4)."""
+"""`shopstream recommend`: the list of one user from the promoted models, without starting Spark (SPEC R4).
+
+Of a user whom the stream has seen since the training, it counts what the stream saw, as the stream's own lists do.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,18 +13,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spark_apps.jobs.hybrid import load_hybrid, user_factor, weights_of
+from spark_apps.jobs.stream.newest import NewestUser, newest_user
 from spark_apps.jobs.train import LISTS
 from spark_apps.publication import settle
-from spark_apps.recommendation.hybrid import POPULARITY_SOURCE, SOURCES, HybridRecommender
+from spark_apps.recommendation.hybrid import POPULARITY_SOURCE, SOURCES, Explained, HybridRecommender
 from spark_apps.recommendation.lists import histories_of
 from spark_apps.recommendation.popularity import ALL, GLOBAL, SEGMENT
 from spark_apps.registry.serving import current
 from spark_apps.registry.versions import ALS, HYBRID, POPULARITY
 from spark_apps.settings import Settings
 from spark_apps.storage import StoragePath, read_parquet
+from spark_apps.streaming.answering import explained_for
 from spark_apps.tables import INTERACTIONS, USER_SEGMENTS
 
-_TOUCHED = ("product_id", "score", "purchases")
+_TOUCHED = ("product_id", "score", "purchases", "interaction_count")
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,7 @@ class User:
     Attributes:
         user_id: the user.
         segment: its segment's name, None where it has none.
-        touched: product_id, score and purchases of what it touched.
+        touched: product_id, score, purchases and interaction_count of what it touched.
         factor: features array<float>, one row or none.
     """
 
@@ -83,10 +88,29 @@ def run(settings: Settings, root: StoragePath, user_id: int, n: int) -> list[Rec
     hybrid, metadata = folders[HYBRID]
     als, _ = folders[ALS]
     user = read_user(root, als, user_id)
-    model = load_hybrid(hybrid, als, metadata.segments, weights_of(metadata), settings.popular_kept)
-    found = answer(model, metadata.segments, user, settings, n) if user.touched.num_rows else []
+    newest = newest_user(root, settings, user_id, pc.sum(user.touched["interaction_count"]).as_py() or 0)
+    if newest:
+        user, found = _with_news(user, newest), _streamed(newest, settings, n)
+    elif user.touched.num_rows:
+        model = load_hybrid(hybrid, als, metadata.segments, weights_of(metadata), settings.popular_kept)
+        found = answer(model, metadata.segments, user, settings, n)
+    else:
+        found = []
     left_out = {*_excluded(settings, user.touched), *(one.product_id for one in found)}
     return found + _by_popularity(popularity, user.segment, left_out, n - len(found))
+
+
+def _with_news(user: User, newest: NewestUser) -> User:
+    """The user with the segment and products that the stream knows."""
+    columns = {"product_id": newest.touched["products"], "purchases": newest.touched["bought"]}
+    flat = {name: pc.list_flatten(column).cast(pa.int64()) for name, column in columns.items()}
+    return replace(user, segment=newest.segment, touched=pa.table(flat))
+
+
+def _streamed(newest: NewestUser, settings: Settings, n: int) -> list[Recommendation]:
+    rows = newest.touched.append_column("segment", pa.array([newest.segment], pa.string()))
+    found = explained_for(rows, newest.models, settings.model_copy(update={"top": n}))
+    return _recommendations(found, newest.models.hybrid)
 
 
 def read_user(root: StoragePath, als: StoragePath, user_id: int) -> User:
@@ -107,7 +131,11 @@ def answer(
     """Returns what a loaded model recommends to one user with a history: the model work of an answer."""
     histories = histories_of(user.row(), model.catalogue, segments, model.als.rank)
     excluded = histories.left_out(settings.exclude_purchased, settings.exclude_viewed)
-    found = model.explained(histories, excluded, n)
+    return _recommendations(model.explained(histories, excluded, n), model)
+
+
+def _recommendations(found: Explained, model: HybridRecommender) -> list[Recommendation]:
+    """The list of the first user."""
     return [
         Recommendation(int(model.catalogue.ids[place]), float(score), SOURCES[source])
         for place, score, source in zip(found.lists.ids[0], found.lists.scores[0], found.sources[0], strict=True)

@@ -73,7 +73,7 @@ def answer(users: pa.Table, models: Models, placing: Placing, settings: Settings
     placed = users.append_column(PLACED.field("cluster"), pa.array(clusters, pa.int32()))
     placed = placed.append_column(PLACED.field("segment"), pa.array(segments, pa.string()))
     placed = placed.append_column(PLACED.field("behaviour"), _behaviours(users, clusters, placing.names))
-    explained, model = _explained(placed, models, settings), models.hybrid
+    explained, model = explained_for(placed, models, settings), models.hybrid
     figures = _figures(placed, points, clusters, explained, model)
     figures.gains.append(_gains(placed))
     for field, column in zip(LISTED, _lists(explained, model), strict=True):
@@ -91,7 +91,14 @@ def _behaviours(users: pa.Table, clusters: NDArray[np.intp], names: Mapping[int,
     return pa.array([label(rfm, rule_of(names[int(cluster)]), bought > 0) for rfm, cluster, bought in known])
 
 
-def _explained(users: pa.Table, models: Models, settings: Settings) -> Explained:
+def explained_for(users: pa.Table, models: Models, settings: Settings) -> Explained:
+    """Recommends to users whose factors are folded in from what they touched.
+
+    Args:
+        users: user_id, segment, products, scores, bought; a row a user.
+        models: of the recommendations.
+        settings: length of the lists and what is left out.
+    """
     (block,) = users.combine_chunks().to_batches(max_chunksize=len(users))
     block = block.append_column("features", pa.nulls(len(users), pa.list_(pa.float32())))
     histories = histories_of(block, models.hybrid.catalogue, models.segments, models.hybrid.als.rank)

@@ -84,6 +84,22 @@ def learn(fresh: pa.Table, past: pa.Table, profiles: pa.Table, scores: EventScor
     return pa.concat_tables([rows, carrying(LEARNED, pack(told))])
 
 
+def touched_products(events: pa.Table, scores: EventScores) -> pa.Table:
+    """Returns what each user touched.
+
+    Args:
+        events: columns of NEEDED.
+        scores: points per event type.
+
+    Returns:
+        user_id, and beside it lists of the same length: products, scores, bought, gains (the scores, as all is new).
+    """
+    users = pc.unique(events["user_id"]).sort()
+    pairs = _scored(sum_pairs(events), scores)
+    columns = _side_by_side(pa.table({"user_id": users}), pairs, pairs.slice(0, 0))
+    return pa.table([users, *columns], pa.schema([events.schema.field("user_id"), *_OF_PRODUCTS]))
+
+
 def carrying(schema: pa.Schema, packed: bytes) -> pa.Table:
     """Returns a row that holds figures only."""
     columns = [pa.array([packed if field == FIGURES else None], field.type) for field in schema]

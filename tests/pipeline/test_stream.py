@@ -23,7 +23,8 @@ from spark_apps.features.pairs import pair_sums
 from spark_apps.features.products import features_of, product_features
 from spark_apps.features.users import user_features
 from spark_apps.generator import GeneratorSpec, write_events
-from spark_apps.jobs import train
+from spark_apps.jobs import recommend, train
+from spark_apps.jobs.recommend import Recommendation
 from spark_apps.jobs.segment import load_model
 from spark_apps.jobs.stream.places import PRODUCTS, base_file, read_state
 from spark_apps.jobs.stream.query import Wishes, run
@@ -47,7 +48,7 @@ from spark_apps.tables import (
 )
 from tests.comparing import assert_rows
 from tests.factory import HEADER, csv_line
-from tests.pipeline.conftest import Trained
+from tests.pipeline.conftest import Trained, assert_same_lists
 
 BATCHES, EVENTS_EACH = 6, 400
 DROPPED_AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
@@ -239,6 +240,29 @@ def test_every_user_of_a_batch_gets_a_list_without_what_it_bought(streamed: Stre
     assert bought
     for (batch, user), listed in users.items():
         assert not {product for product, when in bought.get(user, {}).items() if when <= batch} & set(listed)
+
+
+def test_a_user_of_the_stream_is_recommended_what_its_last_batch_listed(streamed: Streamed) -> None:
+    rows = sorted(streamed.rows(STREAM_RECOMMENDATIONS), key=lambda row: row["rank"])
+    last = {row["user_id"] for row in rows if row["batch"] == BATCHES - 1}
+    for user in sorted(last)[:: max(1, len(last) // 20)]:
+        listed = [
+            Recommendation(row["product_id"], row["score"], row["source"])
+            for row in rows
+            if row["user_id"] == user and row["batch"] == BATCHES - 1
+        ]
+        found = recommend.run(streamed.settings, streamed.root, user, streamed.settings.top)
+        assert_same_lists(found[: len(listed)], listed)
+
+
+def test_a_user_whom_the_stream_has_not_seen_is_recommended_what_the_training_listed(
+    streamed: Streamed, trained_root: Trained
+) -> None:
+    seen = {row["user_id"] for row in streamed.rows(STREAM_USERS)}
+    unseen = sorted(set(trained_root.lists()) - seen)[0]
+    asked = (trained_root.settings, unseen, trained_root.settings.top)
+    found, trained = (recommend.run(asked[0], root, *asked[1:]) for root in (streamed.root, trained_root.root))
+    assert found == trained
 
 
 def test_new_products_are_recommended_after_a_refresh(streamed: Streamed, trained_root: Trained) -> None:

@@ -42,12 +42,10 @@ class Serving:
         self._load(state)
 
     def _load(self, state: StreamState) -> None:
-        products = read_file(self._root / base_file(PRODUCTS, state.products_from), PRODUCT_COLUMNS)
-        scores = read_file(self._root / base_file(SCORES, state.products_from), SCORE_COLUMNS)
-        models = load_recommender(self._served, catalogue_of(products), scores, self._settings)
+        models = models_of(self._root, self._served, state, self._settings)
         self.models: Shared[Models] = share(self._spark, models)
         self.popular = popular(models, len(state.first_popular))
-        self._known = set(products["product_id"].to_pylist())
+        self._known = set(models.hybrid.catalogue.ids.tolist())
         for batch in range(state.products_from, state.next_batch):
             self.note(increments(self._root, batch))
 
@@ -89,6 +87,20 @@ class Serving:
         paths = [self._root / gains_file(batch) for batch in range(since, now)]
         parts = [read_file(path, SCORE_COLUMNS).cast(base.schema) for path in paths if path.exists()]
         return grouped(pa.concat_tables([base, *parts]), ["segment", "product_id"], summed("score"))
+
+
+def models_of(root: StoragePath, served: Served, state: StreamState, settings: Settings) -> Models:
+    """Loads what recommends, with the products and scores that a state says.
+
+    Args:
+        root: folder of the tables.
+        served: the versions that the state names.
+        state: of the stream.
+        settings: how many popular products are kept.
+    """
+    products = read_file(root / base_file(PRODUCTS, state.products_from), PRODUCT_COLUMNS)
+    scores = read_file(root / base_file(SCORES, state.products_from), SCORE_COLUMNS)
+    return load_recommender(served, catalogue_of(products), scores, settings)
 
 
 def merged_products(spark: SparkSession, root: StoragePath, since: int, now: int) -> pa.Table:

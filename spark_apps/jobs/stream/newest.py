@@ -1,0 +1,60 @@
+"""What the stream knows of one user after its last batch, read without Spark."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from spark_apps.jobs.stream.buckets import BucketFiles
+from spark_apps.jobs.stream.models import versions_in_force
+from spark_apps.jobs.stream.places import read_state
+from spark_apps.jobs.stream.serving import models_of
+from spark_apps.settings import Settings
+from spark_apps.storage import StoragePath
+from spark_apps.streaming.answering import Models
+from spark_apps.streaming.learning import touched_products
+
+
+@dataclass(frozen=True)
+class NewestUser:
+    """A user of the stream.
+
+    Attributes:
+        models: of the stream, with the products that it has seen.
+        touched: one row: user_id, products, scores, bought and gains.
+        segment: None where no batch and no training placed the user.
+        events: of the training and of the stream.
+    """
+
+    models: Models
+    touched: pa.Table
+    segment: str | None
+    events: int
+
+
+def newest_user(root: StoragePath, settings: Settings, user_id: int, trained_events: int) -> NewestUser | None:
+    """Reads a user whom the stream has seen since the training.
+
+    Args:
+        root: folder of the tables and models.
+        settings: the run's.
+        user_id: any 64-bit integer.
+        trained_events: events of the user that the tables of the training hold.
+
+    Returns:
+        None where the stream knows of no further event, or has yet to take over the models in force.
+    """
+    state = read_state(root)
+    if state is None:
+        return None
+    served = versions_in_force(root)
+    if state.models != served.versions:
+        return None
+    files = BucketFiles.of(root, settings, state.buckets)
+    history, profiles = files.known(state, user_id % state.buckets, pa.array([user_id], pa.int64()))
+    if len(history) <= trained_events:
+        return None
+    segment = profiles["segment"][0].as_py() if len(profiles) else None
+    models = models_of(root, served, state, settings)
+    return NewestUser(models, touched_products(history, settings.scores), segment, len(history))
