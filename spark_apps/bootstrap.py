@@ -317,9 +317,7 @@ def _say(text: str) -> None:
 
 def _record(root: Path, have: State | None, want: State) -> None:
     if have is not None and not _must_be_remade(have, want):
-        want = replace(
-            want, dev_lock=want.dev_lock or have.dev_lock, hosts_lock=want.hosts_lock or have.hosts_lock
-        )
+        want = replace(want, dev_lock=want.dev_lock or have.dev_lock, hosts_lock=want.hosts_lock or have.hosts_lock)
     draft = _state_file(root).with_suffix(".new")
     draft.write_text(json.dumps(asdict(want), indent=1), encoding="utf-8")
     draft.replace(_state_file(root))

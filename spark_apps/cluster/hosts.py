@@ -185,8 +185,6 @@ def disks_file(host: Host) -> dict[str, Any]:
     return {"services": {"datanode": {"environment": environment, "volumes": volumes}}}
 
 
-
-
 def _common(hosts: Sequence[Host], name: str, executor: Executor) -> dict[str, str]:
     datanodes = sum("datanodes" in host.groups for host in hosts)
     places = {
@@ -241,7 +239,9 @@ def _memory(name: str, values: Mapping[str, Any]) -> int:
 def _said(name: str, values: Mapping[str, Any], variable: str, fact: str) -> Any:
     found = values.get(variable) or values.get(fact)
     if not found:
-        raise UserError(f"Nothing says {variable} of host {name}: set it in the inventory, or let its facts be gathered.")
+        raise UserError(
+            f"Nothing says {variable} of host {name}: set it in the inventory, or reach the host."
+        )
     return found
 
 

@@ -233,9 +233,7 @@ def make_host_plan(budget: int, parts: Collection[str], worker: bool, cores: int
 def least_of(executors: Sequence[Executor]) -> Executor:
     """Returns the executor that fits where each of these does."""
     heap = min(one.heap for one in executors)
-    return Executor(
-        min(one.cores for one in executors), heap, _overhead(heap), min(one.python for one in executors)
-    )
+    return Executor(min(one.cores for one in executors), heap, _overhead(heap), min(one.python for one in executors))
 
 
 def _share_out(

@@ -15,10 +15,12 @@ from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from spark_apps.cluster import doctor as checks
+from spark_apps.cluster import hosts_doctor as rounds
 from spark_apps.cluster import lifecycle, scaling
 from spark_apps.cluster import submit as submission
 from spark_apps.cluster.engine import Compose, find_docker
 from spark_apps.cluster.readiness import NotReadyError, ServiceState
+from spark_apps.cluster.remote import INVENTORY_VARIABLE, open_hosts, read_inventory
 from spark_apps.cluster.state import DEFAULT_NAME, NAME_VARIABLE, Cluster, EarlierVersionError, find_cluster
 from spark_apps.cluster.status import Status, cluster_status, urls
 from spark_apps.commands.common import Function, json_option, next_step, out, print_json, print_table
@@ -33,6 +35,16 @@ def name_option(function: Function) -> Function:
     return click.option("--name", envvar=NAME_VARIABLE, default=DEFAULT_NAME, show_default=True, help="Which cluster.")(
         function
     )
+
+
+def inventory_option(function: Function) -> Function:
+    """Adds --inventory, which names a cluster on several hosts."""
+    return click.option(
+        "--inventory",
+        envvar=INVENTORY_VARIABLE,
+        type=click.Path(path_type=Path),
+        help="Ansible's inventory of a cluster on several hosts, instead of --name.",
+    )(function)
 
 
 def wait_option(function: Function) -> Function:
@@ -98,8 +110,9 @@ def up(
 
 @cluster.command()
 @name_option
+@inventory_option
 @json_option
-def status(name: str, as_json: bool) -> None:
+def status(name: str, inventory: Path | None, as_json: bool) -> None:
     """Show services, workers, DataNodes, memory and addresses.
 
     Ends with exit code 1 while something cannot be used.
@@ -107,7 +120,7 @@ def status(name: str, as_json: bool) -> None:
     \b
     Example: shopstream cluster status --json
     """
-    seen = cluster_status(_compose(find_cluster(name)))
+    seen = cluster_status(_found(name, inventory))
     if as_json:
         print_json(seen.as_json())
     else:
@@ -118,8 +131,9 @@ def status(name: str, as_json: bool) -> None:
 
 @cluster.command()
 @name_option
+@inventory_option
 @json_option
-def doctor(name: str, as_json: bool) -> None:
+def doctor(name: str, inventory: Path | None, as_json: bool) -> None:
     """Look for what usually goes wrong, and say how to mend it.
 
     Ends with exit code 1 when something is wrong.
@@ -127,9 +141,12 @@ def doctor(name: str, as_json: bool) -> None:
     \b
     Example: shopstream cluster doctor
     """
-    files = find_cluster(name)
-    environment = files.environment() or _wanted(files)
-    findings = list(checks.examine(files, environment))
+    if inventory:
+        findings = list(rounds.examine(read_inventory(inventory)))
+    else:
+        files = find_cluster(name)
+        environment = files.environment() or _wanted(files)
+        findings = list(checks.examine(files, environment))
     if as_json:
         print_json(checks.as_json(findings))
     else:
@@ -195,15 +212,16 @@ def logs(name: str, service: str | None, tail: int, follow: bool) -> None:
 
 @cluster.command()
 @name_option
+@inventory_option
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
 @json_option
-def load(name: str, files: tuple[Path, ...], as_json: bool) -> None:
+def load(name: str, inventory: Path | None, files: tuple[Path, ...], as_json: bool) -> None:
     """Land event logs of this machine in HDFS, read where they are.
 
     \b
     Example: shopstream cluster load 2019-Oct.csv
     """
-    compose = _compose(find_cluster(name))
+    compose = _found(name, inventory)
     sys.exit(submission.load(compose, files, ["--json"] if as_json else []))
 
 
@@ -260,9 +278,10 @@ def images(name: str) -> None:
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @name_option
+@inventory_option
 @click.argument("job")
 @click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="[OPTIONS OF JOB]...")
-def submit(name: str, job: str, options: tuple[str, ...]) -> None:
+def submit(name: str, inventory: Path | None, job: str, options: tuple[str, ...]) -> None:
     """Run a command of shopstream in the cluster: clean, analyze, features, segment, train, report.
 
     It is refused when no worker could take it. Ctrl-C stops the job.
@@ -270,7 +289,8 @@ def submit(name: str, job: str, options: tuple[str, ...]) -> None:
     \b
     Example: shopstream submit train --seed 7
     """
-    sys.exit(submission.submit(_compose(find_cluster(name)), job, options, lambda text: click.echo(text, err=True)))
+    compose = _found(name, inventory)
+    sys.exit(submission.submit(compose, job, options, lambda text: click.echo(text, err=True)))
 
 
 @contextmanager
@@ -331,6 +351,13 @@ def _spinner() -> Iterator[Callable[[str], None]]:
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("", total=None)
         yield lambda text: bar.update(task, description=text)
+
+
+def _found(name: str, inventory: Path | None) -> Compose:
+    """Compose on a cluster that was started before, here or on the hosts of an inventory."""
+    if inventory is None:
+        return _compose(find_cluster(name))
+    return click.get_current_context().with_resource(open_hosts(inventory))
 
 
 def _compose(files: Cluster) -> Compose:
