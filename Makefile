@@ -16,7 +16,7 @@ quoted = '$(subst ','\'',$(1))'
 names = $(foreach word,$(subst \$(space),<space>,$(value INPUT)),$(or $(wildcard $(word)),$(word)))
 inputs = $(foreach name,$(names),--input $(call quoted,$(subst <space>,$(space),$(name))))
 
-.PHONY: help setup setup-dev setup-host demo test test-cluster lint bench bench-als bench-stream dashboards kill-test report clean-venv \
+.PHONY: help setup setup-dev setup-host setup-hosts lint-hosts hosts-up demo test test-cluster lint bench bench-als bench-stream dashboards kill-test report clean-venv \
 	cluster-up cluster-status cluster-down load submit-train simulate
 
 help: ## show this list
@@ -30,6 +30,12 @@ setup-dev: ## the same with the tools for test, lint and bench
 
 setup-host: ## what the cluster needs here: the same without Java
 	@$(BOOTSTRAP) --without-java
+
+setup-hosts: ## what a cluster on several hosts needs here: tools for test and lint, and Ansible
+	@$(BOOTSTRAP) --hosts --without-java
+
+hosts-up: setup-hosts ## bring the cluster up on the hosts of INVENTORY=inventory.yaml
+	cd ansible && ../$(VENV)/ansible-playbook -i $(call quoted,$(abspath $(INVENTORY))) site.yaml $(ARGS)
 
 demo: setup ## the whole pipeline on EVENTS=300000 generated events, or on INPUT="a.csv b.csv"
 	$(VENV)/shopstream demo $(or $(inputs),--events $(or $(EVENTS),300000)) $(ARGS)
@@ -68,6 +74,11 @@ lint: setup-dev ## style, types, docstrings, import arrows
 	$(VENV)/mypy --python-version 3.11 -p grafana.panels
 	$(VENV)/interrogate --quiet spark_apps
 	$(VENV)/lint-imports
+
+lint-hosts: setup-hosts ## the Ansible part: ansible-lint (production), yamllint, its unit tests
+	PATH="$(CURDIR)/$(VENV):$$PATH" $(VENV)/ansible-lint --nocolor -c ansible/.ansible-lint ansible
+	$(VENV)/yamllint --strict -c .yamllint ansible compose/hosts.yaml compose/hosts-monitoring.yaml compose/hosts-client.yaml
+	$(VENV)/python -m pytest tests/ansible
 
 bench: setup-dev ## our run beside the peers' on the same EVENTS=2000000 events
 	$(VENV)/python -m bench.compare --events $(or $(EVENTS),2000000) $(ARGS)

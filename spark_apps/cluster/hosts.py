@@ -239,9 +239,7 @@ def _memory(name: str, values: Mapping[str, Any]) -> int:
 def _said(name: str, values: Mapping[str, Any], variable: str, fact: str) -> Any:
     found = values.get(variable) or values.get(fact)
     if not found:
-        raise UserError(
-            f"Nothing says {variable} of host {name}: set it in the inventory, or reach the host."
-        )
+        raise UserError(f"Nothing says {variable} of host {name}: set it in the inventory, or reach the host.")
     return found
 
 
