@@ -62,8 +62,7 @@ def _examine_host(docker: HostDocker, inventory: Inventory) -> Iterator[Finding]
     try:
         said = json.loads(docker.python(_LOOK, placement.FOLDER, f"{PROJECT_LABEL}={inventory.name}"))
     except UnreachableError as error:
-        problem, _, mend = str(error).rstrip(".").partition(": ")
-        yield Finding(docker.host, problem=problem, mend=mend)
+        yield Finding(docker.host, problem=error.problem, mend=error.mend)
         return
     skew = max(before - said["time"], said["time"] - time.time(), 0.0)
     yield _software(docker.host, said)

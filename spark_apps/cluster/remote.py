@@ -55,7 +55,9 @@ class UnreachableError(UserError):
 
     def __init__(self, host: str, text: str) -> None:
         last = (text.strip().splitlines() or ["no reason given"])[-1].rstrip(".")
-        super().__init__(f"Host {host} cannot be reached by ssh ({last}): see that `ansible -m ping {host}` works.")
+        self.problem = f"Host {host} cannot be reached by ssh ({last})"
+        self.mend = f"see that `ansible -m ping {host}` works"
+        super().__init__(f"{self.problem}: {self.mend}.")
 
 
 @dataclass(frozen=True)

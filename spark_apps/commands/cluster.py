@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -24,10 +25,13 @@ from spark_apps.cluster.remote import INVENTORY_VARIABLE, open_hosts, read_inven
 from spark_apps.cluster.state import DEFAULT_NAME, NAME_VARIABLE, Cluster, EarlierVersionError, find_cluster
 from spark_apps.cluster.status import Status, cluster_status, urls
 from spark_apps.commands.common import Function, json_option, next_step, out, print_json, print_table
+from spark_apps.errors import UserError
 
 console = Console(stderr=True, highlight=False)
 UP_SECONDS = 600.0
 FAILED = 1
+# what works on the hosts of an inventory too; images are built here for both
+ON_HOSTS = ("status", "doctor", "load", "images")
 
 
 def name_option(function: Function) -> Function:
@@ -60,8 +64,15 @@ def wait_option(function: Function) -> Function:
 
 
 @click.group()
-def cluster() -> None:
+@click.pass_context
+def cluster(context: click.Context) -> None:
     """The cluster in Docker: HDFS, Spark, InfluxDB and Grafana."""
+    asked = context.invoked_subcommand
+    if os.environ.get(INVENTORY_VARIABLE) and asked not in ON_HOSTS and "--help" not in sys.argv:
+        raise UserError(
+            f"{INVENTORY_VARIABLE} names a cluster on several hosts, where `cluster {asked}` is Ansible's: take the "
+            "playbook that docs/hosts.md names, or unset it for the cluster on this machine."
+        )
 
 
 @cluster.command()
