@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from spark_apps.cluster.sizing import megabytes, total_of
 from spark_apps.cluster.state import Cluster
 from spark_apps.errors import UserError
 
@@ -218,6 +219,11 @@ class Compose:
     def containers(self) -> list[Container]:
         """Returns the cluster's containers, ended ones too, without those of `compose run`."""
         return own_containers(read_container(row) for row in json_rows(self._list()))
+
+    def memory(self) -> tuple[int, int]:
+        """Returns the sum of all containers' limits, and the budget, in MiB."""
+        environment = self.cluster.environment()
+        return total_of(environment), megabytes(environment["SHOPSTREAM_MEMORY"])
 
     def services(self) -> list[str]:
         """Returns the names of all services."""

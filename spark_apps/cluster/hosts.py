@@ -5,7 +5,7 @@ The Ansible roles in ansible/ and `shopstream --inventory` both take it from her
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,12 +46,14 @@ ONE_SHOTS = {
     "monitoring": ("secrets", "metrics-provision"),
     "client": ("secrets", "layout"),
 }
+WORKER = "WORKER"
 _PARTS = {
     "namenode": ("NAMENODE",),
     "datanodes": ("DATANODE",),
     "spark_master": ("MASTER", "HISTORY"),
     "monitoring": MONITORING,
     "client": ("CLIENT",),
+    "spark_workers": (WORKER,),
 }
 SECRETS = ("spark_auth", "hadoop_http_secret")
 MONITORING_SECRETS = (
@@ -100,7 +102,7 @@ class Host:
         Raises:
             TooLittleMemoryError: naming the smallest budget that works.
         """
-        parts = [part for group in _PARTS if group in self.groups for part in _PARTS[group]]
+        parts = [part for part in parts_of(self.groups) if part != WORKER]
         return make_host_plan(self.memory, parts, self.worker, self.cores, self.name)
 
     def ports(self) -> list[str]:
@@ -145,6 +147,11 @@ def settings(
     executor = least_of([plan.executor for plan in plans.values() if plan.executor])
     common = _common(hosts, name, executor) | {key: value for key, value in (given or {}).items() if value}
     return {host.name: {**common, **_own(host, plans[host.name], executor)} for host in hosts}
+
+
+def parts_of(groups: Collection[str]) -> list[str]:
+    """Returns the names in `sizing` of what runs on a host of these groups."""
+    return [part for group in _PARTS if group in groups for part in _PARTS[group]]
 
 
 def first_of(hosts: Iterable[Host], group: str) -> Host | None:

@@ -25,6 +25,7 @@ from spark_apps.cluster import hosts as placement
 from spark_apps.cluster import ports
 from spark_apps.cluster.engine import Compose, Container, Docker, json_rows, own_containers, read_container
 from spark_apps.cluster.hosts import Host
+from spark_apps.cluster.sizing import megabytes
 from spark_apps.cluster.state import DEFAULT_NAME, Cluster, find_cluster, parse_environment
 from spark_apps.errors import UserError
 
@@ -164,6 +165,18 @@ class HostsCompose(Compose):
         """Returns the containers of all hosts; those of a host that does not answer are missing."""
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             return [one for found in pool.map(self._containers_of, self.dockers.values()) for one in found]
+
+    def memory(self) -> tuple[int, int]:
+        """Returns the sum of all hosts' limits, and of their budgets, in MiB."""
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            sums = list(pool.map(self._memory_of, self.dockers.values()))
+        return sum(limits for limits, _ in sums), sum(budget for _, budget in sums)
+
+    def _memory_of(self, docker: HostDocker) -> tuple[int, int]:
+        values = parse_environment(_asked(docker.host, docker.shell(f"cat {placement.FOLDER}/cluster.env")))
+        groups = self.inventory.variables[docker.host]["group_names"]
+        limits = sum(megabytes(values[f"SHOPSTREAM_{part}_LIMIT"]) for part in placement.parts_of(groups))
+        return limits, megabytes(values["SHOPSTREAM_MEMORY"])
 
     def _containers_of(self, docker: HostDocker) -> list[Container]:
         done = docker.call("compose", "-p", self.cluster.name, "ps", "--all", "--format", "json")

@@ -10,7 +10,6 @@ from spark_apps.cluster import web
 from spark_apps.cluster.engine import Compose, Container
 from spark_apps.cluster.ports import url
 from spark_apps.cluster.readiness import ServiceState, expected_counts, states
-from spark_apps.cluster.sizing import megabytes, total_of
 from spark_apps.cluster.web import NameNode, SparkMaster
 
 PAGES = {
@@ -60,14 +59,15 @@ def cluster_status(compose: Compose) -> Status:
     environment = compose.cluster.existing_environment()
     expected = expected_counts(compose.services(), environment)
     containers = compose.containers()
+    limits, budget = compose.memory()
     return Status(
         name=compose.cluster.name,
         services=states(expected, containers, environment),
         containers=containers,
         hdfs=web.namenode(environment),
         spark=web.spark_master(environment),
-        memory_limits=total_of(environment),
-        memory_budget=megabytes(environment["SHOPSTREAM_MEMORY"]),
+        memory_limits=limits,
+        memory_budget=budget,
         urls=urls(environment, compose.monitoring, compose.pages),
     )
 

@@ -131,11 +131,12 @@ def status(name: str, inventory: Path | None, as_json: bool) -> None:
     \b
     Example: shopstream cluster status --json
     """
-    seen = cluster_status(_found(name, inventory))
+    compose = _found(name, inventory)
+    seen = cluster_status(compose)
     if as_json:
         print_json(seen.as_json())
     else:
-        _print_status(seen)
+        _print_status(seen, compose.cluster.option())
     if not seen.ready:
         sys.exit(FAILED)
 
@@ -161,7 +162,7 @@ def doctor(name: str, inventory: Path | None, as_json: bool) -> None:
     if as_json:
         print_json(checks.as_json(findings))
     else:
-        _print_findings(findings)
+        _print_findings(findings, "shopstream cluster status" if inventory else "shopstream cluster up")
     if not all(finding.ok for finding in findings):
         sys.exit(FAILED)
 
@@ -398,7 +399,7 @@ def _print_urls(pages: Mapping[str, str]) -> None:
     print_table("Pages", ["what", "address"], list(pages.items()))
 
 
-def _print_status(seen: Status) -> None:
+def _print_status(seen: Status, option: str) -> None:
     print_table(
         "Services",
         ["service", "ready", "state"],
@@ -422,15 +423,14 @@ def _print_status(seen: Status) -> None:
         )
     out.print(f"Memory: limits add up to {seen.memory_limits:,} of {seen.memory_budget:,} MiB")
     _print_urls(seen.urls)
-    option = "" if seen.name == DEFAULT_NAME else f" --name {seen.name}"
-    next_step(f"shopstream submit train{option}" if seen.ready else f"shopstream cluster doctor{option}")
+    next_step(f"shopstream submit{option} train" if seen.ready else f"shopstream cluster doctor{option}")
 
 
 def _gib(size: int) -> str:
     return f"{size / 1024**3:,.1f} GiB"
 
 
-def _print_findings(findings: list[checks.Finding]) -> None:
+def _print_findings(findings: list[checks.Finding], following: str) -> None:
     for one in findings:
         if one.ok:
             mark = "[yellow]-[/yellow]" if one.skipped else "[green]✓[/green]"
@@ -439,4 +439,4 @@ def _print_findings(findings: list[checks.Finding]) -> None:
             out.print("[red]✗[/red]", escape(f"{one.check:<14} {one.problem}"), soft_wrap=True)
             out.print(escape(f"{'':<16} To mend: {one.mend}"), soft_wrap=True)
     if all(one.ok for one in findings):
-        next_step("shopstream cluster up")
+        next_step(following)
