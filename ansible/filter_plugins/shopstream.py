@@ -81,9 +81,15 @@ def taken(tables: Iterable[str], ports: Iterable[str]) -> list[int]:
 
 
 def _identities(lines: str) -> dict[str, str]:
-    """By name: when an image was made and its layers, which stay the same wherever it is stored."""
+    """By name: when an image was made, its layers and how it starts, which are the same wherever it is stored."""
     rows = [json.loads(line) for line in lines.splitlines() if line.startswith("{")]
-    return {tag: json.dumps([row["made"], row["layers"]]) for row in rows for tag in row["tags"] or ()}
+    return {tag: json.dumps([row["made"], row["layers"], _start(row)]) for row in rows for tag in row["tags"] or ()}
+
+
+def _start(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What engines of all versions say of an image's configuration; one says nothing where another says null."""
+    keys = ("Cmd", "Entrypoint", "Env", "ExposedPorts", "Healthcheck", "Labels", "User", "Volumes", "WorkingDir")
+    return {key: row["config"][key] for key in keys if row["config"].get(key)}
 
 
 class FilterModule:

@@ -306,7 +306,8 @@ def _members(listed: Mapping[str, Any], group: str) -> set[str]:
 def _forwarded(docker: HostDocker, pages: Mapping[str, tuple[str, int]]) -> Iterator[dict[str, int]]:
     """Ports of this machine that lead through the client's host to the cluster's pages."""
     local = _free_ports(list(pages))
-    options = ["-N", "-o", "ExitOnForwardFailure=yes"]
+    # a connection of its own: in one that the user keeps open the ports would outlive this command
+    options = ["-N", "-o", "ExitOnForwardFailure=yes", "-o", "ControlPath=none"]
     for name, (address, port) in pages.items():
         options += ["-L", f"{ports.HOST}:{local[name]}:{address}:{port}"]
     process = subprocess.Popen(

@@ -101,8 +101,8 @@ def test_an_inventory_that_does_not_do_fails_in_ansibles_own_way(filters: Module
         filters.plan({}, [], "shopstream", {})
 
 
-def image(tag: str, made: str) -> str:
-    return json.dumps({"tags": [tag], "made": made, "layers": ["sha256:1"]})
+def image(tag: str, made: str, **config: Any) -> str:
+    return json.dumps({"tags": [tag], "made": made, "layers": ["sha256:1"], "config": {"User": "hdfs", **config}})
 
 
 def test_only_images_that_differ_are_handed_over(filters: ModuleType) -> None:
@@ -110,6 +110,13 @@ def test_only_images_that_differ_are_handed_over(filters: ModuleType) -> None:
     theirs = "\n".join([image("a:1", "now"), image("b:1", "before"), image("e:1", "now"), "Error: no such image"])
     wanted: dict[str, Any] = filters.images(["a:1", "b:1", "c:1", "d:1", "e:1"], ours, theirs)
     assert wanted == {"send": ["b:1", "c:1"], "pull": ["d:1"]}
+
+
+def test_an_image_that_only_starts_differently_is_another_one(filters: ModuleType) -> None:
+    ours, theirs = image("a:1", "now", Labels={"v": "2"}), image("a:1", "now", Labels={"v": "1"})
+    assert filters.images(["a:1"], ours, theirs)["send"] == ["a:1"]
+    # one engine writes what it does not have as null, another leaves it out
+    assert filters.images(["a:1"], image("a:1", "now", Volumes=None), image("a:1", "now"))["send"] == []
 
 
 def test_taken_ports_are_looked_for_in_ranges_too(filters: ModuleType) -> None:
