@@ -164,7 +164,10 @@ class StandIns:
         }
         children = {group: {"hosts": {host: {} for host in hosts}} for group, hosts in groups.items()}
         hosts = {host: _variables(address, host == first) for host, address in addresses.items()}
-        return {"all": {"vars": common, "hosts": hosts, "children": {"shopstream": {"children": children}}}}
+        # pages of the hosts are for cluster hosts alone, and for this machine
+        variables = {"shopstream_name": self.name, "shopstream_allowed": [self._in_subnet(1)]}
+        cluster = {"vars": variables, "children": children}
+        return {"all": {"vars": common, "hosts": hosts, "children": {"shopstream": cluster}}}
 
     def _ssh_options(self) -> list[str]:
         options = (f"UserKnownHostsFile={self.known_hosts}", "StrictHostKeyChecking=yes", "IdentitiesOnly=yes")
@@ -192,7 +195,7 @@ class StandIns:
             raise EngineError(f"No network {self.name} could be made: all of {SUBNETS[0]}.0/24 and on are taken.")
 
     def _make_host(self, host: str, bare: bool) -> None:
-        volume, address = self._volume(host), self._address(host)
+        volume, address = self._volume(host), self._in_subnet(FIRST_ADDRESS + _number(host))
         labels = {LABEL: self.name, HOST_LABEL: host, ADDRESS_LABEL: address}
         memory = HEAD_MEMORY if host == "host1" else MEMORY
         run([DOCKER, "volume", "create", "--label", f"{LABEL}={self.name}", volume])
@@ -234,10 +237,10 @@ class StandIns:
     def _networks(self) -> list[str]:
         return ask([DOCKER, "network", "ls", "--quiet", "--filter", self._filter()]).split()
 
-    def _address(self, host: str) -> str:
+    def _in_subnet(self, number: int) -> str:
         form = "{{(index .IPAM.Config 0).Subnet}}"
         subnet = ask([DOCKER, "network", "inspect", "--format", form, self.name]).strip()
-        return f"{subnet.rpartition('.')[0]}.{FIRST_ADDRESS + _number(host)}"
+        return f"{subnet.rpartition('.')[0]}.{number}"
 
     def _at(self, host: str) -> str:
         return self.addresses()[host]
