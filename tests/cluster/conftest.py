@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ import testinfra
 from pyspark.sql import SparkSession
 from testinfra.backend.base import BaseBackend, CommandResult
 from testinfra.host import Host
+from testinfra.utils.ansible_runner import AnsibleRunner
 
 from spark_apps.generator import GeneratorSpec, write_events
 from spark_apps.jobs import clean, load, train
@@ -167,9 +169,8 @@ class RunningCluster:
         """Returns where a service runs."""
         if self.inventory is None:
             return [THIS_MACHINE]
-        group = GROUPS.get(service, "monitoring")
-        found: list[Host] = testinfra.get_hosts([f"ansible://{group}"], ansible_inventory=self.inventory)
-        return found
+        runner = _runner(self.inventory, Path(self.inventory).stat().st_mtime_ns)
+        return [runner.get_host(host) for host in runner.get_hosts(GROUPS.get(service, "monitoring"))]
 
     def run_in(self, service: str, *command: str, user: str | None = None) -> str:
         """Runs a command in the first container of a service and returns its output."""
@@ -256,12 +257,18 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[RunningCluster]:
 
 def cluster_of(inventory: Path) -> RunningCluster:
     """Returns the cluster on the hosts of an inventory."""
+    runner = _runner(str(inventory), inventory.stat().st_mtime_ns)
+    (first,) = runner.get_hosts("namenode")
+    return RunningCluster(runner.get_variables(first).get("shopstream_name", "shopstream"), str(inventory.absolute()))
+
+
+@lru_cache
+def _runner(inventory: str, changed: int) -> AnsibleRunner:
+    """testinfra's way to the hosts of an inventory, read again where the file has changed since."""
     ansible = str(Path(sys.executable).parent)
     if ansible not in os.environ["PATH"].split(os.pathsep):
         os.environ["PATH"] = os.pathsep.join([ansible, os.environ["PATH"]])  # testinfra calls ansible-inventory
-    (host,) = testinfra.get_hosts(["ansible://namenode"], ansible_inventory=str(inventory))
-    variables = host.backend.get_variables()
-    return RunningCluster(variables.get("shopstream_name", "shopstream"), str(inventory.absolute()))
+    return AnsibleRunner(inventory)
 
 
 def _made_here() -> Iterator[RunningCluster]:
