@@ -14,14 +14,15 @@ from spark_apps.streaming.records import LEDGER
 from tests.cluster.conftest import RunningCluster, docker, eventually
 from tests.cluster.november import SIMULATE, await_batches
 from tests.cluster.watching import whole_again
-from tests.hosts.playbooks import start
+from tests.hosts.playbooks import play, start
 from tests.hosts.standin import StandIns
 from tests.hosts.streams import assert_same_stream
 
 pytestmark = pytest.mark.long
 OLD, NEW = "dev", "rebuilt"
 IMAGES = ("base", "hadoop", "spark")
-UPGRADED = ("namenode", "datanode", "spark-master", "spark-worker", "history-server", "client")
+# the client's container stays while a job runs from it
+UPGRADED = ("namenode", "datanode", "spark-master", "spark-worker", "history-server")
 STREAM = (*SIMULATE, "--interval", "10s")
 
 
@@ -52,10 +53,21 @@ def test_a_rolling_upgrade_during_the_stream_costs_no_row(
     print(f"upgrade.yaml during the stream: {time.monotonic() - began:.0f} s")
     finish(cluster, stream)
     whole_again(cluster, len(hosts.addresses()) - 1, len(hosts.addresses()))
-    for service in UPGRADED:
-        tags = {one.docker("inspect", "--format", "{{.Config.Image}}").strip() for one in cluster.containers(service)}
-        assert {tag.rpartition(":")[2] for tag in tags} == {rebuilt}, service
+    assert {service: tags(cluster, service) for service in UPGRADED} == {service: {rebuilt} for service in UPGRADED}
     assert_same_stream(cluster, spark, undisturbed)
+
+
+def test_an_idle_client_is_upgraded_too(rebuilt: str, cluster: RunningCluster, hosts: StandIns) -> None:
+    again = play("upgrade", hosts.inventory, "-e", f"shopstream_tag={rebuilt}")
+    print(f"upgrade.yaml once more: {again.seconds:.0f} s, {again.changes}")
+    assert tags(cluster, "client") == {rebuilt}
+    assert play("site", hosts.inventory, "-e", f"shopstream_tag={rebuilt}").changes == []
+
+
+def tags(cluster: RunningCluster, service: str) -> set[str]:
+    """The tags of the images that a service's containers were made from."""
+    names = [one.docker("inspect", "--format", "{{.Config.Image}}").strip() for one in cluster.containers(service)]
+    return {name.rpartition(":")[2] for name in names}
 
 
 def finish(cluster: RunningCluster, stream: subprocess.Popen[str]) -> None:
