@@ -18,6 +18,7 @@ from spark_apps.jobs import load
 from tests.cluster.conftest import (
     ENGINE_REQUIRED,
     KEEP_CLUSTER,
+    REPOSITORY,
     RunningCluster,
     cluster_of,
     engine,
@@ -45,6 +46,7 @@ ORDER = (
     "test_scale",
     "test_upgrade",
     "test_many_events",
+    "test_destroy",
 )
 NOVEMBER_EVENTS = 8_000
 
@@ -77,13 +79,18 @@ def hosts(engine: None, ansible: None) -> Iterator[StandIns]:
     """Bare hosts: no Docker engine yet."""
     made = StandIns()
     if not KEEP_CLUSTER:
-        made.down()  # what a killed run left
+        _all_away(made)  # what a killed run left
     try:
         made.up(HOSTS, bare=True)
         yield made
     finally:
         if not KEEP_CLUSTER:
-            made.down()
+            _all_away(made)
+
+
+def _all_away(hosts: StandIns) -> None:
+    hosts.down()
+    shutil.rmtree(REPOSITORY / ".cluster" / hosts.name, ignore_errors=True)  # the cluster's secrets
 
 
 @pytest.fixture(scope="session")
