@@ -37,6 +37,7 @@ for shared in ("containers", "tables"):
     pytest.register_assert_rewrite(f"tests.cluster.test_{shared}")
 # the tests of each file find the cluster as those before have left it, and whole
 ORDER = (
+    "test_standin",
     "test_site",
     "test_network",
     "test_containers",

@@ -1,6 +1,6 @@
 """Stand-ins for hosts: containers with systemd, sshd and, unless bare, a Docker engine of their own (Linux, as root).
 
-    python tests/hosts/standin.py up [--hosts 3] [--bare] | add | cut HOST | heal HOST | remove HOST | inventory | down
+    python tests/hosts/standin.py up [--hosts 3] [--bare] | add [--bare] | cut HOST | heal HOST | remove HOST | inventory | down
 
 host1, host2 ... stand on one bridge network at fixed addresses. The first carries what a cluster has once, the
 others a DataNode and a worker each; the state folder holds the inventory that says so, a fresh ssh key and the
@@ -87,19 +87,16 @@ class StandIns:
         self._build("bare" if bare else "docker")
         if not self._networks():
             self._make_network()
-        for number in range(len(self.addresses()) + 1, count + 1):
+        last = max(map(_number, self.addresses()), default=0)
+        for number in range(last + 1, last + 1 + count - len(self.addresses())):
             self._make_host(f"host{number}", bare)
         for host in self.addresses():
             self._admit(host)
         self.write_inventory()
 
-    def add(self) -> str:
-        """Makes one more host, like the last one, and returns its name."""
-        hosts = self.addresses()
-        last = next(reversed(hosts), None)
-        if last is None:
-            raise EngineError("There are no hosts: begin with `up`.")
-        self.up(_number(last) + 1, bare=not self._has_engine(last))
+    def add(self, bare: bool = False) -> str:
+        """Makes one more host and returns its name."""
+        self.up(len(self.addresses()) + 1, bare)
         return next(reversed(self.addresses()))
 
     def remove(self, host: str) -> None:
@@ -299,7 +296,7 @@ def _do(hosts: StandIns, options: argparse.Namespace) -> None:
     if options.command == "up":
         hosts.up(options.hosts, options.bare)
     elif options.command == "add":
-        hosts.add()
+        hosts.add(options.bare)
     elif options.command == "inventory":
         hosts.write_inventory()
     elif options.command == "down":
@@ -319,8 +316,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     up = commands.add_parser("up", help="make hosts until there are so many")
     up.add_argument("--hosts", type=int, default=3)
-    up.add_argument("--bare", action="store_true", help="without a Docker engine")
-    for name, text in (("add", "one host more"), ("inventory", "write the inventory again"), ("down", "all away")):
+    for command in (up, commands.add_parser("add", help="one host more")):
+        command.add_argument("--bare", action="store_true", help="without a Docker engine")
+    for name, text in (("inventory", "write the inventory again"), ("down", "all away")):
         commands.add_parser(name, help=text)
     for name, text in (
         ("cut", "stop a host's containers, then its network"),

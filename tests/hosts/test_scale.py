@@ -21,7 +21,7 @@ def expected(trained: RunningCluster, log: Path) -> dict[str, int]:
 
 def test_a_host_joins_under_load(expected: dict[str, int], cluster: RunningCluster, hosts: StandIns) -> None:
     workers, datanodes = len(hosts.addresses()) - 1, len(hosts.addresses())
-    new = hosts.add()
+    new = hosts.add(bare=True)
     with running(cluster, "train"):
         joined = play("scale", hosts.inventory)
     print(f"scale.yaml, {new} joins during train: {joined.seconds:.0f} s")
