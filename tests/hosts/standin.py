@@ -1,6 +1,7 @@
 """Stand-ins for hosts: containers with systemd, sshd and, unless bare, a Docker engine of their own (Linux, as root).
 
-    python tests/hosts/standin.py up [--hosts 3] [--bare] | add [--bare] | cut HOST | heal HOST | remove HOST | inventory | down
+    python tests/hosts/standin.py up [--hosts 3] [--bare] | add [--bare] | inventory | down
+    python tests/hosts/standin.py cut HOST | heal HOST | remove HOST
 
 host1, host2 ... stand on one bridge network at fixed addresses. The first carries what a cluster has once, the
 others a DataNode and a worker each; the state folder holds the inventory that says so, a fresh ssh key and the
