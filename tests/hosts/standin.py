@@ -152,15 +152,15 @@ class StandIns:
     def _inventory(self) -> dict[str, Any]:
         addresses = self.addresses()
         first, *others = addresses
-        groups = dict.fromkeys(("namenode", "spark_master", "monitoring", "client"), (first,))
-        groups |= {"datanodes": tuple(addresses), "spark_workers": tuple(others)}
+        groups = {group: [first] for group in ("namenode", "spark_master", "monitoring", "client")}
+        groups |= {"datanodes": list(addresses), "spark_workers": others}
         common = {
             "ansible_user": "root",
             "ansible_port": 22,
             "ansible_ssh_private_key_file": str(self.key),
             "ansible_ssh_common_args": " ".join(self._ssh_options()),
         }
-        children = {group: {"hosts": {host: {} for host in hosts}} for group, hosts in groups.items()}
+        children: dict[str, Any] = {group: {"hosts": {host: {} for host in hosts}} for group, hosts in groups.items()}
         hosts = {host: _variables(address, host == first) for host, address in addresses.items()}
         # pages of the hosts are for cluster hosts alone, and for this machine
         variables = {"shopstream_name": self.name, "shopstream_allowed": [self._in_subnet(1)]}
