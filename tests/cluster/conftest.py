@@ -6,11 +6,13 @@ gets to the hosts. Files of tests that start, stop or grow a cluster on this mac
 
 from __future__ import annotations
 
+import atexit
 import io
 import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -170,7 +172,8 @@ class RunningCluster:
         if self.inventory is None:
             return [THIS_MACHINE]
         runner = _runner(self.inventory, Path(self.inventory).stat().st_mtime_ns)
-        return [runner.get_host(host) for host in runner.get_hosts(GROUPS.get(service, "monitoring"))]
+        found = runner.get_hosts(GROUPS.get(service, "monitoring"))
+        return [runner.get_host(host, ssh_config=_ssh_config()) for host in found]
 
     def run_in(self, service: str, *command: str, user: str | None = None) -> str:
         """Runs a command in the first container of a service and returns its output."""
@@ -269,6 +272,17 @@ def _runner(inventory: str, changed: int) -> AnsibleRunner:
     if ansible not in os.environ["PATH"].split(os.pathsep):
         os.environ["PATH"] = os.pathsep.join([ansible, os.environ["PATH"]])  # testinfra calls ansible-inventory
     return AnsibleRunner(inventory)
+
+
+@lru_cache
+def _ssh_config() -> str:
+    """A configuration of ssh with which one connection to a host serves many commands; the user's own is in it."""
+    folder = tempfile.TemporaryDirectory(prefix="shopstream-")
+    atexit.register(folder.cleanup)
+    path = Path(folder.name) / "config"
+    lines = ("Include ~/.ssh/config", "Host *", f"ControlPath {folder.name}/%C", "ServerAliveInterval 5")
+    path.write_text("\n".join(lines), encoding="utf-8")
+    return str(path)
 
 
 def _made_here() -> Iterator[RunningCluster]:

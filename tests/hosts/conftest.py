@@ -27,7 +27,7 @@ from tests.cluster.conftest import (
     log,
     trained,
 )
-from tests.hosts.playbooks import Run, play
+from tests.hosts.playbooks import TAG, Run, play
 from tests.hosts.standin import StandIns
 
 __all__ = ["engine", "loaded", "local_root", "log", "trained"]
@@ -72,7 +72,9 @@ def ansible() -> None:
 @pytest.fixture(scope="session")
 def images(engine: None) -> None:
     """The images of this code on this machine, from where the playbook hands them out."""
-    RunningCluster("shopstream").shopstream("cluster", "images", timeout=2400)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SHOPSTREAM_TAG", TAG)
+        RunningCluster(StandIns.name).shopstream("cluster", "images", timeout=2400)
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,8 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PLAYBOOKS = REPOSITORY / "ansible"
+# of the images that the hosts get; read before tests/conftest.py takes SHOPSTREAM_ variables away
+TAG = os.environ.get("SHOPSTREAM_TAG", "dev")
 _PROGRAM = Path(sys.executable).parent / "ansible-playbook"
 _RECAP = re.compile(r"^(\S+)\s+: (ok=\d+.*)$", re.MULTILINE)
 _TASK = re.compile(r"^(?:TASK|RUNNING HANDLER) \[(.*)\] \**$")
@@ -46,7 +48,8 @@ class Run:
 
 def start(playbook: str, inventory: Path, *options: str) -> subprocess.Popen[str]:
     """Starts a playbook of the kit."""
-    command = [str(_PROGRAM), "-i", str(inventory), str(PLAYBOOKS / f"{playbook}.yaml"), *options]
+    command = [str(_PROGRAM), "-i", str(inventory), str(PLAYBOOKS / f"{playbook}.yaml")]
+    command += ["-e", f"shopstream_tag={TAG}", *options]
     environment = {**os.environ, "ANSIBLE_CONFIG": str(PLAYBOOKS / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
     return subprocess.Popen(
         command,

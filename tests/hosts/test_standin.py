@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.conftest import docker
+from tests.hosts.playbooks import TAG
 from tests.hosts.standin import LABEL, StandIns
 
 pytestmark = pytest.mark.long
-IMAGE = "shopstream/base:dev"
+IMAGE = f"shopstream/base:{TAG}"
 
 
 def reaches(hosts: StandIns, one: str, other: str) -> bool:

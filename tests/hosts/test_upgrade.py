@@ -14,12 +14,12 @@ from spark_apps.streaming.records import LEDGER
 from tests.cluster.conftest import RunningCluster, docker, eventually
 from tests.cluster.november import SIMULATE, await_batches
 from tests.cluster.watching import whole_again
-from tests.hosts.playbooks import play, start
+from tests.hosts.playbooks import TAG, play, start
 from tests.hosts.standin import StandIns
 from tests.hosts.streams import assert_same_stream
 
 pytestmark = pytest.mark.long
-OLD, NEW = "dev", "rebuilt"
+NEW = "rebuilt"
 IMAGES = ("base", "hadoop", "spark")
 # the client's container stays while a job runs from it
 UPGRADED = ("namenode", "datanode", "spark-master", "spark-worker", "history-server")
@@ -31,7 +31,7 @@ def rebuilt(images: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     """The tag of images that differ from those that run."""
     folder = tmp_path_factory.mktemp("rebuilt")
     for image in IMAGES:
-        (folder / "Dockerfile").write_text(f"FROM shopstream/{image}:{OLD}\nCOPY Dockerfile /opt/rebuilt\n")
+        (folder / "Dockerfile").write_text(f"FROM shopstream/{image}:{TAG}\nCOPY Dockerfile /opt/rebuilt\n")
         docker("build", "--quiet", "--tag", f"shopstream/{image}:{NEW}", str(folder))
     yield NEW
     docker("rmi", *(f"shopstream/{image}:{NEW}" for image in IMAGES))
