@@ -16,7 +16,7 @@ quoted = '$(subst ','\'',$(1))'
 names = $(foreach word,$(subst \$(space),<space>,$(value INPUT)),$(or $(wildcard $(word)),$(word)))
 inputs = $(foreach name,$(names),--input $(call quoted,$(subst <space>,$(space),$(name))))
 
-.PHONY: help setup setup-dev setup-host demo test test-cluster lint bench bench-als bench-stream dashboards kill-test report clean-venv \
+.PHONY: help setup setup-dev setup-host setup-hosts lint-hosts hosts-up demo test test-cluster test-hosts lint bench bench-als bench-stream dashboards kill-test report clean-venv \
 	cluster-up cluster-status cluster-down load submit-train simulate
 
 help: ## show this list
@@ -30,6 +30,12 @@ setup-dev: ## the same with the tools for test, lint and bench
 
 setup-host: ## what the cluster needs here: the same without Java
 	@$(BOOTSTRAP) --without-java
+
+setup-hosts: ## what a cluster on several hosts needs here: tools for test and lint, and Ansible
+	@$(BOOTSTRAP) --hosts --without-java
+
+hosts-up: setup-hosts ## bring the cluster up on the hosts of INVENTORY=inventory.yaml
+	cd ansible && ../$(VENV)/ansible-playbook -i $(call quoted,$(abspath $(INVENTORY))) site.yaml $(ARGS)
 
 demo: setup ## the whole pipeline on EVENTS=300000 generated events, or on INPUT="a.csv b.csv"
 	$(VENV)/shopstream demo $(or $(inputs),--events $(or $(EVENTS),300000)) $(ARGS)
@@ -56,10 +62,13 @@ simulate: setup-host ## replay November on the cluster, and the stream beside it
 # two processes: each has a Spark of its own, of up to 2 GB
 SIDE_BY_SIDE = --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 test: setup-dev ## all tests that need no Docker (ARGS="-k name")
-	$(VENV)/python -m pytest --ignore=tests/cluster $(SIDE_BY_SIDE) $(ARGS)
+	$(VENV)/python -m pytest --ignore=tests/cluster --ignore=tests/hosts $(SIDE_BY_SIDE) $(ARGS)
 
 test-cluster: setup-dev ## tests on a real cluster in Docker; they make one of their own
 	$(VENV)/python -m pytest tests/cluster $(ARGS)
+
+test-hosts: setup-hosts ## tests on three stand-ins for hosts (ARGS='-m "not long"' for the short form)
+	$(VENV)/python -m pytest tests/hosts $(ARGS)
 
 lint: setup-dev ## style, types, docstrings, import arrows
 	$(VENV)/ruff check .
@@ -68,6 +77,11 @@ lint: setup-dev ## style, types, docstrings, import arrows
 	$(VENV)/mypy --python-version 3.11 -p grafana.panels
 	$(VENV)/interrogate --quiet spark_apps
 	$(VENV)/lint-imports
+
+lint-hosts: setup-hosts ## the Ansible part: ansible-lint (production), yamllint, its unit tests
+	PATH="$(CURDIR)/$(VENV):$$PATH" $(VENV)/ansible-lint --nocolor -c ansible/.ansible-lint ansible
+	$(VENV)/yamllint --strict -c .yamllint ansible compose/hosts.yaml compose/hosts-monitoring.yaml compose/hosts-client.yaml
+	$(VENV)/python -m pytest tests/ansible
 
 bench: setup-dev ## our run beside the peers' on the same EVENTS=2000000 events
 	$(VENV)/python -m bench.compare --events $(or $(EVENTS),2000000) $(ARGS)

@@ -37,6 +37,8 @@ from spark_apps.java import find_java, install_java
 REPOSITORY = Path(__file__).resolve().parents[1]
 LOCK = "requirements.lock"
 DEV_LOCK = "requirements-dev.lock"
+# what DEV_LOCK holds, and Ansible
+HOSTS_LOCK = "requirements-hosts.lock"
 BUILD_TOOL = "setuptools"
 ONLY_AS_SOURCE = ("pyspark", "docopt", "hdfs")
 
@@ -50,6 +52,7 @@ class State:
     lock: str
     dev_lock: str | None
     project: str
+    hosts_lock: str | None = None
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         fetch_java = not options.without_java and java_is_to_be_fetched(options.install_java)
-        changed = set_up(REPOSITORY, dev=options.dev)
+        changed = set_up(REPOSITORY, dev=options.dev or options.hosts, hosts=options.hosts)
         if fetch_java:
             _say("Downloading a Java 17 runtime from Adoptium (about 45 MB)")
             _say(f"Java is in {install_java(venv_program(REPOSITORY, 'python'))}")
@@ -100,13 +103,14 @@ def java_is_to_be_fetched(install: bool) -> bool:
     return False
 
 
-def set_up(root: Path, dev: bool, run: Callable[[Step, Path], None] | None = None) -> bool:
+def set_up(root: Path, dev: bool, run: Callable[[Step, Path], None] | None = None, hosts: bool = False) -> bool:
     """Brings .venv up to date.
 
     Args:
         root: the project's folder.
         dev: with the tools for tests and checks.
         run: what runs a step and keeps its output in a log file; a test puts another one here.
+        hosts: with Ansible, for a cluster on several hosts.
 
     Returns:
         Whether anything had to be done.
@@ -114,7 +118,7 @@ def set_up(root: Path, dev: bool, run: Callable[[Step, Path], None] | None = Non
     Raises:
         UserError: when a step fails.
     """
-    want = wanted(root, dev)
+    want = wanted(root, dev, hosts)
     if not plan(root, recorded(root), want):
         return False
     _check_modules()
@@ -134,7 +138,7 @@ def set_up(root: Path, dev: bool, run: Callable[[Step, Path], None] | None = Non
     return True
 
 
-def wanted(root: Path, dev: bool) -> State:
+def wanted(root: Path, dev: bool, hosts: bool = False) -> State:
     """Returns the state that a set-up with this Python should lead to."""
     return State(
         python=f"{sys.implementation.name} {sys.version_info[0]}.{sys.version_info[1]}",
@@ -143,6 +147,7 @@ def wanted(root: Path, dev: bool) -> State:
         lock=_digest(root / LOCK),
         dev_lock=_digest(root / DEV_LOCK) if dev else None,
         project=_digest(root / "pyproject.toml"),
+        hosts_lock=_digest(root / HOSTS_LOCK) if hosts else None,
     )
 
 
@@ -169,7 +174,7 @@ def plan(root: Path, have: State | None, want: State) -> list[Step]:
         # From nothing: pip takes a package that was cut off in the middle for an installed one.
         return [_venv_step(root), _build_tool_step(root), _packages_step(root, want), _project_step(root)]
     steps = []
-    if want.dev_lock and not have.dev_lock:
+    if (want.dev_lock and not have.dev_lock) or (want.hosts_lock and not have.hosts_lock):
         steps.append(_packages_step(root, want))
     if want.project != have.project:
         steps.append(_project_step(root))
@@ -211,6 +216,7 @@ def venv_program(root: Path, name: str) -> Path:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python3 -m spark_apps.bootstrap", description="Sets up .venv.")
     parser.add_argument("--dev", action="store_true", help="with the tools for tests and checks")
+    parser.add_argument("--hosts", action="store_true", help="with Ansible too, for a cluster on several hosts")
     parser.add_argument("--without-java", action="store_true", help="for the cluster alone, which has its own Java")
     parser.add_argument("--install-java", action="store_true", help="download a Java 17 where none is found")
     return parser
@@ -219,7 +225,8 @@ def _parser() -> argparse.ArgumentParser:
 def _must_be_remade(have: State, want: State) -> bool:
     if (have.python, have.folder, have.lock) != (want.python, want.folder, want.lock):
         return True
-    return None not in (have.dev_lock, want.dev_lock) and have.dev_lock != want.dev_lock
+    pairs = ((have.dev_lock, want.dev_lock), (have.hosts_lock, want.hosts_lock))
+    return any(None not in pair and pair[0] != pair[1] for pair in pairs)
 
 
 def _venv_step(root: Path) -> Step:
@@ -238,7 +245,7 @@ def _build_tool_step(root: Path) -> Step:
 
 
 def _packages_step(root: Path, want: State) -> Step:
-    lock = DEV_LOCK if want.dev_lock else LOCK
+    lock = HOSTS_LOCK if want.hosts_lock else DEV_LOCK if want.dev_lock else LOCK
     command = _pip(root, "--require-hashes", "--no-build-isolation", "--use-pep517")
     # Nothing but pure Python is built here: NumPy and the like need compilers, and fail late and at length without.
     command += ["--only-binary=:all:", f"--no-binary={','.join(ONLY_AS_SOURCE)}", "-r", str(root / lock)]
@@ -310,7 +317,7 @@ def _say(text: str) -> None:
 
 def _record(root: Path, have: State | None, want: State) -> None:
     if have is not None and not _must_be_remade(have, want):
-        want = replace(want, dev_lock=want.dev_lock or have.dev_lock)
+        want = replace(want, dev_lock=want.dev_lock or have.dev_lock, hosts_lock=want.hosts_lock or have.hosts_lock)
     draft = _state_file(root).with_suffix(".new")
     draft.write_text(json.dumps(asdict(want), indent=1), encoding="utf-8")
     draft.replace(_state_file(root))

@@ -70,9 +70,9 @@ FROM_NOTHING = ["venv", "build.txt", "requirements.lock", "project"]
 FROM_NOTHING_DEV = ["venv", "build.txt", "requirements-dev.lock", "project"]
 
 
-def set_up(root: Path, dev: bool = False) -> list[str]:
+def set_up(root: Path, dev: bool = False, hosts: bool = False) -> list[str]:
     runner = Runner(root)
-    bootstrap.set_up(root, dev, runner)
+    bootstrap.set_up(root, dev, runner, hosts)
     return runner.did
 
 
@@ -86,6 +86,14 @@ class TestWhatIsDone:
 
         assert set_up(root, dev=True) == ["requirements-dev.lock"]
         assert set_up(root, dev=True) == []
+
+    def test_ansible_comes_on_top_and_stays(self, root: Path) -> None:
+        (root / bootstrap.HOSTS_LOCK).write_text(pin("ansible", "10.7.0"), encoding="utf-8")
+        assert set_up(root, dev=True) == FROM_NOTHING_DEV
+
+        assert set_up(root, dev=True, hosts=True) == [bootstrap.HOSTS_LOCK]
+        assert set_up(root, dev=True) == []
+        assert set_up(root, dev=True, hosts=True) == []
 
     def test_plain_after_dev_does_nothing_and_keeps_the_tools(self, root: Path) -> None:
         assert set_up(root, dev=True) == FROM_NOTHING_DEV
@@ -423,6 +431,14 @@ class TestLockFiles:
     def test_they_hold_all_that_the_project_declares(self) -> None:
         assert self.declared("java") <= self.pinned(bootstrap.LOCK)
         assert self.declared("java", "dev") <= self.pinned(bootstrap.DEV_LOCK)
+        assert self.declared("java", "dev", "hosts") <= self.pinned(bootstrap.HOSTS_LOCK)
+
+    def test_ansible_changes_no_other_package(self) -> None:
+        lines = {}
+        for lock in (bootstrap.DEV_LOCK, bootstrap.HOSTS_LOCK):
+            text = (REPOSITORY / lock).read_text(encoding="utf-8")
+            lines[lock] = set(re.findall(r"^([a-z0-9.-]+==\S+)", text, re.MULTILINE))
+        assert lines[bootstrap.DEV_LOCK] <= lines[bootstrap.HOSTS_LOCK]
 
     def test_the_build_tool_is_pinned_with_hashes(self) -> None:
         lock = (REPOSITORY / bootstrap.DEV_LOCK).read_text(encoding="utf-8")

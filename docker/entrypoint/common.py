@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import NoReturn
 
 SECRETS = Path("/run/shopstream/secrets")
+# Where a container shares its host's network: the address that others reach it at, and the only one it listens on.
+ADDRESS = os.environ.get("SHOPSTREAM_ADDRESS", "")
+EVERYWHERE = "0.0.0.0"
 MOST_SLOTS = 1000
 
 

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-from common import SECRETS, StartError, become, setting, take_slot, write
+from common import ADDRESS, EVERYWHERE, SECRETS, StartError, become, setting, take_slot, write
 
 CONF = Path("/etc/hadoop")
 STATE = Path("/var/lib/hdfs")
@@ -65,9 +65,9 @@ def server_settings() -> dict[str, dict[str, str]]:
         "dfs.permissions.superusergroup": "supergroup",
         "dfs.webhdfs.enabled": "true",
         "dfs.namenode.rpc-address": "namenode:8020",
-        "dfs.namenode.rpc-bind-host": "0.0.0.0",
+        "dfs.namenode.rpc-bind-host": ADDRESS or EVERYWHERE,
         "dfs.namenode.http-address": "namenode:9870",
-        "dfs.namenode.http-bind-host": "0.0.0.0",
+        "dfs.namenode.http-bind-host": ADDRESS or EVERYWHERE,
         "dfs.namenode.name.dir": NAME_DIR.as_uri(),
         # DataNodes come and go: their addresses have no names that the NameNode could look up
         "dfs.namenode.datanode.registration.ip-hostname-check": "false",
@@ -87,7 +87,28 @@ def server_settings() -> dict[str, dict[str, str]]:
         "dfs.namenode.lease-hard-limit-sec": "300",
         "dfs.namenode.reconstruction.pending.timeout-sec": "60",
     }
+    if os.environ.get("SHOPSTREAM_HDFS_ENCRYPTION"):
+        # without Kerberos a client gets the key unencrypted from the NameNode: this keeps out who only sees the data
+        files["hdfs-site.xml"] |= {
+            "dfs.block.access.token.enable": "true",
+            "dfs.encrypt.data.transfer": "true",
+            "dfs.encrypt.data.transfer.cipher.suites": "AES/CTR/NoPadding",
+        }
     return files
+
+
+def datanode_settings(folder: Path) -> dict[str, str]:
+    """Returns what is one DataNode's own: its folders and, on a shared network, its address."""
+    disks = os.environ.get("SHOPSTREAM_DATA_DISKS", "").split() or [str(folder)]
+    mine = {"dfs.datanode.data.dir": ",".join((Path(disk) / "data").as_uri() for disk in disks)}
+    if not ADDRESS:
+        return mine
+    return mine | {
+        "dfs.datanode.hostname": ADDRESS,
+        "dfs.datanode.address": f"{ADDRESS}:9866",
+        "dfs.datanode.http.address": f"{ADDRESS}:9864",
+        "dfs.datanode.ipc.address": f"{ADDRESS}:9867",
+    }
 
 
 def write_conf(files: dict[str, dict[str, str]]) -> None:
@@ -164,10 +185,10 @@ def run_namenode(_: list[str]) -> int:
 
 
 def run_datanode(_: list[str]) -> int:
-    """Becomes a DataNode on the first folder of the volume that no other one uses."""
+    """Becomes a DataNode on the disks it was given, or on the first folder of the volume that no other one uses."""
     folder = take_slot(STATE)
     files = server_settings()
-    files["hdfs-site.xml"]["dfs.datanode.data.dir"] = (folder / "data").as_uri()
+    files["hdfs-site.xml"] |= datanode_settings(folder)
     write_conf(files)
     print(f"DataNode on {folder}", file=sys.stderr)
     become(java(f"{SERVER}.datanode.DataNode", heap=setting("SHOPSTREAM_HEAP")))

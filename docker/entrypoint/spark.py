@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import hadoop
-from common import become, empty, secret, setting, take_slot, write
+from common import ADDRESS, EVERYWHERE, become, empty, secret, setting, take_slot, write
 
 CONF = Path("/etc/spark")
 STATE = Path("/var/lib/spark")
@@ -46,8 +46,11 @@ applications.sink.prometheusServlet.path=/metrics/applications/prometheus
 SPARK_ENV = """\
 export SPARK_LOCAL_DIRS={local}
 # workers and the master reach this driver and its pages from other containers
-unset SPARK_LOCAL_IP
+{listen}
 """
+# Fixed on a shared network, so that a firewall can name them; each is the first of a hundred that are tried.
+PORTS = {"spark.driver.port": "7200", "spark.blockManager.port": "7300", "spark.port.maxRetries": "99"}
+WORKER_PORT = "7078"
 
 
 def common_settings() -> dict[str, str]:
@@ -75,11 +78,11 @@ def common_settings() -> dict[str, str]:
 
 def client_settings() -> dict[str, str]:
     """Returns the defaults of a job that is submitted from this container."""
-    name = socket.gethostname()
     return {
         "spark.master": setting("SHOPSTREAM_MASTER", MASTER),
-        "spark.driver.host": name,
-        "spark.driver.bindAddress": "0.0.0.0",
+        "spark.driver.host": ADDRESS or socket.gethostname(),
+        "spark.driver.bindAddress": ADDRESS or EVERYWHERE,
+        **(PORTS if ADDRESS else {}),
         "spark.driver.memory": setting("SHOPSTREAM_DRIVER_MEMORY"),
         "spark.executor.memory": setting("SHOPSTREAM_EXECUTOR_MEMORY"),
         "spark.executor.memoryOverhead": setting("SHOPSTREAM_EXECUTOR_OVERHEAD"),
@@ -108,6 +111,7 @@ def become_daemon(main_class: str, *arguments: str) -> None:
     """Turns this process into one of Spark's daemons."""
     become(
         [f"{os.environ['SPARK_HOME']}/bin/spark-class", f"{DEPLOY}.{main_class}", *arguments],
+        **({"SPARK_LOCAL_IP": ADDRESS} if ADDRESS else {}),
         SPARK_DAEMON_MEMORY=setting("SHOPSTREAM_HEAP"),
         SPARK_DAEMON_JAVA_OPTS=" ".join([*DAEMON_OPTIONS, JAVA_OPTIONS]),
     )
@@ -116,7 +120,11 @@ def become_daemon(main_class: str, *arguments: str) -> None:
 def run_master(_: list[str]) -> int:
     """Becomes Spark's master."""
     # one that is gone is not worth more than a glance
-    write_conf(common_settings() | {"spark.worker.timeout": "30", "spark.dead.worker.persistence": "1"})
+    settings = {"spark.worker.timeout": "30", "spark.dead.worker.persistence": "1"}
+    if os.environ.get("SHOPSTREAM_MASTER_RECOVERY"):
+        # a master that starts again, as in a rolling upgrade, finds workers and running applications again
+        settings |= {"spark.deploy.recoveryMode": "FILESYSTEM", "spark.deploy.recoveryDirectory": str(STATE / "master")}
+    write_conf(common_settings() | settings)
     become_daemon("master.Master", "--host", "spark-master", "--port", "7077", "--webui-port", "8080")
 
 
@@ -126,7 +134,9 @@ def run_worker(_: list[str]) -> int:
     os.environ["SPARK_WORKER_DIR"] = str(empty(folder / "work"))
     os.environ["SPARK_LOCAL_DIRS"] = str(empty(folder / "local"))
     write_conf(common_settings() | {"spark.worker.cleanup.enabled": "true"})
-    address = ["--host", socket.gethostname(), "--webui-port", "8081"]
+    address = ["--host", ADDRESS or socket.gethostname(), "--webui-port", "8081"]
+    if ADDRESS:
+        address += ["--port", WORKER_PORT]
     size = ["--cores", setting("SHOPSTREAM_WORKER_CORES"), "--memory", setting("SHOPSTREAM_WORKER_MEMORY")]
     become_daemon("worker.Worker", *address, *size, setting("SHOPSTREAM_MASTER", MASTER))
 
@@ -147,7 +157,8 @@ def run_client(arguments: list[str]) -> int:
     """Makes this a place to submit jobs from: runs the command given, or stays until it is stopped."""
     local = empty(take_slot(STATE) / "local")
     write_conf(common_settings() | client_settings(), level="warn")
-    write(CONF / "spark-env.sh", SPARK_ENV.format(local=local))
+    listen = f"export SPARK_LOCAL_IP={ADDRESS}" if ADDRESS else "unset SPARK_LOCAL_IP"
+    write(CONF / "spark-env.sh", SPARK_ENV.format(local=local, listen=listen))
     if arguments:
         become(arguments)
     print("Ready to submit jobs.", file=sys.stderr)

@@ -7,10 +7,13 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from spark_apps.cluster.sizing import megabytes, total_of
 from spark_apps.cluster.state import Cluster
 from spark_apps.errors import UserError
 
@@ -95,7 +98,11 @@ class Docker:
         Raises:
             DockerError: when it does not start or does not end in time.
         """
-        return _call([self.program, *arguments], None, None, timeout)
+        return _call(self.command(*arguments), None, None, timeout)
+
+    def command(self, *arguments: str) -> list[str]:
+        """Returns the command line of a docker command."""
+        return [self.program, *arguments]
 
     def ask(self, *arguments: str, timeout: float = _QUICK) -> str:
         """Runs a docker command and returns its standard output.
@@ -136,6 +143,9 @@ class Compose:
     to show and to remove them.
     """
 
+    # name in `ports` -> address, where a page is on another machine than this one
+    pages: Mapping[str, str] = {}
+
     def __init__(self, docker: Docker, cluster: Cluster, monitoring: bool = True, by_labels: bool = False) -> None:
         self.docker = docker
         self.cluster = cluster
@@ -159,7 +169,7 @@ class Compose:
         if not self.by_labels:
             where += ["--project-directory", str(self.cluster.repository), "--env-file", str(self.cluster.env_file)]
             where += [part for name in self.files() for part in ("-f", name)]
-        return [self.docker.program, "compose", *where, *rest]
+        return self.docker.command("compose", *where, *rest)
 
     def environment(self) -> dict[str, str]:
         """Returns the process environment without what cluster.env has to say, which Compose would let win over it."""
@@ -208,8 +218,21 @@ class Compose:
 
     def containers(self) -> list[Container]:
         """Returns the cluster's containers, ended ones too, without those of `compose run`."""
-        listed = [read_container(row) for row in json_rows(self._list())]
-        return [one for one in listed if one.labels.get(ONE_OFF_LABEL, "False").lower() != "true"]
+        return own_containers(read_container(row) for row in json_rows(self._list()))
+
+    def memory(self) -> tuple[int, int]:
+        """Returns the sum of all containers' limits, and the budget, in MiB."""
+        environment = self.cluster.environment()
+        return total_of(environment), megabytes(environment["SHOPSTREAM_MEMORY"])
+
+    def services(self) -> list[str]:
+        """Returns the names of all services."""
+        return self.ask("config", "--services").split()
+
+    @contextmanager
+    def lent(self, files: Sequence[Path]) -> Iterator[dict[Path, str]]:
+        """Gives the path of each file of this machine where Compose runs."""
+        yield {path: str(path.resolve()) for path in files}
 
     def _list(self) -> str:
         # Compose asks for each container after it has listed them: one that goes in between is no failure
@@ -243,6 +266,11 @@ def json_rows(text: str) -> Iterator[dict[str, Any]]:
         yield from json.loads(text)
         return
     yield from (json.loads(line) for line in text.splitlines() if line.strip())
+
+
+def own_containers(listed: Iterable[Container]) -> list[Container]:
+    """Leaves out those of `compose run`."""
+    return [one for one in listed if one.labels.get(ONE_OFF_LABEL, "False").lower() != "true"]
 
 
 def read_container(row: Mapping[str, Any]) -> Container:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from spark_apps.errors import UserError
@@ -63,6 +63,18 @@ def holder(port: int) -> str | None:
     return None
 
 
+def listening(table: str) -> set[int]:
+    """Returns the ports that something listens on, by the text of a Linux host's /proc/net/tcp or tcp6."""
+    return {port for port, _ in _listeners(table)}
+
+
+def _listeners(table: str) -> Iterator[tuple[int, str]]:
+    """The port and the socket's number of each line that stands for a listener."""
+    for columns in (line.split() for line in table.splitlines()[1:]):
+        if columns[3] == _LISTENING:
+            yield int(columns[1].rpartition(":")[2], 16), columns[9]
+
+
 def _answers(port: int) -> bool:
     try:
         with socket.create_connection((HOST, port), timeout=_CONNECT_SECONDS):
@@ -85,10 +97,7 @@ def _bindable(port: int) -> bool:
 def _listening_sockets(port: int) -> set[str]:
     found = set()
     for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")):
-        for line in _text(table).splitlines()[1:]:
-            columns = line.split()
-            if columns[3] == _LISTENING and int(columns[1].rpartition(":")[2], 16) == port:
-                found.add(f"socket:[{columns[9]}]")
+        found |= {f"socket:[{inode}]" for one, inode in _listeners(_text(table)) if one == port}
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import sys
 from pathlib import Path
 
 # InfluxDB makes its writer's and reader's tokens itself: `metrics provision` keeps them on volumes
@@ -36,6 +37,12 @@ def make_secrets(folder: Path) -> list[str]:
     return missing
 
 
+def main(arguments: list[str]) -> int:
+    """Makes the secrets in the folder named first and prints the names of those made now, none of their values."""
+    print("\n".join(make_secrets(Path(arguments[0]))))
+    return 0
+
+
 def _write(target: Path, value: str) -> None:
     """Renames a complete file into place, so that a cut-off run leaves no half secret."""
     part = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
@@ -49,3 +56,7 @@ def _write(target: Path, value: str) -> None:
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -8,7 +8,7 @@ the executor's memory outside the heap, and the Python processes of its tasks. A
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from spark_apps.errors import UserError
@@ -25,6 +25,7 @@ MAX_REPLICATION = 3
 _MOST_HEAP = 31 * 1024
 # a worker's own JVM, outside of its executor
 _WORKER_HEAP, _WORKER_OFF_HEAP = 192, 128
+_WORKER_JVM = _WORKER_HEAP + _WORKER_OFF_HEAP
 # an executor: its heap, what its JVM takes beside it, and Python
 _EXECUTOR_HEAP, _EXECUTOR_HEAP_PER_CORE = 640, 256
 _OVERHEAD_LEAST, _OVERHEAD_SHARE = 320, 10
@@ -68,7 +69,7 @@ _PARTS = (
     Part("GRAFANA", 256, 2, 512),
     Part("PLATFORM", 160, 0, 160),
 )
-_MONITORING = ("INFLUXDB", "GRAFANA", "PLATFORM")
+MONITORING = ("INFLUXDB", "GRAFANA", "PLATFORM")
 _WORKER_WEIGHT = 70
 # the driver's share of the client: heap, then what its JVM and its Python take
 _DRIVER_OVERHEAD, _DRIVER_PYTHON = 320, 448
@@ -87,7 +88,12 @@ class Executor:
     @property
     def limit(self) -> int:
         """The container's limit: the worker's JVM and its executor."""
-        return _WORKER_HEAP + _WORKER_OFF_HEAP + self.heap + self.overhead + self.python
+        return _WORKER_JVM + self.memory
+
+    @property
+    def memory(self) -> int:
+        """What the executor itself takes: heap, beside it, and Python."""
+        return self.heap + self.overhead + self.python
 
     def environment(self) -> dict[str, str]:
         """Returns the sizes as variables of cluster.env."""
@@ -122,24 +128,15 @@ class Plan:
         """Returns the sum of all containers' limits."""
         return sum(limit * self._count(name) for name, limit in self.limits.items())
 
-    def heap(self, name: str) -> int:
-        """Returns the heap of a service's JVM."""
-        return self.limits[name] - next(part.off_heap for part in _PARTS if part.name == name)
-
     def driver_heap(self) -> int:
         """Returns the heap of a driver in the client."""
-        client = self.limits["CLIENT"]
-        return min(client - _DRIVER_OVERHEAD - _DRIVER_PYTHON, int(client * _DRIVER_HEAP_SHARE))
+        return _driver_heap(self.limits["CLIENT"])
 
     def environment(self) -> dict[str, str]:
         """Returns the sizes as variables of cluster.env."""
-        values = {f"SHOPSTREAM_{name}_LIMIT": f"{limit}m" for name, limit in self.limits.items()}
-        jvms = [part.name for part in _PARTS if part.off_heap]
-        values |= {f"SHOPSTREAM_{name}_HEAP": f"{self.heap(name)}m" for name in jvms}
         return {
-            **values,
+            **_services_environment(self.limits),
             **self.executor.environment(),
-            "SHOPSTREAM_DRIVER_MEMORY": f"{self.driver_heap()}m",
             "SHOPSTREAM_WORKERS": str(self.workers),
             "SHOPSTREAM_DATANODES": str(self.datanodes),
             "SHOPSTREAM_REPLICATION": str(self.replication),
@@ -147,6 +144,34 @@ class Plan:
 
     def _count(self, name: str) -> int:
         return {"WORKER": self.workers, "DATANODE": self.datanodes}.get(name, 1)
+
+
+@dataclass(frozen=True)
+class HostPlan:
+    """The sizes of what runs on one host of several: its services' limits, and what its worker could hold."""
+
+    limits: dict[str, int]
+    executor: Executor | None = None
+
+    def worker(self, executor: Executor, cores: int) -> dict[str, str]:
+        """Returns the worker's sizes where the cluster's executors are of one size on all hosts.
+
+        Args:
+            executor: the cluster's executor, which fits the smallest host: a larger host's worker holds several.
+            cores: the host's.
+        """
+        assert self.executor is not None, "this host has no worker"
+        held = min((self.executor.limit - _WORKER_JVM) // executor.memory, max(1, cores) // executor.cores)
+        number = max(1, held)
+        return {
+            "SHOPSTREAM_WORKER_LIMIT": f"{_WORKER_JVM + number * executor.memory}m",
+            "SHOPSTREAM_HOST_WORKER_MEMORY": f"{number * executor.heap}m",
+            "SHOPSTREAM_HOST_WORKER_CORES": str(number * executor.cores),
+        }
+
+    def environment(self) -> dict[str, str]:
+        """Returns the sizes of all services but the worker; those that run elsewhere have their least."""
+        return _services_environment({**{part.name: part.least for part in _PARTS}, **self.limits})
 
 
 def parse_size(text: str) -> int:
@@ -181,21 +206,51 @@ def make_plan(budget: int, workers: int, datanodes: int, cores: int, monitoring:
     Raises:
         TooLittleMemoryError: naming the smallest budget that works.
     """
-    counts = {"DATANODE": datanodes}
-    parts = [part for part in _PARTS if monitoring or part.name not in _MONITORING]
-    least = sum(part.least * counts.get(part.name, 1) for part in parts)
-    for_workers = (budget - least) // workers
-    smallest = _least_executor(1).limit
-    if for_workers < smallest:
-        what = f"{_counted(workers, 'worker')} and {_counted(datanodes, 'DataNode')}"
-        raise TooLittleMemoryError(budget, least + smallest * workers, what)
-    executor_cores = _cores_for(for_workers, cores // workers)
-    surplus = budget - least - _least_executor(executor_cores).limit * workers
-    weights = sum(part.weight * counts.get(part.name, 1) for part in parts) + _WORKER_WEIGHT
-    limits = {part.name: min(part.most, part.least + surplus * part.weight // weights) for part in parts}
-    rest = budget - sum(limit * counts.get(name, 1) for name, limit in limits.items())
-    executor = _make_executor(rest // workers, executor_cores)
+    counts = {part.name: 1 for part in _PARTS if monitoring or part.name not in MONITORING}
+    what = f"{_counted(workers, 'worker')} and {_counted(datanodes, 'DataNode')}"
+    limits, executor = _share_out(budget, counts | {"DATANODE": datanodes}, workers, cores, what)
+    assert executor is not None, "there is a worker"
     return Plan(workers, datanodes, executor, {**limits, "WORKER": executor.limit})
+
+
+def make_host_plan(budget: int, parts: Collection[str], worker: bool, cores: int, host: str) -> HostPlan:
+    """Splits the budget of one host of several by the same rule: what runs elsewhere takes nothing here.
+
+    Args:
+        budget: MiB that all containers of the host together may take.
+        parts: names of the services on it, as NAMENODE, DATANODE, CLIENT.
+        worker: whether it has a Spark worker.
+        cores: the host's.
+        host: its name, for the sentence.
+
+    Raises:
+        TooLittleMemoryError: naming the smallest budget that works.
+    """
+    counts = dict.fromkeys(parts, 1)
+    return HostPlan(*_share_out(budget, counts, int(worker), cores, f"what host {host} is to run"))
+
+
+def least_of(executors: Sequence[Executor]) -> Executor:
+    """Returns the executor that fits where each of these does."""
+    heap = min(one.heap for one in executors)
+    return Executor(min(one.cores for one in executors), heap, _overhead(heap), min(one.python for one in executors))
+
+
+def _share_out(
+    budget: int, counts: Mapping[str, int], workers: int, cores: int, what: str
+) -> tuple[dict[str, int], Executor | None]:
+    """Gives each part its least and its share of what is left, and the workers the rest."""
+    parts = [part for part in _PARTS if part.name in counts]
+    least = sum(part.least * counts[part.name] for part in parts)
+    smallest = _least_executor(1).limit
+    if budget - least < smallest * workers:
+        raise TooLittleMemoryError(budget, least + smallest * workers, what)
+    executor_cores = _cores_for((budget - least) // workers, cores // workers) if workers else 0
+    surplus = budget - least - (_least_executor(executor_cores).limit * workers if workers else 0)
+    weights = sum(part.weight * counts[part.name] for part in parts) + _WORKER_WEIGHT * bool(workers)
+    limits = {part.name: min(part.most, part.least + surplus * part.weight // max(1, weights)) for part in parts}
+    rest = budget - sum(limit * counts[name] for name, limit in limits.items())
+    return limits, _make_executor(rest // workers, executor_cores) if workers else None
 
 
 def megabytes(value: str) -> int:
@@ -265,6 +320,20 @@ def _make_executor(limit: int, cores: int) -> Executor:
 
 def _overhead(heap: int) -> int:
     return max(_OVERHEAD_LEAST, -(-heap // _OVERHEAD_SHARE))
+
+
+def _services_environment(limits: Mapping[str, int]) -> dict[str, str]:
+    """The services' limits, the heaps within them, and a driver's heap in the client, as variables."""
+    heaps = {part.name: limits[part.name] - part.off_heap for part in _PARTS if part.off_heap}
+    return {
+        **{f"SHOPSTREAM_{name}_LIMIT": f"{limit}m" for name, limit in limits.items()},
+        **{f"SHOPSTREAM_{name}_HEAP": f"{heap}m" for name, heap in heaps.items()},
+        "SHOPSTREAM_DRIVER_MEMORY": f"{_driver_heap(limits['CLIENT'])}m",
+    }
+
+
+def _driver_heap(client: int) -> int:
+    return min(client - _DRIVER_OVERHEAD - _DRIVER_PYTHON, int(client * _DRIVER_HEAP_SHARE))
 
 
 def _counted(number: int, what: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,9 +103,13 @@ def find_cluster(name: str, repository: Path = _REPOSITORY) -> Cluster:
 def read_environment(path: Path) -> dict[str, str]:
     """Reads a file of NAME=value lines; an absent file is empty."""
     try:
-        text = path.read_text(encoding="utf-8")
+        return parse_environment(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
+
+
+def parse_environment(text: str) -> dict[str, str]:
+    """Reads NAME=value lines."""
     lines = (line.strip() for line in text.splitlines())
     pairs = (line.partition("=") for line in lines if line and not line.startswith("#"))
     return {name: _unquoted(value) for name, _, value in pairs}
@@ -121,11 +125,15 @@ def write_environment(path: Path, values: dict[str, str]) -> bool:
         return False
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
-    lines = [f"{name}={_quoted(value)}\n" for name, value in values.items()]
     header = "# Written by `shopstream cluster`: change it with `up` and `scale`, not by hand.\n"
-    part.write_text(header + "".join(lines), encoding="utf-8", newline="\n")
+    part.write_text(header + environment_text(values), encoding="utf-8", newline="\n")
     part.replace(path)
     return True
+
+
+def environment_text(values: Mapping[str, str]) -> str:
+    """Returns NAME=value lines as Compose and `read_environment` read them."""
+    return "".join(f"{name}={_quoted(value)}\n" for name, value in values.items())
 
 
 def _quoted(value: str) -> str:

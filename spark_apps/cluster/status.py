@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -9,16 +10,15 @@ from spark_apps.cluster import web
 from spark_apps.cluster.engine import Compose, Container
 from spark_apps.cluster.ports import url
 from spark_apps.cluster.readiness import ServiceState, expected_counts, states
-from spark_apps.cluster.sizing import megabytes, total_of
 from spark_apps.cluster.web import NameNode, SparkMaster
 
 PAGES = {
-    "HDFS": ("HDFS", ""),
-    "Spark master": ("SPARK", ""),
-    "Spark history": ("HISTORY", ""),
-    "running job": ("DRIVER", ""),
-    "InfluxDB": ("INFLUXDB", ""),
-    "Grafana": ("GRAFANA", ""),
+    "HDFS": "HDFS",
+    "Spark master": "SPARK",
+    "Spark history": "HISTORY",
+    "running job": "DRIVER",
+    "InfluxDB": "INFLUXDB",
+    "Grafana": "GRAFANA",
 }
 _NEED_MONITORING = ("InfluxDB", "Grafana")
 
@@ -57,21 +57,25 @@ def cluster_status(compose: Compose) -> Status:
         DockerError: when Docker does not answer.
     """
     environment = compose.cluster.existing_environment()
-    expected = expected_counts(compose.ask("config", "--services").split(), environment)
+    expected = expected_counts(compose.services(), environment)
     containers = compose.containers()
+    limits, budget = compose.memory()
     return Status(
         name=compose.cluster.name,
         services=states(expected, containers, environment),
         containers=containers,
         hdfs=web.namenode(environment),
         spark=web.spark_master(environment),
-        memory_limits=total_of(environment),
-        memory_budget=megabytes(environment["SHOPSTREAM_MEMORY"]),
-        urls=urls(environment, compose.monitoring),
+        memory_limits=limits,
+        memory_budget=budget,
+        urls=urls(environment, compose.monitoring, compose.pages),
     )
 
 
-def urls(environment: dict[str, str], monitoring: bool) -> dict[str, str]:
-    """Returns the addresses of the cluster's pages on the host."""
+def urls(
+    environment: Mapping[str, str], monitoring: bool, elsewhere: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Returns the addresses of the cluster's pages, on this machine if not elsewhere."""
     names = [name for name in PAGES if monitoring or name not in _NEED_MONITORING]
-    return {name: url(environment, PAGES[name][0]) + PAGES[name][1] for name in names}
+    places = elsewhere or {}
+    return {name: places.get(PAGES[name]) or url(environment, PAGES[name]) for name in names}

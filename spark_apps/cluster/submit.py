@@ -154,17 +154,18 @@ def load(compose: Compose, files: Sequence[Path], options: Sequence[str] = ()) -
     """
     compose.cluster.existing_environment()
     compose.running(CLIENT)
-    mounts, names = [], []
+    names: list[str] = []
     for path in files:
         _readable_inside(path)
         if path.name in names:
             raise UserError(f"Two files are called {path.name}: load them one after the other.")
-        mounts += ["--volume", f"{path.resolve()}:{_INPUT}/{path.name}:ro"]
         names.append(path.name)
     mark = f"{MARK}={uuid.uuid4().hex}"
     inside = [f"{_INPUT}/{name}" for name in names]
-    run = ["run", "--rm", "--no-deps", "-T", "--env", mark, *mounts, CLIENT]
-    return _run(compose, mark, *run, "shopstream", "load", *inside, *options)
+    with compose.lent(files) as places:
+        mounts = [part for path in files for part in ("--volume", f"{places[path]}:{_INPUT}/{path.name}:ro")]
+        run = ["run", "--rm", "--no-deps", "-T", "--env", mark, *mounts, CLIENT]
+        return _run(compose, mark, *run, "shopstream", "load", *inside, *options)
 
 
 def _readable_inside(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -15,17 +16,22 @@ from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from spark_apps.cluster import doctor as checks
+from spark_apps.cluster import hosts_doctor as rounds
 from spark_apps.cluster import lifecycle, scaling
 from spark_apps.cluster import submit as submission
 from spark_apps.cluster.engine import Compose, find_docker
 from spark_apps.cluster.readiness import NotReadyError, ServiceState
+from spark_apps.cluster.remote import INVENTORY_VARIABLE, open_hosts, read_inventory
 from spark_apps.cluster.state import DEFAULT_NAME, NAME_VARIABLE, Cluster, EarlierVersionError, find_cluster
 from spark_apps.cluster.status import Status, cluster_status, urls
 from spark_apps.commands.common import Function, json_option, next_step, out, print_json, print_table
+from spark_apps.errors import UserError
 
 console = Console(stderr=True, highlight=False)
 UP_SECONDS = 600.0
 FAILED = 1
+# what works on the hosts of an inventory too; images are built here for both
+ON_HOSTS = ("status", "doctor", "load", "images")
 
 
 def name_option(function: Function) -> Function:
@@ -33,6 +39,16 @@ def name_option(function: Function) -> Function:
     return click.option("--name", envvar=NAME_VARIABLE, default=DEFAULT_NAME, show_default=True, help="Which cluster.")(
         function
     )
+
+
+def inventory_option(function: Function) -> Function:
+    """Adds --inventory, which names a cluster on several hosts."""
+    return click.option(
+        "--inventory",
+        envvar=INVENTORY_VARIABLE,
+        type=click.Path(path_type=Path),
+        help="Ansible's inventory of a cluster on several hosts, instead of --name.",
+    )(function)
 
 
 def wait_option(function: Function) -> Function:
@@ -48,8 +64,15 @@ def wait_option(function: Function) -> Function:
 
 
 @click.group()
-def cluster() -> None:
+@click.pass_context
+def cluster(context: click.Context) -> None:
     """The cluster in Docker: HDFS, Spark, InfluxDB and Grafana."""
+    asked = context.invoked_subcommand
+    if os.environ.get(INVENTORY_VARIABLE) and asked not in ON_HOSTS and "--help" not in sys.argv:
+        raise UserError(
+            f"{INVENTORY_VARIABLE} names a cluster on several hosts, where `cluster {asked}` is Ansible's: take the "
+            "playbook that docs/hosts.md names, or unset it for the cluster on this machine."
+        )
 
 
 @cluster.command()
@@ -98,8 +121,9 @@ def up(
 
 @cluster.command()
 @name_option
+@inventory_option
 @json_option
-def status(name: str, as_json: bool) -> None:
+def status(name: str, inventory: Path | None, as_json: bool) -> None:
     """Show services, workers, DataNodes, memory and addresses.
 
     Ends with exit code 1 while something cannot be used.
@@ -107,19 +131,21 @@ def status(name: str, as_json: bool) -> None:
     \b
     Example: shopstream cluster status --json
     """
-    seen = cluster_status(_compose(find_cluster(name)))
+    compose = _found(name, inventory)
+    seen = cluster_status(compose)
     if as_json:
         print_json(seen.as_json())
     else:
-        _print_status(seen)
+        _print_status(seen, compose.cluster.option())
     if not seen.ready:
         sys.exit(FAILED)
 
 
 @cluster.command()
 @name_option
+@inventory_option
 @json_option
-def doctor(name: str, as_json: bool) -> None:
+def doctor(name: str, inventory: Path | None, as_json: bool) -> None:
     """Look for what usually goes wrong, and say how to mend it.
 
     Ends with exit code 1 when something is wrong.
@@ -127,13 +153,16 @@ def doctor(name: str, as_json: bool) -> None:
     \b
     Example: shopstream cluster doctor
     """
-    files = find_cluster(name)
-    environment = files.environment() or _wanted(files)
-    findings = list(checks.examine(files, environment))
+    if inventory:
+        findings = list(rounds.examine(read_inventory(inventory)))
+    else:
+        files = find_cluster(name)
+        environment = files.environment() or _wanted(files)
+        findings = list(checks.examine(files, environment))
     if as_json:
         print_json(checks.as_json(findings))
     else:
-        _print_findings(findings)
+        _print_findings(findings, "shopstream cluster status" if inventory else "shopstream cluster up")
     if not all(finding.ok for finding in findings):
         sys.exit(FAILED)
 
@@ -195,15 +224,16 @@ def logs(name: str, service: str | None, tail: int, follow: bool) -> None:
 
 @cluster.command()
 @name_option
+@inventory_option
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
 @json_option
-def load(name: str, files: tuple[Path, ...], as_json: bool) -> None:
+def load(name: str, inventory: Path | None, files: tuple[Path, ...], as_json: bool) -> None:
     """Land event logs of this machine in HDFS, read where they are.
 
     \b
     Example: shopstream cluster load 2019-Oct.csv
     """
-    compose = _compose(find_cluster(name))
+    compose = _found(name, inventory)
     sys.exit(submission.load(compose, files, ["--json"] if as_json else []))
 
 
@@ -260,9 +290,10 @@ def images(name: str) -> None:
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @name_option
+@inventory_option
 @click.argument("job")
 @click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="[OPTIONS OF JOB]...")
-def submit(name: str, job: str, options: tuple[str, ...]) -> None:
+def submit(name: str, inventory: Path | None, job: str, options: tuple[str, ...]) -> None:
     """Run a command of shopstream in the cluster: clean, analyze, features, segment, train, report.
 
     It is refused when no worker could take it. Ctrl-C stops the job.
@@ -270,7 +301,8 @@ def submit(name: str, job: str, options: tuple[str, ...]) -> None:
     \b
     Example: shopstream submit train --seed 7
     """
-    sys.exit(submission.submit(_compose(find_cluster(name)), job, options, lambda text: click.echo(text, err=True)))
+    compose = _found(name, inventory)
+    sys.exit(submission.submit(compose, job, options, lambda text: click.echo(text, err=True)))
 
 
 @contextmanager
@@ -333,6 +365,13 @@ def _spinner() -> Iterator[Callable[[str], None]]:
         yield lambda text: bar.update(task, description=text)
 
 
+def _found(name: str, inventory: Path | None) -> Compose:
+    """Compose on a cluster that was started before, here or on the hosts of an inventory."""
+    if inventory is None:
+        return _compose(find_cluster(name))
+    return click.get_current_context().with_resource(open_hosts(inventory))
+
+
 def _compose(files: Cluster) -> Compose:
     """Compose on a cluster that was started before, by this version or one that needed no more."""
     compose = _compose_of_any_version(files)
@@ -360,7 +399,7 @@ def _print_urls(pages: Mapping[str, str]) -> None:
     print_table("Pages", ["what", "address"], list(pages.items()))
 
 
-def _print_status(seen: Status) -> None:
+def _print_status(seen: Status, option: str) -> None:
     print_table(
         "Services",
         ["service", "ready", "state"],
@@ -384,15 +423,14 @@ def _print_status(seen: Status) -> None:
         )
     out.print(f"Memory: limits add up to {seen.memory_limits:,} of {seen.memory_budget:,} MiB")
     _print_urls(seen.urls)
-    option = "" if seen.name == DEFAULT_NAME else f" --name {seen.name}"
-    next_step(f"shopstream submit train{option}" if seen.ready else f"shopstream cluster doctor{option}")
+    next_step(f"shopstream submit{option} train" if seen.ready else f"shopstream cluster doctor{option}")
 
 
 def _gib(size: int) -> str:
     return f"{size / 1024**3:,.1f} GiB"
 
 
-def _print_findings(findings: list[checks.Finding]) -> None:
+def _print_findings(findings: list[checks.Finding], following: str) -> None:
     for one in findings:
         if one.ok:
             mark = "[yellow]-[/yellow]" if one.skipped else "[green]✓[/green]"
@@ -401,4 +439,4 @@ def _print_findings(findings: list[checks.Finding]) -> None:
             out.print("[red]✗[/red]", escape(f"{one.check:<14} {one.problem}"), soft_wrap=True)
             out.print(escape(f"{'':<16} To mend: {one.mend}"), soft_wrap=True)
     if all(one.ok for one in findings):
-        next_step("shopstream cluster up")
+        next_step(following)

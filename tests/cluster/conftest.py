@@ -1,22 +1,32 @@
-"""One real cluster for all tests in this folder, brought up by the command that users type."""
+"""One real cluster for all tests in this folder, brought up by the command that users type.
+
+Or one that runs on several hosts already: SHOPSTREAM_INVENTORY names its inventory, and testinfra's Ansible back end
+gets to the hosts. Files of tests that start, stop or grow a cluster on this machine are not for such a one.
+"""
 
 from __future__ import annotations
 
+import atexit
 import io
 import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
-import requests
+import testinfra
 from pyspark.sql import SparkSession
+from testinfra.backend.base import BaseBackend, CommandResult
+from testinfra.host import Host
+from testinfra.utils.ansible_runner import AnsibleRunner
 
 from spark_apps.generator import GeneratorSpec, write_events
 from spark_apps.jobs import clean, load, train
@@ -31,9 +41,34 @@ PORT_OFFSET = 2000
 # set in CI: there a missing engine is a failure, elsewhere a reason to skip
 ENGINE_REQUIRED = bool(os.environ.get("SHOPSTREAM_REQUIRE_ENGINE"))
 KEEP_CLUSTER = bool(os.environ.get("SHOPSTREAM_KEEP_CLUSTER"))
+# of a cluster on several hosts, which is there already
+INVENTORY = os.environ.get("SHOPSTREAM_INVENTORY")
 PATIENCE = 240.0
 PAUSE = 0.5
+THIS_MACHINE = testinfra.get_host("local://")
+# groups of an inventory whose hosts run a service; any other runs on those of `monitoring`
+GROUPS = {
+    "namenode": "namenode",
+    "datanode": "datanodes",
+    "spark-master": "spark_master",
+    "history-server": "spark_master",
+    "spark-worker": "spark_workers",
+    "client": "client",
+}
 
+# Run by the client's Python: the names in a folder below the root.
+_NAMES = """
+import json, os, sys, urllib.error, urllib.request
+url = f"{os.environ['SHOPSTREAM_WEBHDFS']}/webhdfs/v1/data/{sys.argv[1]}?op=LISTSTATUS&user.name=spark"
+try:
+    found = json.load(urllib.request.urlopen(url, timeout=30))["FileStatuses"]["FileStatus"]
+except urllib.error.HTTPError as error:
+    if error.code != 404:
+        raise
+    found = []
+for entry in found:
+    print(entry["pathSuffix"])
+"""
 # Run by the client's Python: the Parquet files of one table as one Arrow stream on standard output.
 _DUMP = """
 import sys
@@ -58,14 +93,51 @@ with pa.ipc.new_stream(sys.stdout.buffer, whole.schema) as writer:
 
 
 @dataclass(frozen=True)
+class Container:
+    """A running container on one of a cluster's machines."""
+
+    id: str
+    machine: Host = field(compare=False, repr=False)
+
+    def docker(self, command: str, *arguments: str) -> str:
+        """Runs a docker command on it and returns its output."""
+        return docker(command, self.id, *arguments, machine=self.machine)
+
+    def run(self, *command: str, user: str | None = None) -> str:
+        """Runs a command in it and returns its output."""
+        as_user = ["--user", user] if user else []
+        return docker("exec", *as_user, self.id, *command, machine=self.machine)
+
+    @property
+    def host(self) -> Host:
+        """What testinfra sees inside of it."""
+        return Host(_Inside(self))
+
+
+class _Inside(BaseBackend):
+    """testinfra's back end for containers, on whatever machine they run."""
+
+    NAME = "docker"
+
+    def __init__(self, container: Container) -> None:
+        super().__init__(container.id)
+        self._container = container
+
+    def run(self, command: str, *args: str, **kwargs: Any) -> CommandResult:
+        inner = self.get_command(command, *args)
+        return self._container.machine.run("docker exec %s /bin/sh -c %s", self._container.id, inner)
+
+
+@dataclass(frozen=True)
 class RunningCluster:
     """A cluster as its user sees it, and as a test has to look into it."""
 
     name: str
+    inventory: str | None = None
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Starts a shopstream command against this cluster."""
-        command = [sys.executable, "-m", "spark_apps", *_with_name(arguments, self.name)]
+        command = [sys.executable, "-m", "spark_apps", *self._addressed(arguments)]
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=REPOSITORY)
 
     def shopstream(self, *arguments: str, code: int = 0, timeout: float = 900) -> str:
@@ -85,43 +157,68 @@ class RunningCluster:
         found: dict[str, Any] = json.loads(output)
         return found
 
-    def containers(self, service: str) -> list[str]:
-        """Returns the ids of a service's running containers."""
+    def containers(self, service: str) -> list[Container]:
+        """Returns a service's running containers."""
         labels = (f"com.docker.compose.project={self.name}", f"com.docker.compose.service={service}")
-        filters = [part for label in labels for part in ("--filter", f"label={label}")]
-        return sorted(docker("ps", "-q", "--no-trunc", *filters).split())
+        listing = ("ps", "-q", "--no-trunc", *(part for label in labels for part in ("--filter", f"label={label}")))
+        return [
+            Container(one, machine)
+            for machine in self.machines(service)
+            for one in sorted(docker(*listing, machine=machine).split())
+        ]
+
+    def machines(self, service: str) -> list[Host]:
+        """Returns where a service runs."""
+        if self.inventory is None:
+            return [THIS_MACHINE]
+        runner = _runner(self.inventory, Path(self.inventory).stat().st_mtime_ns)
+        found = runner.get_hosts(GROUPS.get(service, "monitoring"))
+        return [runner.get_host(host, ssh_config=_ssh_config()) for host in found]
 
     def run_in(self, service: str, *command: str, user: str | None = None) -> str:
         """Runs a command in the first container of a service and returns its output."""
-        as_user = ["--user", user] if user else []
-        return docker("exec", *as_user, self.containers(service)[0], *command)
+        return self.containers(service)[0].run(*command, user=user)
 
     def names_in(self, folder: str) -> list[str]:
-        """Returns the names in a folder below the root on HDFS, none where it is not there; cheap enough to poll."""
-        url = f"http://127.0.0.1:{9870 + PORT_OFFSET}/webhdfs/v1/data/{folder}"
-        answer = requests.get(url, params={"op": "LISTSTATUS", "user.name": "spark"}, timeout=30)
-        if answer.status_code == 404:
-            return []
-        assert answer.ok, answer.text
-        return [entry["pathSuffix"] for entry in answer.json()["FileStatuses"]["FileStatus"]]
+        """Returns the names in a folder below the root on HDFS, none where it is not there."""
+        return self.run_in("client", "python", "-c", _NAMES, folder).splitlines()
+
+    @property
+    def secrets(self) -> Path:
+        """The folder of its secrets on this machine."""
+        return REPOSITORY / ".cluster" / self.name / "secrets"
 
     def rows(self, table: Table, *order: str) -> list[dict[str, Any]]:
         """Returns a table's rows on the cluster's HDFS, sorted by columns."""
+        found = self.arrow(table)
+        return found.sort_by([(name, "ascending") for name in order]).to_pylist() if found else []
+
+    def arrow(self, table: Table) -> pa.Table | None:
+        """Returns a table on the cluster's HDFS, or None where it has no row."""
         client = self.containers("client")[0]
-        command = ["docker", "exec", client, "python", "-c", _DUMP, table.path, table.partition or ""]
-        done = subprocess.run(command, capture_output=True, check=False, timeout=300)
-        assert done.returncode == 0, done.stderr.decode()[-2000:]
-        if not done.stdout:
-            return []
-        found = pa.ipc.open_stream(io.BytesIO(done.stdout)).read_all()
-        return found.sort_by([(name, "ascending") for name in order]).to_pylist()
+        words = ("docker", "exec", client.id, "python", "-c", _DUMP, table.path, table.partition or "")
+        done = run_on(client.machine, *words)
+        return pa.ipc.open_stream(io.BytesIO(done.stdout_bytes)).read_all() if done.stdout_bytes else None
+
+    def _addressed(self, arguments: Sequence[str]) -> list[str]:
+        """A command with the option that says which cluster is meant."""
+        option = ("--inventory", self.inventory) if self.inventory else ("--name", self.name)
+        if arguments[0] == "submit":
+            return ["submit", *option, *arguments[1:]]
+        return [*arguments, *option]
 
 
-def docker(*arguments: str, timeout: float = 120) -> str:
-    """Runs a docker command and returns its output."""
-    done = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False, timeout=timeout)
-    assert done.returncode == 0, f"docker {' '.join(arguments)}: {done.stderr[-2000:]}"
-    return done.stdout
+def docker(*arguments: str, machine: Host = THIS_MACHINE) -> str:
+    """Runs a docker command on a machine and returns its output."""
+    found: str = run_on(machine, "docker", *arguments).stdout
+    return found
+
+
+def run_on(machine: Host, *command: str) -> CommandResult:
+    """Runs a command on a machine; one that fails fails the test."""
+    done = machine.run(" ".join(["%s"] * len(command)), *command)
+    assert done.rc == 0, f"{' '.join(command)[:400]}: {done.stderr[-2000:]}"
+    return done
 
 
 def eventually(condition: Callable[[], Any], what: str, patience: float = PATIENCE) -> Any:
@@ -131,12 +228,6 @@ def eventually(condition: Callable[[], Any], what: str, patience: float = PATIEN
         assert time.monotonic() < deadline, f"{what}: not within {patience:.0f} s"
         time.sleep(PAUSE)
     return value
-
-
-def _with_name(arguments: Sequence[str], name: str) -> list[str]:
-    if arguments[0] == "submit":
-        return ["submit", "--name", name, *arguments[1:]]
-    return [*arguments, "--name", name]
 
 
 def _engine_fault() -> str | None:
@@ -158,8 +249,43 @@ def engine() -> None:
 
 
 @pytest.fixture(scope="session")
-def cluster(engine: None) -> Iterator[RunningCluster]:
-    """Two DataNodes and two workers, with InfluxDB and Grafana."""
+def cluster(request: pytest.FixtureRequest) -> Iterator[RunningCluster]:
+    """Two DataNodes and two workers, with InfluxDB and Grafana; or what runs on the hosts of an inventory."""
+    if INVENTORY:
+        yield cluster_of(Path(INVENTORY))
+    else:
+        request.getfixturevalue("engine")
+        yield from _made_here()
+
+
+def cluster_of(inventory: Path) -> RunningCluster:
+    """Returns the cluster on the hosts of an inventory."""
+    runner = _runner(str(inventory), inventory.stat().st_mtime_ns)
+    (first,) = runner.get_hosts("namenode")
+    return RunningCluster(runner.get_variables(first).get("shopstream_name", "shopstream"), str(inventory.absolute()))
+
+
+@lru_cache
+def _runner(inventory: str, changed: int) -> AnsibleRunner:
+    """testinfra's way to the hosts of an inventory, read again where the file has changed since."""
+    ansible = str(Path(sys.executable).parent)
+    if ansible not in os.environ["PATH"].split(os.pathsep):
+        os.environ["PATH"] = os.pathsep.join([ansible, os.environ["PATH"]])  # testinfra calls ansible-inventory
+    return AnsibleRunner(inventory)
+
+
+@lru_cache
+def _ssh_config() -> str:
+    """A configuration of ssh with which one connection to a host serves many commands; the user's own is in it."""
+    folder = tempfile.TemporaryDirectory(prefix="shopstream-")
+    atexit.register(folder.cleanup)
+    path = Path(folder.name) / "config"
+    lines = ("Include ~/.ssh/config", "Host *", f"ControlPath {folder.name}/%C", "ServerAliveInterval 5")
+    path.write_text("\n".join(lines), encoding="utf-8")
+    return str(path)
+
+
+def _made_here() -> Iterator[RunningCluster]:
     made = RunningCluster(NAME)
     sizes = ("--memory", MEMORY, "--workers", "2", "--datanodes", "2", "--port-offset", str(PORT_OFFSET))
     left_over = docker("volume", "ls", "-q", "--filter", f"label=com.docker.compose.project={NAME}")

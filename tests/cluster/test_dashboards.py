@@ -22,7 +22,7 @@ from spark_apps.metrics.platform import Report, send
 from spark_apps.metrics.points import points_of
 from spark_apps.metrics.provision import BUCKET, ORG
 from spark_apps.streaming.records import BatchRecord, Relevance
-from tests.cluster.conftest import PORT_OFFSET, REPOSITORY, RunningCluster, eventually
+from tests.cluster.conftest import PORT_OFFSET, RunningCluster, eventually
 from tests.grafana.asking import Grafana, Question, questions
 from tests.grafana.made_up import INTERVAL, batch_record, batches, platform_report
 
@@ -83,10 +83,9 @@ def _given() -> Servers:
 
 
 def _of_cluster(cluster: RunningCluster) -> Servers:
-    folder = REPOSITORY / ".cluster" / cluster.name / "secrets"
     token = cluster.run_in("client", "cat", "/run/shopstream/writer/influxdb_writer_token").strip()
     return Servers(
-        Grafana(f"http://127.0.0.1:{3000 + PORT_OFFSET}", _secret(folder, "grafana_admin_password")),
+        Grafana(f"http://127.0.0.1:{3000 + PORT_OFFSET}", _secret(cluster.secrets, "grafana_admin_password")),
         Influx(f"http://127.0.0.1:{8086 + PORT_OFFSET}", token),
         cluster,
     )

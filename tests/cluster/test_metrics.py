@@ -33,7 +33,6 @@ class Container:
             *("run", "--detach", "--name", f"shopstream-test-influxdb-{uuid.uuid4().hex[:8]}"),
             *("--user", "1000:1000", "--cap-drop", "ALL", "--publish", f"127.0.0.1:{self._port}:8086"),
             *("--entrypoint", "influxd", image, *paths, "--reporting-disabled"),
-            timeout=600,
         ).strip()
 
     @property

@@ -1,0 +1,105 @@
+"""What the roles ask the project itself: who runs what, each host's settings, and which images differ."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(REPOSITORY))
+
+from ansible.errors import AnsibleFilterError  # noqa: E402
+
+from spark_apps.cluster import hosts as cluster  # noqa: E402
+from spark_apps.cluster.ports import listening  # noqa: E402
+from spark_apps.cluster.remote import ssh_command  # noqa: E402
+from spark_apps.cluster.state import environment_text  # noqa: E402
+from spark_apps.errors import UserError  # noqa: E402
+
+# all that is read of a host: reading everything would have Ansible work out everything
+_READ = (
+    *("group_names", "ansible_host", "shopstream_address", "shopstream_memory", "shopstream_cores"),
+    *("shopstream_data_disks", "ansible_memtotal_mb", "ansible_processor_vcpus"),
+)
+
+
+def plan(
+    hostvars: Mapping[str, Mapping[str, Any]], members: Iterable[str], name: str, given: Mapping[str, str]
+) -> dict[str, dict[str, Any]]:
+    """Returns for each host what the roles write and start there.
+
+    Args:
+        hostvars: Ansible's variables of all hosts.
+        members: names of the cluster's hosts.
+        name: the cluster's name.
+        given: further variables of cluster.env.
+    """
+    variables = {one: {key: hostvars[one][key] for key in _READ if key in hostvars[one]} for one in members}
+    try:
+        hosts = cluster.read_hosts(variables)
+        values = cluster.settings(hosts, name, given)
+    except UserError as error:
+        raise AnsibleFilterError(str(error)) from None
+    return {
+        host.name: {
+            "address": host.address,
+            "memory": host.memory,
+            "settings": environment_text(values[host.name]),
+            "files": cluster.compose_files(host, hosts),
+            "disks": list(host.disks) if "datanodes" in host.groups else [],
+            "disks_file": json.dumps(cluster.disks_file(host), indent=1) + "\n",
+            "secrets": cluster.secrets_of(host),
+            "writes_from_afar": cluster.writes_from_afar(host, hosts),
+            "services": [*host.one_shots(), *host.services()],
+            "ports": host.ports(),
+        }
+        for host in hosts
+    }
+
+
+def images(names: Iterable[str], controller: str, host: str) -> dict[str, list[str]]:
+    """Tells which images of a host are to be handed over and which are to be pulled.
+
+    Args:
+        names: what the host's services are made from.
+        controller: lines of `docker image inspect` there, as the role images asks for them.
+        host: the same of the host.
+    """
+    ours, theirs = _identities(controller), _identities(host)
+    send = [name for name in names if name in ours and ours[name] != theirs.get(name)]
+    return {"send": send, "pull": [name for name in names if name not in ours and name not in theirs]}
+
+
+def taken(tables: Iterable[str], ports: Iterable[str]) -> list[int]:
+    """Returns those ports that something listens on, by the text of /proc/net/tcp and tcp6."""
+    found = {port for table in tables for port in listening(table)}
+    ranges = [(one.partition("-")[0], one.rpartition("-")[2]) for one in ports]
+    return sorted(port for port in found if any(int(first) <= port <= int(last) for first, last in ranges))
+
+
+def _identities(lines: str) -> dict[str, str]:
+    """By name: when an image was made, its layers and how it starts, which are the same wherever it is stored."""
+    rows = [json.loads(line) for line in lines.splitlines() if line.startswith("{")]
+    return {tag: json.dumps([row["made"], row["layers"], _start(row)]) for row in rows for tag in row["tags"] or ()}
+
+
+def _start(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What engines of all versions say of an image's configuration; one says nothing where another says null."""
+    keys = ("Cmd", "Entrypoint", "Env", "ExposedPorts", "Healthcheck", "Labels", "User", "Volumes", "WorkingDir")
+    return {key: row["config"][key] for key in keys if row["config"].get(key)}
+
+
+class FilterModule:
+    """Ansible's way to find filters."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        """Names the filters."""
+        return {
+            "shopstream_plan": plan,
+            "shopstream_images": images,
+            "shopstream_taken": taken,
+            "shopstream_ssh": ssh_command,
+        }

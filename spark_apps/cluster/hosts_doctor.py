@@ -1,0 +1,127 @@
+"""Looks at every host of an inventory for what usually goes wrong, and says of each how to mend it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from spark_apps.cluster import hosts as placement
+from spark_apps.cluster.doctor import LEAST_DISK, MOST_SKEW_SECONDS, Finding
+from spark_apps.cluster.engine import LEAST_ENGINE, PROJECT_LABEL, version
+from spark_apps.cluster.remote import HostDocker, Inventory, UnreachableError, dockers
+from spark_apps.cluster.sizing import MIB, megabytes
+from spark_apps.cluster.state import parse_environment
+
+# Compose's files for hosts take settings back, which an older one cannot
+LEAST_COMPOSE = (2, 24, 4)
+_AT_ONCE = 16
+_GIB = 1024**3
+
+# Run by the host's Python.
+_LOOK = """
+import json, pathlib, shutil, stat, subprocess, sys, time
+folder, label = pathlib.Path(sys.argv[1]), sys.argv[2]
+def run(*words):
+    try:
+        done = subprocess.run(words, capture_output=True, text=True)
+    except FileNotFoundError:
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+def free(path):
+    return shutil.disk_usage(next(one for one in (path, *path.parents) if one.is_dir())).free
+env, secrets = folder / "cluster.env", folder / "secrets"
+memory = pathlib.Path("/proc/meminfo").read_text().split("MemTotal:")[1].split()[0]
+form = '{{.Label "com.docker.compose.service"}}|{{.State}}|{{.Status}}'
+print(json.dumps({
+    "engine": run("docker", "version", "--format", "{{.Server.Version}}"),
+    "compose": run("docker", "compose", "version", "--short"),
+    "memory": int(memory) * 1024,
+    "free": free(pathlib.Path(run("docker", "info", "--format", "{{.DockerRootDir}}") or "/")),
+    "env": env.read_text() if env.is_file() else "",
+    "open": sorted(one.name for one in (secrets, *secrets.glob("*")) if one.exists() and one.stat().st_mode & 0o077),
+    "secrets": sorted(one.name for one in secrets.glob("*") if one.stat().st_size),
+    "containers": run("docker", "ps", "--all", "--format", form, "--filter", "label=" + label).splitlines(),
+    "firewall": run("systemctl", "is-active", "shopstream-firewall"),
+    "time": time.time(),
+}))
+"""
+
+
+def examine(inventory: Inventory) -> Iterator[Finding]:
+    """Makes every check on every host, all hosts at once; what needs an answer is skipped where there is none."""
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for findings in pool.map(lambda docker: list(_examine_host(docker, inventory)), dockers(inventory).values()):
+            yield from findings
+
+
+def _examine_host(docker: HostDocker, inventory: Inventory) -> Iterator[Finding]:
+    before = time.time()
+    try:
+        said = json.loads(docker.python(_LOOK, placement.FOLDER, f"{PROJECT_LABEL}={inventory.name}"))
+    except UnreachableError as error:
+        yield Finding(docker.host, problem=error.problem, mend=error.mend)
+        return
+    skew = max(before - said["time"], said["time"] - time.time(), 0.0)
+    yield _software(docker.host, said)
+    yield _memory(docker.host, said)
+    yield _disk(docker.host, said)
+    yield _clock(docker.host, skew)
+    yield _secrets(docker.host, said)
+    yield _containers(docker.host, said, inventory)
+
+
+def _software(host: str, said: Mapping[str, Any]) -> Finding:
+    again = "run ansible-playbook -i INVENTORY site.yaml, which installs it on Debian and Ubuntu"
+    if not said["engine"]:
+        return Finding(host, problem=f"The Docker engine of {host} does not answer", mend=f"start it, or {again}")
+    if version(said["engine"]) < LEAST_ENGINE or version(said["compose"]) < LEAST_COMPOSE:
+        problem = f"{host} has engine {said['engine']} and Compose {said['compose'] or 'none'}, which is too old"
+        return Finding(host, problem=problem, mend=again)
+    return Finding(host, seen=f"engine {said['engine']}, Compose {said['compose']}")
+
+
+def _memory(host: str, said: Mapping[str, Any]) -> Finding:
+    budget, whole = parse_environment(said["env"]).get("SHOPSTREAM_MEMORY"), said["memory"] // MIB
+    if budget is None:
+        return Finding(host, seen="not set up yet", skipped=True)
+    if megabytes(budget) > whole:
+        problem = f"The containers of {host} may take {budget} and it has {whole} MiB"
+        return Finding(host, problem=problem, mend="set shopstream_memory to less and run site.yaml")
+    return Finding(host, seen=f"{megabytes(budget)} of {whole} MiB")
+
+
+def _disk(host: str, said: Mapping[str, Any]) -> Finding:
+    shown = f"{said['free'] / _GIB:.1f} GiB free for Docker"
+    if said["free"] < LEAST_DISK:
+        return Finding(host, problem=f"{host} has only {shown}", mend="run `docker image prune` there, or add a disk")
+    return Finding(host, seen=shown)
+
+
+def _clock(host: str, skew: float) -> Finding:
+    if skew > MOST_SKEW_SECONDS:
+        return Finding(host, problem=f"The clock of {host} is {skew:.0f} s off this machine's", mend="set it by NTP")
+    return Finding(host, seen=f"clock within {MOST_SKEW_SECONDS:.0f} s")
+
+
+def _secrets(host: str, said: Mapping[str, Any]) -> Finding:
+    if said["open"]:
+        shown = ", ".join(said["open"])
+        return Finding(host, problem=f"Others on {host} can read {shown}", mend="run site.yaml, which closes it")
+    if not set(placement.SECRETS) <= set(said["secrets"]):
+        return Finding(host, problem=f"{host} lacks secrets", mend="run site.yaml, which hands them over")
+    shown = "firewall on" if said["firewall"] == "active" else "no firewall of ours"
+    return Finding(host, seen=f"{len(said['secrets'])} secrets for root only, {shown}")
+
+
+def _containers(host: str, said: Mapping[str, Any], inventory: Inventory) -> Finding:
+    groups = inventory.variables[host]["group_names"]
+    wanted = [service for group in groups for service in placement.SERVICES[group]]
+    rows = {service: (state, status) for service, state, status in (row.split("|") for row in said["containers"])}
+    down = [one for one in wanted if rows.get(one, ("", ""))[0] != "running" or "unhealthy" in rows[one][1]]
+    if down:
+        mend = f"look at `docker logs {inventory.name}-{down[0]}-1` there, then run site.yaml"
+        return Finding(host, problem=f"Not running or not healthy on {host}: {', '.join(down)}", mend=mend)
+    return Finding(host, seen=", ".join(wanted))

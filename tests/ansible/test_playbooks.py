@@ -1,0 +1,127 @@
+"""The playbooks and roles by themselves: they parse, every role says what it takes, and no formula is written twice."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import yaml
+
+from spark_apps.cluster.hosts import read_hosts
+from spark_apps.cluster.remote import read_inventory
+from spark_apps.cluster.sizing import make_plan
+from spark_apps.cluster.state import parse_environment
+
+pytest.importorskip("ansible", reason="make setup-hosts installs Ansible")
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+HERE = REPOSITORY / "ansible"
+EXAMPLE = HERE / "inventory.example.yaml"
+ROLES = sorted(path.name for path in (HERE / "roles").iterdir())
+PLAYBOOKS = sorted(path.name for path in HERE.glob("*.yaml") if not path.name.startswith("inventory"))
+
+
+def tool(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [str(Path(sys.executable).parent / name), *arguments]
+    return subprocess.run(command, cwd=HERE, capture_output=True, text=True, check=False, timeout=120)
+
+
+@pytest.fixture(scope="module")
+def filters() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("shopstream_filters", HERE / "filter_plugins" / "shopstream.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("playbook", PLAYBOOKS)
+def test_a_playbook_parses(playbook: str) -> None:
+    done = tool("ansible-playbook", "-i", str(EXAMPLE), "--syntax-check", playbook)
+    assert done.returncode == 0, done.stderr
+
+
+def test_there_are_the_promised_playbooks() -> None:
+    assert {"site.yaml", "upgrade.yaml", "scale.yaml", "destroy.yaml"} <= set(PLAYBOOKS)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_says_what_it_takes(role: str) -> None:
+    said = yaml.safe_load((HERE / "roles" / role / "meta" / "argument_specs.yml").read_text(encoding="utf-8"))
+    main = said["argument_specs"]["main"]
+    assert main["short_description"].endswith(".")
+    assert all(option["type"] and option["description"] for option in main["options"].values())
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_default_is_a_declared_argument(role: str) -> None:
+    defaults = HERE / "roles" / role / "defaults" / "main.yml"
+    if role == "common" or not defaults.exists():
+        return
+    said = yaml.safe_load((HERE / "roles" / role / "meta" / "argument_specs.yml").read_text(encoding="utf-8"))
+    assert set(yaml.safe_load(defaults.read_text(encoding="utf-8"))) <= set(said["argument_specs"]["main"]["options"])
+
+
+def test_the_example_is_an_inventory_with_a_host_for_every_group() -> None:
+    inventory = read_inventory(EXAMPLE)
+    facts = {"ansible_memtotal_mb": 32000, "ansible_processor_vcpus": 8}
+    hosts = read_hosts({name: {**facts, **values} for name, values in inventory.variables.items()})
+    assert {group for host in hosts for group in host.groups} == {
+        *("namenode", "datanodes", "spark_master", "spark_workers", "monitoring", "client")
+    }
+    assert inventory.name == "shopstream"
+
+
+def test_the_roles_write_what_compose_gets_on_one_host_for_the_same_budget(filters: ModuleType) -> None:
+    groups = ["namenode", "datanodes", "spark_master", "spark_workers", "monitoring", "client"]
+    only = {"ansible_host": "10.0.0.1", "shopstream_memory": "12g", "shopstream_cores": 4, "group_names": groups}
+    written = filters.plan({"only": only}, ["only"], "shopstream", {"SHOPSTREAM_TAG": ""})["only"]
+    found, alone = parse_environment(written["settings"]), make_plan(12 * 1024, 1, 1, 4).environment()
+    assert {name: found[name] for name in alone} == alone
+    assert "SHOPSTREAM_TAG" not in found
+
+
+def test_no_size_is_written_in_a_role() -> None:
+    words = ("_LIMIT", "_HEAP", "EXECUTOR_MEMORY", "memory_mb *", "WORKER_MEMORY")
+    files = [path for path in HERE.rglob("*") if path.suffix in (".yml", ".yaml", ".j2")]
+    assert files
+    assert not [path.name for path in files for word in words if word in path.read_text(encoding="utf-8")]
+
+
+def test_an_inventory_that_does_not_do_fails_in_ansibles_own_way(filters: ModuleType) -> None:
+    from ansible.errors import AnsibleFilterError
+
+    with pytest.raises(AnsibleFilterError, match="The group namenode of the inventory has no host"):
+        filters.plan({}, [], "shopstream", {})
+
+
+def image(tag: str, made: str, **config: Any) -> str:
+    return json.dumps({"tags": [tag], "made": made, "layers": ["sha256:1"], "config": {"User": "hdfs", **config}})
+
+
+def test_only_images_that_differ_are_handed_over(filters: ModuleType) -> None:
+    ours = "\n".join([image("a:1", "now"), image("b:1", "now"), image("c:1", "now")])
+    theirs = "\n".join([image("a:1", "now"), image("b:1", "before"), image("e:1", "now"), "Error: no such image"])
+    wanted: dict[str, Any] = filters.images(["a:1", "b:1", "c:1", "d:1", "e:1"], ours, theirs)
+    assert wanted == {"send": ["b:1", "c:1"], "pull": ["d:1"]}
+
+
+def test_an_image_that_only_starts_differently_is_another_one(filters: ModuleType) -> None:
+    ours, theirs = image("a:1", "now", Labels={"v": "2"}), image("a:1", "now", Labels={"v": "1"})
+    assert filters.images(["a:1"], ours, theirs)["send"] == ["a:1"]
+    # one engine writes what it does not have as null, another leaves it out
+    assert filters.images(["a:1"], image("a:1", "now", Volumes=None), image("a:1", "now"))["send"] == []
+
+
+def test_taken_ports_are_looked_for_in_ranges_too(filters: ModuleType) -> None:
+    head = "  sl  local_address rem_address   st\n"
+    rows = "".join(
+        f"   {place}: 0100007F:{port:04X} 00000000:0000 0A 0:0 0:0 0 0 0 77\n" for place, port in enumerate((22, 7305))
+    )
+    assert filters.taken([head + rows], ["8080", "7300-7399"]) == [7305]

@@ -1,0 +1,73 @@
+"""A small November, streamed on a cluster and, undisturbed, on one machine."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pyarrow.dataset as ds
+from pyspark.sql import SparkSession
+
+from spark_apps.jobs import simulate
+from spark_apps.jobs.stream.query import Wishes, run
+from spark_apps.settings import Settings
+from spark_apps.streaming.records import LEDGER, BatchRecord
+from spark_apps.tables import STREAM_EVENTS, STREAM_USERS, STREAM_WINDOWS, Table
+from tests.cluster.conftest import RunningCluster, eventually
+from tests.comparing import assert_rows
+
+EVENTS_EACH = 200
+SIMULATE = ("submit", "simulate", "--stream", "--events", str(EVENTS_EACH))
+COMPARED: dict[Table, tuple[str, ...]] = {
+    STREAM_EVENTS: ("event_time", "user_id", "product_id", "event_type", "user_session", "price"),
+    STREAM_WINDOWS: ("window_start", "batch"),
+    STREAM_USERS: ("user_id", "batch"),
+}
+# columns of users that follow from models, whose last digits may differ between two trainings
+_OF_MODELS = ("listed", "first_listed", "cluster", "segment", "behaviour")
+# Run by the client's Python: the ledger, a record a line.
+_LEDGER = f"""
+from spark_apps.settings import load_settings, table_root
+for path in sorted((table_root(load_settings()) / "{LEDGER}").glob("*.json"), key=str):
+    print(path.read_text())
+"""
+
+
+def records(cluster: RunningCluster) -> list[BatchRecord]:
+    """Returns what the stream of a cluster says of its batches."""
+    lines = cluster.run_in("client", "python", "-c", _LEDGER).splitlines()
+    return [BatchRecord.model_validate_json(line) for line in lines]
+
+
+def await_batches(cluster: RunningCluster, process: subprocess.Popen[str], wanted: int) -> None:
+    """Waits until so many batches are applied, while the stream runs."""
+
+    def there() -> bool:
+        assert process.poll() is None, process.communicate()[1][-3000:]
+        return len(cluster.names_in(LEDGER)) >= wanted
+
+    eventually(there, f"{wanted} batches are applied")
+
+
+def stream_here(spark: SparkSession, root: Path, files: int | None = None) -> int:
+    """Streams so many files of the landed November, or all that are left, and returns the number of batches."""
+    simulate.run(root, simulate.Plan(date(2019, 11, 1), events=EVENTS_EACH, ahead=10_000, files=files), lambda _: False)
+    return run(spark, Settings(root=str(root)), root, Wishes(once=True), lambda record: None)
+
+
+def streamed_rows(root: Path, table: Table) -> list[dict[str, Any]]:
+    """Returns the rows of a table of the stream on this machine."""
+    found = ds.dataset(root / table.path, format="parquet", partitioning="hive").to_table()
+    return found.sort_by([(name, "ascending") for name in COMPARED[table]]).to_pylist()
+
+
+def assert_streamed(found: Sequence[dict[str, Any]], expected: Sequence[dict[str, Any]]) -> None:
+    """Compares rows of a table of the stream, except for what follows from models."""
+    for row in (*found, *expected):
+        for name in _OF_MODELS:
+            row.pop(name, None)
+        row |= {name: value.isoformat() for name, value in row.items() if isinstance(value, date)}
+    assert_rows(found, expected, rel=1e-9)

@@ -1,0 +1,126 @@
+"""Three stand-ins for hosts, and one cluster on them that the kit's own playbook made of bare ones.
+
+SHOPSTREAM_KEEP_CLUSTER=1 leaves hosts and cluster for the next run, which then begins with the same site.yaml.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from spark_apps.generator import GeneratorSpec, write_events
+from spark_apps.jobs import load
+from tests.cluster.conftest import (
+    ENGINE_REQUIRED,
+    KEEP_CLUSTER,
+    REPOSITORY,
+    RunningCluster,
+    cluster_of,
+    engine,
+    loaded,
+    local_root,
+    log,
+    trained,
+)
+from tests.hosts.playbooks import TAG, Run, play
+from tests.hosts.standin import StandIns
+
+__all__ = ["engine", "loaded", "local_root", "log", "trained"]
+
+HOSTS = int(os.environ.get("SHOPSTREAM_TEST_HOSTS", "3"))
+for shared in ("containers", "tables"):
+    pytest.register_assert_rewrite(f"tests.cluster.test_{shared}")
+# the tests of each file find the cluster as those before have left it, and whole
+ORDER = (
+    "test_standin",
+    "test_site",
+    "test_network",
+    "test_containers",
+    "test_rows",
+    "test_tables",
+    "test_loss",
+    "test_scale",
+    "test_upgrade",
+    "test_many_events",
+    "test_destroy",
+)
+NOVEMBER_EVENTS = 8_000
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the files of this folder in their order; the first test waits until the cluster is made."""
+    here = Path(__file__).parent
+    ours = [item for item in items if here in item.path.parents]
+    places = [number for number, item in enumerate(items) if item in ours]
+    for place, item in zip(places, sorted(ours, key=lambda item: ORDER.index(item.path.stem)), strict=True):
+        items[place] = item
+        item.add_marker(pytest.mark.timeout(3600))
+
+
+@pytest.fixture(scope="session")
+def ansible() -> None:
+    """The extra `hosts`, without which these tests are skipped, or in CI fail."""
+    if find_spec("ansible") is None:
+        (pytest.fail if ENGINE_REQUIRED else pytest.skip)("no Ansible: run `make setup-hosts`")
+
+
+@pytest.fixture(scope="session")
+def images(engine: None) -> None:
+    """The images of this code on this machine, from where the playbook hands them out."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SHOPSTREAM_TAG", TAG)
+        RunningCluster(StandIns.name).shopstream("cluster", "images", timeout=2400)
+
+
+@pytest.fixture(scope="session")
+def hosts(engine: None, ansible: None) -> Iterator[StandIns]:
+    """Bare hosts: no Docker engine yet."""
+    made = StandIns()
+    if not KEEP_CLUSTER:
+        _all_away(made)  # what a killed run left
+    try:
+        made.up(HOSTS, bare=True)
+        yield made
+    finally:
+        if not KEEP_CLUSTER:
+            _all_away(made)
+
+
+def _all_away(hosts: StandIns) -> None:
+    hosts.down()
+    shutil.rmtree(REPOSITORY / ".cluster" / hosts.name, ignore_errors=True)  # the cluster's secrets
+
+
+@pytest.fixture(scope="session")
+def site(hosts: StandIns, images: None) -> Run:
+    """The one command that makes a cluster of them."""
+    return play("site", hosts.inventory, "-vv")
+
+
+@pytest.fixture(scope="session")
+def cluster(hosts: StandIns, site: Run) -> RunningCluster:
+    """The cluster on the hosts."""
+    return cluster_of(hosts.inventory)
+
+
+@pytest.fixture(scope="session")
+def november(loaded: RunningCluster, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A log of November that the cluster has landed too."""
+    path = tmp_path_factory.mktemp("november") / "november.csv"
+    write_events(GeneratorSpec(NOVEMBER_EVENTS, "2019-11", 11), path)
+    loaded.shopstream("cluster", "load", str(path))
+    return path
+
+
+@pytest.fixture(scope="session")
+def undisturbed(local_root: Path, november: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The root of this machine on which the stream follows that of the cluster."""
+    root = tmp_path_factory.mktemp("undisturbed") / "root"
+    shutil.copytree(local_root, root)
+    load.run(root, [november])
+    return root

@@ -1,0 +1,23 @@
+"""Compares the stream of a cluster with an undisturbed one on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+from spark_apps.streaming.records import LEDGER
+from spark_apps.tables import STREAM_EVENTS
+from tests.cluster.conftest import RunningCluster
+from tests.cluster.november import COMPARED, EVENTS_EACH, assert_streamed, records, stream_here, streamed_rows
+
+
+def assert_same_stream(cluster: RunningCluster, spark: SparkSession, undisturbed: Path) -> None:
+    """Streams here what the cluster has streamed since the last time, and compares all tables of both."""
+    told = records(cluster)
+    assert [record.batch for record in told] == list(range(len(told)))
+    before = len(list((undisturbed / LEDGER).glob("*.json")))
+    assert stream_here(spark, undisturbed, len(told) - before) == len(told) - before
+    assert len(cluster.rows(STREAM_EVENTS, "user_id")) == len(told) * EVENTS_EACH
+    for table, order in COMPARED.items():
+        assert_streamed(cluster.rows(table, *order), streamed_rows(undisturbed, table))

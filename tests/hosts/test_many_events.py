@@ -1,0 +1,80 @@
+"""Two million events: across hosts they give the tables of one machine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+from pyspark.sql import SparkSession
+
+from spark_apps.generator import GeneratorSpec, write_events
+from spark_apps.jobs import clean, load, train
+from spark_apps.settings import Settings
+from spark_apps.tables import (
+    INTERACTIONS,
+    PRODUCT_FEATURES,
+    RECOMMENDATIONS,
+    USER_FEATURES,
+    USER_SEGMENTS,
+    DateRange,
+    read_table,
+)
+from tests.cluster.conftest import RunningCluster
+from tests.hosts.test_rows import CLEANED, in_order, rows_here
+
+pytestmark = pytest.mark.long
+EVENTS = int(os.environ.get("SHOPSTREAM_TEST_EVENTS", "2000000"))
+TRAINED = {
+    USER_FEATURES: ("user_id",),
+    PRODUCT_FEATURES: ("product_id",),
+    INTERACTIONS: ("user_id", "product_id"),
+    USER_SEGMENTS: ("user_id",),
+}
+
+
+def test_many_events_give_the_tables_of_one_machine(
+    loaded: RunningCluster, spark: SparkSession, log: Path, tmp_path: Path
+) -> None:
+    many = tmp_path / "many.csv"
+    write_events(GeneratorSpec(EVENTS, "2019-10", 21), many)
+    # of October alone: a stream may have landed November before
+    october = ("--from", "2019-10-01", "--to", "2019-10-31")
+    for words in (("cluster", "load", str(many)), ("submit", "clean", *october), ("submit", "train")):
+        began = time.monotonic()
+        loaded.shopstream(*words, timeout=3000)
+        print(f"{' '.join(words[:2])} of {EVENTS:,} events: {time.monotonic() - began:.0f} s")
+    here = tmp_path / "root"
+    load.run(here, [log, many])
+    clean.run(spark, here, DateRange())
+    train.run(spark, Settings(root=str(here)), here, DateRange(), "5")
+    for table, order in {**CLEANED, **TRAINED}.items():
+        found = loaded.arrow(table)
+        assert found is not None
+        assert_tables(in_order(found, order), rows_here(spark, here, table, order))
+        print(f"{table.name}: {found.num_rows:,} rows are equal")
+    lists = loaded.arrow(RECOMMENDATIONS)
+    assert lists is not None
+    assert lists.num_rows == read_table(spark, here, RECOMMENDATIONS).count()
+    shutil.rmtree(here)
+
+
+def assert_tables(found: pa.Table, expected: pa.Table) -> None:
+    """Compares millions of rows by column: floats to nine digits, all else exactly."""
+    assert found.num_rows == expected.num_rows
+    assert set(found.column_names) == set(expected.column_names)
+    for name in expected.column_names:
+        ours, theirs = found[name], expected[name]
+        if pa.types.is_floating(theirs.type):
+            apart = pc.abs(pc.subtract(ours, theirs))
+            limit = pc.add(pc.multiply(pc.abs(theirs), 1e-9), 1e-9)
+            assert pc.all(pc.less_equal(apart, limit), skip_nulls=True).as_py() is not False, name
+            assert ours.null_count == theirs.null_count, name
+        elif pa.types.is_date(theirs.type):
+            assert pc.cast(theirs, pa.string()).equals(pc.cast(ours, pa.string())), name
+        else:
+            assert pc.cast(ours, theirs.type).equals(theirs), name
