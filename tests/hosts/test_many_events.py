@@ -7,8 +7,6 @@ import shutil
 import time
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.compute as pc
 import pytest
 from pyspark.sql import SparkSession
 
@@ -25,7 +23,7 @@ from spark_apps.tables import (
     read_table,
 )
 from tests.cluster.conftest import RunningCluster
-from tests.hosts.test_rows import CLEANED, in_order, rows_here
+from tests.hosts.rows import CLEANED, assert_tables, in_order, rows_here
 
 pytestmark = pytest.mark.long
 EVENTS = int(os.environ.get("SHOPSTREAM_TEST_EVENTS", "2000000"))
@@ -61,20 +59,3 @@ def test_many_events_give_the_tables_of_one_machine(
     assert lists is not None
     assert lists.num_rows == read_table(spark, here, RECOMMENDATIONS).count()
     shutil.rmtree(here)
-
-
-def assert_tables(found: pa.Table, expected: pa.Table) -> None:
-    """Compares millions of rows by column: floats to nine digits, all else exactly."""
-    assert found.num_rows == expected.num_rows
-    assert set(found.column_names) == set(expected.column_names)
-    for name in expected.column_names:
-        ours, theirs = found[name], expected[name]
-        if pa.types.is_floating(theirs.type):
-            apart = pc.abs(pc.subtract(ours, theirs))
-            limit = pc.add(pc.multiply(pc.abs(theirs), 1e-9), 1e-9)
-            assert pc.all(pc.less_equal(apart, limit), skip_nulls=True).as_py() is not False, name
-            assert ours.null_count == theirs.null_count, name
-        elif pa.types.is_date(theirs.type):
-            assert pc.cast(theirs, pa.string()).equals(pc.cast(ours, pa.string())), name
-        else:
-            assert pc.cast(ours, theirs.type).equals(theirs), name
