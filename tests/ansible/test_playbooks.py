@@ -18,7 +18,7 @@ from spark_apps.cluster.remote import read_inventory
 from spark_apps.cluster.sizing import make_plan
 from spark_apps.cluster.state import parse_environment
 
-pytest.importorskip("ansible", reason="make setup-hosts installs Ansible")
+pytest.importorskip("ansible.errors", reason="make setup-hosts installs Ansible")
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 HERE = REPOSITORY / "ansible"
