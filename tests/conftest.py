@@ -27,7 +27,7 @@ hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
 
 # Files whose fixtures take minutes begin first; those that read one trained root stay in one process with it.
-LONGEST_FIRST = ("test_stream.py", "test_kills.py", "test_odd_logs.py", "test_class_archive.py")
+LONGEST_FIRST = ("pipeline/test_stream.py", "pipeline/test_kills.py", "pipeline/test_odd_logs.py")
 TRAINED_ROOT = "trained root"
 
 
@@ -45,8 +45,9 @@ def _group(item: pytest.Item) -> str:
 
 
 def _turn(path: Path) -> int:
-    if path.name in LONGEST_FIRST:
-        return LONGEST_FIRST.index(path.name)
+    name = f"{path.parent.name}/{path.name}"
+    if name in LONGEST_FIRST:
+        return LONGEST_FIRST.index(name)
     return len(LONGEST_FIRST) + (path.parent.name != "pipeline")
 
 
