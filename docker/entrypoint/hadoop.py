@@ -64,6 +64,9 @@ def server_settings() -> dict[str, dict[str, str]]:
         "dfs.permissions.enabled": "true",
         "dfs.permissions.superusergroup": "supergroup",
         "dfs.webhdfs.enabled": "true",
+        # a drained DataNode may go when its blocks have two other copies, even those of files that ask for three
+        # because their job began while there was one DataNode more
+        "dfs.replication": "2",
         "dfs.namenode.rpc-address": "namenode:8020",
         "dfs.namenode.rpc-bind-host": ADDRESS or EVERYWHERE,
         "dfs.namenode.http-address": "namenode:9870",
