@@ -47,9 +47,9 @@ _SPEED_CONF = {
     "spark.hadoop.fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
 }
 
-# Micro-batches of seconds never win back what compiling their expressions costs: with other literals they are other
-# classes in each batch, compiled to bytecode by Spark and to machine code by Java.
-_STREAM_CONF = {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
+# What decides the speed of one job alone. Micro-batches of seconds never win back what compiling their expressions
+# costs: with other literals they are other classes in each batch, compiled to bytecode by Spark and then by Java.
+_JOB_CONF = {"stream": {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}}
 
 
 @contextmanager
@@ -98,8 +98,8 @@ def build_session(settings: Settings, job: str, spills: Path, java_options: str 
     if settings.hdfs_user:
         os.environ["HADOOP_USER_NAME"] = settings.hdfs_user  # the JVM writes as whom WebHDFS does
     builder = SparkSession.builder.appName(f"shopstream {job}").master(settings.master)
-    of_job = _STREAM_CONF if job == "stream" else {}
-    for name, value in {**_RESULT_CONF, **_SPEED_CONF, **of_job, **_local_conf(settings, spills, java_options)}.items():
+    conf = {**_RESULT_CONF, **_SPEED_CONF, **_JOB_CONF.get(job, {}), **_local_conf(settings, spills, java_options)}
+    for name, value in conf.items():
         builder = builder.config(name, value)
     return builder.getOrCreate()
 

@@ -27,7 +27,7 @@ from spark_apps.errors import UserError
 FOLDER = "/opt/shopstream"
 DISKS = "compose/disks.yaml"
 DATA_DISKS = ("/var/lib/shopstream/hdfs",)
-_ONE_HOST = ("namenode", "spark_master", "client")
+ONE_HOST = ("namenode", "spark_master", "client")
 _AT_MOST_ONE = ("monitoring",)
 # group of the inventory -> services, in the order in which they can be used, and names in `sizing`
 SERVICES = {
@@ -253,5 +253,5 @@ def _said(name: str, values: Mapping[str, Any], variable: str, fact: str) -> Any
 def _check_group(group: str, members: Sequence[str]) -> None:
     if not members and group not in _AT_MOST_ONE:
         raise UserError(f"The group {group} of the inventory has no host: put one in it.")
-    if len(members) > 1 and group in (*_ONE_HOST, *_AT_MOST_ONE):
+    if len(members) > 1 and group in (*ONE_HOST, *_AT_MOST_ONE):
         raise UserError(f"The group {group} takes one host, and the inventory has {', '.join(members)} in it.")

@@ -11,13 +11,12 @@ from typing import Any
 from spark_apps.cluster import hosts as placement
 from spark_apps.cluster.doctor import LEAST_DISK, MOST_SKEW_SECONDS, Finding
 from spark_apps.cluster.engine import LEAST_ENGINE, PROJECT_LABEL, version
-from spark_apps.cluster.remote import HostDocker, Inventory, UnreachableError, dockers
+from spark_apps.cluster.remote import AT_ONCE, HostDocker, Inventory, UnreachableError, dockers
 from spark_apps.cluster.sizing import MIB, megabytes
 from spark_apps.cluster.state import parse_environment
 
 # Compose's files for hosts take settings back, which an older one cannot
 LEAST_COMPOSE = (2, 24, 4)
-_AT_ONCE = 16
 _GIB = 1024**3
 
 # Run by the host's Python.
@@ -52,7 +51,7 @@ print(json.dumps({
 
 def examine(inventory: Inventory) -> Iterator[Finding]:
     """Makes every check on every host, all hosts at once; what needs an answer is skipped where there is none."""
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
+    with ThreadPoolExecutor(AT_ONCE) as pool:
         for findings in pool.map(lambda docker: list(_examine_host(docker, inventory)), dockers(inventory).values()):
             yield from findings
 

@@ -125,7 +125,7 @@ def up(
     changed = write_environment(cluster.env_file, environment)
     changed |= _provide_images(compose, rebuild, announce)
     readmit(compose, announce)
-    expected = expected_counts(compose.ask("config", "--services").split(), environment)
+    expected = expected_counts(compose.services(), environment)
     wanted = Wanted(compose)
     if not changed and unchanged(compose, expected, wanted):
         wait_until_ready(compose, expected, report, lambda: False, seconds)

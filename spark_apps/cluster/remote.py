@@ -35,19 +35,19 @@ READ = (
     *("inventory_hostname", "ansible_host", "ansible_port", "ansible_user", "ansible_ssh_private_key_file"),
     *("ansible_ssh_common_args", "ansible_ssh_extra_args"),
 )
-# a page's name in `ports` -> the group on whose host it is, and its port there
+# a page's name in `ports` -> the group on whose host it is
 _PAGES = {
-    "HDFS": ("namenode", 9870),
-    "SPARK": ("spark_master", 8080),
-    "HISTORY": ("spark_master", 18080),
-    "DRIVER": ("client", 4040),
-    "INFLUXDB": ("monitoring", 8086),
-    "GRAFANA": ("monitoring", 3000),
+    "HDFS": "namenode",
+    "SPARK": "spark_master",
+    "HISTORY": "spark_master",
+    "DRIVER": "client",
+    "INFLUXDB": "monitoring",
+    "GRAFANA": "monitoring",
 }
 _CONNECT_SECONDS = 10
 _ANSWER_SECONDS = 60.0
 _COPY_SECONDS = 3600.0
-_AT_ONCE = 16
+AT_ONCE = 16
 _PAUSE = 0.05
 
 
@@ -83,6 +83,11 @@ class Inventory:
         values = self.variables[host]
         return str(values.get("shopstream_address") or values.get("ansible_host") or host)
 
+    def pages(self) -> dict[str, tuple[str, int]]:
+        """Returns the address and port of each page that there is, by its name in `ports`."""
+        hosts = {name: self.members(group)[:1] for name, group in _PAGES.items()}
+        return {name: (self.address(host), ports.DEFAULTS[name]) for name, found in hosts.items() for host in found}
+
 
 class HostDocker(Docker):
     """The docker client of a host."""
@@ -110,6 +115,14 @@ class HostDocker(Docker):
         line = shlex.join([*self._sudo, "python3", "-c", source, *arguments])
         return _asked(self.host, self.shell(line))
 
+    def settings(self) -> dict[str, str]:
+        """Returns what cluster.env holds there.
+
+        Raises:
+            UnreachableError: when there is no answer.
+        """
+        return parse_environment(_asked(self.host, self.shell(f"cat {placement.FOLDER}/cluster.env")))
+
 
 @dataclass(frozen=True)
 class HostsCluster(Cluster):
@@ -136,11 +149,7 @@ class HostsCompose(Compose):
         super().__init__(self.dockers[client], cluster, bool(inventory.members("monitoring")))
         self.inventory = inventory
         self._files = files
-        self.pages = {
-            name: f"http://{inventory.address(inventory.members(group)[0])}:{port}"
-            for name, (group, port) in _PAGES.items()
-            if inventory.members(group)
-        }
+        self.pages = {name: f"http://{address}:{port}" for name, (address, port) in inventory.pages().items()}
 
     @property
     def client(self) -> HostDocker:
@@ -163,17 +172,17 @@ class HostsCompose(Compose):
 
     def containers(self) -> list[Container]:
         """Returns the containers of all hosts; those of a host that does not answer are missing."""
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
+        with ThreadPoolExecutor(AT_ONCE) as pool:
             return [one for found in pool.map(self._containers_of, self.dockers.values()) for one in found]
 
     def memory(self) -> tuple[int, int]:
         """Returns the sum of all hosts' limits, and of their budgets, in MiB."""
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
+        with ThreadPoolExecutor(AT_ONCE) as pool:
             sums = list(pool.map(self._memory_of, self.dockers.values()))
         return sum(limits for limits, _ in sums), sum(budget for _, budget in sums)
 
     def _memory_of(self, docker: HostDocker) -> tuple[int, int]:
-        values = parse_environment(_asked(docker.host, docker.shell(f"cat {placement.FOLDER}/cluster.env")))
+        values = docker.settings()
         groups = self.inventory.variables[docker.host]["group_names"]
         limits = sum(megabytes(values[f"SHOPSTREAM_{part}_LIMIT"]) for part in placement.parts_of(groups))
         return limits, megabytes(values["SHOPSTREAM_MEMORY"])
@@ -218,14 +227,9 @@ def open_hosts(path: Path) -> Iterator[HostsCompose]:
     inventory = read_inventory(path)
     client = inventory.members("client")[0]
     docker = dockers(inventory)[client]
-    text = _asked(client, docker.shell(f"cat {placement.FOLDER}/cluster.env"))
-    pages = {
-        name: (inventory.address(inventory.members(group)[0]), port)
-        for name, (group, port) in _PAGES.items()
-        if inventory.members(group)
-    }
-    with _forwarded(docker, pages) as local:
-        values = parse_environment(text) | {f"{ports.PREFIX}{name}": str(port) for name, port in local.items()}
+    stored = docker.settings()
+    with _forwarded(docker, inventory.pages()) as local:
+        values = stored | {f"{ports.PREFIX}{name}": str(port) for name, port in local.items()}
         here = find_cluster(inventory.name)
         cluster = HostsCluster(here.name, here.repository, here.folder, values, path)
         yield HostsCompose(inventory, cluster, _files(inventory, client))
@@ -254,7 +258,7 @@ def read_inventory(path: Path) -> Inventory:
         host: {**known.get(host, {}), "group_names": [group for group, hosts in members.items() if host in hosts]}
         for host in dict.fromkeys(host for hosts in members.values() for host in hosts)
     }
-    for group in ("namenode", "spark_master", "client"):
+    for group in placement.ONE_HOST:
         if not members[group]:
             raise UserError(f"The group {group} of {path} has no host: see ansible/inventory.example.yaml.")
     return Inventory(path, variables)

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spark_apps.jobs.hybrid import load_hybrid, user_factor, weights_of
-from spark_apps.jobs.stream.newest import NewestUser, newest_user
+from spark_apps.jobs.stream.newest import newest_user
 from spark_apps.jobs.train import LISTS
 from spark_apps.publication import settle
 from spark_apps.recommendation.hybrid import POPULARITY_SOURCE, SOURCES, Explained, HybridRecommender
@@ -23,7 +23,7 @@ from spark_apps.registry.serving import current
 from spark_apps.registry.versions import ALS, HYBRID, POPULARITY
 from spark_apps.settings import Settings
 from spark_apps.storage import StoragePath, read_parquet
-from spark_apps.streaming.answering import explained_for
+from spark_apps.streaming.answering import Models, explained_for
 from spark_apps.tables import INTERACTIONS, USER_SEGMENTS
 
 _TOUCHED = ("product_id", "score", "purchases", "interaction_count")
@@ -90,7 +90,8 @@ def run(settings: Settings, root: StoragePath, user_id: int, n: int) -> list[Rec
     user = read_user(root, als, user_id)
     newest = newest_user(root, settings, user_id, pc.sum(user.touched["interaction_count"]).as_py() or 0)
     if newest:
-        user, found = _with_news(user, newest), _streamed(newest, settings, n)
+        user = replace(user, segment=newest.segment, touched=newest.touched)
+        found = _answer_folded_in(newest.models, user, settings, n)
     elif user.touched.num_rows:
         model = load_hybrid(hybrid, als, metadata.segments, weights_of(metadata), settings.popular_kept)
         found = answer(model, metadata.segments, user, settings, n)
@@ -100,17 +101,10 @@ def run(settings: Settings, root: StoragePath, user_id: int, n: int) -> list[Rec
     return found + _by_popularity(popularity, user.segment, left_out, n - len(found))
 
 
-def _with_news(user: User, newest: NewestUser) -> User:
-    """The user with the segment and products that the stream knows."""
-    columns = {"product_id": newest.touched["products"], "purchases": newest.touched["bought"]}
-    flat = {name: pc.list_flatten(column).cast(pa.int64()) for name, column in columns.items()}
-    return replace(user, segment=newest.segment, touched=pa.table(flat))
-
-
-def _streamed(newest: NewestUser, settings: Settings, n: int) -> list[Recommendation]:
-    rows = newest.touched.append_column("segment", pa.array([newest.segment], pa.string()))
-    found = explained_for(rows, newest.models, settings.model_copy(update={"top": n}))
-    return _recommendations(found, newest.models.hybrid)
+def _answer_folded_in(models: Models, user: User, settings: Settings, n: int) -> list[Recommendation]:
+    """What the stream recommends to one user: by a factor from what the user touched, not the training's."""
+    rows = pa.Table.from_batches([user.row()]).drop_columns("features")
+    return _recommendations(explained_for(rows, models, settings.model_copy(update={"top": n})), models.hybrid)
 
 
 def read_user(root: StoragePath, als: StoragePath, user_id: int) -> User:

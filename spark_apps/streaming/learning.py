@@ -71,7 +71,7 @@ def learn(fresh: pa.Table, past: pa.Table, profiles: pa.Table, scores: EventScor
     """
     events = pa.concat_tables([past, fresh.select(NEEDED.names)])
     users = sum_users(events).sort_by("user_id")
-    before, pairs = (_scored(sum_pairs(part), scores) for part in (past, events))
+    before, pairs = (scored_pairs(part, scores) for part in (past, events))
     told = {
         "types": _types(fresh),
         "windows": _windows(fresh),
@@ -84,7 +84,13 @@ def learn(fresh: pa.Table, past: pa.Table, profiles: pa.Table, scores: EventScor
     return pa.concat_tables([rows, carrying(LEARNED, pack(told))])
 
 
-def touched_products(events: pa.Table, scores: EventScores) -> pa.Table:
+def carrying(schema: pa.Schema, packed: bytes) -> pa.Table:
+    """Returns a row that holds figures only."""
+    columns = [pa.array([packed if field == FIGURES else None], field.type) for field in schema]
+    return pa.table(columns, schema)
+
+
+def scored_pairs(events: pa.Table, scores: EventScores) -> pa.Table:
     """Returns what each user touched.
 
     Args:
@@ -92,21 +98,9 @@ def touched_products(events: pa.Table, scores: EventScores) -> pa.Table:
         scores: points per event type.
 
     Returns:
-        user_id, and beside it lists of the same length: products, scores, bought, gains (the scores, as all is new).
+        The columns of features.pairs.PAIR_SUMS and score.
     """
-    users = pc.unique(events["user_id"]).sort()
-    pairs = _scored(sum_pairs(events), scores)
-    columns = _side_by_side(pa.table({"user_id": users}), pairs, pairs.slice(0, 0))
-    return pa.table([users, *columns], pa.schema([events.schema.field("user_id"), *_OF_PRODUCTS]))
-
-
-def carrying(schema: pa.Schema, packed: bytes) -> pa.Table:
-    """Returns a row that holds figures only."""
-    columns = [pa.array([packed if field == FIGURES else None], field.type) for field in schema]
-    return pa.table(columns, schema)
-
-
-def _scored(pairs: pa.Table, scores: EventScores) -> pa.Table:
+    pairs = sum_pairs(events)
     return pairs.append_column("score", pa.array(implicit_scores(pairs, scores)))
 
 

@@ -13,7 +13,7 @@ from spark_apps.jobs.stream.serving import models_of
 from spark_apps.settings import Settings
 from spark_apps.storage import StoragePath
 from spark_apps.streaming.answering import Models
-from spark_apps.streaming.learning import touched_products
+from spark_apps.streaming.learning import scored_pairs
 
 
 @dataclass(frozen=True)
@@ -22,15 +22,13 @@ class NewestUser:
 
     Attributes:
         models: of the stream, with the products that it has seen.
-        touched: one row: user_id, products, scores, bought and gains.
+        touched: product_id, score, purchases and interaction_count, as in the table of interactions.
         segment: None where no batch and no training placed the user.
-        events: of the training and of the stream.
     """
 
     models: Models
     touched: pa.Table
     segment: str | None
-    events: int
 
 
 def newest_user(root: StoragePath, settings: Settings, user_id: int, trained_events: int) -> NewestUser | None:
@@ -56,5 +54,6 @@ def newest_user(root: StoragePath, settings: Settings, user_id: int, trained_eve
     if len(history) <= trained_events:
         return None
     segment = profiles["segment"][0].as_py() if len(profiles) else None
-    models = models_of(root, served, state, settings)
-    return NewestUser(models, touched_products(history, settings.scores), segment, len(history))
+    pairs = scored_pairs(history, settings.scores)
+    touched = pairs.select(["product_id", "score", "purchases"]).append_column("interaction_count", pairs["events"])
+    return NewestUser(models_of(root, served, state, settings), touched, segment)
