@@ -16,7 +16,7 @@ quoted = '$(subst ','\'',$(1))'
 names = $(foreach word,$(subst \$(space),<space>,$(value INPUT)),$(or $(wildcard $(word)),$(word)))
 inputs = $(foreach name,$(names),--input $(call quoted,$(subst <space>,$(space),$(name))))
 
-.PHONY: help setup setup-dev setup-host setup-hosts lint-hosts hosts-up demo test test-cluster test-hosts lint bench bench-als bench-stream dashboards kill-test report clean-venv \
+.PHONY: help setup setup-dev setup-host setup-hosts lint-hosts hosts-up demo test test-cluster test-hosts lint bench bench-als bench-stream dashboards kill-test cluster-kill-test report clean-venv \
 	cluster-up cluster-status cluster-down load submit-train simulate
 
 help: ## show this list
@@ -97,6 +97,10 @@ dashboards: setup-dev ## write Grafana's dashboards and alert rules from grafana
 
 kill-test: setup-dev ## kill jobs at KILLS=100 random moments and compare the results
 	$(VENV)/python -m bench.kills --kills $(or $(KILLS),100) $(ARGS)
+
+cluster-kill-test: setup-dev ## kill parts of a real cluster KILLS=20 times while BATCHES=60 files are streamed (SEED=11)
+	SHOPSTREAM_TEST_KILLS=$(or $(KILLS),20) SHOPSTREAM_TEST_BATCHES=$(or $(BATCHES),60) SHOPSTREAM_TEST_SEED=$(or $(SEED),11) \
+		$(VENV)/python -m pytest tests/cluster/test_stream.py -s $(ARGS)
 
 report: setup ## write the HTML report of the last run again
 	$(VENV)/shopstream report $(ARGS)

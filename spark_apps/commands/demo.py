@@ -25,7 +25,7 @@ from spark_apps.settings import load_settings, local_root
 def demo(files: tuple[Path, ...], events: int, root: str, master: str | None, seed: int | None) -> None:
     """Turn events into segments, recommendations and a report, on this machine.
 
-    Of synthetic events, the first of the next month are streamed afterwards.
+    Of synthetic events, the first of the next month are streamed too, before the report.
 
     \b
     Example: shopstream demo --input 2019-Oct.csv
@@ -38,9 +38,10 @@ def demo(files: tuple[Path, ...], events: int, root: str, master: str | None, se
     with ExitStack() as stack:
         with step("Starting Spark"):
             spark = stack.enter_context(spark_session(settings, "demo"))
-        page = demo_job.run(spark, settings, folder)
+        demo_job.run(spark, settings, folder)
         if not files:
             demo_job.run_november(spark, settings, folder, events, tell_batch)
+        page = demo_job.make_report(spark, folder)
     click.echo(f"\nDone in {time.monotonic() - started:.0f} s. Report: {page}")
     after = "models list" if files else "simulate --stream --interval 2s"
     next_step(f"open the report, then try: shopstream {after} --root {root}")

@@ -54,12 +54,8 @@ def land_input(settings: Settings, root: Path, files: Sequence[Path], events: in
     return rows
 
 
-def run(spark: SparkSession, settings: Settings, root: Path) -> StoragePath:
-    """Runs clean, analyze, train and report on what was landed.
-
-    Returns:
-        The report's path.
-    """
+def run(spark: SparkSession, settings: Settings, root: Path) -> None:
+    """Runs clean, analyze and train on what was landed."""
     with step("Cleaning", spark) as shown:
         balance = clean.run(spark, root, DateRange())
         kept = sum(day.clean for day in balance.values())
@@ -69,8 +65,6 @@ def run(spark: SparkSession, settings: Settings, root: Path) -> StoragePath:
         figures = analyze.run(spark, root, DateRange())
         shown.done = f"{figures['sessions']['count']:,} sessions"
     train.run(spark, settings, root, DateRange(), "5")
-    with step("Report", spark):
-        return report.run(spark, root)
 
 
 def run_november(
@@ -94,3 +88,13 @@ def run_november(
     plan = simulate.Plan(month, events=each, interval=timedelta(), ahead=_BATCHES, files=_BATCHES)
     simulate.run(root, plan, lambda seconds: False)
     stream.run(spark, settings, root, stream.Wishes(once=True), tell)
+
+
+def make_report(spark: SparkSession, root: Path) -> StoragePath:
+    """Shows everything above on one page.
+
+    Returns:
+        The page's path.
+    """
+    with step("Report", spark):
+        return report.run(spark, root)

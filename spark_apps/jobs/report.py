@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from datetime import datetime, timezone
 from typing import Any, cast
 
@@ -16,19 +17,23 @@ from spark_apps.evaluation.negatives import NEGATIVES
 from spark_apps.ingestion.manifests import read_manifests
 from spark_apps.jobs.analyze import ANALYSIS
 from spark_apps.jobs.generate import PREFIX
+from spark_apps.metrics.ledger import Ledger
 from spark_apps.progress import notice
 from spark_apps.publication import Publication
 from spark_apps.registry.gate import VALIDATION
 from spark_apps.registry.serving import current, stale_tables
 from spark_apps.registry.versions import ALS, HYBRID, SEGMENTS, Metadata
 from spark_apps.reports.comparison import evaluated, measured_models
-from spark_apps.reports.data import Recommendations, ReportData, Segments
+from spark_apps.reports.data import Recommendations, ReportData, Segments, Stretch
 from spark_apps.reports.formats import dates
 from spark_apps.reports.page import render_report
 from spark_apps.storage import StoragePath
+from spark_apps.streaming.course import course
 from spark_apps.tables import EVALUATION, PRODUCT_FEATURES, RECOMMENDATIONS, REPORTS, read_table
 
 REPORT = f"{REPORTS}/report.html"
+# The latest batches that the page shows, and the points of its charts of them.
+_BATCHES, _STRETCHES = 2000, 40
 _SCALARS = (str, int, float)
 
 
@@ -71,6 +76,7 @@ def _gather(spark: SparkSession, root: StoragePath) -> ReportData:
         balance=analysis["balance"],
         segments=_segments(root),
         recommendations=_recommendations(spark, root),
+        stream=_stream(root),
     )
 
 
@@ -101,6 +107,13 @@ def _recommendations(spark: SparkSession, root: StoragePath) -> Recommendations 
         **_evaluation(root, hybrid),
     }
     return cast(Recommendations, told | describe_recommendations(lists, products))
+
+
+def _stream(root: StoragePath) -> list[Stretch]:
+    ledger = Ledger(root)
+    numbers = ledger.numbers()[-_BATCHES:]
+    records = (record for batch in numbers if (record := ledger.record(batch)) is not None)
+    return [cast(Stretch, asdict(stretch)) for stretch in course(records, len(numbers), _STRETCHES)]
 
 
 def _evaluation(root: StoragePath, model: Metadata) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -23,7 +23,10 @@ from spark_apps.segmentation.sampling import Coreset, coreset
 MAX_ITERATIONS = 100
 TOLERANCE = 1e-4
 _ASSEMBLED, _SCALED = "features", "scaled_features"
-_SUMS = "cluster int, users bigint, cost double, sums array<double>"
+_SUMS = "points array<array<double>>, users array<array<double>>, cost double"
+_FOUND = "centres array<array<double>>, cost double, filled bigint, passes bigint, stands_still boolean"
+# Up to so many users, one task moves the centres: 64 bytes a user, and about three times that while it works.
+USERS_OF_A_TASK = 2_000_000
 
 
 @dataclass(frozen=True)
@@ -71,10 +74,10 @@ def fit_clusters(rows: DataFrame, users: int, k: int, seed: int, wanted: int) ->
     scale = scale_of(prepared)
     drawn = coreset(rows, users, scale, wanted, seed)
     start = fit_locally(drawn.points, k, seed, drawn.weights).centres
-    last, iterations = _lloyd(rows, scale, start)
-    model = PipelineModel([*prepared.stages, _kmeans_with(rows.sparkSession, last.centres, seed)])
-    score = silhouette(model.transform(rows)) if last.filled > 1 else None
-    return Clustering(model, Fit(k, last.cost, iterations, last.stood_still, score), drawn)
+    found = _move_centres(rows, users, scale, start)
+    model = PipelineModel([*prepared.stages, _kmeans_with(rows.sparkSession, found.centres, seed)])
+    score = silhouette(model.transform(rows)) if found.filled > 1 else None
+    return Clustering(model, Fit(k, found.cost, found.passes, found.stands_still, score), drawn)
 
 
 def _preparation() -> Pipeline:
@@ -84,55 +87,83 @@ def _preparation() -> Pipeline:
 
 
 @dataclass(frozen=True)
-class _Pass:
-    """One pass over the users: cost and number of filled clusters of some centres, and where these move to."""
+class _Sums:
+    """What one pass over users finds.
+
+    Attributes:
+        points: per centre, the sum of the users nearest to it, shape (centres, features).
+        users: per centre, shape (centres, 1).
+        cost: sum of squared distances to the nearest centre.
+    """
+
+    points: Floats
+    users: Floats
+    cost: float
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Where centres came to stand: cost and number of those with users, passes, and whether the last moved none."""
 
     centres: Floats
-    moved: Floats
     cost: float
     filled: int
-
-    @property
-    def stood_still(self) -> bool:
-        return bool(np.linalg.norm(self.moved - self.centres, axis=1).max() <= TOLERANCE)
+    passes: int
+    stands_still: bool
 
 
-def _lloyd(rows: DataFrame, scale: Scale, start: Floats) -> tuple[_Pass, int]:
-    """Moves centres to the means of their users until they stand still; returns the last pass and its number."""
-    last = _pass_over(rows, scale, start)
-    for iteration in range(1, MAX_ITERATIONS):
-        if last.stood_still:
-            return last, iteration
-        last = _pass_over(rows, scale, last.moved)
-    return last, MAX_ITERATIONS
+def _lloyd(sums_of: Callable[[Floats], _Sums], start: Floats) -> _Found:
+    """Moves centres to the means of their users until they stand still; one without users stays where it is."""
+    moved, passes, stands_still = start, 0, False
+    while passes < MAX_ITERATIONS and not stands_still:
+        centres, sums, passes = moved, sums_of(moved), passes + 1
+        moved = np.where(sums.users > 0, sums.points / np.maximum(sums.users, 1), centres)
+        stands_still = bool(np.linalg.norm(moved - centres, axis=1).max() <= TOLERANCE)
+    return _Found(centres, sums.cost, int((sums.users > 0).sum()), passes, stands_still)
 
 
-def _pass_over(rows: DataFrame, scale: Scale, centres: Floats) -> _Pass:
-    """Adds up the users of each centre; a centre without users stays where it is."""
+def _move_centres(rows: DataFrame, users: int, scale: Scale, start: Floats) -> _Found:
+    """Moves centres in one task where the users fit into it, which saves a job a pass, else in one job a pass."""
+    if users > USERS_OF_A_TASK:
+        return _lloyd(partial(_sums_of_all, rows, scale), start)
+    task = partial(_move_in_task, scale, start)
+    (found,) = rows.select(*FEATURES).coalesce(1).mapInArrow(task, _FOUND).collect()
+    return _Found(np.array(found["centres"]), *found[1:])
+
+
+def _move_in_task(scale: Scale, start: Floats, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    points = np.concatenate([_points(scale, batch) for batch in batches])
+    found = _lloyd(partial(_sums, points), start)
+    columns = {name: [value] for name, value in vars(found).items()}
+    yield pa.RecordBatch.from_pydict({**columns, "centres": [found.centres.tolist()]})
+
+
+def _sums_of_all(rows: DataFrame, scale: Scale, centres: Floats) -> _Sums:
+    """Adds up the users of each centre in one job."""
     parts = rows.select(*FEATURES).mapInArrow(partial(_sum_batches, scale, centres), _SUMS)
-    sums, users, cost = np.zeros_like(centres), np.zeros((len(centres), 1)), 0.0
-    for row in parts.collect():  # k rows for each batch of 65,536 users
-        sums[row["cluster"]] += row["sums"]
-        users[row["cluster"]] += row["users"]
-        cost += row["cost"]
-    moved = np.where(users > 0, sums / np.maximum(users, 1), centres)
-    return _Pass(centres, moved, cost, int((users > 0).sum()))
+    found = _Sums(np.zeros_like(centres), np.zeros((len(centres), 1)), 0.0)
+    for row in parts.toLocalIterator():  # one for each batch of 65,536 users
+        points, users = found.points + np.array(row["points"]), found.users + np.array(row["users"])
+        found = _Sums(points, users, found.cost + row["cost"])
+    return found
 
 
 def _sum_batches(scale: Scale, centres: Floats, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    for batch in (one for one in batches if one.num_rows):
-        points = scale.standardised(np.column_stack([column.to_numpy() for column in batch.columns]))
-        labels = nearest(centres, points)
-        distances = ((points - centres[labels]) ** 2).sum(axis=1)
-        filled = np.unique(labels)
-        yield pa.RecordBatch.from_pydict(
-            {
-                "cluster": pa.array(filled, pa.int32()),
-                "users": [int((labels == cluster).sum()) for cluster in filled],
-                "cost": [float(distances[labels == cluster].sum()) for cluster in filled],
-                "sums": [points[labels == cluster].sum(axis=0).tolist() for cluster in filled],
-            }
-        )
+    for batch in batches:
+        found = _sums(_points(scale, batch), centres)
+        sums = {"points": [found.points.tolist()], "users": [found.users.tolist()], "cost": [found.cost]}
+        yield pa.RecordBatch.from_pydict(sums)
+
+
+def _points(scale: Scale, batch: pa.RecordBatch) -> Floats:
+    return scale.standardised(np.column_stack([column.to_numpy() for column in batch.columns]))
+
+
+def _sums(points: Floats, centres: Floats) -> _Sums:
+    labels = nearest(centres, points)
+    sums = [np.bincount(labels, weights=values, minlength=len(centres)) for values in points.T]
+    users = np.bincount(labels, minlength=len(centres)).astype(float)
+    return _Sums(np.column_stack(sums), users[:, None], float(((points - centres[labels]) ** 2).sum()))
 
 
 def _kmeans_with(spark: SparkSession, centres: Floats, seed: int) -> KMeansModel:

@@ -23,7 +23,7 @@ from spark_apps.features.pairs import pair_sums
 from spark_apps.features.products import features_of, product_features
 from spark_apps.features.users import user_features
 from spark_apps.generator import GeneratorSpec, write_events
-from spark_apps.jobs import recommend, train
+from spark_apps.jobs import recommend, report, train
 from spark_apps.jobs.recommend import Recommendation
 from spark_apps.jobs.segment import load_model
 from spark_apps.jobs.stream.places import PRODUCTS, base_file, read_state
@@ -49,6 +49,7 @@ from spark_apps.tables import (
 from tests.comparing import assert_rows
 from tests.factory import HEADER, csv_line
 from tests.pipeline.conftest import Trained, assert_same_lists
+from tests.reports.reader import Page
 
 BATCHES, EVENTS_EACH = 6, 400
 DROPPED_AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
@@ -166,6 +167,16 @@ def test_products_equal_those_of_a_batch_over_the_same_events(streamed: Streamed
     expected = product_features(pair_sums(gather(streamed.events(spark))))
     found = [row.asDict() for row in features_of(sums).orderBy("product_id").collect()]
     assert_rows(found, [row.asDict() for row in expected.orderBy("product_id").collect()], rel=1e-9)
+
+
+def test_the_report_shows_every_batch_and_every_hit(streamed: Streamed, spark: SparkSession) -> None:
+    shutil.copytree(streamed.root, root := streamed.root.parent / "reported")
+    page = Page(report.run(spark, root).read_text(encoding="utf-8"))
+    assert page.section("live-stream") == ["chart-stream-hits", "chart-stream-segments", "chart-stream-times"]
+    told = [record.relevance["updated"] for record in streamed.told]
+    hits, trials = sum(one.hits for one in told), sum(one.trials for one in told)
+    assert trials and page.tables["Hits of the lists"][-1][1] == f"{hits:,} of {trials:,}"
+    assert [row[:2] for row in page.tables["Times of batches"][1:]] == [[str(n), "400"] for n in range(BATCHES)]
 
 
 def test_windows_equal_those_of_sql(streamed: Streamed) -> None:

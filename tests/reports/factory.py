@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from spark_apps.reports.data import ReportData
+from spark_apps.streaming.course import course
+from spark_apps.streaming.records import Relevance
+from tests.metrics.records import record
 from tests.reports.behaviours import BEHAVIOUR, NOTHING
 from tests.reports.lists import COMPARISON, LISTS
 
@@ -66,8 +69,20 @@ class Factory:
             "balance": self.balance(),
             "segments": self.segments(),
             "recommendations": self.recommendations(),
+            "stream": self.stream(),
         }
         return replace(ReportData(**whole), **changes)
+
+    def stream(self, stretches: int = 4, each: int = 3) -> list[dict[str, Any]]:
+        records = [
+            record(batch, relevance=self._guesses(batch), change_rate=0.02 * batch % 0.15, known_users=20)
+            for batch in range(stretches * each)
+        ]
+        return [asdict(one) for one in course(records, len(records), stretches)]
+
+    def _guesses(self, batch: int) -> dict[str, Relevance]:
+        hits = {"updated": 30 + batch, "static": 25, "popularity": 9}
+        return {name: Relevance(trials=200, hits=found, reciprocal_ranks=found / 2) for name, found in hits.items()}
 
     def analysis(self, **changes: Any) -> dict[str, Any]:
         wave = [1 - 0.8 * math.cos((hour - 3) / 24 * 2 * math.pi) for hour in range(24)]

@@ -6,7 +6,7 @@ from importlib.resources import files
 
 import pytest
 
-from spark_apps.reports.charts import activity, behaviour, quality, recommendations, segments
+from spark_apps.reports.charts import activity, behaviour, quality, recommendations, segments, stream
 from spark_apps.reports.figures import BLUE, GREEN, GREY, ORANGE, PINK, PURPLE, category_label, label
 from tests.reports.behaviours import BEHAVIOUR
 from tests.reports.lists import COMPARISON, LISTS
@@ -205,3 +205,24 @@ def _luminance(colour: str) -> float:
     parts = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
     red, green, blue = (p / 12.92 if p <= 0.03928 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def test_hit_rates_of_the_stream_are_one_line_for_each_recommender(make):
+    drawn = {line.name: line for line in stream.hit_rates(make.stream(stretches=2, each=2)).data}
+    assert list(drawn) == ["Kept up to date", "As trained", "Popularity"]
+    assert drawn["Kept up to date"].x == (1, 3)
+    assert drawn["Kept up to date"].y == pytest.approx((100 * 61 / 400, 100 * 65 / 400))
+    assert drawn["Popularity"].y == pytest.approx((4.5, 4.5))
+
+
+def test_a_recommender_that_was_asked_for_nothing_has_no_points(make):
+    quiet = [{**one, "guesses": {}} for one in make.stream()]
+    assert not any(line.x for line in stream.hit_rates(quiet).data)
+
+
+def test_moves_and_times_of_the_stream_stand_beside_what_is_wanted(make):
+    stretches = make.stream(stretches=4, each=3)
+    moves, times = stream.segment_changes(stretches), stream.batch_times(stretches)
+    assert moves.data[0].y == pytest.approx([100 * one["change_rate"] for one in stretches])
+    assert [(line.y[0], line.x) for line in (moves.data[-1], times.data[-1])] == [(15, (2, 11)), (5, (2, 11))]
+    assert times.data[1].y == (3.0, 3.0, 3.0, 3.0)

@@ -43,7 +43,7 @@ def test_plotly_is_there_once(html, page):
 
 def test_every_chart_has_one_place_and_a_name(page):
     places = [tag for tag in page.all("div") if tag.get("class") == "chart"]
-    assert len(places) == 38
+    assert len(places) == 41
     assert {place["id"] for place in places} == set(page.figures)
     assert all(place["role"] == "img" and len(place["aria-label"]) > 20 for place in places)
     ids = [tag["id"] for _, tag in page.tags if "id" in tag]
@@ -68,12 +68,21 @@ def test_contents_lead_to_every_section(page):
     sections = [tag["id"] for tag in page.all("section")]
     links = [tag["href"] for tag in page.all("a") if tag.get("class") != "skip"]
     assert links == [f"#{section}" for section in sections]
-    assert sections == ["summary", "data-quality", "activity", "behaviour", "segments", "recommendations", "notes"]
+    assert sections == [
+        "summary",
+        "data-quality",
+        "activity",
+        "behaviour",
+        "segments",
+        "recommendations",
+        "live-stream",
+        "notes",
+    ]
 
 
 def test_headings_stand_in_order(page):
     levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch(r"h[1-6]", tag)]
-    assert levels[:2] == [1, 2] and levels.count(1) == 1 and levels.count(2) == 7
+    assert levels[:2] == [1, 2] and levels.count(1) == 1 and levels.count(2) == 8
     assert all(deeper <= before + 1 for before, deeper in pairwise(levels))
     assert page.all("html")[0]["lang"] == "en"
 
@@ -116,6 +125,7 @@ def test_synthetic_events_are_called_so_before_the_first_figure(make, read, synt
     [
         ("segments", None, "shopstream segment", "segments"),
         ("recommendations", None, "shopstream train", "recommendations"),
+        ("stream", [], "shopstream simulate --stream", "live-stream"),
     ],
 )
 def test_a_part_that_is_not_there_says_the_command(make, read, page, part, empty, command, section):

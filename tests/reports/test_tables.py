@@ -223,3 +223,10 @@ def test_scores(page, make):
     rows = page.tables["Scores of the recommendations"][1:]
     assert [number(row[1]) for row in rows] == scores["counts"]
     assert rows[1][0] == "0.05 to 0.1"
+
+
+def test_hits_of_the_stream_add_up_in_the_last_row(page):
+    head, *rows, last = page.tables["Hits of the lists"]
+    assert head[0] == "Batches" and [row[0] for row in rows] == ["0 to 2", "3 to 5", "6 to 8", "9 to 11"]
+    assert last == ["all", "426 of 2,400", "17.8%", "300 of 2,400", "12.5%", "108 of 2,400", "4.5%"]
+    assert sum(number(row[1].split()[0]) for row in rows) == 426

@@ -11,6 +11,7 @@ from pyspark.sql import DataFrame, SparkSession
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 
+from spark_apps.segmentation import clusters
 from spark_apps.segmentation.clusters import (
     MAX_ITERATIONS,
     Fit,
@@ -108,6 +109,17 @@ def test_the_order_and_partitions_of_users_do_not_matter(skewed: DataFrame) -> N
     model, found = fit(skewed, 5)
     again, its = fit(skewed.repartition(7).orderBy("avg_price"), 5)
     assert (its.iterations, its.cost) == (found.iterations, pytest.approx(found.cost, rel=1e-9))
+    np.testing.assert_allclose(centres_of(again), centres_of(model), rtol=1e-9, atol=1e-12)
+
+
+def test_more_users_than_one_task_takes_move_the_same_centres(
+    skewed: DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, found = fit(skewed, 5, wanted=150)
+    monkeypatch.setattr(clusters, "USERS_OF_A_TASK", 0)
+    again, its = fit(skewed, 5, wanted=150)
+    assert found.iterations > 1 and its.iterations == found.iterations
+    assert (its.cost, its.silhouette) == pytest.approx((found.cost, found.silhouette), rel=1e-9)
     np.testing.assert_allclose(centres_of(again), centres_of(model), rtol=1e-9, atol=1e-12)
 
 

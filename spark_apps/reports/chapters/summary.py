@@ -13,6 +13,7 @@ from spark_apps.reports.chapters.comparison import comparison_sentences, leading
 from spark_apps.reports.chapters.quality import balance_sentences, missing_sentences
 from spark_apps.reports.chapters.recommendations import recommendation_sentences
 from spark_apps.reports.chapters.segments import segment_sentences
+from spark_apps.reports.chapters.stream import stream_sentences
 from spark_apps.reports.data import Analysis, Recommendations, ReportData
 from spark_apps.reports.formats import counted, figure, share, whole
 from spark_apps.reports.layout import Section, facts, paragraph
@@ -45,6 +46,7 @@ def summary_findings(data: ReportData) -> dict[str, list[str]]:
         "Demand": [*demand_sentences(analysis), *affinity_sentences(analysis)],
         "Customers": segment_sentences(data.segments) if data.segments is not None else [],
         "Recommendations": _recommended(data.recommendations),
+        "Live stream": stream_sentences(data.stream),
         "Data": [*balance_sentences(data.balance), *missing_sentences(analysis)],
     }
 

@@ -43,6 +43,7 @@ from spark_apps.reports.data.segments import (
     Segments,
     Stability,
 )
+from spark_apps.reports.data.stream import Guesses, Stretch
 
 __all__ = [
     "Abandonment",
@@ -58,6 +59,7 @@ __all__ = [
     "FeatureProfile",
     "Frequency",
     "Funnel",
+    "Guesses",
     "Histogram",
     "Item",
     "Liking",
@@ -77,6 +79,7 @@ __all__ = [
     "SessionSummary",
     "Source",
     "Stability",
+    "Stretch",
     "TopItem",
 ]
 
@@ -97,6 +100,7 @@ class ReportData:
         balance: rows per date, from raw to clean.
         segments: the clustering, or None before `shopstream segment`.
         recommendations: the model and its lists, or None before `shopstream train`.
+        stream: the latest batches in order, none before `shopstream stream`.
     """
 
     title: str
@@ -110,3 +114,4 @@ class ReportData:
     balance: Sequence[BalanceRow]
     segments: Segments | None
     recommendations: Recommendations | None
+    stream: Sequence[Stretch] = ()
