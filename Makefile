@@ -16,7 +16,7 @@ quoted = '$(subst ','\'',$(1))'
 names = $(foreach word,$(subst \$(space),<space>,$(value INPUT)),$(or $(wildcard $(word)),$(word)))
 inputs = $(foreach name,$(names),--input $(call quoted,$(subst <space>,$(space),$(name))))
 
-.PHONY: help setup setup-dev setup-host setup-hosts lint-hosts hosts-up demo test test-cluster test-hosts lint bench bench-als bench-stream dashboards kill-test cluster-kill-test report clean-venv \
+.PHONY: help setup setup-dev setup-host setup-hosts lint-hosts hosts-up demo test test-cluster test-hosts test-browser lint bench bench-als bench-stream dashboards kill-test cluster-kill-test report clean-venv \
 	cluster-up cluster-status cluster-down load submit-train simulate
 
 help: ## show this list
@@ -62,13 +62,16 @@ simulate: setup-host ## replay November on the cluster, and the stream beside it
 # two processes: each has a Spark of its own, of up to 2 GB
 SIDE_BY_SIDE = --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 test: setup-dev ## all tests that need no Docker (ARGS="-k name")
-	$(VENV)/python -m pytest --ignore=tests/cluster --ignore=tests/hosts $(SIDE_BY_SIDE) $(ARGS)
+	$(VENV)/python -m pytest --ignore=tests/cluster --ignore=tests/hosts --ignore=tests/browser $(SIDE_BY_SIDE) $(ARGS)
 
 test-cluster: setup-dev ## tests on a real cluster in Docker; they make one of their own
 	$(VENV)/python -m pytest tests/cluster $(ARGS)
 
 test-hosts: setup-hosts ## tests on three stand-ins for hosts (ARGS='-m "not long"' for the short form)
 	$(VENV)/python -m pytest tests/hosts $(ARGS)
+
+test-browser: setup-dev ## every dashboard of a real Grafana in a real Chromium (SHOPSTREAM_PICTURES=folder keeps pictures)
+	$(VENV)/python -m pytest tests/browser $(ARGS)
 
 lint: setup-dev ## style, types, docstrings, import arrows
 	$(VENV)/ruff check .

@@ -33,7 +33,13 @@ _SAMPLE_SECONDS = 1.0
 @click.option("--batches", type=int, default=100, show_default=True, help="Files to stream.")
 @click.option("--events", type=int, default=10_000, show_default=True, help="Events of a file.")
 @click.option("--interval", default="10s", show_default=True, help="From one drop to the next; 0s for none.")
-@click.option("--warm-up", type=int, default=5, show_default=True, help="First batches that no figure counts.")
+@click.option(
+    "--warm-up",
+    type=int,
+    default=5,
+    show_default=True,
+    help="First batches that no figure counts, or more until the stream has caught up.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def main(root: Path, batches: int, events: int, interval: str, warm_up: int, as_json: bool) -> None:
     """Stream files and say how long batches, steps and the way from drop to tables took."""
@@ -45,7 +51,7 @@ def main(root: Path, batches: int, events: int, interval: str, warm_up: int, as_
     with _memory_of(subprocess.Popen(command)) as samples:
         pass
     records = _records(work)
-    found = {**_figures(records[warm_up:]), "memory": _memory(samples, records)}
+    found = {**_figures(_steady(records, warm_up)), "memory": _memory(samples, records)}
     if as_json:
         print(json.dumps(found, indent=1))
     else:
@@ -94,6 +100,12 @@ def _records(work: Path) -> list[BatchRecord]:
     return [BatchRecord.model_validate_json(path.read_bytes()) for path in sorted((work / LEDGER).glob("*.json"))]
 
 
+def _steady(records: Sequence[BatchRecord], warm_up: int) -> Sequence[BatchRecord]:
+    """The batches after the first few and after those whose files were dropped while Spark started."""
+    caught_up = next((place for place, record in enumerate(records) if record.lag_files == 0), len(records) - 1)
+    return records[max(warm_up, caught_up + 1) :] or records[-1:]
+
+
 def _figures(records: Sequence[BatchRecord]) -> dict[str, object]:
     steps = {name for record in records for name in record.seconds}
     whole = [sum(record.seconds.values()) for record in records]
@@ -116,14 +128,14 @@ def _figures(records: Sequence[BatchRecord]) -> dict[str, object]:
             )
             for name in ("updated", "static", "popularity")
         },
-        "largest_change_rate": max(record.change_rate for record in records),
+        "change_rate": _spread([record.change_rate for record in records], 4),
         "largest_shift": max(record.shift for record in records),
     }
 
 
-def _spread(values: Sequence[float]) -> dict[str, float]:
+def _spread(values: Sequence[float], digits: int = 2) -> dict[str, float]:
     p50, p95 = np.quantile(values, [0.5, 0.95])
-    return {"p50": round(float(p50), 2), "p95": round(float(p95), 2), "max": round(max(values), 2)}
+    return {"p50": round(float(p50), digits), "p95": round(float(p95), digits), "max": round(max(values), digits)}
 
 
 def _memory(samples: Sequence[tuple[datetime, int, int]], records: Sequence[BatchRecord]) -> dict[str, object]:

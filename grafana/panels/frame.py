@@ -58,7 +58,8 @@ def variable(name: str, label: str, description: str, query: str) -> dashboard.Q
     """Returns a choice of several values, all by default, that a query gives."""
     made = dashboard.QueryVariable(name).label(label).description(description).datasource(DATA_SOURCE).query(query)
     made = made.refresh(models.VariableRefresh.ON_TIME_RANGE_CHANGED).sort(models.VariableSort.ALPHABETICAL_ASC)
-    made = made.multi(True).include_all(True).all_value(".*")
+    # the kit's own id is the one of a variable that is still being made: Grafana's pages would pass it by
+    made = made.id(name).multi(True).include_all(True).all_value(".*")
     return made.current(models.VariableOption(selected=True, text=["All"], value=["$__all"]))
 
 

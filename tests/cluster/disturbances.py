@@ -30,7 +30,7 @@ for folder in pathlib.Path("/proc").glob("[0-9]*"):
         words = (folder / "cmdline").read_bytes().split(b"\\0")
     except OSError:
         continue
-    if words[1:4] == [b"-m", b"spark_apps", sys.argv[1].encode()]:
+    if words[1:2] and words[1].endswith(b"/shopstream") and words[2] == sys.argv[1].encode():
         os.kill(int(folder.name), signal.SIGKILL)
         print(folder.name)
 """
@@ -73,7 +73,7 @@ class DisturbedStream:
         for number, kill in enumerate(kills, start=1):
             self._await(kill.batches)
             time.sleep(kill.seconds)  # the random moment
-            print(f"kill {number}: {kill.victim}, {kill.seconds:.1f} s after {kill.batches} batches")
+            print(f"kill {number}: {kill.victim}, {kill.seconds:.1f} s after {kill.batches} batches", flush=True)
             self._kill(kill.victim)
 
     def finish(self, batches: int) -> None:
@@ -104,6 +104,7 @@ class DisturbedStream:
         """Kills the process of a command, whose caller is told, and starts the command again."""
         process = self._running[victim]
         killed = self._cluster.run_in("client", "python", "-c", _KILL, _COMMANDS[victim]).split()
+        assert len(killed) == 1, f"processes of {victim} that were there to be killed: {killed}"
         _, errors = process.communicate(timeout=_PATIENCE)
-        assert len(killed) == 1 and process.returncode, f"{victim} was not there to be killed: {errors[-3000:]}"
+        assert process.returncode, f"{victim} was killed and ended with code 0: {errors[-3000:]}"
         return self._cluster.start(*(STREAM if victim == DRIVER else REPLAY))

@@ -46,6 +46,13 @@ def all_queries() -> list[tuple[str, str]]:
     return [(str(one), one.target["query"]) for one in asked] + rules
 
 
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_variables_have_ids_of_their_own(path: Path) -> None:
+    """Grafana's pages pass by a variable with the id of one that is being made, and its queries keep `${name}`."""
+    for variable in read(path)["templating"].get("list", []):
+        assert variable["id"] == variable["name"]
+
+
 def unknown_names(flux: str) -> set[str]:
     """What a query names and the stream does not write."""
     named = set(re.findall(r'r\._measurement == "(\w+)"', flux))

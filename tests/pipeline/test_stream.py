@@ -35,6 +35,7 @@ from spark_apps.streaming.drops import CHECKPOINT, DONE, INCOMING, Drop
 from spark_apps.streaming.records import BatchRecord
 from spark_apps.tables import (
     EVENTS,
+    REPORTS,
     STREAM_EVENTS,
     STREAM_PRODUCTS,
     STREAM_QUARANTINE,
@@ -169,8 +170,11 @@ def test_products_equal_those_of_a_batch_over_the_same_events(streamed: Streamed
     assert_rows(found, [row.asDict() for row in expected.orderBy("product_id").collect()], rel=1e-9)
 
 
-def test_the_report_shows_every_batch_and_every_hit(streamed: Streamed, spark: SparkSession) -> None:
+def test_the_report_shows_every_batch_and_every_hit(
+    streamed: Streamed, trained_root: Trained, spark: SparkSession
+) -> None:
     shutil.copytree(streamed.root, root := streamed.root.parent / "reported")
+    shutil.copytree(trained_root.root / REPORTS, root / REPORTS)
     page = Page(report.run(spark, root).read_text(encoding="utf-8"))
     assert page.section("live-stream") == ["chart-stream-hits", "chart-stream-segments", "chart-stream-times"]
     told = [record.relevance["updated"] for record in streamed.told]
