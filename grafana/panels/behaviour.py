@@ -49,7 +49,6 @@ def shop_clock() -> stat.Panel:
         "Original time (UTC) of the last event read. The replay runs faster than November did.",
         "dateTimeAsIso",
         query,
-        width=6,
     )
 
 
@@ -60,7 +59,6 @@ def shoppers() -> stat.Panel:
         "Distinct users of the newest batch, new ones included.",
         "short",
         over_time("user_activity", "users", function="last"),
-        width=4,
     )
 
 
@@ -71,7 +69,6 @@ def new_shoppers() -> stat.Panel:
         "Users of the newest batch that were never seen before it.",
         "short",
         over_time("user_activity", "new_users", function="last"),
-        width=4,
     )
 
 
@@ -83,7 +80,6 @@ def conversion_now() -> stat.Panel:
         "percentunit",
         over_time("user_activity", "conversion", function="last"),
         decimals=2,
-        width=3,
     )
 
 
@@ -95,7 +91,6 @@ def cart_rate_now() -> stat.Panel:
         "percentunit",
         over_time("user_activity", "cart_rate", function="last"),
         decimals=2,
-        width=3,
     )
 
 
@@ -107,7 +102,6 @@ def revenue_now() -> stat.Panel:
         "currencyUSD",
         over_time("user_activity", "revenue", function="sum"),
         calculation="sum",
-        width=4,
     )
 
 
@@ -179,7 +173,7 @@ def session_length() -> timeseries.Panel:
 def session_size() -> timeseries.Panel:
     """Events of a session within a batch."""
     return line(
-        "Events per session",
+        "Session size",
         "Mean events of a session, with what it has in the batch. October of the real log has 4.6 in whole sessions.",
         "none",
         over_time("user_activity", "session_events_mean"),
@@ -256,7 +250,7 @@ def category_activity() -> timeseries.Panel:
 def hours() -> barchart.Panel:
     """Events by the hour of the day in which they happened."""
     query = points("user_activity", "hour", "events").wide().grouped("hour").then('sum(column: "events")').grouped()
-    clock = '(if r.hour < 10 then "0" else "") + string(v: r.hour) + ":00"'
+    clock = '(if r.hour < 10 then "0" else "") + string(v: r.hour)'
     query = query.sorted("hour", descending=False)
     return bars(
         "Hour of day",

@@ -26,6 +26,8 @@ BATCH_INTERVAL = "10s"
 GREEN, YELLOW, RED = "green", "yellow", "red"
 
 Steps = Sequence[tuple[float | None, str]]
+# Pixels; Grafana's own 150 hide the last columns of a table that is narrower than all together.
+NARROWEST_COLUMN = 50
 NEUTRAL: Steps = ((None, "blue"),)
 
 
@@ -112,7 +114,7 @@ def figure(
     *,
     steps: Steps = NEUTRAL,
     decimals: int | None = None,
-    width: int = 4,
+    width: int = 8,
     calculation: str = "lastNotNull",
     text: bool = False,
 ) -> stat.Panel:
@@ -125,11 +127,11 @@ def figure(
         query: one column beside `_time`.
         steps: from which value on which colour.
         decimals: digits after the point; by default what fits.
-        width: of 24.
+        width: of 24; at least 8, or a window of 800 pixels cuts the title.
         calculation: Grafana's way from many values to one.
         text: the value is text.
     """
-    panel = _common(stat.Panel(), title, description, unit, query, width=width, height=4).interval(BATCH_INTERVAL)
+    panel = _common(stat.Panel(), title, description, unit, query, width=width, height=3).interval(BATCH_INTERVAL)
     reduced = common.ReduceDataOptions().calcs([calculation]).values(False)
     panel = panel.reduce_options(reduced.fields("/.*/" if text else ""))
     graph = common_models.BigValueGraphMode.NONE if text else common_models.BigValueGraphMode.AREA
@@ -146,7 +148,8 @@ def ranking(title: str, description: str, unit: str, query: Flux, name: str, *, 
     panel = panel.reduce_options(common.ReduceDataOptions().values(True).calcs([]).fields("").limit(15))
     panel = panel.orientation(common_models.VizOrientation.HORIZONTAL).display_name(f"${{__data.fields.{name}}}")
     panel = panel.display_mode(common_models.BarGaugeDisplayMode.GRADIENT).min(0)
-    return panel.color_scheme(dashboard.FieldColor().mode(FieldColorModeId.CONTINUOUS_BLUES))
+    # one colour: a scale from dark to light leaves small bars and their figures unread on a dark page
+    return panel.color_scheme(dashboard.FieldColor().mode(FieldColorModeId.FIXED).fixed_color("blue"))
 
 
 def bars(
@@ -163,6 +166,7 @@ def bars(
     panel = panel.legend(_legend()).tooltip(common.VizTooltipOptions().mode(common_models.TooltipDisplayMode.MULTI))
     panel = panel.show_value(common_models.VisibilityMode.NEVER).bar_width(0.8).group_width(0.8).fill_opacity(70)
     panel = panel.orientation(common_models.VizOrientation.VERTICAL).stacking(common_models.StackingMode.NONE)
+    panel = panel.x_tick_label_rotation(-30).x_tick_label_max_length(12)
     panel = panel.color_scheme(dashboard.FieldColor().mode(FieldColorModeId.PALETTE_CLASSIC))
     return _named(panel, names)
 
@@ -191,6 +195,7 @@ def rows(
         height: in grid rows.
     """
     panel = _common(table.Panel(), title, description, unit, query, width=width, height=height).show_header(True)
+    panel = panel.override_by_regexp("/.*/", [DynamicConfigValue(id_val="custom.minWidth", value=NARROWEST_COLUMN)])
     order = {name: place for place, name in enumerate(columns)}
     options = {"indexByName": order, "renameByName": dict(columns), "excludeByName": {}}
     panel = panel.with_transformation(DataTransformerConfig(id_val="organize", options=options))

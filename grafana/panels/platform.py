@@ -29,9 +29,9 @@ def dashboard() -> Dashboard:
     )
 
 
-def _hdfs(title: str, description: str, field: str, steps: Steps, width: int = 4) -> stat.Panel:
+def _hdfs(title: str, description: str, field: str, steps: Steps) -> stat.Panel:
     query = over_time("platform_hdfs", field, function="last")
-    return figure(title, description, "none", query, steps=steps, width=width).no_value(NO_CLUSTER)
+    return figure(title, description, "none", query, steps=steps).no_value(NO_CLUSTER)
 
 
 def safe_mode() -> stat.Panel:
@@ -118,7 +118,7 @@ def files() -> timeseries.Panel:
 def nodes() -> timeseries.Panel:
     """DataNodes and missing blocks over time."""
     return line(
-        "DataNodes and blocks at risk",
+        "Nodes and blocks at risk",
         "DataNodes that report and that do not, blocks short of copies, and blocks without any copy: of these there "
         "must be none.",
         "none",
@@ -178,7 +178,6 @@ def slowest_batches() -> stat.Panel:
         points("pipeline_health", "seconds").then('quantile(q: 0.95, method: "exact_mean")').keep("_value"),
         steps=below(0.8 * MOST_SECONDS, MOST_SECONDS),
         decimals=1,
-        width=5,
     )
 
 
@@ -191,7 +190,6 @@ def slowest_wait() -> stat.Panel:
         points("pipeline_health", "latency").then('quantile(q: 0.95, method: "exact_mean")').keep("_value"),
         steps=below(0.8 * MOST_LATENCY, MOST_LATENCY),
         decimals=1,
-        width=5,
     )
 
 
@@ -202,7 +200,6 @@ def batches() -> stat.Panel:
         "Batches whose files were dropped within the time range: six a minute at the default interval.",
         "short",
         points("pipeline_health", "batch").then("count()").keep("_value"),
-        width=4,
     )
 
 
@@ -214,7 +211,7 @@ def volume() -> stat.Panel:
         "decbytes",
         over_time("pipeline_health", "bytes", function="sum"),
         calculation="sum",
-        width=5,
+        width=12,
     )
 
 
@@ -226,7 +223,7 @@ def new_products() -> stat.Panel:
         "short",
         over_time("pipeline_health", "new_products", function="sum"),
         calculation="sum",
-        width=5,
+        width=12,
     )
 
 

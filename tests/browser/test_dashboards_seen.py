@@ -32,6 +32,8 @@ return frames.map(frame => {
     left: box.left, right: box.right, width: box.width, height: box.height,
     drawn: frame.querySelectorAll('canvas, svg, table, [role="table"], [class*="bar-gauge"]').length,
     cut: name ? name.scrollWidth - name.clientWidth : 0,
+    hidden: [...frame.querySelectorAll('[role="columnheader"]')]
+      .filter(head => head.getBoundingClientRect().right > box.right + 1).map(head => head.innerText),
     fault: Boolean(frame.querySelector('[data-testid="data-testid Panel status error"], [aria-label="Panel status"]')),
   };
 });
@@ -69,6 +71,7 @@ def test_a_dashboard_is_whole(
     assert not [one["title"] for one in found if not one["drawn"]]
     assert not [(one["title"], one["right"]) for one in found if one["left"] < 0 or one["right"] > width]
     assert not [(one["title"], one["cut"]) for one in found if one["cut"] > 0]
+    assert not [(one["title"], one["hidden"]) for one in found if one["hidden"]]
     assert signed_in.execute_script("return document.documentElement.scrollWidth") <= width
     assert not [entry["message"] for entry in signed_in.get_log("browser") if entry["level"] == "SEVERE"]
 

@@ -7,6 +7,7 @@ gets to the hosts. Files of tests that start, stop or grow a cluster on this mac
 from __future__ import annotations
 
 import atexit
+import fcntl
 import io
 import json
 import os
@@ -15,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -263,7 +265,8 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[RunningCluster]:
         yield cluster_of(Path(INVENTORY))
     else:
         request.getfixturevalue("engine")
-        yield from _made_here()
+        with _alone():
+            yield from _made_here()
 
 
 def cluster_of(inventory: Path) -> RunningCluster:
@@ -291,6 +294,19 @@ def _ssh_config() -> str:
     lines = ("Include ~/.ssh/config", "Host *", f"ControlPath {folder.name}/%C", "ServerAliveInterval 5")
     path.write_text("\n".join(lines), encoding="utf-8")
     return str(path)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """One test run has the cluster at a time: a second one would begin by destroying that of the first."""
+    folder = REPOSITORY / ".cluster"
+    folder.mkdir(exist_ok=True)
+    with (folder / f"{NAME}.tests.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pytest.fail(f"Another test run uses the cluster {NAME}: wait for it, or set SHOPSTREAM_TEST_CLUSTER.")
+        yield
 
 
 def _made_here() -> Iterator[RunningCluster]:
