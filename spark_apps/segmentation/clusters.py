@@ -127,7 +127,7 @@ def _move_centres(rows: DataFrame, users: int, scale: Scale, start: Floats) -> _
     if users > USERS_OF_A_TASK:
         return _lloyd(partial(_sums_of_all, rows, scale), start)
     task = partial(_move_in_task, scale, start)
-    (found,) = rows.select(*FEATURES).coalesce(1).mapInArrow(task, _FOUND).collect()
+    (found,) = rows.select(*FEATURES).coalesce(1).mapInArrow(task, _FOUND).collect()  # one row, k centres
     return _Found(np.array(found["centres"]), *found[1:])
 
 
