@@ -231,13 +231,15 @@ def top_categories() -> bargauge.Panel:
 
 def category_activity() -> timeseries.Panel:
     """Revenue of categories over time."""
-    query = points("category_popularity", "category", "revenue").wide("rank").where(CATEGORIES).grouped("category")
-    query = query.then('aggregateWindow(every: v.windowPeriod, fn: sum, column: "revenue", createEmpty: false)').keep(
-        "_time", "revenue", "category"
+    query = points("category_popularity", "category", "revenue").in_whole_windows().wide("rank").where(CATEGORIES)
+    query = (
+        query.grouped("category")
+        .then('aggregateWindow(every: v.windowPeriod, fn: sum, column: "revenue", createEmpty: false)')
+        .keep("_time", "revenue", "category")
     )
     return line(
         "Revenue by category",
-        "Money made per window with each of a batch's ten categories.",
+        "Money made per window with each of a batch's ten categories; whole windows only.",
         "currencyUSD",
         query,
         name="${__field.labels.category}",

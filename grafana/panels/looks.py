@@ -27,7 +27,7 @@ GREEN, YELLOW, RED = "green", "yellow", "red"
 
 Steps = Sequence[tuple[float | None, str]]
 # Pixels; Grafana's own 150 hide the last columns of a table that is narrower than all together.
-NARROWEST_COLUMN = 50
+NARROWEST_COLUMN, TIME_COLUMN = 50, 170
 NEUTRAL: Steps = ((None, "blue"),)
 
 
@@ -196,6 +196,7 @@ def rows(
     """
     panel = _common(table.Panel(), title, description, unit, query, width=width, height=height).show_header(True)
     panel = panel.override_by_regexp("/.*/", [DynamicConfigValue(id_val="custom.minWidth", value=NARROWEST_COLUMN)])
+    panel = panel.override_by_field_type("time", [DynamicConfigValue(id_val="custom.minWidth", value=TIME_COLUMN)])
     order = {name: place for place, name in enumerate(columns)}
     options = {"indexByName": order, "renameByName": dict(columns), "excludeByName": {}}
     panel = panel.with_transformation(DataTransformerConfig(id_val="organize", options=options))

@@ -161,12 +161,13 @@ def reciprocal_rank() -> timeseries.Panel:
 
 
 def trials() -> timeseries.Panel:
-    """Trials and hits per window."""
-    query = points("recommendation_metrics", "trials", "hits").where(UPDATED).window("sum").wide()
+    """Trials and hits per minute."""
+    query = points("recommendation_metrics", "trials", "hits").in_whole_windows().where(UPDATED)
+    query = query.window("sum").per_minute().wide()
     return line(
         "Trials and hits per minute",
         "What the hit rate rests on: carts and purchases of products not bought before, and those of them guessed. "
-        "Few trials make a restless rate.",
+        "Few trials make a restless rate. Whole minutes only.",
         "short",
         query.grouped().keep("_time", "trials", "hits"),
         names={"trials": "Trials", "hits": "Hits"},
