@@ -125,3 +125,17 @@ def test_taken_ports_are_looked_for_in_ranges_too(filters: ModuleType) -> None:
         f"   {place}: 0100007F:{port:04X} 00000000:0000 0A 0:0 0:0 0 0 0 77\n" for place, port in enumerate((22, 7305))
     )
     assert filters.taken([head + rows], ["8080", "7300-7399"]) == [7305]
+
+
+def apt_tasks(tasks: Any) -> list[dict[str, Any]]:
+    """What tasks ask of apt, also within blocks."""
+    found = [task["ansible.builtin.apt"] for task in tasks if "ansible.builtin.apt" in task]
+    return found + [one for task in tasks for one in apt_tasks(task.get("block", []))]
+
+
+def test_packages_are_looked_for_in_lists_of_today() -> None:
+    """Images come without package lists, and when these were deleted an hour ago they pass for fresh."""
+    files = (path for path in HERE.glob("roles/*/tasks/*.yml"))
+    asked = [one for path in files for one in apt_tasks(yaml.safe_load(path.read_text(encoding="utf-8")) or [])]
+    assert asked
+    assert all(one.get("update_cache") and "cache_valid_time" not in one for one in asked if "name" in one)
