@@ -142,7 +142,7 @@ def _sums_of_all(rows: DataFrame, scale: Scale, centres: Floats) -> _Sums:
     """Adds up the users of each centre in one job."""
     parts = rows.select(*FEATURES).mapInArrow(partial(_sum_batches, scale, centres), _SUMS)
     found = _Sums(np.zeros_like(centres), np.zeros((len(centres), 1)), 0.0)
-    for row in parts.toLocalIterator():  # one for each batch of 65,536 users
+    for row in parts.collect():  # k centres for each batch of 65,536 users
         points, users = found.points + np.array(row["points"]), found.users + np.array(row["users"])
         found = _Sums(points, users, found.cost + row["cost"])
     return found
