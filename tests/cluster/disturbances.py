@@ -20,7 +20,7 @@ _SERVICES = {WORKER: "spark-worker", INFLUXDB: "influxdb"}
 # A kill follows a batch's commit by up to about as long as the next batch takes.
 _BATCH_SECONDS = 8.0
 # As many batches before the last one the replay is still at work, whatever moment is drawn.
-_STILL_REPLAYING = 5
+_STILL_REPLAYING = 8
 _PATIENCE = 300.0
 # Run by the client's Python: ends a command's process as a power cut would, and prints its id.
 _KILL = """
@@ -49,7 +49,7 @@ def planned(kills: int, batches: int, seed: int) -> list[Kill]:
     """Draws kills at different batches, as many of each victim as of any other, or one more.
 
     Raises:
-        ValueError: when there are not kills + 5 batches at least.
+        ValueError: when there are not kills + 8 batches at least.
     """
     draw = random.Random(seed)
     victims = [VICTIMS[number % len(VICTIMS)] for number in range(kills)]
@@ -88,10 +88,13 @@ class DisturbedStream:
     def _await(self, batches: int) -> None:
         def there() -> bool:
             process = self._running[DRIVER]
-            assert process.poll() is None, process.communicate()[1][-3000:]
-            return len(self._cluster.names_in(LEDGER)) >= batches
+            assert process.poll() is None, f"the stream ended with {process.returncode}: {_said(process)}"
+            return self._applied() >= batches
 
         eventually(there, f"{batches} batches are applied", _PATIENCE)
+
+    def _applied(self) -> int:
+        return len(self._cluster.names_in(LEDGER))
 
     def _kill(self, victim: str) -> None:
         if victim in _SERVICES:
@@ -99,6 +102,8 @@ class DisturbedStream:
             self._cluster.shopstream("cluster", "up")
         else:
             self._running[victim] = self._restart(victim)
+        if victim == DRIVER:
+            self._await(self._applied() + 1)  # the next kill hits a stream that works
 
     def _restart(self, victim: str) -> subprocess.Popen[str]:
         """Kills the process of a command, whose caller is told, and starts the command again."""
@@ -108,3 +113,7 @@ class DisturbedStream:
         _, errors = process.communicate(timeout=_PATIENCE)
         assert process.returncode, f"{victim} was killed and ended with code 0: {errors[-3000:]}"
         return self._cluster.start(*(STREAM if victim == DRIVER else REPLAY))
+
+
+def _said(process: subprocess.Popen[str]) -> str:
+    return " ".join(process.communicate())[-3000:]

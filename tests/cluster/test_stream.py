@@ -28,7 +28,7 @@ from tests.metrics.ledgers import expected, stored
 
 # tests/conftest.py takes SHOPSTREAM_ variables away before tests run
 KILLS = int(os.environ.get("SHOPSTREAM_TEST_KILLS", "4"))
-BATCHES = int(os.environ.get("SHOPSTREAM_TEST_BATCHES", "9"))
+BATCHES = int(os.environ.get("SHOPSTREAM_TEST_BATCHES", "14"))
 SEED = int(os.environ.get("SHOPSTREAM_TEST_SEED", "11"))
 EVENTS = BATCHES * EVENTS_EACH
 # the first of these tests waits for a cluster, a training and two runs of the stream
