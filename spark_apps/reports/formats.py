@@ -157,6 +157,16 @@ def counted(value: int, noun: str, plural: str | None = None) -> str:
     return f"{whole(value)} {noun if value == 1 else plural or noun + 's'}"
 
 
+def batches(first: int, last: int) -> str:
+    """Names batches that follow each other, for example `batch 3` or `batches 3 to 5`."""
+    return f"{'batch' if first == last else 'batches'} {numbers(first, last)}"
+
+
+def numbers(first: int, last: int) -> str:
+    """Writes numbers that follow each other, for example `3` or `3 to 5`."""
+    return str(first) if first == last else f"{first} to {last}"
+
+
 def joined(parts: list[str]) -> str:
     """Joins words into a list that reads well.
 

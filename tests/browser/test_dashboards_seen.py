@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from base64 import b64decode
 from pathlib import Path
 from typing import Any
@@ -10,12 +9,12 @@ from typing import Any
 import pytest
 from selenium import webdriver
 
+from tests.cluster.conftest import eventually
 from tests.cluster.test_dashboards import DASHBOARDS, Servers
 
 WIDTHS = (1300, 800)
 UIDS = ("behaviour", "segments", "recommendations", "realtime", "platform")
 _PATIENCE = 60.0
-_PAUSE = 0.5
 # so high that every panel is on the screen: Grafana draws only those
 _HEIGHT = 4200
 # Run by the page: what each panel's frame shows, once nothing is being loaded any more; else nothing.
@@ -45,14 +44,14 @@ def look(browser: webdriver.Chrome, url: str, width: int, panels: int) -> list[d
     """Opens a dashboard and returns what its panels show as soon as all are drawn twice alike."""
     browser.set_window_size(width, _HEIGHT)
     browser.get(url)
-    deadline, before = time.monotonic() + _PATIENCE, None
-    while True:
-        found = browser.execute_script(_LOOK)
-        if found and len(found) >= panels and found == before:
-            return list(found)
-        assert time.monotonic() < deadline, f"{url}: {len(found or [])} of {panels} panels after {_PATIENCE:.0f} s"
-        before = found
-        time.sleep(_PAUSE)
+    looks: list[Any] = [None]
+
+    def settled() -> list[dict[str, Any]] | None:
+        looks.append(browser.execute_script(_LOOK))
+        before, found = looks[-2:]
+        return found if found and len(found) >= panels and found == before else None
+
+    return list(eventually(settled, f"{panels} panels of {url} are drawn", _PATIENCE))
 
 
 def picture(browser: webdriver.Chrome, width: int, height: float) -> bytes:

@@ -8,9 +8,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from spark_apps.streaming.records import LEDGER
-from tests.cluster.conftest import RunningCluster, eventually
-from tests.cluster.november import EVENTS_EACH
+from tests.cluster.conftest import RunningCluster
+from tests.cluster.november import EVENTS_EACH, applied, await_batches
 
 DRIVER, WORKER, INFLUXDB, REPLAYER = VICTIMS = ("driver", "worker", "InfluxDB", "replayer")
 STREAM = ("submit", "stream")
@@ -86,15 +85,7 @@ class DisturbedStream:
         assert self._running[DRIVER].returncode == 0, errors[-3000:]
 
     def _await(self, batches: int) -> None:
-        def there() -> bool:
-            process = self._running[DRIVER]
-            assert process.poll() is None, f"the stream ended with {process.returncode}: {_said(process)}"
-            return self._applied() >= batches
-
-        eventually(there, f"{batches} batches are applied", _PATIENCE)
-
-    def _applied(self) -> int:
-        return len(self._cluster.names_in(LEDGER))
+        await_batches(self._cluster, self._running[DRIVER], batches, _PATIENCE)
 
     def _kill(self, victim: str) -> None:
         if victim in _SERVICES:
@@ -103,7 +94,7 @@ class DisturbedStream:
         else:
             self._running[victim] = self._restart(victim)
         if victim == DRIVER:
-            self._await(self._applied() + 1)  # the next kill hits a stream that works
+            self._await(applied(self._cluster) + 1)  # the next kill hits a stream that works
 
     def _restart(self, victim: str) -> subprocess.Popen[str]:
         """Kills the process of a command, whose caller is told, and starts the command again."""
@@ -113,7 +104,3 @@ class DisturbedStream:
         _, errors = process.communicate(timeout=_PATIENCE)
         assert process.returncode, f"{victim} was killed and ended with code 0: {errors[-3000:]}"
         return self._cluster.start(*(STREAM if victim == DRIVER else REPLAY))
-
-
-def _said(process: subprocess.Popen[str]) -> str:
-    return " ".join(process.communicate())[-3000:]

@@ -16,7 +16,7 @@ from spark_apps.jobs.stream.query import Wishes, run
 from spark_apps.settings import Settings
 from spark_apps.streaming.records import LEDGER, BatchRecord
 from spark_apps.tables import STREAM_EVENTS, STREAM_USERS, STREAM_WINDOWS, Table
-from tests.cluster.conftest import RunningCluster, eventually
+from tests.cluster.conftest import PATIENCE, RunningCluster, eventually
 from tests.comparing import assert_rows
 
 EVENTS_EACH = 200
@@ -42,14 +42,25 @@ def records(cluster: RunningCluster) -> list[BatchRecord]:
     return [BatchRecord.model_validate_json(line) for line in lines]
 
 
-def await_batches(cluster: RunningCluster, process: subprocess.Popen[str], wanted: int) -> None:
+def await_batches(
+    cluster: RunningCluster, process: subprocess.Popen[str], wanted: int, patience: float = PATIENCE
+) -> None:
     """Waits until so many batches are applied, while the stream runs."""
 
     def there() -> bool:
-        assert process.poll() is None, process.communicate()[1][-3000:]
-        return len(cluster.names_in(LEDGER)) >= wanted
+        assert process.poll() is None, f"the stream ended with {process.returncode}: {_said(process)}"
+        return applied(cluster) >= wanted
 
-    eventually(there, f"{wanted} batches are applied")
+    eventually(there, f"{wanted} batches are applied", patience)
+
+
+def applied(cluster: RunningCluster) -> int:
+    """Returns how many batches a cluster's stream has applied."""
+    return len(cluster.names_in(LEDGER))
+
+
+def _said(process: subprocess.Popen[str]) -> str:
+    return " ".join(process.communicate())[-3000:]
 
 
 def stream_here(spark: SparkSession, root: Path, files: int | None = None) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from spark_apps.reports.charts import stream as charts
 from spark_apps.reports.data import ReportData, Stretch
-from spark_apps.reports.formats import counted, decimal, joined, moment, share
+from spark_apps.reports.formats import batches, counted, decimal, joined, moment, share
 from spark_apps.reports.layout import Chart, Section, not_yet, paragraph
 from spark_apps.reports.tables import stream as tables
 
@@ -40,8 +40,7 @@ def stream_sentences(stretches: Sequence[Stretch]) -> list[str]:
     until = max((one["until"] for one in stretches if one["until"]), default=None)
     events = counted(sum(one["events"] for one in stretches), "event")
     when = f", until {moment(until.isoformat())}" if until else ""
-    first, last = stretches[0]["first"], stretches[-1]["last"]
-    which = f"batch {first}" if first == last else f"batches {first} to {last}"
+    which = batches(stretches[0]["first"], stretches[-1]["last"])
     return [f"The stream's {which} hold {events}{when}.", *_hit_sentences(stretches), *_change_sentences(stretches)]
 
 
@@ -59,9 +58,10 @@ def _hit_sentences(stretches: Sequence[Stretch]) -> list[str]:
 
 def _change_sentences(stretches: Sequence[Stretch]) -> list[str]:
     highest = max(stretches, key=lambda one: one["change_rate"])
+    when = batches(highest["first"], highest["last"])
     return [
         f"At most {share(highest['change_rate'], 1)} of the known users seen changed their segment "
-        f"({charts.batches(highest)}); the slowest batch took {decimal(max(one['seconds'] for one in stretches), 1)} s."
+        f"({when}); the slowest batch took {decimal(max(one['seconds'] for one in stretches), 1)} s."
     ]
 
 

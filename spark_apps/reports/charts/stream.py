@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from spark_apps.reports.data import Stretch
 from spark_apps.reports.figures import BLUE, GREEN, GREY, LEGEND, ORANGE, PURPLE, empty_figure
-from spark_apps.reports.formats import share, whole
+from spark_apps.reports.formats import batches, share, whole
 
 # Recommenders of the ledger, best expected first: what people call them, and a colour.
 RECOMMENDERS = {
@@ -35,7 +35,7 @@ def hit_rates(stretches: Sequence[Stretch]) -> go.Figure:
         tried = [(one, one["guesses"][name]) for one in stretches if name in one["guesses"]]
         points = [(one, 100 * found["hits"] / found["trials"], found) for one, found in tried if found["trials"]]
         hover = [
-            f"{words}, {batches(one)}<br>{rate:.1f}%: {whole(found['hits'])} of {whole(found['trials'])}"
+            f"{words}, {_which(one)}<br>{rate:.1f}%: {whole(found['hits'])} of {whole(found['trials'])}"
             for one, rate, found in points
         ]
         _line(chart, [one for one, *_ in points], [rate for _, rate, _ in points], words, colour, hover)
@@ -56,7 +56,7 @@ def segment_changes(stretches: Sequence[Stretch]) -> go.Figure:
         ("Users who changed", PURPLE, [one["change_rate"] for one in stretches]),
         ("Shift of sizes, largest", BLUE, [one["shift"] for one in stretches]),
     ):
-        hover = [f"{words}: {share(value, 1)}, {batches(one)}" for one, value in zip(stretches, values, strict=True)]
+        hover = [f"{words}: {share(value, 1)}, {_which(one)}" for one, value in zip(stretches, values, strict=True)]
         _line(chart, stretches, [100 * value for value in values], words, colour, hover)
     return _limit(chart, 100 * MOST_CHANGE, f"{share(MOST_CHANGE, 1)} wanted at most")
 
@@ -75,18 +75,13 @@ def batch_times(stretches: Sequence[Stretch]) -> go.Figure:
         ("Batch", BLUE, [one["seconds"] for one in stretches]),
         ("From drop to tables", PURPLE, [one["latency"] for one in stretches]),
     ):
-        hover = [f"{words}: {value:.1f} s, {batches(one)}" for one, value in zip(stretches, values, strict=True)]
+        hover = [f"{words}: {value:.1f} s, {_which(one)}" for one, value in zip(stretches, values, strict=True)]
         _line(chart, stretches, values, words, colour, hover)
     return _limit(chart, MOST_SECONDS, f"{MOST_SECONDS:.0f} s wanted at most")
 
 
-def batches(stretch: Stretch) -> str:
-    """Names the batches of a stretch."""
-    return (
-        f"batch {stretch['first']}"
-        if stretch["first"] == stretch["last"]
-        else f"batches {stretch['first']} to {stretch['last']}"
-    )
+def _which(stretch: Stretch) -> str:
+    return batches(stretch["first"], stretch["last"])
 
 
 def _chart(title: str, y_title: str) -> go.Figure:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from spark_apps.reports.data import Guesses, Stretch
-from spark_apps.reports.formats import UNKNOWN_FIGURE, decimal, moment, share, whole
+from spark_apps.reports.formats import UNKNOWN_FIGURE, decimal, moment, numbers, share, whole
 from spark_apps.reports.tables.table import table
 
 _TOGETHER = "all"
@@ -23,7 +23,7 @@ def hits_table(stretches: Sequence[Stretch], recommenders: Mapping[str, str], ca
         HTML; the last row is of all stretches together.
     """
     heads = ("Batches", *(f"{words}: {what}" for words in recommenders.values() for what in ("hits of", "hit rate")))
-    rows = [(batch_range(one), *_hits([one], recommenders)) for one in stretches]
+    rows = [(numbers(one["first"], one["last"]), *_hits([one], recommenders)) for one in stretches]
     return table(caption, heads, [*rows, (_TOGETHER, *_hits(stretches, recommenders))])
 
 
@@ -37,7 +37,10 @@ def changes_table(stretches: Sequence[Stretch], caption: str) -> str:
     Returns:
         HTML.
     """
-    rows = [(batch_range(one), _until(one), share(one["change_rate"], 1), share(one["shift"], 1)) for one in stretches]
+    rows = [
+        (numbers(one["first"], one["last"]), _until(one), share(one["change_rate"], 1), share(one["shift"], 1))
+        for one in stretches
+    ]
     return table(caption, ("Batches", "Events until", "Users who changed", "Largest shift of sizes"), rows)
 
 
@@ -52,15 +55,15 @@ def times_table(stretches: Sequence[Stretch], caption: str) -> str:
         HTML.
     """
     rows = [
-        (batch_range(one), whole(one["events"]), decimal(one["seconds"], 1), decimal(one["latency"], 1))
+        (
+            numbers(one["first"], one["last"]),
+            whole(one["events"]),
+            decimal(one["seconds"], 1),
+            decimal(one["latency"], 1),
+        )
         for one in stretches
     ]
     return table(caption, ("Batches", "Events (count)", "Slowest batch (s)", "Drop to tables, slowest (s)"), rows)
-
-
-def batch_range(stretch: Stretch) -> str:
-    """Writes the numbers of a stretch's batches."""
-    return str(stretch["first"]) if stretch["first"] == stretch["last"] else f"{stretch['first']} to {stretch['last']}"
 
 
 def sum_of(stretches: Sequence[Stretch], recommender: str) -> Guesses:
