@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from itertools import chain
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as csv
-import pyarrow.parquet as pq
 
 from spark_apps.errors import MissingTableError, ReplacedTableError
 from spark_apps.progress import notice, row_progress
 from spark_apps.publication import Publication, standing_still
 from spark_apps.registry.serving import stale_tables
-from spark_apps.storage import StoragePath, read_parquet
+from spark_apps.storage import StoragePath, count_rows, read_batches, read_parquet
 from spark_apps.tables import PRODUCT_FEATURES, RECOMMENDATIONS, REPORTS, Table
 
 CSV = f"{REPORTS}/recommendations.csv"
@@ -62,9 +61,9 @@ def _write(root: StoragePath, target: StoragePath) -> int:
     with standing_still(root):
         lists: list[StoragePath] = sorted(_folder(root, RECOMMENDATIONS).glob("*.parquet"), key=str)
         catalogue = read_parquet(_folder(root, PRODUCT_FEATURES), _DESCRIBED)
-    rows, done = sum(_row_count(path) for path in lists), 0
+    rows, done = sum(count_rows(path) for path in lists), 0
     with row_progress("Writing", rows) as progress, target.open("ab") as stream, csv.CSVWriter(stream, COLUMNS) as out:
-        for batch in _batches(lists):
+        for batch in chain.from_iterable(read_batches(path, _ROWS_PER_BATCH) for path in lists):
             out.write_table(_described(batch, catalogue))
             done += batch.num_rows
             progress(done)
@@ -76,17 +75,6 @@ def _folder(root: StoragePath, table: Table) -> StoragePath:
     if not folder.is_dir():
         raise MissingTableError(table.name, table.command)
     return folder
-
-
-def _row_count(path: StoragePath) -> int:
-    with path.open("rb") as stream:
-        return int(pq.ParquetFile(stream).metadata.num_rows)
-
-
-def _batches(files: list[StoragePath]) -> Iterator[pa.RecordBatch]:
-    for path in files:
-        with path.open("rb") as stream:
-            yield from pq.ParquetFile(stream).iter_batches(_ROWS_PER_BATCH)
 
 
 def _described(lists: pa.RecordBatch, catalogue: pa.Table) -> pa.Table:

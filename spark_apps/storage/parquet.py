@@ -1,14 +1,26 @@
-"""Parquet files read without Spark, from a folder here or on HDFS."""
+"""Parquet files read without Spark, from a folder here or on HDFS.
+
+A thread of Arrow's that meets an object of Python's while the interpreter ends takes the process down with it
+(apache/arrow#34314). So Arrow reads files and memory of its own here, and no stream or bytes of Python's.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from spark_apps.storage.paths import StoragePath
+from spark_apps.storage.paths import HdfsPath, StoragePath
+
+# what is brought of a file's end at once; a longer footer takes another request
+_TAIL_BYTES = 64 << 10
+# a Parquet file ends with its footer's length and four letters
+_ENDING_BYTES = 8
 
 
 def read_parquet(folder: StoragePath, columns: Sequence[str], condition: pc.Expression | None = None) -> pa.Table:
@@ -23,14 +35,42 @@ def read_parquet(folder: StoragePath, columns: Sequence[str], condition: pc.Expr
     return pa.concat_tables([_read_part(path, list(columns), condition) for path in files])
 
 
-def _read_part(path: StoragePath, columns: list[str], condition: pc.Expression | None) -> pa.Table:
-    with path.open("rb") as stream:
-        return pq.read_table(stream, columns=columns, filters=condition)
-
-
 def open_parquet(path: StoragePath) -> pq.ParquetFile:
     """Brings a small file whole, with one request where it is on HDFS, and opens it."""
-    return pq.ParquetFile(pa.BufferReader(path.read_bytes()))
+    if isinstance(path, Path):
+        with pa.OSFile(str(path)) as stream:
+            return pq.ParquetFile(pa.BufferReader(stream.read_buffer()))
+    content = path.read_bytes()
+    memory = pa.allocate_buffer(len(content))
+    _room(memory)[:] = np.frombuffer(content, np.uint8)
+    return pq.ParquetFile(pa.BufferReader(memory))
+
+
+def count_rows(path: StoragePath) -> int:
+    """Returns a file's number of rows, which its footer holds."""
+    if isinstance(path, Path):
+        return int(pq.read_metadata(str(path)).num_rows)
+    return int(_Brought(path).metadata.num_rows)
+
+
+def read_batches(path: StoragePath, rows: int) -> Iterator[pa.RecordBatch]:
+    """Reads a file a batch at a time.
+
+    Args:
+        path: the file.
+        rows: most rows of a batch.
+
+    Yields:
+        The batches; the file as it is stored is in memory where it comes from HDFS.
+    """
+    if isinstance(path, Path):
+        yield from pq.ParquetFile(str(path)).iter_batches(rows)
+        return
+    brought = _Brought(path)
+    file = pq.ParquetFile(pa.BufferReader(brought.memory))
+    for group in range(file.num_row_groups):
+        brought.bring([group])
+        yield from file.iter_batches(rows, row_groups=[group])
 
 
 def write_parquet(path: StoragePath, rows: pa.Table, rows_per_group: int | None = None) -> None:
@@ -45,3 +85,49 @@ def write_parquet(path: StoragePath, rows: pa.Table, rows_per_group: int | None 
     pq.write_table(rows, sink, compression="zstd", row_group_size=rows_per_group)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(sink.getvalue().to_pybytes())
+
+
+class _Brought:
+    """A file of HDFS in memory of Arrow's: its footer and the row groups that were asked for are, the rest is not."""
+
+    def __init__(self, path: HdfsPath) -> None:
+        self._path, self._size = path, path.stat().st_size
+        self.memory = pa.allocate_buffer(self._size)
+        tail = max(0, self._size - _TAIL_BYTES)
+        self._bring(tail, self._size)
+        length = int.from_bytes(_room(self.memory)[-_ENDING_BYTES:].tobytes()[:4], "little")
+        footer = self._size - _ENDING_BYTES - length
+        if footer < tail:
+            self._bring(footer, tail)
+        self.metadata = pq.read_metadata(pa.BufferReader(self.memory))
+
+    def bring(self, groups: Sequence[int]) -> None:
+        """Brings row groups, by their numbers."""
+        for group in groups:
+            found = self.metadata.row_group(group)
+            places = [_place(found.column(number)) for number in range(found.num_columns)]
+            self._bring(min(start for start, _ in places), max(end for _, end in places))
+
+    def _bring(self, start: int, end: int) -> None:
+        _room(self.memory)[start:end] = np.frombuffer(self._path.read_range(start, end - start), np.uint8)
+
+
+def _place(column: pq.ColumnChunkMetaData) -> tuple[int, int]:
+    """Where a column of a row group begins and ends in its file."""
+    start = column.dictionary_page_offset if column.has_dictionary_page else column.data_page_offset
+    return start, start + column.total_compressed_size
+
+
+def _room(memory: pa.Buffer) -> np.ndarray:
+    return np.frombuffer(memory, np.uint8)
+
+
+def _read_part(path: StoragePath, columns: list[str], condition: pc.Expression | None) -> pa.Table:
+    if isinstance(path, Path):
+        return pq.read_table(str(path), columns=columns, filters=condition, partitioning=None)
+    brought = _Brought(path)
+    whole = ds.ParquetFileFormat().make_fragment(brought.memory)
+    wanted = whole if condition is None else whole.subset(condition)  # by the bounds of each row group
+    groups = [group.id for group in wanted.row_groups]
+    brought.bring(groups)
+    return whole.subset(row_group_ids=groups).to_table(columns=columns, filter=condition)

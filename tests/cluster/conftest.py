@@ -75,14 +75,14 @@ for entry in found:
 # Run by the client's Python: the Parquet files of one table as one Arrow stream on standard output.
 _DUMP = """
 import sys
-import pyarrow as pa, pyarrow.parquet as pq
+import pyarrow as pa
 from spark_apps.settings import load_settings, table_root
+from spark_apps.storage import open_parquet
 root = table_root(load_settings())
 folder, partition = root / sys.argv[1], sys.argv[2]
 tables = []
 for path in sorted(folder.rglob("*.parquet"), key=str):
-    with path.open("rb") as stream:
-        table = pq.ParquetFile(stream).read()
+    table = open_parquet(path).read()
     if partition:
         value = path.parent.name.removeprefix(partition + "=")
         table = table.append_column(partition, pa.array([value] * len(table)))
