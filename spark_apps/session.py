@@ -99,6 +99,8 @@ def build_session(settings: Settings, job: str, spills: Path, java_options: str 
         os.environ["HADOOP_USER_NAME"] = settings.hdfs_user  # the JVM writes as whom WebHDFS does
     builder = SparkSession.builder.appName(f"shopstream {job}").master(settings.master)
     conf = {**_RESULT_CONF, **_SPEED_CONF, **_JOB_CONF.get(job, {}), **_local_conf(settings, spills, java_options)}
+    if settings.replication:
+        conf["spark.hadoop.dfs.replication"] = str(settings.replication)
     for name, value in conf.items():
         builder = builder.config(name, value)
     return builder.getOrCreate()

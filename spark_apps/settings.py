@@ -83,7 +83,7 @@ class Settings(BaseSettings):
     webhdfs: str | None = Field(None, description="NameNode's HTTP address, default: port 9870 of the root's host")
     hdfs_user: str | None = Field(None, description="user on HDFS, default: the one who runs the command")
     replication: int | None = Field(
-        None, ge=1, description="copies of files that Python writes on HDFS, default: as HDFS thinks best"
+        None, ge=1, description="copies of files that are written on HDFS, default: as HDFS thinks best"
     )
     master: str = Field("local[*]", description="Spark master")
     driver_memory: str = Field(default_factory=default_driver_memory, description="heap of the local JVM")

@@ -36,8 +36,9 @@ def client_settings() -> dict[str, dict[str, str]]:
             "ipc.client.connect.timeout": "5000",
         },
         "hdfs-site.xml": {
-            # for who writes: servers do not, and need no restart when the number of DataNodes changes
-            **({"dfs.replication": copies} if (copies := os.environ.get("SHOPSTREAM_REPLICATION")) else {}),
+            # a job is told its own number; a drained DataNode may go when its blocks have two other copies, even those
+            # of files that ask for three because their job began while there was one DataNode more
+            "dfs.replication": "2",
             # a NameNode that starts again or is in safe mode is waited for: 2 minutes
             "dfs.client.retry.policy.enabled": "true",
             "dfs.client.retry.policy.spec": "1000,30,3000,30",
@@ -64,9 +65,6 @@ def server_settings() -> dict[str, dict[str, str]]:
         "dfs.permissions.enabled": "true",
         "dfs.permissions.superusergroup": "supergroup",
         "dfs.webhdfs.enabled": "true",
-        # a drained DataNode may go when its blocks have two other copies, even those of files that ask for three
-        # because their job began while there was one DataNode more
-        "dfs.replication": "2",
         "dfs.namenode.rpc-address": "namenode:8020",
         "dfs.namenode.rpc-bind-host": ADDRESS or EVERYWHERE,
         "dfs.namenode.http-address": "namenode:9870",

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from spark_apps.cluster import web
-from spark_apps.cluster.engine import CLIENT, LAYOUT, Compose
+from spark_apps.cluster.engine import LAYOUT, Compose
 
 COPIES = "SHOPSTREAM_REPLICATION"
 _HDFS_SECONDS = 600.0
@@ -14,12 +13,11 @@ Report = Callable[[str], None]
 
 
 def more_copies(compose: Compose, before: Mapping[str, str], after: Mapping[str, str], tell: Report) -> None:
-    """Has what is stored copied to new DataNodes as the layout says, and new files written with as many copies."""
+    """Has what is stored copied to new DataNodes as the layout says."""
     if after[COPIES] == before[COPIES]:
         return
     tell(f"Up to {after[COPIES]} copies of each block")
     apply_layout(compose)
-    copy_new_files(compose, after, tell)
 
 
 def fewer_copies(compose: Compose, before: Mapping[str, str], after: Mapping[str, str], tell: Report) -> None:
@@ -28,15 +26,6 @@ def fewer_copies(compose: Compose, before: Mapping[str, str], after: Mapping[str
     if copies != before[COPIES]:
         tell(f"{copies} copies of each block")
         compose.ask("exec", "-T", "namenode", "hdfs", "dfs", "-setrep", "-R", copies, "/", timeout=_HDFS_SECONDS)
-
-
-def copy_new_files(compose: Compose, environment: Mapping[str, str], tell: Report) -> None:
-    """Gives the client cluster.env's number for the files it writes, unless a job runs there."""
-    master = web.spark_master(environment)
-    if master and master.applications:
-        tell(f"A job is running: its files get {environment[COPIES]} copies when it ends.")
-    else:
-        compose.ask("up", "--detach", "--no-deps", CLIENT, timeout=_HDFS_SECONDS)
 
 
 def settle(compose: Compose, before: Mapping[str, str], tell: Report) -> None:
@@ -52,7 +41,6 @@ def settle(compose: Compose, before: Mapping[str, str], tell: Report) -> None:
         return
     tell(f"The number of DataNodes changed: files get {after[COPIES]} copies of each block")
     apply_layout(compose)
-    copy_new_files(compose, after, tell)
 
 
 def apply_layout(compose: Compose) -> None:

@@ -14,7 +14,7 @@ from typing import TypeVar
 from filelock import FileLock
 
 from spark_apps.cluster import build_inputs, doctor, ports
-from spark_apps.cluster.engine import HASH_LABEL, IMAGE_LABEL, PROJECT_LABEL, Compose, Container, Docker
+from spark_apps.cluster.engine import CLIENT, HASH_LABEL, IMAGE_LABEL, PROJECT_LABEL, Compose, Container, Docker
 from spark_apps.cluster.exclusion import readmit
 from spark_apps.cluster.mends import mend_for
 from spark_apps.cluster.readiness import (
@@ -30,6 +30,7 @@ from spark_apps.cluster.readiness import (
 from spark_apps.cluster.secrets import make_secrets
 from spark_apps.cluster.sizing import MIB, default_budget, make_plan, parse_size
 from spark_apps.cluster.state import NAME_VARIABLE, Cluster, write_environment
+from spark_apps.cluster.submit import running_jobs
 from spark_apps.errors import UserError
 
 Value = TypeVar("Value")
@@ -117,9 +118,9 @@ def up(
         False when all was up and unchanged already.
 
     Raises:
-        UserError: naming the check, image or service that failed, with the likely mend.
+        UserError: naming the check, image or service that failed, with the likely mend; or the job that would end.
     """
-    cluster = compose.cluster
+    cluster, before = compose.cluster, compose.cluster.environment()
     doctor.preflight(cluster, environment)
     make_secrets(cluster.secrets)
     changed = write_environment(cluster.env_file, environment)
@@ -127,6 +128,12 @@ def up(
     readmit(compose, announce)
     expected = expected_counts(compose.services(), environment)
     wanted = Wanted(compose)
+    if ending := _jobs_that_would_end(compose, wanted):
+        write_environment(cluster.env_file, before)
+        raise UserError(
+            f"The client would be restarted while {' and '.join(ending)} runs in it: stop it or wait until it ends, "
+            "and run the same command again."
+        )
     if not changed and unchanged(compose, expected, wanted):
         wait_until_ready(compose, expected, report, lambda: False, seconds)
         return False
@@ -298,6 +305,12 @@ def _start(
         wait_until_ready(compose, expected, report, at_work, seconds, wanted.fits)
     finally:
         _end(process)
+
+
+def _jobs_that_would_end(compose: Compose, wanted: Wanted) -> list[str]:
+    """The jobs in a client that is not made from what it shall be, and would be replaced."""
+    clients = [one for one in compose.containers() if one.service == CLIENT and one.state == "running"]
+    return running_jobs(compose) if any(not wanted.fits(one) for one in clients) else []
 
 
 def _end(process: subprocess.Popen[str]) -> None:

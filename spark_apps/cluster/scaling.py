@@ -8,12 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from spark_apps.cluster import web
-from spark_apps.cluster.copies import COPIES, Report, copy_new_files, fewer_copies, more_copies
-from spark_apps.cluster.engine import Compose, Container
+from spark_apps.cluster.copies import Report, fewer_copies, more_copies
+from spark_apps.cluster.engine import CLIENT, Compose, Container
 from spark_apps.cluster.exclusion import exclude, readmit
 from spark_apps.cluster.readiness import ServiceState, expected_counts, wait_until_ready
 from spark_apps.cluster.sizing import megabytes, parse_size, rescale, total_of
 from spark_apps.cluster.state import write_environment
+from spark_apps.cluster.submit import running_jobs
 from spark_apps.cluster.web import DECOMMISSIONED, DataNode, NameNode, SparkWorker
 from spark_apps.errors import UserError
 
@@ -117,10 +118,7 @@ def scale(
         for _ in range(-change):
             drain(compose, kind, _newest(compose, kind), tell, seconds)
     write_environment(compose.cluster.env_file, scaling.environment)
-    for kind, service in SERVICES.items():
-        keep = [] if kind == "worker" and scaling.resized else ["--no-recreate"]
-        number = scaling.environment[COUNTS[kind]]
-        compose.ask("up", "--detach", "--no-deps", *keep, f"--scale={service}={number}", service, timeout=_HDFS_SECONDS)
+    _bring_to(compose, scaling)
     expected = expected_counts([*SERVICES.values(), "namenode", "spark-master"], scaling.environment)
     wait_until_ready(compose, expected, report, lambda: False, seconds)
     if scaling.added["datanode"] > 0:
@@ -157,8 +155,6 @@ def drain(compose: Compose, kind: str, which: str, tell: Report, seconds: float)
     else:
         _drain_worker(compose, container, tell, seconds)
     write_environment(compose.cluster.env_file, after)
-    if after[COPIES] != environment[COPIES]:
-        copy_new_files(compose, after, tell)
 
 
 def find_container(compose: Compose, kind: str, which: str) -> Container:
@@ -173,6 +169,16 @@ def find_container(compose: Compose, kind: str, which: str) -> Container:
             return one
     there = ", ".join(sorted(one.name for one in mine)) or "none"
     raise UserError(f"There is no {kind} {which}: take one of {there}.")
+
+
+def _bring_to(compose: Compose, scaling: Scaling) -> None:
+    """Starts what is missing, with all it depends on: Compose counts that to what a container was made from."""
+    services = [*SERVICES.values()]
+    if scaling.resized:  # the client submits executors of the workers' size
+        services.append(CLIENT)
+        compose.ask("rm", "--stop", "--force", SERVICES["worker"], CLIENT, timeout=_HDFS_SECONDS)
+    scale = [f"--scale={service}={scaling.environment[COUNTS[kind]]}" for kind, service in SERVICES.items()]
+    compose.ask("up", "--detach", "--no-recreate", *scale, *services, timeout=_HDFS_SECONDS)
 
 
 def _newest(compose: Compose, kind: str) -> str:
@@ -192,12 +198,12 @@ def _refuse_too_large(compose: Compose, scaling: Scaling) -> None:
 
 
 def _refuse_restart(compose: Compose, needed: int) -> None:
-    """Workers that become smaller are restarted: not under a running job."""
-    master = web.spark_master(compose.cluster.environment())
-    if master and master.applications:
+    """Workers that become smaller are restarted, and the client with them: not under a running job."""
+    jobs = running_jobs(compose)
+    if jobs:
         raise UserError(
-            f"The workers would be restarted with less memory while {', '.join(master.applications)} runs: wait until "
-            f"it ends, or give --memory {needed}m, which leaves them as they are."
+            f"The workers would be restarted with less memory while {' and '.join(jobs)} runs: wait until it ends, or "
+            f"give --memory {needed}m, which leaves them as they are."
         )
 
 

@@ -28,21 +28,23 @@ CORES = "SHOPSTREAM_MOST_CORES"
 _INPUT = "/input"
 _OTHERS_READ = 0o004
 
-# Run in the client by its own Python: signals the processes of one submission whose parent is not one of them.
+# Run in the client by its own Python: signals the processes whose environment holds a mark, unless their parent's does
+# too, and prints the command of each; 0 signals nothing.
 _SIGNAL = """
 import os, pathlib, sys
 mark, number = sys.argv[1].encode(), int(sys.argv[2])
-marked = {}
+marked, commands = {}, {}
 for folder in pathlib.Path("/proc").glob("[0-9]*"):
     try:
-        if mark in (folder / "environ").read_bytes().split(b"\\0"):
+        if any(value.startswith(mark) for value in (folder / "environ").read_bytes().split(b"\\0")):
             marked[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            commands[int(folder.name)] = (folder / "cmdline").read_text().split("\\0")
     except OSError:
         continue  # it ended, or is not ours
 topmost = [process for process, parent in marked.items() if parent not in marked and process != os.getpid()]
 for process in topmost:
     os.kill(process, number)
-print(len(topmost))
+    print(" ".join(commands[process][2:3]))
 """
 # How long to wait before looking again for a job that is only just starting.
 _LOOK_AGAIN_SECONDS = 0.3
@@ -106,8 +108,8 @@ def submit(compose: Compose, job: str, options: Sequence[str], tell: Report = la
     """
     environment = compose.cluster.existing_environment()
     compose.running(CLIENT)
-    mark = f"{MARK}={uuid.uuid4().hex}"
-    told = ["--env", mark]
+    mark = _mark()
+    told = ["--env", mark, *_copies(environment)]
     if needs_executor(job, options):
         master = web.spark_master(environment)
         check_resources(master, environment, compose.cluster.option())
@@ -152,7 +154,7 @@ def load(compose: Compose, files: Sequence[Path], options: Sequence[str] = ()) -
     Raises:
         UserError: when a file cannot be read, here or by the container's user.
     """
-    compose.cluster.existing_environment()
+    environment = compose.cluster.existing_environment()
     compose.running(CLIENT)
     names: list[str] = []
     for path in files:
@@ -160,12 +162,27 @@ def load(compose: Compose, files: Sequence[Path], options: Sequence[str] = ()) -
         if path.name in names:
             raise UserError(f"Two files are called {path.name}: load them one after the other.")
         names.append(path.name)
-    mark = f"{MARK}={uuid.uuid4().hex}"
+    mark = _mark()
     inside = [f"{_INPUT}/{name}" for name in names]
     with compose.lent(files) as places:
         mounts = [part for path in files for part in ("--volume", f"{places[path]}:{_INPUT}/{path.name}:ro")]
-        run = ["run", "--rm", "--no-deps", "-T", "--env", mark, *mounts, CLIENT]
+        run = ["run", "--rm", "--no-deps", "-T", "--env", mark, *_copies(environment), *mounts, CLIENT]
         return _run(compose, mark, *run, "shopstream", "load", *inside, *options)
+
+
+def running_jobs(compose: Compose) -> list[str]:
+    """Returns the commands that were submitted and have not ended, such as `stream`."""
+    return [job for container in _clients(compose) for job in _signalled(compose, container, MARK, 0)]
+
+
+def _mark() -> str:
+    """What a submission's processes are known by."""
+    return f"{MARK}={uuid.uuid4().hex}"
+
+
+def _copies(environment: Mapping[str, str]) -> list[str]:
+    """The option that tells a job how many copies its files get: the client may be older than the number."""
+    return ["--env", f"{copies.COPIES}={environment[copies.COPIES]}"]
 
 
 def _readable_inside(path: Path) -> None:
@@ -224,11 +241,14 @@ def _handing_on(
 def _send(compose: Compose, mark: str, number: int, over: threading.Event) -> None:
     """Signals the job inside its container, as soon as it is there."""
     while not over.is_set():
-        words = ("python", "-c", _SIGNAL, mark, str(number))
-        told = [compose.docker.call("exec", container, *words).stdout.strip() for container in _clients(compose)]
-        if any(answer not in ("", "0") for answer in told):
+        if any([_signalled(compose, container, mark, number) for container in _clients(compose)]):
             return
         over.wait(_LOOK_AGAIN_SECONDS)
+
+
+def _signalled(compose: Compose, container: str, mark: str, number: int) -> list[str]:
+    """Signals the jobs in a container whose mark begins like this, and returns their commands."""
+    return compose.docker.call("exec", container, "python", "-c", _SIGNAL, mark, str(number)).stdout.splitlines()
 
 
 def _clients(compose: Compose) -> list[str]:

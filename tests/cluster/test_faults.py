@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.conftest import NAME, RunningCluster, eventually
+from tests.cluster.conftest import NAME, Container, RunningCluster, eventually
 from tests.cluster.watching import alive_workers, checked_counts, counts, running, whole_again
 
 
@@ -14,6 +14,12 @@ from tests.cluster.watching import alive_workers, checked_counts, counts, runnin
 def expected(trained: RunningCluster, log: Path) -> dict[str, int]:
     """Rows of an undisturbed run."""
     return checked_counts(trained, log)
+
+
+def containers(cluster: RunningCluster) -> dict[str, list[Container]]:
+    """The containers that do not end."""
+    services = ("namenode", "datanode", "spark-master", "spark-worker", "history-server", "client")
+    return {service: cluster.containers(service) for service in (*services, "influxdb", "grafana", "platform-metrics")}
 
 
 def test_a_worker_killed_during_train_costs_no_row(expected: dict[str, int], cluster: RunningCluster) -> None:
@@ -50,10 +56,9 @@ def test_down_and_up_keep_the_data(expected: dict[str, int], cluster: RunningClu
 
 
 def test_a_second_up_changes_nothing(expected: dict[str, int], cluster: RunningCluster) -> None:
-    services = ("namenode", "datanode", "spark-master", "spark-worker", "client", "influxdb", "grafana")
-    before = {service: cluster.containers(service) for service in services}
+    before = containers(cluster)
     cluster.shopstream("cluster", "up", timeout=120)
-    assert {service: cluster.containers(service) for service in services} == before
+    assert containers(cluster) == before
 
 
 def test_a_worker_and_a_datanode_join_and_are_drained(expected: dict[str, int], cluster: RunningCluster) -> None:
@@ -68,6 +73,9 @@ def test_a_worker_and_a_datanode_join_and_are_drained(expected: dict[str, int], 
     hdfs = cluster.status()["hdfs"]
     assert (hdfs["missing_blocks"], hdfs["dead"]) == (0, 0)
     cluster.shopstream("submit", "hdfs", "check")  # the train that ran meanwhile began with three DataNodes
+    before = containers(cluster)
+    cluster.shopstream("cluster", "up", timeout=120)
+    assert containers(cluster) == before
 
 
 def test_a_second_cluster_stands_beside_the_first(expected: dict[str, int], cluster: RunningCluster) -> None:

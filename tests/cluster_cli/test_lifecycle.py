@@ -116,6 +116,44 @@ def test_the_first_up_makes_secrets_and_starts_everything(running: Compose, dock
     assert {"--scale=datanode=2", "--scale=spark-worker=2", "--remove-orphans"} <= set(arguments)
 
 
+@pytest.mark.parametrize(("jobs", "ends"), [("stream\n", True), ("", False)])
+def test_a_client_in_which_a_job_runs_is_not_replaced(
+    running: Compose, docker: FakeDocker, jobs: str, ends: bool
+) -> None:
+    docker.answer("^ps --quiet", "abc123\n")
+    docker.answer("exec abc123", jobs)
+    before = running.cluster.environment()
+    wished = {**before, "SHOPSTREAM_CLIENT_LIMIT": "2000m"}
+    docker.answer("config --hash", "client 333\nsecrets 222\n")
+    if ends:
+        with pytest.raises(UserError, match="while stream runs in it"):
+            up(running, wished, 5, lambda states: None)
+    else:
+        docker.containers(labelled("client", "333"), labelled("secrets", state="exited"))
+        assert up(running, wished, 5, lambda states: None)
+    assert running.cluster.environment() == (before if ends else wished)
+    assert bool(docker.asked("up --detach")) is not ends
+
+
+def test_a_lost_worker_is_started_again_while_a_job_runs(running: Compose, docker: FakeDocker) -> None:
+    docker.answer("^ps --quiet", "abc123\n")
+    docker.answer("exec abc123", "stream\n")
+    docker.answer("config --services", "client\nsecrets\nplatform-metrics\n")
+    docker.containers(labelled("client"), labelled("secrets", state="exited"))
+    docker.answer("config --hash", "client 111\nsecrets 222\nplatform-metrics 333\n")
+    docker.answer("up --detach", "Started\n")
+    told: list[object] = []
+
+    def report(states: list[readiness.ServiceState]) -> None:
+        told.append(states)
+        docker.containers(
+            labelled("client"), labelled("secrets", state="exited"), labelled("platform-metrics", config="333")
+        )
+
+    assert up(running, running.cluster.environment(), 5, report)
+    assert told and docker.asked("up --detach")
+
+
 def test_no_secret_is_ever_in_an_argument_or_the_environment(running: Compose, docker: FakeDocker) -> None:
     docker.answer("config --hash", "client 333\nsecrets 222\n")
     bring_up(running)

@@ -67,36 +67,34 @@ def test_more_of_each_leaves_running_containers_alone(compose: Compose, docker: 
     with serving(pages) as port:
         change(compose.cluster, SHOPSTREAM_PORT_HDFS=port, SHOPSTREAM_PORT_SPARK=port)
         assert not run(compose, {"worker": 3, "datanode": 3}).resized
-    ups = docker.asked("up --detach")
-    assert [call[-2:] for call in ups] == [
-        ["--scale=spark-worker=3", "spark-worker"],
-        ["--scale=datanode=3", "datanode"],
-    ]
-    assert all("--no-recreate" in call and "--no-deps" in call for call in ups)
+    [call] = docker.asked("up --detach")
+    assert call[-4:] == ["--scale=spark-worker=3", "--scale=datanode=3", "spark-worker", "datanode"]
+    # without what it depends on, Compose makes other containers of it, which the next `up` would replace
+    assert "--no-recreate" in call and "--no-deps" not in call
     assert compose.cluster.environment()["SHOPSTREAM_WORKERS"] == "3"
     assert docker.asked("run --rm")[0][-1] == "layout"
-    # the client of a running job is left alone
-    assert not [call for call in ups if call[-1] == "client"]
+    assert docker.asked("rm --stop") == []
 
 
-def test_new_files_get_as_many_copies_as_there_are_datanodes(compose: Compose, docker: FakeDocker) -> None:
-    roomy(compose.cluster)
-    docker.containers(*SERVERS, *DATANODES, *WORKERS)
-    with serving({**live(3), **master_page(worker("a"), worker("b"))}) as port:
+def test_a_client_is_made_anew_with_workers_of_another_size(compose: Compose, docker: FakeDocker) -> None:
+    docker.containers(*SERVERS, *DATANODES[:2], *WORKERS, row("spark-worker", 3))
+    pages = {**live(2), **master_page(worker("a"), worker("b"), worker("c"))}
+    with serving(pages) as port:
         change(compose.cluster, SHOPSTREAM_PORT_HDFS=port, SHOPSTREAM_PORT_SPARK=port)
-        run(compose, {"datanode": 3})
-    assert docker.asked("up --detach")[-1][-1] == "client"
+        assert run(compose, {"worker": 3}).resized
+    [removed], [started] = docker.asked("rm --stop"), docker.asked("up --detach")
+    assert removed[-2:] == ["spark-worker", "client"] and started[-1] == "client"
 
 
 def test_workers_are_not_restarted_under_a_job(compose: Compose, docker: FakeDocker) -> None:
     docker.containers(*SERVERS, *DATANODES[:2], *WORKERS)
+    docker.answer("^ps --quiet", "abc123\n")
+    docker.answer("exec abc123", "train\n")
     before = compose.cluster.environment()
-    with serving(master_page(worker("a"), applications=("shopstream train",))) as port:
-        change(compose.cluster, SHOPSTREAM_PORT_SPARK=port)
-        with pytest.raises(UserError, match=r"while shopstream train runs: .* or give --memory \d+m"):
-            run(compose, {"worker": 3})
-    assert docker.asked("up --detach") == []
-    assert compose.cluster.environment()["SHOPSTREAM_WORKERS"] == before["SHOPSTREAM_WORKERS"]
+    with pytest.raises(UserError, match=r"while train runs: .* or give --memory \d+m"):
+        run(compose, {"worker": 3})
+    assert docker.asked("up --detach") == docker.asked("rm --stop") == []
+    assert compose.cluster.environment() == before
 
 
 def test_more_memory_than_docker_has_is_refused(compose: Compose, docker: FakeDocker) -> None:
@@ -153,7 +151,7 @@ def test_a_datanode_is_emptied_before_it_is_stopped(three: Compose, docker: Fake
     assert places == sorted(places)
     # it stays excluded: the NameNode would count it as dead
     assert sum(word.endswith("-refreshNodes") for word in words) == 1
-    assert words[-1].endswith("client")  # new files get two copies from now on
+    assert not [word for word in words if "up --detach" in word]  # the client of a running job is left alone
     assert three.cluster.environment()["SHOPSTREAM_DATANODES"] == "2"
     assert three.cluster.environment()["SHOPSTREAM_REPLICATION"] == "2"
 

@@ -72,6 +72,7 @@ def test_a_job_runs_in_the_client_with_its_options_and_exit_code(ready: Compose,
     [arguments] = docker.asked("exec -T")
     assert arguments[-6:] == ["client", "shopstream", "train", "--seed", "7", "--name", "x y"][-6:]
     assert arguments[arguments.index("--env") + 1].startswith(f"{MARK}=")
+    assert f"SHOPSTREAM_REPLICATION={environment['SHOPSTREAM_REPLICATION']}" in arguments
 
 
 def test_files_of_a_job_during_which_a_datanode_left_get_as_many_copies_as_there_can_be(
@@ -89,7 +90,6 @@ def test_files_of_a_job_during_which_a_datanode_left_get_as_many_copies_as_there
     threading.Thread(target=drained).start()
     assert submit(ready, "models", ["list"], told.append) == 0
     assert docker.asked("run --rm")[0][-1] == "layout"
-    assert docker.asked("up --detach")[-1][-1] == "client"
     assert told == ["The number of DataNodes changed: files get 2 copies of each block"]
 
 
@@ -115,7 +115,7 @@ def test_without_a_client_nothing_is_submitted(compose: Compose, docker: FakeDoc
 
 def test_ctrl_c_is_handed_on_to_the_job(ready: Compose, docker: FakeDocker) -> None:
     docker.answer("^ps --quiet", "abc123\n")
-    docker.answer("exec abc123", "1\n")
+    docker.answer("exec abc123", "models\n")
     docker.answer("compose .*exec -T", seconds=3, code=130)
 
     def interrupt() -> None:
@@ -133,7 +133,7 @@ def test_ctrl_c_is_handed_on_to_the_job(ready: Compose, docker: FakeDocker) -> N
 
 def test_ctrl_c_before_the_job_is_there_reaches_it_when_it_is(ready: Compose, docker: FakeDocker) -> None:
     docker.answer("^ps --quiet", "abc123\n")
-    docker.answer("exec abc123", "0\n")
+    docker.answer("exec abc123", "")
     docker.answer("compose .*exec -T", seconds=4, code=130)
 
     def interrupt() -> None:
@@ -142,7 +142,7 @@ def test_ctrl_c_before_the_job_is_there_reaches_it_when_it_is(ready: Compose, do
         os.kill(os.getpid(), signal.SIGINT)
         while len(docker.asked("exec abc123")) < 2:
             time.sleep(0.02)
-        docker.answer("exec abc123", "1\n")
+        docker.answer("exec abc123", "models\n")
 
     threading.Thread(target=interrupt).start()
     assert submit(ready, "models", []) == 130
@@ -150,18 +150,22 @@ def test_ctrl_c_before_the_job_is_there_reaches_it_when_it_is(ready: Compose, do
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the client is Linux")
-def test_the_signal_reaches_the_topmost_process_of_a_submission_alone() -> None:
+def test_the_signal_reaches_the_topmost_process_of_a_submission_alone(tmp_path: Path) -> None:
     child = "import time; time.sleep(30)"
     parent = f"import subprocess, sys; sys.exit(subprocess.run([sys.executable, '-c', {child!r}]).returncode)"
-    process = subprocess.Popen([sys.executable, "-c", parent], env={**os.environ, MARK: "one"})
-    other = subprocess.Popen([sys.executable, "-c", child], env={**os.environ, MARK: "two"})
+    programs = {"one": parent, "two": child}
+    for name, source in programs.items():
+        (tmp_path / name).write_text(source)
+    process, other = (
+        subprocess.Popen([sys.executable, tmp_path / name, name], env={**os.environ, MARK: name}) for name in programs
+    )
     try:
         deadline = time.monotonic() + 10
         while not children(process.pid) and time.monotonic() < deadline:
             time.sleep(0.02)
         [grandchild] = children(process.pid)
-        done = subprocess.run([sys.executable, "-c", submission._SIGNAL, f"{MARK}=one", str(int(signal.SIGTERM))])
-        assert done.returncode == 0
+        assert sorted(signalled(MARK, 0)) == ["one", "two"]
+        assert signalled(f"{MARK}=one", int(signal.SIGTERM)) == ["one"]
         assert process.wait(10) == -signal.SIGTERM
         assert other.poll() is None
         os.kill(grandchild, signal.SIGKILL)  # it was not signalled: it is still there to be killed
@@ -169,6 +173,13 @@ def test_the_signal_reaches_the_topmost_process_of_a_submission_alone() -> None:
         for one in (process, other):
             one.kill()
             one.wait()
+
+
+def signalled(mark: str, number: int) -> list[str]:
+    """The commands, which stand after the program's name, of the processes that were signalled."""
+    done = subprocess.run([sys.executable, "-c", submission._SIGNAL, mark, str(number)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
 
 
 def children(pid: int) -> list[int]:
