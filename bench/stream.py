@@ -108,8 +108,8 @@ def _steady(records: Sequence[BatchRecord], warm_up: int) -> Sequence[BatchRecor
 
 def _figures(records: Sequence[BatchRecord]) -> dict[str, object]:
     steps = {name for record in records for name in record.seconds}
-    whole = [sum(record.seconds.values()) for record in records]
-    latency = [(record.committed_at - record.dropped_at) / timedelta(seconds=1) for record in records]
+    whole = [record.duration for record in records]
+    latency = [record.latency for record in records]
     began, ended = records[0].committed_at, records[-1].committed_at
     events = sum(record.clean for record in records[1:])
     return {

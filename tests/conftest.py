@@ -26,22 +26,13 @@ USUAL_SAMPLE = REPOSITORY.parent / "shared" / "data" / "user_behavior_sample.csv
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
 
-# Files whose fixtures take minutes begin first; those that read one trained root stay in one process with it.
+# Files that take minutes begin first: what begins last is short.
 LONGEST_FIRST = ("pipeline/test_stream.py", "pipeline/test_kills.py", "pipeline/test_odd_logs.py")
-TRAINED_ROOT = "trained root"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keeps the tests of a file in one process, where several run side by side, and begins with the longest."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
+    """Begins with the longest files, where several run side by side."""
     items.sort(key=lambda item: _turn(item.path))  # stable: otherwise in the order of the files
-
-
-def _group(item: pytest.Item) -> str:
-    uses = set(getattr(item, "fixturenames", ()))
-    shares = uses & {"trained_root", "sample_root", "trained"}
-    return TRAINED_ROOT if shares else str(item.path)
 
 
 def _turn(path: Path) -> int:

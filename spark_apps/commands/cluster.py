@@ -17,7 +17,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from spark_apps.cluster import doctor as checks
 from spark_apps.cluster import hosts_doctor as rounds
-from spark_apps.cluster import lifecycle, scaling
+from spark_apps.cluster import hosts_logs, lifecycle, scaling
 from spark_apps.cluster import submit as submission
 from spark_apps.cluster.engine import Compose, find_docker
 from spark_apps.cluster.readiness import NotReadyError, ServiceState
@@ -155,14 +155,16 @@ def doctor(name: str, inventory: Path | None, as_json: bool) -> None:
     """
     if inventory:
         findings = list(rounds.examine(read_inventory(inventory)))
+        following = f"shopstream cluster status --inventory {inventory}"
     else:
         files = find_cluster(name)
         environment = files.environment() or _wanted(files)
         findings = list(checks.examine(files, environment))
+        following = f"shopstream cluster up{files.option()}"
     if as_json:
         print_json(checks.as_json(findings))
     else:
-        _print_findings(findings, "shopstream cluster status" if inventory else "shopstream cluster up")
+        _print_findings(findings, following)
     if not all(finding.ok for finding in findings):
         sys.exit(FAILED)
 
@@ -208,15 +210,18 @@ def drain(name: str, kind: str, which: str, seconds: float) -> None:
 
 @cluster.command()
 @name_option
+@inventory_option
 @click.argument("service", required=False)
 @click.option("--tail", type=click.IntRange(min=0), default=100, show_default=True, help="Lines per container.")
 @click.option("--follow", is_flag=True, help="Go on until Ctrl-C.")
-def logs(name: str, service: str | None, tail: int, follow: bool) -> None:
+def logs(name: str, inventory: Path | None, service: str | None, tail: int, follow: bool) -> None:
     """Show what services log.
 
     \b
     Example: shopstream cluster logs namenode --tail 20
     """
+    if inventory:
+        sys.exit(hosts_logs.show_logs(read_inventory(inventory), service, tail, follow, click.echo))
     compose = _compose_of_any_version(find_cluster(name))
     options = ["--tail", str(tail), *(["--follow"] if follow else [])]
     sys.exit(compose.pass_through("logs", *options, *([service] if service else [])))

@@ -72,14 +72,13 @@ def tell_batch(record: BatchRecord) -> None:
 
 def _line(record: BatchRecord) -> str:
     """One line of at most 80 columns for a batch."""
-    took = sum(record.seconds.values())
     if record.outcome != "applied":
         return f"{record.batch:>6}  {record.file}  {record.outcome}"
     bad = f", {sum(record.quarantined.values()):,} bad" if record.quarantined else ""
     late = f", {record.late:,} late" if record.late else ""
     users = f"{record.activity.users:,} users" if record.activity else "no user"
     clock = f"to {record.last_event:%m-%d %H:%M}" if record.last_event else ""
-    return f"{record.batch:>6}  {record.clean:>7,} events{bad}{late}, {users}  {clock}  {took:.1f} s"
+    return f"{record.batch:>6}  {record.clean:>7,} events{bad}{late}, {users}  {clock}  {record.duration:.1f} s"
 
 
 @stream.command()
@@ -116,10 +115,9 @@ def _print_status(found: StreamStatus) -> None:
         next_step("shopstream simulate, and shopstream stream")
         return
     steps = [(name, f"{found.last.seconds[name]:.2f}") for name in _STEPS if name in found.last.seconds]
-    latency = (found.last.committed_at - found.last.dropped_at).total_seconds()
     print_table(f"Batch {found.last.batch}", ["step", "seconds"], steps)
     out.print(f"Its last event: {_clock(found.last.last_event)}; watermark: {_clock(found.last.watermark)}.")
-    out.print(f"From drop to tables: {latency:,.1f} s.")
+    out.print(f"From drop to tables: {found.last.latency:,.1f} s.")
     next_step("shopstream stream" if found.waiting else "shopstream simulate")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta, timezone
-from math import fsum
 from typing import TypeVar, Union
 
 from influxdb_client.client.write.point import Point
@@ -193,7 +192,6 @@ def _pipeline(record: BatchRecord) -> Iterator[Point]:
 
 
 def _health(record: BatchRecord) -> Point:
-    seconds = fsum(record.seconds.values())  # whatever their order
     values: dict[str, Value] = {
         "batch": record.batch,
         "rows": record.rows,
@@ -201,9 +199,9 @@ def _health(record: BatchRecord) -> Point:
         "quarantined": sum(record.quarantined.values()),
         "late": record.late,
         "bytes": record.bytes,
-        "seconds": seconds,
-        "latency": (record.committed_at - record.dropped_at).total_seconds(),
-        "events_per_second": _ratio(record.rows, seconds),
+        "seconds": record.duration,
+        "latency": record.latency,
+        "events_per_second": _ratio(record.rows, record.duration),
         "lag_files": record.lag_files,
         "new_products": record.new_products,
     }

@@ -384,6 +384,11 @@ class _Reader(io.RawIOBase):
     def tell(self) -> int:
         return self._position
 
+    def readall(self) -> bytes:
+        content = self._file.read_range(self._position, None) if self._position < self._size else b""
+        self._position += len(content)
+        return content
+
     def readinto(self, buffer: Any) -> int:
         length = min(len(buffer), self._size - self._position)
         if length <= 0:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import islice
 
 from spark_apps.streaming.records import BatchRecord
@@ -73,8 +73,8 @@ def _stretch(records: Sequence[BatchRecord]) -> Stretch:
         guesses={name: _guesses(records, name) for name in recommenders},
         change_rate=sum(record.change_rate * record.known_users for record in records) / max(1, known),
         shift=max(record.shift for record in records),
-        seconds=max(sum(record.seconds.values()) for record in records),
-        latency=max((record.committed_at - record.dropped_at) / timedelta(seconds=1) for record in records),
+        seconds=max(record.duration for record in records),
+        latency=max(record.latency for record in records),
     )
 
 

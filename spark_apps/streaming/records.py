@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from math import fsum
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -150,6 +151,16 @@ class BatchRecord(_Frozen):
     lag_files: int = 0
     models: dict[str, str] = {}
     seconds: dict[str, float] = {}
+
+    @property
+    def latency(self) -> float:
+        """Seconds from the file's drop to the commit of its tables."""
+        return (self.committed_at - self.dropped_at).total_seconds()
+
+    @property
+    def duration(self) -> float:
+        """Seconds from the batch's start to the commit: the sum of its steps, whatever their order."""
+        return fsum(self.seconds.values())
 
 
 def record_name(batch: int) -> str:

@@ -39,6 +39,12 @@ def test_doctor_finds_nothing(cluster: RunningCluster) -> None:
     cluster.shopstream("cluster", "doctor")
 
 
+def test_logs_of_a_service_are_read_from_every_host_that_runs_it(hosts: StandIns, cluster: RunningCluster) -> None:
+    lines = cluster.shopstream("cluster", "logs", "datanode", "--tail", "3").splitlines()
+    assert {line.partition(": ")[0] for line in lines} == set(hosts.addresses())
+    assert len(lines) == 3 * len(hosts.addresses())
+
+
 def test_hosts_keep_secrets_to_root(hosts: StandIns, cluster: RunningCluster) -> None:
     for host in hosts.addresses():
         listed = hosts.inside(host, "sh", "-c", "stat -c '%a %U' /opt/shopstream/secrets /opt/shopstream/secrets/*")

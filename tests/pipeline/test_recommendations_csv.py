@@ -82,7 +82,7 @@ def test_lists_that_are_replaced_meanwhile_are_told(root: Path, monkeypatch: pyt
     def too_late(path: Path) -> int:
         raise FileNotFoundError(2, "No such file or directory", str(path))
 
-    monkeypatch.setattr(recommendations_csv, "_row_count", too_late)
+    monkeypatch.setattr(recommendations_csv, "count_rows", too_late)
     with pytest.raises(
         ReplacedTableError, match="replaced by another command while it was read: run the command again"
     ):
