@@ -16,11 +16,11 @@ quoted = '$(subst ','\'',$(1))'
 names = $(foreach word,$(subst \$(space),<space>,$(value INPUT)),$(or $(wildcard $(word)),$(word)))
 inputs = $(foreach name,$(names),--input $(call quoted,$(subst <space>,$(space),$(name))))
 
-.PHONY: help setup setup-dev setup-host setup-hosts lint-hosts hosts-up demo test test-cluster test-hosts test-browser lint bench bench-als bench-stream dashboards kill-test cluster-kill-test report clean-venv \
+.PHONY: help setup setup-dev setup-host setup-hosts lint-hosts hosts-up demo test test-cluster test-hosts test-browser lint bench bench-als bench-dashboards bench-stream dashboards kill-test cluster-kill-test report clean-venv \
 	cluster-up cluster-status cluster-down load submit-train simulate
 
 help: ## show this list
-	@$(PYTHON) -c "import re; [print('  make %-14s %s' % line) for line in re.findall('(?m)^([a-z-]+):.*?## (.*)', open('Makefile').read())]"
+	@$(PYTHON) -c "import re, shutil, textwrap; width = shutil.get_terminal_size().columns; [print(textwrap.fill('  make %-18s %s' % line, width, subsequent_indent=26 * ' ', break_on_hyphens=False)) for line in re.findall('(?m)^([a-z-]+):.*?## (.*)', open('Makefile').read())]"
 
 setup: ## make .venv and look for Java (INSTALL_JAVA=1 downloads one where none is found)
 	@$(BOOTSTRAP)
@@ -88,6 +88,9 @@ lint-hosts: setup-hosts ## the Ansible part: ansible-lint (production), yamllint
 
 bench: setup-dev ## our run beside the peers' on the same EVENTS=2000000 events
 	$(VENV)/python -m bench.compare --events $(or $(EVENTS),2000000) $(ARGS)
+
+bench-dashboards: setup-dev ## query times of dashboards over 30 days, on the servers that SHOPSTREAM_TEST_GRAFANA names
+	$(VENV)/python -m bench.dashboards queries --yes $(ARGS)
 
 bench-als: setup-dev ## our ALS and MLlib's beside implicit on its own, on EVENTS=300000 events
 	$(VENV)/python -m bench.als_engines --events $(or $(EVENTS),300000) $(ARGS)

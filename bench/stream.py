@@ -44,13 +44,13 @@ _SAMPLE_SECONDS = 1.0
 def main(root: Path, batches: int, events: int, interval: str, warm_up: int, as_json: bool) -> None:
     """Stream files and say how long batches, steps and the way from drop to tables took."""
     work = root / "temp" / "bench-stream"
-    _prepare(root.resolve(), work)
+    prepare(root.resolve(), work)
     command = [sys.executable, "-m", "spark_apps", "simulate", "--stream", "--root", str(work)]
     command += ["--batches", str(batches), "--events", str(events)]
     command += ["--speed", "max", "--ahead", "1"] if interval == "0s" else ["--interval", interval]
     with _memory_of(subprocess.Popen(command)) as samples:
         pass
-    records = _records(work)
+    records = records_of(work)
     found = {**_figures(_steady(records, warm_up)), "memory": _memory(samples, records)}
     if as_json:
         print(json.dumps(found, indent=1))
@@ -59,7 +59,7 @@ def main(root: Path, batches: int, events: int, interval: str, warm_up: int, as_
     shutil.rmtree(work)
 
 
-def _prepare(root: Path, work: Path) -> None:
+def prepare(root: Path, work: Path) -> None:
     """Makes a root beside the given one: its models and tables by links, its stream its own."""
     shutil.rmtree(work, ignore_errors=True)
     (work / "processed").mkdir(parents=True)
@@ -96,7 +96,7 @@ def _memory_of(process: subprocess.Popen[bytes]) -> Iterator[list[tuple[datetime
     yield samples
 
 
-def _records(work: Path) -> list[BatchRecord]:
+def records_of(work: Path) -> list[BatchRecord]:
     return [BatchRecord.model_validate_json(path.read_bytes()) for path in sorted((work / LEDGER).glob("*.json"))]
 
 
@@ -115,9 +115,9 @@ def _figures(records: Sequence[BatchRecord]) -> dict[str, object]:
     return {
         "batches": len(records),
         "seconds": {
-            **{name: _spread([record.seconds.get(name, 0.0) for record in records]) for name in sorted(steps)},
-            "whole batch": _spread(whole),
-            "drop to tables": _spread(latency),
+            **{name: spread([record.seconds.get(name, 0.0) for record in records]) for name in sorted(steps)},
+            "whole batch": spread(whole),
+            "drop to tables": spread(latency),
         },
         "events_per_second": round(events / max(1e-9, (ended - began) / timedelta(seconds=1))),
         "hit_rate": {
@@ -128,12 +128,12 @@ def _figures(records: Sequence[BatchRecord]) -> dict[str, object]:
             )
             for name in ("updated", "static", "popularity")
         },
-        "change_rate": _spread([record.change_rate for record in records], 4),
+        "change_rate": spread([record.change_rate for record in records], 4),
         "largest_shift": max(record.shift for record in records),
     }
 
 
-def _spread(values: Sequence[float], digits: int = 2) -> dict[str, float]:
+def spread(values: Sequence[float], digits: int = 2) -> dict[str, float]:
     p50, p95 = np.quantile(values, [0.5, 0.95])
     return {"p50": round(float(p50), digits), "p95": round(float(p95), digits), "max": round(max(values), digits)}
 

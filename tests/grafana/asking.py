@@ -57,6 +57,15 @@ class Grafana:
         Returns:
             The number of rows of all frames, and what went wrong, if anything.
         """
+        frames, fault = self.frames(question, start, stop)
+        return sum(len(columns[0]) for columns in frames if columns), fault
+
+    def frames(self, question: Question, start: datetime | str, stop: datetime | str) -> tuple[list[Any], str]:
+        """Asks the same.
+
+        Returns:
+            The columns of each frame, and what went wrong, if anything.
+        """
         query = {
             **question.target,
             "query": with_variables(question.target["query"]),
@@ -68,9 +77,8 @@ class Grafana:
         answer = self.session.post(f"{self.url}/api/ds/query", json=body, timeout=60)
         result = answer.json().get("results", {}).get("A", {})
         if not answer.ok or "error" in result:
-            return 0, str(result.get("error") or answer.text)[:600]
-        columns = [frame["data"]["values"] for frame in result.get("frames", [])]
-        return sum(len(frame[0]) for frame in columns if frame), ""
+            return [], str(result.get("error") or answer.text)[:600]
+        return [frame["data"]["values"] for frame in result.get("frames", [])], ""
 
     def rules(self) -> dict[str, str]:
         """Returns the state of each alert rule: inactive, pending or firing."""
