@@ -64,7 +64,7 @@ SIDE_BY_SIDE = --numprocesses 2 --dist loadfile --no-loadscope-reorder
 test: setup-dev ## all tests that need no Docker (ARGS="-k name")
 	$(VENV)/python -m pytest --ignore=tests/cluster --ignore=tests/hosts --ignore=tests/browser $(SIDE_BY_SIDE) $(ARGS)
 
-test-cluster: setup-dev ## tests on a real cluster in Docker; they make one of their own
+test-cluster: setup-dev ## tests on a real cluster in Docker, made for them (ARGS='-m "not long"' for the short form)
 	$(VENV)/python -m pytest tests/cluster $(ARGS)
 
 test-hosts: setup-hosts ## tests on three stand-ins for hosts (ARGS='-m "not long"' for the short form)

@@ -30,6 +30,7 @@ def test_a_worker_killed_during_train_costs_no_row(expected: dict[str, int], clu
     whole_again(cluster)
 
 
+@pytest.mark.long
 def test_a_datanode_killed_and_back_costs_no_row(expected: dict[str, int], cluster: RunningCluster) -> None:
     with running(cluster, "clean"):
         cluster.containers("datanode")[0].docker("kill")
@@ -39,6 +40,7 @@ def test_a_datanode_killed_and_back_costs_no_row(expected: dict[str, int], clust
     assert counts(cluster) == expected
 
 
+@pytest.mark.long
 def test_clean_outlives_a_restart_of_the_namenode(expected: dict[str, int], cluster: RunningCluster) -> None:
     with running(cluster, "clean"):
         cluster.containers("namenode")[0].docker("restart")
@@ -46,6 +48,7 @@ def test_clean_outlives_a_restart_of_the_namenode(expected: dict[str, int], clus
     assert counts(cluster) == expected
 
 
+@pytest.mark.long
 def test_down_and_up_keep_the_data(expected: dict[str, int], cluster: RunningCluster) -> None:
     cluster.shopstream("cluster", "down")
     assert cluster.containers("namenode") == []
@@ -78,6 +81,7 @@ def test_a_worker_and_a_datanode_join_and_are_drained(expected: dict[str, int], 
     assert containers(cluster) == before
 
 
+@pytest.mark.long
 def test_a_second_cluster_stands_beside_the_first(expected: dict[str, int], cluster: RunningCluster) -> None:
     other = RunningCluster(f"{NAME}-2")
     sizes = ("--memory", "5g", "--workers", "1", "--datanodes", "1", "--port-offset", "3000", "--no-monitoring")
