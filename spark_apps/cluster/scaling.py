@@ -155,6 +155,8 @@ def drain(compose: Compose, kind: str, which: str, tell: Report, seconds: float)
     else:
         _drain_worker(compose, container, tell, seconds)
     write_environment(compose.cluster.env_file, after)
+    # of files written meanwhile, by a job that was told the former number and has ended
+    fewer_copies(compose, environment, after, lambda text: None)
 
 
 def find_container(compose: Compose, kind: str, which: str) -> Container:

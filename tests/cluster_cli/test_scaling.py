@@ -152,6 +152,7 @@ def test_a_datanode_is_emptied_before_it_is_stopped(three: Compose, docker: Fake
     # it stays excluded: the NameNode would count it as dead
     assert sum(word.endswith("-refreshNodes") for word in words) == 1
     assert not [word for word in words if "up --detach" in word]  # the client of a running job is left alone
+    assert "-setrep -R 2 /" in words[-1]  # of files that were written meanwhile
     assert three.cluster.environment()["SHOPSTREAM_DATANODES"] == "2"
     assert three.cluster.environment()["SHOPSTREAM_REPLICATION"] == "2"
 
