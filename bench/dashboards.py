@@ -64,10 +64,10 @@ def queries(days: int, rounds: int, yes: bool) -> None:
     began = time.monotonic()
     lines = _fill(servers, end - timedelta(days=days), end)
     print(f"{lines:,} points of {days} days, {lines // days:,} a day, written in {time.monotonic() - began:.0f} s")
-    print(f"on InfluxDB's disk: {_bytes_on_disk(servers.influx) / 1e6:,.0f} MB")
     own, whole = _ask_all(servers.grafana, end, timedelta(days=days), rounds)
     for title, found in (("each dashboard's own half hour", own), (f"all {days} days", whole)):
         _print(title, found)
+    print(f"on InfluxDB's disk by now: {_bytes_on_disk(servers.influx) / 1e6:,.0f} MB")
 
 
 @main.command()
