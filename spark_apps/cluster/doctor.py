@@ -13,6 +13,7 @@ from pathlib import Path
 
 from spark_apps.cluster import ports, web
 from spark_apps.cluster.engine import (
+    FOLDER_LABEL,
     LEAST_COMPOSE,
     LEAST_ENGINE,
     PROJECT_LABEL,
@@ -130,6 +131,27 @@ def check_versions(patient: Patient) -> Finding:
     if version(found) < LEAST_COMPOSE:
         return Finding(name, problem=f"Compose {found} is older than {_dotted(LEAST_COMPOSE)}", mend=get_it)
     return Finding(name, seen=f"engine {engine}, Compose {found}")
+
+
+def check_namesake(patient: Patient) -> Finding:
+    """Is the name free on this engine, or this copy's own? The secrets of what is there stand in one copy only."""
+    name, cluster = "Name", patient.cluster
+    if cluster.environment():
+        return Finding(name, seen=f"{cluster.name}, started from here")
+    docker = _docker(patient)
+    left = docker.left_of(cluster.name)
+    if not left:
+        return Finding(name, seen=f"{cluster.name} is free")
+    label = f"label={PROJECT_LABEL}={cluster.name}"
+    shown = f'{{{{.Label "{FOLDER_LABEL}"}}}}'
+    folders = sorted(set(docker.ask("ps", "--all", "--filter", label, "--format", shown).split("\n")) - {""})
+    where = f"was started from {folders[0]}" if folders else f"left {len(left)} volumes and no secrets here"
+    return Finding(
+        name,
+        problem=f"Another cluster {cluster.name} is on this engine, which {where}",
+        mend="work on it from the copy that started it, give yours another name with `--name`, or remove it with all "
+        f"its data by `shopstream cluster destroy{cluster.option()}`",
+    )
 
 
 def check_memory(patient: Patient) -> Finding:
@@ -282,6 +304,7 @@ def check_owners(patient: Patient) -> Finding:
 
 CHECKS: tuple[Callable[[Patient], Finding], ...] = (
     check_versions,
+    check_namesake,
     check_memory,
     check_ports,
     check_disk,
@@ -291,8 +314,14 @@ CHECKS: tuple[Callable[[Patient], Finding], ...] = (
     check_cluster_ids,
     check_owners,
 )
-QUICK_CHECKS: tuple[Callable[[Patient], Finding], ...] = (check_versions, check_memory, check_ports, check_line_ends)
-_NEED_DOCKER = {check_versions, check_memory, check_ports, check_disk, check_cluster_ids, check_owners}
+QUICK_CHECKS: tuple[Callable[[Patient], Finding], ...] = (
+    check_versions,
+    check_namesake,
+    check_memory,
+    check_ports,
+    check_line_ends,
+)
+_NEED_DOCKER = {check_versions, check_namesake, check_memory, check_ports, check_disk, check_cluster_ids, check_owners}
 
 # Run by the shell of a throw-away container: one line for each folder that a server keeps on a volume.
 _LOOK = """

@@ -23,8 +23,8 @@ COMPOSE_FILES = ("compose/cluster.yaml", "compose/monitoring.yaml")
 MONITORING_SERVICES = ("influxdb", "grafana", "metrics-provision", "platform-metrics")
 CLIENT, LAYOUT = "client", "layout"
 ONE_SHOTS = ("secrets", "namenode-format", LAYOUT, "metrics-provision")
-PROJECT_LABEL, HASH_LABEL, IMAGE_LABEL, ONE_OFF_LABEL = (
-    f"com.docker.compose.{name}" for name in ("project", "config-hash", "image", "oneoff")
+PROJECT_LABEL, FOLDER_LABEL, HASH_LABEL, IMAGE_LABEL, ONE_OFF_LABEL = (
+    f"com.docker.compose.{name}" for name in ("project", "project.working_dir", "config-hash", "image", "oneoff")
 )
 _QUICK = 60.0
 _LIST_TRIES = 5
@@ -111,6 +111,24 @@ class Docker:
             DockerError: when it fails.
         """
         return _checked(self.call(*arguments, timeout=timeout), ("docker", *arguments))
+
+    def left_of(self, project: str) -> list[str]:
+        """Returns the containers and volumes of a Compose project, ended and unused ones too.
+
+        Raises:
+            DockerError: when the engine does not answer.
+        """
+        label = f"label={PROJECT_LABEL}={project}"
+        containers = self.ask("ps", "--all", "--filter", label, "--format", "{{.Names}}").split()
+        return containers + self.volumes_of(project)
+
+    def volumes_of(self, project: str) -> list[str]:
+        """Returns the names of a Compose project's volumes.
+
+        Raises:
+            DockerError: when the engine does not answer.
+        """
+        return self.ask("volume", "ls", "--quiet", "--filter", f"label={PROJECT_LABEL}={project}").split()
 
     def info(self) -> dict[str, Any]:
         """Returns what the engine says of itself: version, memory, cores.

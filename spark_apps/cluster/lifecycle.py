@@ -14,7 +14,7 @@ from typing import TypeVar
 from filelock import FileLock
 
 from spark_apps.cluster import build_inputs, doctor, ports
-from spark_apps.cluster.engine import CLIENT, HASH_LABEL, IMAGE_LABEL, PROJECT_LABEL, Compose, Container, Docker
+from spark_apps.cluster.engine import CLIENT, HASH_LABEL, IMAGE_LABEL, Compose, Container, Docker
 from spark_apps.cluster.exclusion import readmit
 from spark_apps.cluster.mends import mend_for
 from spark_apps.cluster.readiness import (
@@ -230,17 +230,18 @@ def destroy(compose: Compose) -> None:
     Raises:
         DockerError: when Compose fails; the state folder is then kept.
     """
-    folder = compose.cluster.folder
-    with FileLock(folder.with_name(f".{folder.name}.destroy")):
-        if not folder.exists():
+    cluster = compose.cluster
+    cluster.folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(cluster.folder.with_name(f".{cluster.folder.name}.destroy")):
+        if not cluster.folder.exists() and not compose.docker.left_of(cluster.name):
             return
         compose.ask("down", "--volumes", "--remove-orphans", timeout=_PULL_SECONDS)
         # those of services that were left out of the last start, such as monitoring
-        label = f"label={PROJECT_LABEL}={compose.cluster.name}"
-        left = compose.docker.ask("volume", "ls", "--quiet", "--filter", label).split()
+        left = compose.docker.volumes_of(cluster.name)
         if left:
             compose.docker.ask("volume", "rm", *left)
-        shutil.rmtree(folder)
+        if cluster.folder.exists():
+            shutil.rmtree(cluster.folder)
 
 
 def build_images(compose: Compose, announce: Callable[[str], None] = lambda text: None) -> None:

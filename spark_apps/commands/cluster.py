@@ -22,7 +22,14 @@ from spark_apps.cluster import submit as submission
 from spark_apps.cluster.engine import Compose, find_docker
 from spark_apps.cluster.readiness import NotReadyError, ServiceState
 from spark_apps.cluster.remote import INVENTORY_VARIABLE, open_hosts, read_inventory
-from spark_apps.cluster.state import DEFAULT_NAME, NAME_VARIABLE, Cluster, EarlierVersionError, find_cluster
+from spark_apps.cluster.state import (
+    DEFAULT_NAME,
+    NAME_VARIABLE,
+    Cluster,
+    EarlierVersionError,
+    NoClusterError,
+    find_cluster,
+)
 from spark_apps.cluster.status import Status, cluster_status, urls
 from spark_apps.commands.common import Function, json_option, next_step, out, print_json, print_table
 from spark_apps.errors import UserError
@@ -260,12 +267,12 @@ def down(name: str) -> None:
 @name_option
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def destroy(name: str, yes: bool) -> None:
-    """Remove the cluster with all its data and secrets.
+    """Remove the cluster with all its data and secrets, from whichever copy of the kit it was started.
 
     \b
     Example: shopstream cluster destroy --name trial
     """
-    compose = _compose_of_any_version(find_cluster(name))
+    compose = _compose_or_what_is_left(find_cluster(name))
     if not yes:
         typed = click.prompt(f"All data of cluster {name} will be lost. Type its name to go on", err=True)
         if typed != name:
@@ -390,6 +397,16 @@ def _compose_of_any_version(files: Cluster) -> Compose:
     monitoring = files.existing_environment().get("SHOPSTREAM_MONITORING", "1") == "1"
     compose = Compose(find_docker(), files, monitoring)
     return Compose(compose.docker, files, monitoring, by_labels=bool(compose.lacking()))
+
+
+def _compose_or_what_is_left(files: Cluster) -> Compose:
+    """The same for a cluster whose secrets and sizes are not here, while the engine still has its parts."""
+    if files.environment():
+        return _compose_of_any_version(files)
+    docker = find_docker()
+    if not docker.left_of(files.name):
+        raise NoClusterError(files.name)
+    return Compose(docker, files, by_labels=True)
 
 
 def _wanted(files: Cluster) -> dict[str, str]:

@@ -312,15 +312,20 @@ def _alone() -> Iterator[None]:
 def _made_here() -> Iterator[RunningCluster]:
     made = RunningCluster(NAME)
     sizes = ("--memory", MEMORY, "--workers", "2", "--datanodes", "2", "--port-offset", str(PORT_OFFSET))
-    left_over = docker("volume", "ls", "-q", "--filter", f"label=com.docker.compose.project={NAME}")
-    if left_over and not KEEP_CLUSTER:
-        made.shopstream("cluster", "destroy", "--yes", timeout=300)  # of a killed run: its rows are not ours
+    if not KEEP_CLUSTER:
+        remove_left_over(made)
     try:
         made.shopstream("cluster", "up", "--build", *sizes, timeout=2400)  # of this code, not of an earlier one
         yield made
     finally:
         if not KEEP_CLUSTER:
             made.shopstream("cluster", "destroy", "--yes", timeout=300)
+
+
+def remove_left_over(cluster: RunningCluster) -> None:
+    """Removes what a killed run left, of this copy or another: its rows are not ours."""
+    if docker("volume", "ls", "-q", "--filter", f"label=com.docker.compose.project={cluster.name}"):
+        cluster.shopstream("cluster", "destroy", "--yes", timeout=300)
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.conftest import NAME, Container, RunningCluster, eventually
+from spark_apps.cluster.state import STATE_VARIABLE
+from tests.cluster.conftest import NAME, Container, RunningCluster, eventually, remove_left_over
 from tests.cluster.watching import alive_workers, checked_counts, counts, running, whole_again
 
 
@@ -81,10 +82,21 @@ def test_a_worker_and_a_datanode_join_and_are_drained(expected: dict[str, int], 
     assert containers(cluster) == before
 
 
+def test_another_copy_of_the_kit_does_not_touch_this_cluster(
+    cluster: RunningCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = containers(cluster)
+    monkeypatch.setenv(STATE_VARIABLE, str(tmp_path))  # a copy has a state folder of its own, empty at first
+    assert f"Another cluster {cluster.name} is on this engine" in cluster.shopstream("cluster", "up", code=2)
+    assert containers(cluster) == before
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.long
 def test_a_second_cluster_stands_beside_the_first(expected: dict[str, int], cluster: RunningCluster) -> None:
     other = RunningCluster(f"{NAME}-2")
     sizes = ("--memory", "5g", "--workers", "1", "--datanodes", "1", "--port-offset", "3000", "--no-monitoring")
+    remove_left_over(other)
     try:
         other.shopstream("cluster", "up", *sizes, timeout=900)
         assert not set(other.status()["urls"].values()) & set(cluster.status()["urls"].values())

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -8,13 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from spark_apps.cli import main
 from spark_apps.cluster import build_inputs, doctor, lifecycle, readiness
 from spark_apps.cluster.engine import Compose, find_docker
 from spark_apps.cluster.lifecycle import Wanted, Wishes, decide, destroy, down, unchanged, up
 from spark_apps.cluster.readiness import NotReadyError
 from spark_apps.cluster.secrets import NAMES, make_secrets
 from spark_apps.cluster.state import Cluster
+from spark_apps.commands import cluster as commands
 from spark_apps.errors import UserError
 from tests.cluster_cli.fake_docker import INFO, FakeDocker, row, serving
 
@@ -249,6 +253,26 @@ def test_down_keeps_volumes_and_destroy_does_not(compose: Compose, docker: FakeD
     assert docker.asked("volume rm") == [["volume", "rm", "shopstream_grafana-data"]]
     assert "--volumes" in docker.asked(" down")[1]
     assert not compose.cluster.folder.exists()
+
+
+def test_a_cluster_whose_state_folder_is_gone_can_be_removed(
+    compose: Compose, docker: FakeDocker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.rmtree(compose.cluster.folder)
+    monkeypatch.setattr(commands, "find_cluster", lambda name: compose.cluster)
+    docker.answer("^volume ls", "shopstream_grafana-data\n")
+    done = CliRunner().invoke(main, ["cluster", "destroy", "--yes"])
+    assert (done.exit_code, docker.asked("volume rm")) == (0, [["volume", "rm", "shopstream_grafana-data"]])
+    assert docker.asked(" down") == [["compose", "-p", "shopstream", "down", "--volumes", "--remove-orphans"]]
+
+
+def test_where_nothing_is_left_there_is_nothing_to_remove(
+    docker: FakeDocker, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commands, "find_cluster", lambda name: cluster)
+    done = CliRunner().invoke(main, ["cluster", "destroy", "--yes"])
+    assert (done.exit_code, docker.asked("down")) == (2, [])
+    assert "There is no cluster shopstream here" in done.stderr
 
 
 def test_a_destroy_that_fails_keeps_the_state(compose: Compose, docker: FakeDocker) -> None:
