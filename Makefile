@@ -62,7 +62,7 @@ simulate: setup-host ## replay November on the cluster, and the stream beside it
 # two processes: each has a Spark of its own, of up to 2 GB, and takes a whole file, whose fixtures are made once
 SIDE_BY_SIDE = --numprocesses 2 --dist loadfile --no-loadscope-reorder
 test: setup-dev ## all tests that need no Docker (ARGS="-k name")
-	$(VENV)/python -m pytest --ignore=tests/cluster --ignore=tests/hosts --ignore=tests/browser $(SIDE_BY_SIDE) $(ARGS)
+	$(VENV)/python -m pytest --ignore=tests/cluster --ignore=tests/hosts $(SIDE_BY_SIDE) $(ARGS)
 
 test-cluster: setup-dev ## tests on a real cluster in Docker, made for them (ARGS='-m "not long"' for the short form)
 	$(VENV)/python -m pytest tests/cluster $(ARGS)
@@ -71,7 +71,7 @@ test-hosts: setup-hosts ## tests on three stand-ins for hosts (ARGS='-m "not lon
 	$(VENV)/python -m pytest tests/hosts $(ARGS)
 
 test-browser: setup-dev ## every dashboard of a real Grafana in a real Chromium (SHOPSTREAM_PICTURES=folder keeps pictures)
-	$(VENV)/python -m pytest tests/browser $(ARGS)
+	$(VENV)/python -m pytest tests/cluster/browser $(ARGS)
 
 lint: setup-dev ## style, types, docstrings, import arrows
 	$(VENV)/ruff check .

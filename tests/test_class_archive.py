@@ -34,6 +34,7 @@ def run(archive: Path, root: Path, job: str) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.long
 def test_a_long_job_records_an_archive_that_the_next_one_uses(tmp_path: Path) -> None:
     archive, root = tmp_path / "a folder" / "classes.jsa", tmp_path / "root"
     assert run(archive, root, "recommend")["rows"] == 7

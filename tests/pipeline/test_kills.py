@@ -15,6 +15,7 @@ SEED = 7
 
 pytestmark = [
     pytest.mark.kills,
+    pytest.mark.long,
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="what is left of a killed job is found in /proc"),
 ]
 

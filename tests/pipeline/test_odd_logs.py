@@ -59,6 +59,7 @@ ODD: dict[str, Callable[[Row], Row]] = {
     "no purchases": no_purchases,
     "all of it": everything_at_once,
 }
+SHORT = ("no brands", "all of it")
 
 
 def odd_log(folder: Path, change: Callable[[Row], Row]) -> Path:
@@ -74,7 +75,11 @@ def odd_log(folder: Path, change: Callable[[Row], Row]) -> Path:
     return odd
 
 
-@pytest.fixture(scope="module", params=ODD, ids=str)
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(name, marks=[] if name in SHORT else [pytest.mark.long]) for name in ODD],
+    ids=str,
+)
 def odd(request: pytest.FixtureRequest, spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     folder = tmp_path_factory.mktemp("odd")
     log = odd_log(folder, ODD[request.param])

@@ -42,6 +42,7 @@ def run_batch(spark: SparkSession, settings: Settings, root: StoragePath, log: P
     return train.run(spark, settings, root, DateRange(), "3").als.metrics
 
 
+@pytest.mark.long  # tests/cluster/test_tables.py compares the same on a cluster
 def test_tables_on_hdfs_are_the_local_ones(
     spark: SparkSession, settings: Settings, on_hdfs: HdfsPath, tmp_path: Path, sample_path: Path
 ) -> None:

@@ -17,10 +17,9 @@ from selenium import webdriver
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 
-from tests.cluster.conftest import cluster, engine
 from tests.cluster.test_dashboards import Servers, filled, servers
 
-__all__ = ["cluster", "engine", "filled", "servers"]
+__all__ = ["filled", "servers"]
 
 # tests/conftest.py takes SHOPSTREAM_ variables away before tests run
 REQUIRED = bool(os.environ.get("SHOPSTREAM_REQUIRE_BROWSER"))
@@ -35,7 +34,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
     """A browser of this test run alone."""
     program, driver = shutil.which("chromium") or shutil.which("google-chrome"), shutil.which("chromedriver")
