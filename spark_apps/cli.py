@@ -22,6 +22,7 @@ COMMANDS = {
     "evaluate": "evaluation",
     "recommend": "models",
     "report": "models",
+    "check": "check",
     "simulate": "simulate",
     "stream": "stream",
     "models": "registry",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -83,3 +84,11 @@ def test_influxdb_holds_each_batch_once(streamed: RunningCluster) -> None:
     streamed.shopstream("submit", "metrics", "push")  # what the killed stream had not sent
     token = streamed.run_in("grafana", "cat", f"/run/shopstream/reader/{READER_TOKEN}").strip()
     assert stored(streamed.status()["urls"]["InfluxDB"], token) == expected(records(streamed))
+
+
+def test_every_count_balances(streamed: RunningCluster) -> None:
+    told = json.loads(streamed.shopstream("submit", "check", "--json"))
+    assert all(one["holds"] for one in told["balances"])
+    (clean,) = [one for one in told["balances"] if one["what"] == "clean lines = rows of stream_events, per batch"]
+    assert (clean["found"], clean["places"]) == (EVENTS, BATCHES)
+    assert told["uncleaned_lines"] == EVENTS  # November is replayed, not cleaned

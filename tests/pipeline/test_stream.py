@@ -23,7 +23,7 @@ from spark_apps.features.pairs import pair_sums
 from spark_apps.features.products import features_of, product_features
 from spark_apps.features.users import user_features
 from spark_apps.generator import GeneratorSpec, write_events
-from spark_apps.jobs import recommend, report, train
+from spark_apps.jobs import check, recommend, report, train
 from spark_apps.jobs.recommend import Recommendation
 from spark_apps.jobs.segment import load_model
 from spark_apps.jobs.stream.places import PRODUCTS, base_file, read_state
@@ -135,6 +135,33 @@ def test_every_line_is_an_event_once(streamed: Streamed) -> None:
     keys = Counter((f"{row['event_time']:%Y-%m-%d %H:%M:%S}", row["user_id"], row["product_id"]) for row in found)
     fields = [line.split(",") for line in streamed.lines]
     assert keys == Counter((one[0].removesuffix(" UTC"), int(one[7]), int(one[2])) for one in fields)
+
+
+STREAM_BALANCES = 7
+
+
+def test_the_ledger_and_the_tables_balance(streamed: Streamed, strange: Streamed, spark: SparkSession) -> None:
+    for one in (streamed, strange):
+        found = [balance for balance in check.run(spark, one.settings, one.root).balances if "batch" in balance.what]
+        assert [balance.what for balance in found if not balance.holds] == []
+        assert len(found) >= STREAM_BALANCES - 1  # a stream without a bad line has no quarantine
+        (clean,) = [balance for balance in found if balance.what.startswith("clean lines = rows of stream_events")]
+        assert clean.found == len(one.rows(STREAM_EVENTS)) == sum(record.clean for record in one.told)
+
+
+def test_a_batch_that_lost_its_events_is_named(streamed: Streamed, spark: SparkSession, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    shutil.copytree(streamed.root, root)
+    for file in [path for path in (root / STREAM_EVENTS.path).rglob("*.parquet") if batch_of(path) == {2}]:
+        file.unlink()
+    found = [balance for balance in check.run(spark, streamed.settings, root).balances if not balance.holds]
+    assert [(balance.what.split(" = ")[0], balance.examples) for balance in found] == [
+        ("clean lines", (f"2: {EVENTS_EACH} and 0",))
+    ]
+
+
+def batch_of(file: Path) -> set[int]:
+    return set(ds.dataset(file, format="parquet").to_table(columns=["batch"])["batch"].to_pylist())
 
 
 def test_users_equal_those_of_a_batch_over_the_same_events(streamed: Streamed, spark: SparkSession) -> None:

@@ -1,0 +1,162 @@
+"""`shopstream check`: a root that jobs made balances; one that somebody or something changed does not."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner
+from pyspark.sql import SparkSession
+
+from spark_apps.analysis.balances import Balance
+from spark_apps.cli import main
+from spark_apps.commands import check as command
+from spark_apps.errors import NothingToDoError
+from spark_apps.jobs import check, load
+from spark_apps.tables import EVENTS, INTERACTIONS, RECOMMENDATIONS, USER_FEATURES, USER_SEGMENTS, Table
+from tests.factory import csv_line, write_log
+from tests.pipeline.conftest import Trained
+
+LINES = "lines landed = events + quarantine, per date"
+BATCH_BALANCES = 8
+
+
+@pytest.fixture
+def root(trained_root: Trained, tmp_path: Path) -> Path:
+    """A copy that may be damaged."""
+    for name in ("raw", "processed", "models"):
+        shutil.copytree(trained_root.root / name, tmp_path / "root" / name)
+    return tmp_path / "root"
+
+
+def failing(spark: SparkSession, trained: Trained, root: Path) -> dict[str, Balance]:
+    return {one.what: one for one in check.run(spark, trained.settings, root).balances if not one.holds}
+
+
+def change(root: Path, table: Table, rows: slice) -> int:
+    """Leaves some rows of one of a table's files; returns how many are gone."""
+    file = max((root / table.path).rglob("*.parquet"), key=lambda path: (pq.read_metadata(path).num_rows, path.name))
+    before = pq.read_table(file, partitioning=None)
+    kept = pa.Table.from_pylist(before.to_pylist()[rows], schema=before.schema)
+    pq.write_table(kept, file)
+    file.with_name(f".{file.name}.crc").unlink(missing_ok=True)
+    return before.num_rows - kept.num_rows
+
+
+def test_what_the_jobs_made_balances(trained: Trained, spark: SparkSession) -> None:
+    counted = check.run(spark, trained.settings, trained.root)
+    assert (counted.uncleaned_dates, counted.uncleaned_lines) == (0, 0)
+    found = counted.balances
+    assert [one.what for one in found if not one.holds] == []
+    assert len(found) == BATCH_BALANCES
+    events = len(trained.rows(EVENTS))
+    assert [one.found for one in found if one.what.startswith("events = ")] == [events] * 3
+
+
+def test_a_lost_event_is_missed_by_every_table_made_of_it(
+    root: Path, trained_root: Trained, spark: SparkSession
+) -> None:
+    assert change(root, EVENTS, slice(1, None)) == 1
+    found = failing(spark, trained_root, root)
+    assert [name.split(",")[0] for name in found] == [
+        "lines landed = events + quarantine",
+        "events = those of user_features",
+        "events = those of product_features",
+        "events = those of interactions",
+    ]
+    assert {one.differing for one in found.values()} == {1}
+    assert found[LINES].expected == found[LINES].found + 1
+    assert found[LINES].mend == "shopstream clean"
+
+
+@pytest.mark.parametrize(
+    ("table", "what"),
+    [
+        (USER_FEATURES, "events = those of user_features, per user"),
+        (INTERACTIONS, "events = those of interactions, per product"),
+        (USER_SEGMENTS, "users = rows of user_segments, per user"),
+        (RECOMMENDATIONS, "users in segments = whole lists of recommendations, per user"),
+    ],
+    ids=lambda value: value.name if isinstance(value, Table) else "",
+)
+def test_a_row_that_is_gone_is_named(
+    table: Table, what: str, root: Path, trained_root: Trained, spark: SparkSession
+) -> None:
+    change(root, table, slice(1, None))
+    found = failing(spark, trained_root, root)
+    assert what in found and found[what].differing == 1 and len(found[what].examples) == 1
+
+
+def test_what_is_landed_and_not_cleaned_is_told_and_no_fault(
+    root: Path, trained_root: Trained, spark: SparkSession, tmp_path: Path
+) -> None:
+    lines = [csv_line(event_time=f"2019-11-0{day}") for day in (1, 1, 2)]
+    load.run(root, [write_log(tmp_path / "november.csv", lines)])
+    counted = check.run(spark, trained_root.settings, root)
+    assert all(one.holds for one in counted.balances)
+    assert (counted.uncleaned_dates, counted.uncleaned_lines) == (2, 3)
+
+
+def test_a_date_that_is_gone_is_missed_by_the_features(root: Path, trained_root: Trained, spark: SparkSession) -> None:
+    gone = root / EVENTS.path / "date=2019-10-15"
+    events = sum(pq.read_metadata(file).num_rows for file in gone.glob("*.parquet"))
+    shutil.rmtree(gone)
+    found = failing(spark, trained_root, root)["events = those of user_features, per user"]
+    assert found.found - found.expected == events > 0
+
+
+def test_a_product_listed_though_bought_is_told(root: Path, trained_root: Trained, spark: SparkSession) -> None:
+    bought = next(row for row in trained_root.rows(INTERACTIONS) if row["purchases"])
+    (file,) = [
+        path
+        for path in (root / RECOMMENDATIONS.path).rglob("*.parquet")
+        if bought["user_id"] in pq.read_table(path, columns=["user_id"], partitioning=None)["user_id"].to_pylist()
+    ]
+    table = pq.read_table(file, partitioning=None)
+    rows = table.to_pylist()
+    next(row for row in rows if row["user_id"] == bought["user_id"])["product_id"] = bought["product_id"]
+    pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), file)
+    file.with_name(f".{file.name}.crc").unlink(missing_ok=True)
+    (found,) = failing(spark, trained_root, root).values()
+    assert found.what == "products listed though bought = none, per user"
+    assert found.examples == (f"{bought['user_id']}: 0 and 1",)
+
+
+def test_nothing_to_count_is_the_user_s_error(trained_root: Trained, spark: SparkSession, tmp_path: Path) -> None:
+    with pytest.raises(NothingToDoError, match="run `shopstream clean` first"):
+        check.run(spark, trained_root.settings, tmp_path)
+
+
+class _Lent:
+    """The tests' own session in place of the command's."""
+
+    def __init__(self, spark: SparkSession) -> None:
+        self._spark = spark
+
+    def __call__(self, *given: object) -> _Lent:
+        return self
+
+    def __enter__(self) -> SparkSession:
+        return self._spark
+
+    def __exit__(self, *given: object) -> None:
+        return None
+
+
+def test_the_command_ends_with_1_where_something_differs(
+    root: Path, spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "spark_session", _Lent(spark))
+    held = CliRunner().invoke(main, ["check", "--root", str(root)])
+    assert (held.exit_code, held.stdout.splitlines()[-1]) == (0, f"All {BATCH_BALANCES} balances hold.")
+    lost = change(root, EVENTS, slice(2, None))
+    told = CliRunner().invoke(main, ["check", "--root", str(root)])
+    assert told.exit_code == 1
+    assert "To mend: shopstream clean" in told.stdout and max(map(len, told.stdout.splitlines())) <= 120
+    as_json = CliRunner().invoke(main, ["check", "--root", str(root), "--json"])
+    first = json.loads(as_json.stdout)["balances"][0]
+    assert (as_json.exit_code, first["holds"], first["expected"] - first["found"]) == (1, False, lost)
