@@ -56,7 +56,8 @@ def balance(what: str, expected: DataFrame, found: DataFrame, mend: str) -> Bala
             F.count(F.lit(1)).alias("places"),
             F.count_if(differs).alias("differing"),
         ).collect()[0]
-        examples = both.where(differs).orderBy(PLACE).limit(SHOWN_PLACES).collect() if sums["differing"] else []
+        first = both.where(differs).orderBy(PLACE).limit(SHOWN_PLACES)
+        examples = first.collect() if sums["differing"] else []  # at most SHOWN_PLACES
     finally:
         both.unpersist()
     return Balance(what, **sums.asDict(), examples=tuple(_told(**row.asDict()) for row in examples), mend=mend)
