@@ -128,9 +128,12 @@ def _features(spark: SparkSession, root: StoragePath) -> Iterator[Balance]:
 
 def _events_behind(spark: SparkSession, root: StoragePath, users: DataFrame) -> DataFrame:
     """The events of the time that the features were made of."""
-    seen = users.agg(F.min("first_seen").alias("first"), F.max("last_seen").alias("last")).collect()[0]
-    events, _ = read_events(spark, root, DateRange(seen["first"].date(), seen["last"].date()))
-    return events.where(F.col("event_time").between(seen["first"], seen["last"]))
+    first, last = F.min("first_seen"), F.max("last_seen")
+    # not as times, which would be collected in the machine's own zone
+    seen = users.agg(F.to_date(first), F.to_date(last), F.unix_micros(first), F.unix_micros(last)).collect()[0]
+    first_day, last_day, begin, end = seen
+    events, _ = read_events(spark, root, DateRange(first_day, last_day))
+    return events.where(F.unix_micros("event_time").between(begin, end))
 
 
 def _positive(rows: DataFrame, number: str) -> DataFrame:

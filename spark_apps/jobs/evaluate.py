@@ -167,12 +167,13 @@ def training_tables(training: DataFrame, settings: Settings) -> TrainingTables:
         NothingToDoError: when there is no event.
     """
     gathered = gather(training).persist()
-    last = gathered.agg(F.max("last_seen").alias("last")).collect()[0]["last"]
+    # a date, for a time that is collected comes in the machine's own zone
+    last = gathered.agg(F.to_date(F.max("last_seen")).alias("last")).collect()[0]["last"]
     if last is None:
         raise NothingToDoError("All events happened in the same second, so there is no before and after to evaluate.")
     pairs = pair_sums(gathered)
     return TrainingTables(
-        user_features(gathered, last.date()),
+        user_features(gathered, last),
         product_features(pairs).persist(),
         interactions(pairs, settings.scores),
     )

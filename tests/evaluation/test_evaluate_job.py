@@ -55,6 +55,14 @@ def shop_log() -> list[dict[str, Any]]:
     return log
 
 
+def test_recency_counts_from_the_last_date_in_utc_on_any_machine(
+    in_new_york: None, spark: SparkSession, settings: Settings
+) -> None:
+    log = [{"event_time": f"2019-10-{day} 03:00:00 UTC", "user_id": int(day)} for day in ("01", "31")]
+    users = evaluate.training_tables(events_frame(spark, log), settings).users
+    assert {row["user_id"]: row["recency"] for row in users.collect()} == {1: 30, 31: 0}
+
+
 @dataclass(frozen=True)
 class Shop:
     root: Path

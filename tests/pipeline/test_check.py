@@ -16,8 +16,9 @@ from spark_apps.analysis.balances import Balance
 from spark_apps.cli import main
 from spark_apps.commands import check as command
 from spark_apps.errors import NothingToDoError
-from spark_apps.jobs import check, load
-from spark_apps.tables import EVENTS, INTERACTIONS, RECOMMENDATIONS, USER_FEATURES, USER_SEGMENTS, Table
+from spark_apps.jobs import check, clean, features, load
+from spark_apps.settings import Settings
+from spark_apps.tables import EVENTS, INTERACTIONS, RECOMMENDATIONS, USER_FEATURES, USER_SEGMENTS, DateRange, Table
 from tests.factory import csv_line, write_log
 from tests.pipeline.conftest import Trained
 
@@ -55,6 +56,14 @@ def test_what_the_jobs_made_balances(trained: Trained, spark: SparkSession) -> N
     assert len(found) == BATCH_BALANCES
     events = len(trained.rows(EVENTS))
     assert [one.found for one in found if one.what.startswith("events = ")] == [events] * 3
+
+
+def test_it_balances_on_a_machine_of_another_zone(in_new_york: None, spark: SparkSession, tmp_path: Path) -> None:
+    lines = [csv_line(event_time=f"2019-10-{day} 03:00:00 UTC") for day in ("01", "15", "31")]
+    load.run(tmp_path, [write_log(tmp_path / "october.csv", lines)])
+    clean.run(spark, tmp_path, DateRange())
+    features.run(spark, Settings(), tmp_path, DateRange())
+    assert all(one.holds for one in check.run(spark, Settings(), tmp_path).balances)
 
 
 def test_a_lost_event_is_missed_by_every_table_made_of_it(

@@ -26,8 +26,11 @@ from spark_apps.tables import (
     write_files,
 )
 from tests.comparing import assert_rows
-from tests.factory import rows_of
+from tests.factory import clean_event, rows_of
 from tests.segmentation.conftest import CENTRES, Planted, features_frame, member, user_row
+
+# of one day in UTC, of the day before in New York
+FIRST_TIME, LAST_TIME = "2019-10-01 00:30:00 UTC", "2019-10-31 03:00:00 UTC"
 
 
 def root_with(spark: SparkSession, root: Path, users: DataFrame) -> Path:
@@ -56,6 +59,15 @@ def test_auto_takes_the_planted_number_of_groups_and_keeps_the_curve(root: Path)
     assert metadata.metrics["k"] == max(curve, key=lambda point: point["silhouette"])["k"] == len(CENTRES)
     assert metadata.parameters["k"] == "auto"
     assert metadata.metrics["iterations"] >= 1 and metadata.metrics["cost"] > 0
+
+
+def test_first_and_last_date_are_those_of_utc_on_any_machine(
+    in_new_york: None, spark: SparkSession, settings: Settings, tmp_path: Path
+) -> None:
+    early, late = (clean_event(event_time=time)["event_time"] for time in (FIRST_TIME, LAST_TIME))
+    rows = [user_row(user, recency=user, first_seen=early, last_seen=late) for user in range(8)]
+    metadata = segment.run(spark, settings, root_with(spark, tmp_path, features_frame(spark, rows)), "2")
+    assert (metadata.first_date, metadata.last_date) == ("2019-10-01", "2019-10-31")
 
 
 def test_segments_are_named_by_the_means_of_their_clusters(root: Path, spark: SparkSession, planted: Planted) -> None:
