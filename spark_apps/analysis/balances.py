@@ -48,18 +48,15 @@ def balance(what: str, expected: DataFrame, found: DataFrame, mend: str) -> Bala
         found: the same.
         mend: what to run where it does not balance.
     """
-    both = _side_by_side(expected, found).persist()
-    try:
-        differs = F.col("expected") != F.col("found")
-        sums = both.agg(
-            *(F.coalesce(F.sum(side), F.lit(0)).alias(side) for side in ("expected", "found")),
-            F.count(F.lit(1)).alias("places"),
-            F.count_if(differs).alias("differing"),
-        ).collect()[0]
-        first = both.where(differs).orderBy(PLACE).limit(SHOWN_PLACES)
-        examples = first.collect() if sums["differing"] else []  # at most SHOWN_PLACES
-    finally:
-        both.unpersist()
+    both = _side_by_side(expected, found)
+    differs = F.col("expected") != F.col("found")
+    sums = both.agg(
+        *(F.coalesce(F.sum(side), F.lit(0)).alias(side) for side in ("expected", "found")),
+        F.count(F.lit(1)).alias("places"),
+        F.count_if(differs).alias("differing"),
+    ).collect()[0]
+    first = both.where(differs).orderBy(PLACE).limit(SHOWN_PLACES)
+    examples = first.collect() if sums["differing"] else []  # at most SHOWN_PLACES
     return Balance(what, **sums.asDict(), examples=tuple(_told(**row.asDict()) for row in examples), mend=mend)
 
 

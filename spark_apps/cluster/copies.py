@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 
-from spark_apps.cluster.engine import LAYOUT, Compose
+from spark_apps.cluster.engine import LAYOUT, Compose, DockerError
 
 COPIES = "SHOPSTREAM_REPLICATION"
 _HDFS_SECONDS = 600.0
+_VANISHED = re.compile(r"does not exist|No such file or directory")
 
 Report = Callable[[str], None]
 
@@ -25,7 +27,16 @@ def fewer_copies(compose: Compose, before: Mapping[str, str], after: Mapping[str
     copies = after[COPIES]
     if copies != before[COPIES]:
         tell(f"{copies} copies of each block")
-        compose.ask("exec", "-T", "namenode", "hdfs", "dfs", "-setrep", "-R", copies, "/", timeout=_HDFS_SECONDS)
+        command = ("exec", "-T", "namenode", "hdfs", "dfs", "-setrep", "-R", copies, "/")
+        done = compose.call(*command, timeout=_HDFS_SECONDS)
+        if done.returncode != 0 and not _only_vanished(done.stderr):
+            raise DockerError(("docker", "compose", *command), done.stderr or done.stdout)
+
+
+def _only_vanished(errors: str) -> bool:
+    """Whether all that failed is files which a running job took away meanwhile; `setrep` goes on after each."""
+    told = [line for line in errors.splitlines() if line.startswith("setrep: ")]
+    return bool(told) and all(_VANISHED.search(line) for line in told)
 
 
 def settle(compose: Compose, before: Mapping[str, str], tell: Report) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from spark_apps.cluster import scaling
+from spark_apps.cluster.copies import COPIES, fewer_copies
 from spark_apps.cluster.engine import Compose
 from spark_apps.cluster.exclusion import readmit
 from spark_apps.cluster.scaling import CannotDrainError, drain, find_container, parse_counts, plan_scaling, scale
@@ -155,6 +156,26 @@ def test_a_datanode_is_emptied_before_it_is_stopped(three: Compose, docker: Fake
     assert "-setrep -R 2 /" in words[-1]  # of files that were written meanwhile
     assert three.cluster.environment()["SHOPSTREAM_DATANODES"] == "2"
     assert three.cluster.environment()["SHOPSTREAM_REPLICATION"] == "2"
+
+
+GONE = "setrep: File hdfs://namenode:8020/data/temp/publish/x/_temporary/attempt_1 does not exist.\n"
+GONE_FOLDER = "setrep: `/data/temp/publish/x/_temporary': No such file or directory\n"
+
+
+@pytest.mark.parametrize("vanished", [GONE, f"WARN something\n{GONE}{GONE_FOLDER}"])
+def test_what_a_running_job_takes_away_meanwhile_is_no_failure(
+    three: Compose, docker: FakeDocker, vanished: str
+) -> None:
+    docker.answer("-setrep", err=vanished, code=1)
+    fewer_copies(three, {COPIES: "3"}, {COPIES: "2"}, lambda text: None)
+    assert len(docker.asked("-setrep -R 2 /")) == 1
+
+
+@pytest.mark.parametrize("fault", [f"{GONE}setrep: Permission denied: user=hdfs\n", "Connection refused\n", ""])
+def test_copies_that_cannot_be_set_are_a_failure(three: Compose, docker: FakeDocker, fault: str) -> None:
+    docker.answer("-setrep", err=fault, code=1)
+    with pytest.raises(UserError, match="setrep -R 2 /` failed"):
+        fewer_copies(three, {COPIES: "3"}, {COPIES: "2"}, lambda text: None)
 
 
 def test_a_datanode_at_the_address_of_a_former_one_is_known_by_its_name(three: Compose, docker: FakeDocker) -> None:
