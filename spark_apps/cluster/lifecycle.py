@@ -259,6 +259,13 @@ def build_images(compose: Compose, announce: Callable[[str], None] = lambda text
     if done != 0:
         lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-LOG_LINES:]
         raise NotReadyError("build", f"failed (all of it: {log})", lines, mend_for("\n".join(lines)))
+    _forget_replaced_images(compose.docker)
+
+
+def _forget_replaced_images(docker: Docker) -> None:
+    """Removes images that lost their names to the ones just built; those still in use go at a later build."""
+    # its exit code does not matter: it fails where another prune is at work, which removes the same
+    docker.call("image", "prune", "--force", "--filter", f"label={build_inputs.LABEL}", timeout=_PULL_SECONDS)
 
 
 def with_images(

@@ -304,6 +304,7 @@ def test_an_image_of_other_code_is_built_again(running: Compose, docker: FakeDoc
     labels = build_inputs.variables(running.cluster.repository)
     [built] = [environment for words, environment in docker.calls() if words[-1] == "build"]
     assert labels.items() <= built.items()
+    assert docker.asked("image prune") == [["image", "prune", "--force", "--filter", "label=shopstream.inputs"]]
 
 
 def test_two_destroys_at_once_are_one(compose: Compose, docker: FakeDocker) -> None:
