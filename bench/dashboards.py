@@ -84,7 +84,11 @@ def latency(root: Path, batches: int, events: int, warm_up: int) -> None:
     command += ["--batches", str(batches), "--events", str(events)]
     servers.grafana.dashboards()  # does it answer at all?
     with subprocess.Popen(command, env=os.environ | told) as process:
-        seen = _watched(servers.grafana, process, batches)
+        try:
+            seen = _watched(servers.grafana, process, batches)
+        except BaseException:
+            process.terminate()  # nobody watches it any more
+            raise
     if process.returncode:
         sys.exit(process.returncode)
     records = [record for record in records_of(work) if record.batch >= warm_up and record.batch in seen]
@@ -175,7 +179,7 @@ def _watched(grafana: Grafana, process: subprocess.Popen[bytes], batches: int) -
     while process.poll() is None or not seen.get(batches - 1):
         frames, fault = grafana.frames(panel, began, "now")
         assert not fault, fault
-        last = max((int(value) for columns in frames for value in columns[-1]), default=-1)
+        last = max((int(value) for columns in frames if columns for value in columns[-1]), default=-1)
         now = datetime.now(timezone.utc)
         for batch in range(max(seen, default=-1) + 1, last + 1):
             seen[batch] = now
