@@ -82,13 +82,13 @@ def latency(root: Path, batches: int, events: int, warm_up: int) -> None:
     told = {"SHOPSTREAM_INFLUXDB_URL": servers.influx.url, "SHOPSTREAM_INFLUXDB_TOKEN_FILE": str(servers.token)}
     command = [sys.executable, "-m", "spark_apps", "simulate", "--stream", "--root", str(work)]
     command += ["--batches", str(batches), "--events", str(events)]
-    servers.grafana.dashboards()  # does it answer at all?
+    watched = (one for dashboard in servers.grafana.dashboards() for one in questions(dashboard))
+    panel = next(one for one in watched if one.name == _WATCHED)
     with subprocess.Popen(command, env=os.environ | told) as process:
         try:
-            seen = _watched(servers.grafana, process, batches)
-        except BaseException:
-            process.terminate()  # nobody watches it any more
-            raise
+            seen = _watched(servers.grafana, panel, process, batches)
+        finally:
+            process.terminate()  # does nothing unless the watch ended before it
     if process.returncode:
         sys.exit(process.returncode)
     records = [record for record in records_of(work) if record.batch >= warm_up and record.batch in seen]
@@ -170,11 +170,9 @@ def _seconds(grafana: Grafana, question: Question, start: datetime | str, stop: 
     return time.monotonic() - began
 
 
-def _watched(grafana: Grafana, process: subprocess.Popen[bytes], batches: int) -> dict[int, datetime]:
+def _watched(grafana: Grafana, panel: Question, process: subprocess.Popen[bytes], batches: int) -> dict[int, datetime]:
     """When the panel first said each batch's number, or a later one's; points of an earlier run do not count."""
     began = datetime.now(timezone.utc)
-    panels = (one for dashboard in grafana.dashboards() for one in questions(dashboard))
-    panel = next(one for one in panels if one.name == _WATCHED)
     seen: dict[int, datetime] = {}
     while process.poll() is None or not seen.get(batches - 1):
         frames, fault = grafana.frames(panel, began, "now")

@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 
 PLACE, COUNT = "place", "count"
 SHOWN_PLACES = 3
+_SIDES = ("expected", "found")
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def balance(what: str, expected: DataFrame, found: DataFrame, mend: str) -> Bala
     both = _side_by_side(expected, found)
     differs = F.col("expected") != F.col("found")
     sums = both.agg(
-        *(F.coalesce(F.sum(side), F.lit(0)).alias(side) for side in ("expected", "found")),
+        *(F.coalesce(F.sum(side), F.lit(0)).alias(side) for side in _SIDES),
         F.count(F.lit(1)).alias("places"),
         F.count_if(differs).alias("differing"),
     ).collect()[0]
@@ -106,9 +107,6 @@ def _side_by_side(expected: DataFrame, found: DataFrame) -> DataFrame:
     ]
     # a union, for a join does not bring together places that are null
     return reduce(DataFrame.unionByName, sides).groupBy(PLACE).agg(*(F.sum(side).alias(side) for side in _SIDES))
-
-
-_SIDES = ("expected", "found")
 
 
 def _told(place: object, expected: int, found: int) -> str:

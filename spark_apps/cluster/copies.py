@@ -27,10 +27,11 @@ def fewer_copies(compose: Compose, before: Mapping[str, str], after: Mapping[str
     copies = after[COPIES]
     if copies != before[COPIES]:
         tell(f"{copies} copies of each block")
-        command = ("exec", "-T", "namenode", "hdfs", "dfs", "-setrep", "-R", copies, "/")
-        done = compose.call(*command, timeout=_HDFS_SECONDS)
-        if done.returncode != 0 and not _only_vanished(done.stderr):
-            raise DockerError(("docker", "compose", *command), done.stderr or done.stdout)
+        try:
+            compose.ask("exec", "-T", "namenode", "hdfs", "dfs", "-setrep", "-R", copies, "/", timeout=_HDFS_SECONDS)
+        except DockerError as error:
+            if not _only_vanished(error.text):
+                raise
 
 
 def _only_vanished(errors: str) -> bool:

@@ -144,7 +144,7 @@ def check_namesake(patient: Patient) -> Finding:
         return Finding(name, seen=f"{cluster.name} is free")
     label = f"label={PROJECT_LABEL}={cluster.name}"
     shown = f'{{{{.Label "{FOLDER_LABEL}"}}}}'
-    folders = sorted(set(docker.ask("ps", "--all", "--filter", label, "--format", shown).split("\n")) - {""})
+    folders = sorted({*docker.ask("ps", "--all", "--filter", label, "--format", shown).splitlines()} - {""})
     where = f"was started from {folders[0]}" if folders else f"left {len(left)} volumes and no secrets here"
     return Finding(
         name,

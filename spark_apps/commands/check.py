@@ -8,8 +8,7 @@ from dataclasses import asdict
 import click
 
 from spark_apps.analysis.balances import Balance
-from spark_apps.commands.common import json_option, next_step, out, print_json, print_table, spark_options
-from spark_apps.commands.failures import EXIT_UNBALANCED
+from spark_apps.commands.common import FAILED, json_option, next_step, out, print_json, print_table, spark_options
 from spark_apps.jobs import check as check_job
 from spark_apps.jobs.check import Counted
 from spark_apps.progress import step
@@ -40,7 +39,7 @@ def check(root: str | None, master: str | None, as_json: bool) -> None:
         print_json({**asdict(found), "balances": [{**asdict(one), "holds": one.holds} for one in found.balances]})
     else:
         _print(found, wrong)
-    sys.exit(EXIT_UNBALANCED if wrong else 0)
+    sys.exit(FAILED if wrong else 0)
 
 
 def _print(found: Counted, wrong: list[Balance]) -> None:

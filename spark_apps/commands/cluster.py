@@ -31,12 +31,11 @@ from spark_apps.cluster.state import (
     find_cluster,
 )
 from spark_apps.cluster.status import Status, cluster_status, urls
-from spark_apps.commands.common import Function, json_option, next_step, out, print_json, print_table
+from spark_apps.commands.common import FAILED, Function, json_option, next_step, out, print_json, print_table
 from spark_apps.errors import UserError
 
 console = Console(stderr=True, highlight=False)
 UP_SECONDS = 600.0
-FAILED = 1
 # what works on the hosts of an inventory too; images are built here for both
 ON_HOSTS = ("status", "doctor", "load", "images")
 

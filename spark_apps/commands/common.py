@@ -21,6 +21,7 @@ from spark_apps.tables import DateRange
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 out = Console(highlight=False)
+FAILED = 1  # exit code of a command that looks, and found something wrong
 
 
 def root_option(function: Function) -> Function:

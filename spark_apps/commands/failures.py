@@ -14,7 +14,6 @@ from pyspark.errors import PySparkException
 from spark_apps.errors import UserError, from_java_error, from_os_error
 
 EXIT_FAULT = 1
-EXIT_UNBALANCED = 1  # `check` found counts that differ
 EXIT_USER_ERROR = 2
 EXIT_NOT_PROMOTED = 3  # `train` did its work, and the gate refused the outcome
 

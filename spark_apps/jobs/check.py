@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
-from functools import reduce
 
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import IntegerType, LongType, MapType, StringType, StructField, StructType
 
@@ -123,7 +122,8 @@ def _features(spark: SparkSession, root: StoragePath) -> Iterator[Balance]:
     for what, place, table, number in sides:
         yield balance(what, counted(events, place), summed(table, place, number), _TRAIN)
     bought = counted(events.where(F.col("event_type") == "purchase"), "user_id")
-    yield balance("purchases = those of interactions, per user", bought, _positive(pairs, "purchases"), _TRAIN)
+    purchases = summed(pairs.where(F.col("purchases") > 0), "user_id", "purchases")
+    yield balance("purchases = those of interactions, per user", bought, purchases, _TRAIN)
 
 
 def _events_behind(spark: SparkSession, root: StoragePath, users: DataFrame) -> DataFrame:
@@ -136,28 +136,22 @@ def _events_behind(spark: SparkSession, root: StoragePath, users: DataFrame) -> 
     return events.where(F.unix_micros("event_time").between(begin, end))
 
 
-def _positive(rows: DataFrame, number: str) -> DataFrame:
-    return summed(rows.where(F.col(number) > 0), "user_id", number)
-
-
 def _lists(spark: SparkSession, settings: Settings, root: StoragePath) -> Iterator[Balance]:
     """The users of the features against their segments and lists."""
     if not all(table_exists(root, table) for table in (USER_FEATURES, USER_SEGMENTS)):
         return
     users, segments = (counted(read_table(spark, root, table), "user_id") for table in (USER_FEATURES, USER_SEGMENTS))
-    if _newest_is_used(root):  # a training that the gate refuses leaves its features beside older segments and lists
+    # a training that the gate refuses leaves its features beside older segments and lists
+    fits_features = current(root, SEGMENTS)[1].version == newest(root, SEGMENTS)[1].version
+    if fits_features:
         yield balance("users = rows of user_segments, per user", users, segments, _TRAIN)
     if table_exists(root, RECOMMENDATIONS):
         lists = read_table(spark, root, RECOMMENDATIONS)
         yield balance("users in segments = whole lists of recommendations, per user", segments, _whole(lists), _TRAIN)
-    if table_exists(root, RECOMMENDATIONS) and settings.exclude_purchased and _newest_is_used(root):
-        yield _listed_though_bought(spark, root, lists)
+        if fits_features and settings.exclude_purchased:
+            yield _listed_though_bought(spark, root, lists)
     for stale in stale_tables(root):
         yield Balance("tables made with the models in use", 1, 0, 1, 1, (str(stale),), stale.command)
-
-
-def _newest_is_used(root: StoragePath) -> bool:
-    return current(root, SEGMENTS)[1].version == newest(root, SEGMENTS)[1].version
 
 
 def _listed_though_bought(spark: SparkSession, root: StoragePath, lists: DataFrame) -> Balance:
@@ -179,7 +173,7 @@ def _stream(spark: SparkSession, root: StoragePath) -> Iterator[Balance]:
     """The stream's ledger against itself and against the tables, for each batch."""
     if not (root / LEDGER).is_dir():
         return
-    ledger = spark.read.schema(_RECORD).option("multiLine", True).json(str(root / LEDGER)).persist()
+    ledger = _read_ledger(spark, root).persist()
     last = ledger.agg(F.max("batch")).collect()[0][0]
     if last is None:
         return
@@ -187,29 +181,29 @@ def _stream(spark: SparkSession, root: StoragePath) -> Iterator[Balance]:
     yield balance(
         "batches from 0 on = records, per batch", counted(numbers, "batch"), counted(ledger, "batch"), _REPLAY
     )
-    yield balance(
-        "lines dropped = clean + quarantined, per batch", _of(ledger, "rows"), _of(ledger, "clean", "bad"), _REPLAY
-    )
+    dropped, accounted = (summed(ledger, "batch", name) for name in ("rows", "accounted"))
+    yield balance("lines dropped = clean + quarantined, per batch", dropped, accounted, _REPLAY)
     for what, recorded, table, count in _STREAMED:
         if table_exists(root, table):
             # a batch that is applied meanwhile is in a table and not in the ledger as it was read
             rows = count(read_table(spark, root, table).where(F.col("batch") <= last))
-            yield balance(f"{what}, per batch", _of(ledger, recorded), rows, _REPLAY)
+            yield balance(f"{what}, per batch", summed(ledger, "batch", recorded), rows, _REPLAY)
     ledger.unpersist()
 
 
-def _of(ledger: DataFrame, *names: str) -> DataFrame:
-    """What the ledger says of each batch, where that is not nothing."""
+def _read_ledger(spark: SparkSession, root: StoragePath) -> DataFrame:
+    """The ledger's records, with what they say together beside what they say."""
+    records = spark.read.schema(_RECORD).option("multiLine", True).json(str(root / LEDGER))
     bad = F.aggregate(F.map_values("quarantined"), F.lit(0).cast("long"), lambda total, one: total + one)
-    parts = {
-        "rows": F.col("rows"),
-        "clean": F.col("clean"),
-        "bad": bad,
-        "in time": F.col("clean") - F.col("late"),
-        "users": F.coalesce("lists.users", F.lit(0)),
-    }
-    total = reduce(Column.__add__, (parts[name] for name in names))
-    return summed(ledger.select("batch", total.alias(COUNT)), "batch", COUNT)
+    return records.select(
+        "batch",
+        "rows",
+        "clean",
+        bad.alias("bad"),
+        (F.col("clean") + bad).alias("accounted"),
+        (F.col("clean") - F.col("late")).alias("in_time"),
+        F.coalesce("lists.users", F.lit(0)).alias("users"),
+    )
 
 
 def _lines(rows: DataFrame) -> DataFrame:
@@ -224,11 +218,11 @@ def _users(rows: DataFrame) -> DataFrame:
     return rows.groupBy(F.col("batch").alias(PLACE)).agg(F.count_distinct("user_id").alias(COUNT))
 
 
-# in words, what the ledger says, the table, how it is counted
+# in words, the ledger's column, the table, how it is counted
 _STREAMED: tuple[tuple[str, str, Table, Callable[[DataFrame], DataFrame]], ...] = (
     ("clean lines = rows of stream_events", "clean", STREAM_EVENTS, _lines),
     ("quarantined lines = rows of stream_quarantine", "bad", STREAM_QUARANTINE, _lines),
     ("clean lines = events of stream_products", "clean", STREAM_PRODUCTS, _events),
-    ("clean lines in time = events of stream_windows", "in time", STREAM_WINDOWS, _events),
+    ("clean lines in time = events of stream_windows", "in_time", STREAM_WINDOWS, _events),
     ("new lists = users of stream_recommendations", "users", STREAM_RECOMMENDATIONS, _users),
 )

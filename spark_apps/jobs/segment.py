@@ -168,14 +168,13 @@ def _metadata(
     settings: Settings, version: str, inputs: Inputs, users: int, k: str, metrics: dict[str, Any]
 ) -> Metadata:
     # dates as Spark has them, UTC: a time that is collected comes in the machine's own zone
-    days = {"first": F.to_date(F.min("first_seen")), "last": F.to_date(F.max("last_seen"))}
-    seen = inputs.users.agg(*(day.alias(name) for name, day in days.items())).collect()[0]
+    first, last = inputs.users.agg(F.to_date(F.min("first_seen")), F.to_date(F.max("last_seen"))).collect()[0]
     return Metadata.describe(
         name=SEGMENTS,
         version=version,
         seed=settings.seed,
-        first_date=seen["first"].isoformat(),
-        last_date=seen["last"].isoformat(),
+        first_date=first.isoformat(),
+        last_date=last.isoformat(),
         users=users,
         **inputs.counts,
         segments=[cluster["name"] for cluster in metrics["clusters"]],

@@ -25,6 +25,7 @@ from spark_apps.streaming.records import BatchRecord, Relevance
 from tests.cluster.conftest import PORT_OFFSET, RunningCluster, eventually
 from tests.grafana.asking import Grafana, Question, questions
 from tests.grafana.made_up import INTERVAL, batch_record, batches, platform_report
+from tests.short_form import long_but
 
 # tests/conftest.py takes SHOPSTREAM_ variables away before tests run
 _GIVEN = os.environ.get("SHOPSTREAM_TEST_GRAFANA", "")
@@ -247,9 +248,7 @@ def test_there_is_a_condition_for_each_rule(servers: Servers) -> None:
     assert servers.grafana.rules().keys() == CONDITIONS.keys()
 
 
-@pytest.mark.parametrize(
-    "rule", [pytest.param(name, marks=[] if name in SHORT else [pytest.mark.long]) for name in CONDITIONS]
-)
+@pytest.mark.parametrize("rule", long_but(CONDITIONS, SHORT))
 def test_a_rule_fires_when_its_condition_holds_and_no_other_does(servers: Servers, rule: str) -> None:
     make_normal(servers)
     servers.empty()

@@ -7,7 +7,6 @@ import socket
 from collections import namedtuple
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -85,30 +84,33 @@ def test_versions_new_enough(ask: Callable[[Check], Finding]) -> None:
     assert ask(doctor.check_versions).ok
 
 
-def unstarted(cluster: Cluster) -> Finding:
-    """The check of the name, made from a copy of the kit that has not started the cluster."""
+@pytest.fixture
+def unstarted(started: Cluster) -> Cluster:
+    """The same cluster in a copy of the kit that has not started it."""
+    started.env_file.unlink()
+    return started
+
+
+def namesake(cluster: Cluster) -> Finding:
     found = find_docker()
     return doctor.check_namesake(Patient(cluster, {}, found, found.info()))
 
 
-def test_a_cluster_that_another_copy_started(docker: FakeDocker, cluster: Cluster, monkeypatch: Any) -> None:
-    monkeypatch.setattr(Cluster, "environment", lambda self: {})
+def test_a_cluster_that_another_copy_started(docker: FakeDocker, unstarted: Cluster) -> None:
     docker.answer("^ps .*Names", "shopstream-namenode-1\n")
     docker.answer("^ps .*working_dir", "/home/ann/shopstream\n\n")
-    has(unstarted(cluster), "was started from /home/ann/shopstream", "`shopstream cluster destroy`")
+    has(namesake(unstarted), "was started from /home/ann/shopstream", "`shopstream cluster destroy`")
     with pytest.raises(PreflightError, match="give yours another name"):
-        preflight(cluster, {})
+        preflight(unstarted, {})
 
 
-def test_volumes_whose_secrets_are_lost(docker: FakeDocker, cluster: Cluster, monkeypatch: Any) -> None:
-    monkeypatch.setattr(Cluster, "environment", lambda self: {})
+def test_volumes_whose_secrets_are_lost(docker: FakeDocker, unstarted: Cluster) -> None:
     docker.answer("^volume ls", "shopstream_influxdb-data\nshopstream_namenode-data\n")
-    has(unstarted(cluster), "left 2 volumes and no secrets here", "`shopstream cluster destroy`")
+    has(namesake(unstarted), "left 2 volumes and no secrets here", "`shopstream cluster destroy`")
 
 
-def test_a_name_that_is_free(docker: FakeDocker, cluster: Cluster, monkeypatch: Any) -> None:
-    monkeypatch.setattr(Cluster, "environment", lambda self: {})
-    assert unstarted(cluster).seen == "shopstream is free"
+def test_a_name_that_is_free(docker: FakeDocker, unstarted: Cluster) -> None:
+    assert namesake(unstarted).seen == "shopstream is free"
 
 
 def test_a_name_that_is_this_copy_s_own(docker: FakeDocker, ask: Callable[[Check], Finding]) -> None:

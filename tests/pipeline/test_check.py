@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -42,10 +44,15 @@ def change(root: Path, table: Table, rows: slice) -> int:
     """Leaves some rows of one of a table's files; returns how many are gone."""
     file = max((root / table.path).rglob("*.parquet"), key=lambda path: (pq.read_metadata(path).num_rows, path.name))
     before = pq.read_table(file, partitioning=None)
-    kept = pa.Table.from_pylist(before.to_pylist()[rows], schema=before.schema)
-    pq.write_table(kept, file)
+    kept = before.to_pylist()[rows]
+    rewrite(file, kept, before.schema)
+    return before.num_rows - len(kept)
+
+
+def rewrite(file: Path, rows: list[dict[str, Any]], schema: pa.Schema) -> None:
+    """Puts other rows into a file, and takes away the checksum of the former."""
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema), file)
     file.with_name(f".{file.name}.crc").unlink(missing_ok=True)
-    return before.num_rows - kept.num_rows
 
 
 def test_what_the_jobs_made_balances(trained: Trained, spark: SparkSession) -> None:
@@ -128,8 +135,7 @@ def test_a_product_listed_though_bought_is_told(root: Path, trained_root: Traine
     table = pq.read_table(file, partitioning=None)
     rows = table.to_pylist()
     next(row for row in rows if row["user_id"] == bought["user_id"])["product_id"] = bought["product_id"]
-    pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), file)
-    file.with_name(f".{file.name}.crc").unlink(missing_ok=True)
+    rewrite(file, rows, table.schema)
     (found,) = failing(spark, trained_root, root).values()
     assert found.what == "products listed though bought = none, per user"
     assert found.examples == (f"{bought['user_id']}: 0 and 1",)
@@ -140,26 +146,10 @@ def test_nothing_to_count_is_the_user_s_error(trained_root: Trained, spark: Spar
         check.run(spark, trained_root.settings, tmp_path)
 
 
-class _Lent:
-    """The tests' own session in place of the command's."""
-
-    def __init__(self, spark: SparkSession) -> None:
-        self._spark = spark
-
-    def __call__(self, *given: object) -> _Lent:
-        return self
-
-    def __enter__(self) -> SparkSession:
-        return self._spark
-
-    def __exit__(self, *given: object) -> None:
-        return None
-
-
 def test_the_command_ends_with_1_where_something_differs(
     root: Path, spark: SparkSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(command, "spark_session", _Lent(spark))
+    monkeypatch.setattr(command, "spark_session", lambda *given: nullcontext(spark))
     held = CliRunner().invoke(main, ["check", "--root", str(root)])
     assert (held.exit_code, held.stdout.splitlines()[-1]) == (0, f"All {BATCH_BALANCES} balances hold.")
     lost = change(root, EVENTS, slice(2, None))

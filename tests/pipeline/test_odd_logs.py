@@ -14,6 +14,7 @@ from spark_apps.jobs import evaluate, recommend
 from spark_apps.settings import Settings
 from spark_apps.tables import EVENTS, INTERACTIONS, RECOMMENDATIONS
 from tests.pipeline.conftest import Trained, run_jobs, small_settings
+from tests.short_form import long_but
 
 Row = dict[str, str]
 EVENTS_WRITTEN = 3_000
@@ -75,11 +76,7 @@ def odd_log(folder: Path, change: Callable[[Row], Row]) -> Path:
     return odd
 
 
-@pytest.fixture(
-    scope="module",
-    params=[pytest.param(name, marks=[] if name in SHORT else [pytest.mark.long]) for name in ODD],
-    ids=str,
-)
+@pytest.fixture(scope="module", params=long_but(ODD, SHORT), ids=str)
 def odd(request: pytest.FixtureRequest, spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     folder = tmp_path_factory.mktemp("odd")
     log = odd_log(folder, ODD[request.param])
