@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +24,7 @@ from spark_apps.workspace import Workspace, opening_lock, sweep_dead
 # Jobs that use most of what shopstream uses of Spark.
 RECORDING_JOBS = frozenset({"train", "demo", "bench"})
 _QUIET = "-Xlog:disable -Xlog:all=error:stderr"
-_JVM_EXIT_SECONDS = 120
+_JVM_EXIT_SECONDS = 120.0
 
 
 @contextmanager
@@ -69,7 +70,11 @@ def _writable(folder: Path) -> bool:
 
 
 def _stop_jvm() -> int | None:
-    """Ends the JVM behind PySpark, whose exit writes the archive, and returns its exit code."""
+    """Ends the JVM behind PySpark, whose exit writes the archive.
+
+    Returns:
+        Its exit code; None where there is no JVM, or where a busy machine had to be spared the rest of the recording.
+    """
     gateway = SparkContext._gateway
     if gateway is None:
         return None
@@ -77,4 +82,9 @@ def _stop_jvm() -> int | None:
     process = gateway.proc  # set by PySpark's launcher
     gateway.shutdown()
     process.stdin.close()
-    return int(process.wait(_JVM_EXIT_SECONDS))
+    try:
+        return int(process.wait(_JVM_EXIT_SECONDS))
+    except subprocess.TimeoutExpired:
+        process.kill()  # the job's results are published: the next one records
+        process.wait()
+        return None

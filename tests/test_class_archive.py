@@ -19,6 +19,7 @@ import json, sys
 from pathlib import Path
 from spark_apps import class_archive
 class_archive.archive_file = lambda: Path(sys.argv[1])
+class_archive._JVM_EXIT_SECONDS = float(sys.argv[4])
 from spark_apps.session import spark_session
 from spark_apps.settings import Settings
 with spark_session(Settings(root=sys.argv[2], master="local[1]", driver_memory="1g"), sys.argv[3]) as spark:
@@ -27,8 +28,8 @@ with spark_session(Settings(root=sys.argv[2], master="local[1]", driver_memory="
 """
 
 
-def run(archive: Path, root: Path, job: str) -> dict[str, Any]:
-    command = [sys.executable, "-c", _RUN, str(archive), str(root), job]
+def run(archive: Path, root: Path, job: str, exit_seconds: float = 120) -> dict[str, Any]:
+    command = [sys.executable, "-c", _RUN, str(archive), str(root), job, str(exit_seconds)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
     found: dict[str, Any] = json.loads(done.stdout)
     return found
@@ -45,6 +46,12 @@ def test_a_long_job_records_an_archive_that_the_next_one_uses(tmp_path: Path) ->
 
     used = run(archive, root, "clean")
     assert used["rows"] == 7 and f"-XX:SharedArchiveFile={archive}" in used["options"]
+
+
+def test_a_recording_that_takes_too_long_is_given_up_and_the_job_ends_well(tmp_path: Path) -> None:
+    archive = tmp_path / "share" / "classes.jsa"
+    assert run(archive, tmp_path / "root", "train", exit_seconds=0.01)["rows"] == 7
+    assert not archive.exists() and list(archive.parent.glob("*/")) == []
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows knows no such modes")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -109,24 +110,26 @@ def build(
     users = inputs.users.count()
     rows = in_fixed_order(clustering_input(inputs.users), users).persist()
     sample = sample_users(rows, users, settings.cluster_curve_users, settings.seed)
-    curve = silhouette_curve(sample, K_TRIED, settings.seed)
-    chosen = _chosen_k(k, curve, users)
-    clustering = fit_clusters(rows, users, chosen, settings.seed, settings.cluster_curve_users)
-    distributions = count_values(clustering.model.transform(rows), FEATURES)
-    rows.unpersist()
-    clusters = named_clusters(centre_means(clustering.model), distributions, settings.segments)
-    model = SegmentModel(clustering.model, rfm_cuts(distributions), {c["cluster"]: c["name"] for c in clusters})
-    segmented = _stage_table(spark, publication, place_users(model, inputs.users))
-    metrics = {
-        **asdict(clustering.fit),
-        "clusters": clusters,
-        "rfm_cuts": model.cuts,
-        "curve": [asdict(point) for point in curve],
-        "stability": stability(clustering, sample, settings.seed),
-        **_groups(segmented, clusters),
-        "profiles": profiles(distributions, model.names),
-        "affinities": _affinities(settings, inputs, segmented, clusters),
-    }
+    with ThreadPoolExecutor(1) as beside:  # scikit-learn's part, on the sample, while Spark goes on
+        curve = beside.submit(silhouette_curve, sample, K_TRIED, settings.seed)
+        chosen = _chosen_k(k, curve.result() if k == AUTO else [], users)
+        clustering = fit_clusters(rows, users, chosen, settings.seed, settings.cluster_curve_users)
+        stable = beside.submit(stability, clustering, sample, settings.seed)
+        distributions = count_values(clustering.model.transform(rows), FEATURES)
+        rows.unpersist()
+        clusters = named_clusters(centre_means(clustering.model), distributions, settings.segments)
+        model = SegmentModel(clustering.model, rfm_cuts(distributions), {c["cluster"]: c["name"] for c in clusters})
+        segmented = _stage_table(spark, publication, place_users(model, inputs.users))
+        metrics = {
+            **asdict(clustering.fit),
+            "clusters": clusters,
+            "rfm_cuts": model.cuts,
+            **_groups(segmented, clusters),
+            "profiles": profiles(distributions, model.names),
+            "affinities": _affinities(settings, inputs, segmented, clusters),
+            "curve": [asdict(point) for point in curve.result()],
+            "stability": stable.result(),
+        }
     metadata = _metadata(settings, version, inputs, users, k, metrics)
     _stage_model(publication, clustering.model, metadata)
     return Segmentation(segmented, metadata)

@@ -165,7 +165,7 @@ def _recommend(
     factors = to_original_ids(ALSModel.load(str(model_folder)).userFactors, "id", "user_id", indexes.users)
     with step(f"Top {settings.top} for every user", spark) as shown:
         hybrid = load_hybrid(hybrid_folder, model_folder, names, settings.blend, settings.popular_kept)
-        metrics = _stage_lists(spark, settings, publication, tables, segments, factors, hybrid)
+        metrics = _stage_lists(spark, settings, publication, tables, segments, names, factors, hybrid)
         metrics |= {"tuning": tuning.told()} if tuning is not None else {}
         shown.done = f"{metrics['users_with_list']:,} users"
     if held is not None:
@@ -267,12 +267,13 @@ def _stage_lists(
     publication: Publication,
     tables: FeatureTables,
     segments: DataFrame,
+    names: list[str],
     factors: DataFrame,
     hybrid: HybridRecommender,
 ) -> dict[str, Any]:
     histories = user_histories(tables.interactions, segments, factors)
     staged = publication.stage(RECOMMENDATIONS.path)
-    write_files(lists_for_all(spark, histories, hybrid, _names(segments), settings), staged, RECOMMENDATIONS)
+    write_files(lists_for_all(spark, histories, hybrid, names, settings), staged, RECOMMENDATIONS)
     publication.replace(RECOMMENDATIONS.path)
     return _list_metrics(read_files(spark, staged, RECOMMENDATIONS), len(hybrid.catalogue))
 

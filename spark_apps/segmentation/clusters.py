@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from pyspark.ml import Pipeline, PipelineModel
-from pyspark.ml.clustering import KMeans, KMeansModel
+from pyspark.ml.clustering import KMeansModel
 from pyspark.ml.evaluation import ClusteringEvaluator
 from pyspark.ml.feature import StandardScaler, StandardScalerModel, VectorAssembler
-from pyspark.ml.functions import array_to_vector
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 
+from spark_apps.segmentation.curve import squared_silhouette
 from spark_apps.segmentation.inputs import CLUSTER, FEATURES, Floats, Scale
 from spark_apps.segmentation.local import fit_locally, nearest
 from spark_apps.segmentation.sampling import Coreset, coreset
@@ -24,7 +24,9 @@ MAX_ITERATIONS = 100
 TOLERANCE = 1e-4
 _ASSEMBLED, _SCALED = "features", "scaled_features"
 _SUMS = "points array<array<double>>, users array<array<double>>, cost double"
-_FOUND = "centres array<array<double>>, cost double, filled bigint, passes bigint, stands_still boolean"
+_FOUND = (
+    "centres array<array<double>>, cost double, filled bigint, passes bigint, stands_still boolean, silhouette double"
+)
 # Up to so many users, one task moves the centres: 64 bytes a user, and about three times that while it works.
 USERS_OF_A_TASK = 2_000_000
 
@@ -76,7 +78,9 @@ def fit_clusters(rows: DataFrame, users: int, k: int, seed: int, wanted: int) ->
     start = fit_locally(drawn.points, k, seed, drawn.weights).centres
     found = _move_centres(rows, users, scale, start)
     model = PipelineModel([*prepared.stages, _kmeans_with(rows.sparkSession, found.centres, seed)])
-    score = silhouette(model.transform(rows)) if found.filled > 1 else None
+    score = found.silhouette
+    if score is None and found.filled > 1:
+        score = silhouette(model.transform(rows))
     return Clustering(model, Fit(k, found.cost, found.passes, found.stands_still, score), drawn)
 
 
@@ -103,13 +107,17 @@ class _Sums:
 
 @dataclass(frozen=True)
 class _Found:
-    """Where centres came to stand: cost and number of those with users, passes, and whether the last moved none."""
+    """Where centres came to stand: cost and number of those with users, passes, and whether the last moved none.
+
+    The mean silhouette is known where one task held all users and several centres have some.
+    """
 
     centres: Floats
     cost: float
     filled: int
     passes: int
     stands_still: bool
+    silhouette: float | None = None
 
 
 def _lloyd(sums_of: Callable[[Floats], _Sums], start: Floats) -> _Found:
@@ -134,8 +142,10 @@ def _move_centres(rows: DataFrame, users: int, scale: Scale, start: Floats) -> _
 def _move_in_task(scale: Scale, start: Floats, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     points = np.concatenate([_points(scale, batch) for batch in batches])
     found = _lloyd(partial(_sums, points), start)
+    score = squared_silhouette(points, nearest(found.centres, points)) if found.filled > 1 else None
     columns = {name: [value] for name, value in vars(found).items()}
-    yield pa.RecordBatch.from_pydict({**columns, "centres": [found.centres.tolist()]})
+    columns |= {"centres": [found.centres.tolist()], "silhouette": pa.array([score], pa.float64())}
+    yield pa.RecordBatch.from_pydict(columns)
 
 
 def _sums_of_all(rows: DataFrame, scale: Scale, centres: Floats) -> _Sums:
@@ -167,12 +177,23 @@ def _sums(points: Floats, centres: Floats) -> _Sums:
 
 
 def _kmeans_with(spark: SparkSession, centres: Floats, seed: int) -> KMeansModel:
-    """Makes Spark's model of given centres: fitted to these points alone, each is a cluster of its own."""
-    arrays = spark.createDataFrame(pa.table({_SCALED: centres.tolist()})).coalesce(1)
-    points = arrays.select(array_to_vector(F.col(_SCALED)).alias(_SCALED))
-    # two clusters are the least that Spark takes; its other solver fails where there is one centre only
-    kmeans = KMeans(featuresCol=_SCALED, predictionCol=CLUSTER, k=max(2, len(centres)), seed=seed, solver="row")
-    return kmeans.setInitMode("random").fit(points)
+    """Makes Spark's model of given centres."""
+    jvm: Any = spark._jvm
+    uid = f"KMeans_{len(centres)}"
+    vectors = [jvm.org.apache.spark.mllib.linalg.Vectors.dense(_java_doubles(spark, centre)) for centre in centres]
+    points = jvm.org.apache.spark.mllib.clustering.KMeansModel(jvm.java.util.ArrayList(vectors))
+    model = KMeansModel(jvm.org.apache.spark.ml.clustering.KMeansModel(uid, points))
+    model._resetUid(uid)
+    # what a model fitted by Spark carries; two clusters are the least that it takes for k
+    return model._set(featuresCol=_SCALED, predictionCol=CLUSTER, k=max(2, len(centres)), seed=seed)
+
+
+def _java_doubles(spark: SparkSession, values: Floats) -> Any:
+    gateway: Any = spark.sparkContext._gateway
+    array = gateway.new_array(gateway.jvm.double, len(values))
+    for place, value in enumerate(values):
+        array[place] = float(value)
+    return array
 
 
 def scale_of(model: PipelineModel) -> Scale:

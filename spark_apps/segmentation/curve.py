@@ -14,6 +14,8 @@ from spark_apps.segmentation.local import fit_locally
 
 K_TRIED = range(2, 11)
 _STARTS = 3
+# Points whose distances to all clusters are held at a time.
+_BLOCK = 65_536
 _TINY = np.finfo(np.float64).tiny
 
 
@@ -59,16 +61,40 @@ def best_k(curve: Sequence[CurvePoint]) -> int:
 
 
 def squared_silhouette(points: Floats, labels: NDArray[np.integer[Any]]) -> float:
-    """The mean silhouette for squared Euclidean distances, which need no pairs but only sums per cluster."""
-    clusters, labels = np.unique(labels, return_inverse=True)
+    """The mean silhouette for squared Euclidean distances, which need no pairs but only sums per cluster.
+
+    Args:
+        points: shape (points, features).
+        labels: the cluster of each point; at least two differ.
+    """
+    labels = np.unique(labels, return_inverse=True)[1]
     norms = (points**2).sum(axis=1)
-    members = np.eye(len(clusters))[labels]
-    sizes = members.sum(axis=0)
-    # of each point, the sum of its squared distances to a cluster's points
-    distances = np.maximum(sizes * norms[:, None] + norms @ members - 2 * points @ (points.T @ members), 0)
-    rows = np.arange(len(points))
-    own = distances[rows, labels] / np.maximum(sizes[labels] - 1, 1)
-    distances[rows, labels] = np.inf
-    nearest = (distances / sizes).min(axis=1)
-    widths = np.where(sizes[labels] > 1, (nearest - own) / np.maximum(np.maximum(nearest, own), _TINY), 0)
-    return float(widths.mean())
+    clusters = _ClusterSums(
+        np.bincount(labels).astype(float),
+        np.bincount(labels, weights=norms),
+        np.column_stack([np.bincount(labels, weights=values) for values in points.T]),
+    )
+    blocks = (slice(start, start + _BLOCK) for start in range(0, len(points), _BLOCK))
+    return sum(float(clusters.widths(points[one], norms[one], labels[one]).sum()) for one in blocks) / len(points)
+
+
+@dataclass(frozen=True)
+class _ClusterSums:
+    """Of each cluster: its points, the sum of their squared lengths, and their sum, shape (clusters, features)."""
+
+    sizes: Floats
+    norms: Floats
+    points: Floats
+
+    def widths(self, points: Floats, norms: Floats, labels: NDArray[np.intp]) -> Floats:
+        """Returns the silhouette of some points with their squared lengths and clusters."""
+        # of each point, the sum of its squared distances to a cluster's points
+        distances = np.maximum(self.sizes * norms[:, None] + self.norms - 2 * points @ self.points.T, 0)
+        rows = np.arange(len(points))
+        own = distances[rows, labels] / np.maximum(self.sizes[labels] - 1, 1)
+        distances[rows, labels] = np.inf
+        nearest = (distances / self.sizes).min(axis=1)
+        widths: Floats = np.where(
+            self.sizes[labels] > 1, (nearest - own) / np.maximum(np.maximum(nearest, own), _TINY), 0
+        )
+        return widths

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from spark_apps.segmentation.inputs import Floats
 
 STARTS = 10
+# Of centres that fall together, which are merged here. Fits run side by side: a filter for a while is not for threads.
+warnings.filterwarnings("ignore", message="Number of distinct clusters")
 
 
 @dataclass(frozen=True)
@@ -35,11 +37,8 @@ def fit_locally(points: Floats, k: int, seed: int, weights: Floats | None = None
         starts: tried.
     """
     from sklearn.cluster import KMeans  # late: a second that other commands need not wait
-    from sklearn.exceptions import ConvergenceWarning
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # of centres that fall together, which are merged here
-        fitted = KMeans(min(k, len(points)), n_init=starts, random_state=seed).fit(points, sample_weight=weights)
+    fitted = KMeans(min(k, len(points)), n_init=starts, random_state=seed).fit(points, sample_weight=weights)
     centres = np.unique(fitted.cluster_centers_, axis=0)
     return LocalFit(fitted.labels_, centres, float(fitted.inertia_), int(fitted.n_iter_))
 
