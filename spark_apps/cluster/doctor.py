@@ -27,15 +27,20 @@ from spark_apps.cluster.engine import (
 from spark_apps.cluster.secrets import FILE_MODE, FOLDER_MODE, NAMES
 from spark_apps.cluster.sizing import MIB, default_budget, megabytes
 from spark_apps.cluster.state import Cluster
+from spark_apps.cluster.volumes import (
+    DATA_NODE,
+    NAME_NODE,
+    ServerFolder,
+    VolumesUnseenError,
+    helper_image,
+    server_folders,
+)
 from spark_apps.errors import UserError
 
 LEAST_DISK = 10 * 1024**3
 MOST_SKEW_SECONDS = 5.0
-# who owns what is on a volume, by the volume's role: its first folder or the volume itself
-OWNERS = {"hdfs": 10001, "spark": 10002}
 _INTO_IMAGES = ("docker", "compose", "hdfs_layout", "grafana/provisioning", "spark_apps")
 _TEXT = {".sh", ".py", ".yaml", ".yml", ".xml", ".conf", ".properties", ".json", ".txt", ".lock", ".crt", ""}
-_HELPER_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -254,52 +259,52 @@ def check_line_ends(patient: Patient) -> Finding:
 
 def check_cluster_ids(patient: Patient) -> Finding:
     """Do the DataNodes' volumes belong to the NameNode's?"""
-    found = _volumes(patient)
+    name, image = "Cluster id", helper_image(patient.environment)
+    found = _server_folders(patient, name)
     if isinstance(found, Finding):
-        return Finding("Cluster id", found.seen, found.problem, found.mend, found.skipped)
-    names = {row["id"] for row in found if row["id"] and row["kind"] == "NAME_NODE"}
-    strangers = [row for row in found if row["kind"] == "DATA_NODE" and row["id"] not in names]
-    shown = ", ".join(f"{row['path']} in {row['volume']}" for row in strangers)
-    mend = " and ".join(f"`{_removal(row, patient.environment)}`" for row in strangers)
-    if len(names) > 1:
-        return Finding("Cluster id", problem=f"{len(names)} NameNodes' volumes", mend="remove the one left over")
-    if not names:
-        if strangers:
-            return Finding(
-                "Cluster id",
-                problem=f"DataNode folders without a NameNode's: {shown}",
-                mend=f"bring the NameNode's volume back, or give the data up with {mend}",
-            )
-        return Finding("Cluster id", seen="nothing formatted yet", skipped=True)
+        return found
+    ids = {one.cluster_id for one in found if one.cluster_id and one.kind == NAME_NODE}
+    strangers = [one for one in found if one.kind == DATA_NODE and one.cluster_id not in ids]
+    shown = ", ".join(f"{one.path} in {one.volume}" for one in strangers)
+    mend = " and ".join(f"`{one.removal(image)}`" for one in strangers)
+    if len(ids) > 1:
+        return Finding(name, problem=f"{len(ids)} NameNodes' volumes", mend="remove the one left over")
+    if strangers and not ids:
+        return Finding(
+            name,
+            problem=f"DataNode folders without a NameNode's: {shown}",
+            mend=f"bring the NameNode's volume back, or give the data up with {mend}",
+        )
+    if not ids:
+        return Finding(name, seen="nothing formatted yet", skipped=True)
     if strangers:
         return Finding(
-            "Cluster id",
+            name,
             problem=f"Of another cluster id than the NameNode's: {shown}",
             mend=f"if that data is not needed, run {mend}, then `up`",
         )
-    return Finding("Cluster id", seen=names.pop())
+    return Finding(name, seen=ids.pop())
 
 
 def check_owners(patient: Patient) -> Finding:
     """Do the volumes belong to the users that write them?"""
-    found = _volumes(patient)
+    found = _server_folders(patient, "Owners")
     if isinstance(found, Finding):
-        return Finding("Owners", found.seen, found.problem, found.mend, found.skipped)
-    wrong = []
-    for row in found:
-        role = next((role for role, uid in OWNERS.items() if row["role"] == role), None)
-        if role is not None and int(row["uid"]) != OWNERS[role]:
-            wrong.append(f"{row['path']} in {row['volume']} belongs to {row['uid']} instead of {OWNERS[role]}")
+        return found
+    wrong = [one for one in found if one.uid != one.wanted_uid]
     if wrong:
-        first = wrong[0].split(" in ")[1].split(" belongs")[0]
-        uid = wrong[0].rpartition(" ")[2]
-        image = _helper_image(patient.environment)
-        return Finding(
-            "Owners",
-            problem="; ".join(wrong),
-            mend=f"run `docker run --rm --user 0 --entrypoint chown -v {first}:/v {image} -R {uid}:10000 /v`",
-        )
+        shown = [f"{one.path} in {one.volume} belongs to {one.uid} instead of {one.wanted_uid}" for one in wrong]
+        mend = f"run `{wrong[0].chown(helper_image(patient.environment))}`"
+        return Finding("Owners", problem="; ".join(shown), mend=mend)
     return Finding("Owners", seen=f"{len(found)} folders on volumes")
+
+
+def _server_folders(patient: Patient, check: str) -> list[ServerFolder] | Finding:
+    """What servers keep on the cluster's volumes, or the finding of a check that cannot be made."""
+    try:
+        return server_folders(_docker(patient), patient.cluster.name, helper_image(patient.environment))
+    except VolumesUnseenError as reason:
+        return Finding(check, seen=str(reason), skipped=True)
 
 
 CHECKS: tuple[Callable[[Patient], Finding], ...] = (
@@ -322,61 +327,6 @@ QUICK_CHECKS: tuple[Callable[[Patient], Finding], ...] = (
     check_line_ends,
 )
 _NEED_DOCKER = {check_versions, check_namesake, check_memory, check_ports, check_disk, check_cluster_ids, check_owners}
-
-# Run by the shell of a throw-away container: one line for each folder that a server keeps on a volume.
-_LOOK = """
-for volume in /volumes/*; do
-  for folder in "$volume" "$volume"/* "$volume"/*/*; do
-    [ -d "$folder" ] || continue
-    id=; kind=
-    if [ -f "$folder/current/VERSION" ]; then
-      id=$(sed -n 's/^clusterID=//p' "$folder/current/VERSION")
-      kind=$(sed -n 's/^storageType=//p' "$folder/current/VERSION")
-    fi
-    echo "$(stat -c %u "$folder")|$folder|$id|$kind"
-  done
-done
-"""
-
-
-def _volumes(patient: Patient) -> list[dict[str, str]] | Finding:
-    """Looks into the cluster's volumes from a container that may read everything and write nothing."""
-    docker, project = _docker(patient), patient.cluster.name
-    listed = docker.ask("volume", "ls", "--filter", f"label={PROJECT_LABEL}={project}", "--format", "{{json .}}")
-    names = [str(row["Name"]) for row in json_rows(listed)]
-    if not names:
-        return Finding("", seen="no volumes yet", skipped=True)
-    image = _helper_image(patient.environment)
-    if docker.call("image", "inspect", image).returncode != 0:
-        return Finding("", seen=f"the image {image} is not there", skipped=True)
-    mounts = [part for name in names for part in ("--volume", f"{name}:/volumes/{name}:ro")]
-    rights = ["--user", "0", "--cap-drop", "ALL", "--cap-add", "DAC_READ_SEARCH", "--network", "none", "--read-only"]
-    run = ["run", "--rm", *rights, *mounts, "--entrypoint", "sh", image, "-c", _LOOK]
-    text = docker.ask(*run, timeout=_HELPER_SECONDS)
-    return [row for line in text.splitlines() for row in _folders(line)]
-
-
-def _folders(line: str) -> Iterator[dict[str, str]]:
-    """Reads one line of the look into the volumes; only folders that a server keeps are of interest."""
-    uid, path, cluster_id, kind = line.split("|")
-    volume, _, inside = path.removeprefix("/volumes/").partition("/")
-    role = "hdfs" if kind in ("NAME_NODE", "DATA_NODE") else _role(volume, inside)
-    if role:
-        yield {"uid": uid, "path": f"/{inside}", "volume": volume, "id": cluster_id, "kind": kind, "role": role}
-
-
-def _role(volume: str, inside: str) -> str:
-    """Names the user whose volume this is, by the volume's name; secrets volumes have owners of their own."""
-    if inside or "secret" in volume:
-        return ""
-    short = volume.rpartition("_")[2]
-    if any(word in short for word in ("namenode", "datanode", "hdfs")):
-        return "hdfs"
-    return "spark" if any(word in short for word in ("spark", "worker", "client")) else ""
-
-
-def _helper_image(environment: Mapping[str, str]) -> str:
-    return f"shopstream/hadoop:{environment.get('SHOPSTREAM_TAG', 'dev')}"
 
 
 def _made(check: Callable[[Patient], Finding], patient: Patient) -> Finding:
@@ -429,12 +379,6 @@ def _with_windows_ends(repository: Path) -> Iterator[str]:
             is_text = path.suffix in _TEXT and path.is_file() and "__pycache__" not in path.parts
             if is_text and b"\r\n" in path.read_bytes():
                 yield path.relative_to(repository).as_posix()
-
-
-def _removal(row: Mapping[str, str], environment: Mapping[str, str]) -> str:
-    """The command that removes one DataNode's folder and leaves what others hold on the same volume."""
-    folder, image = row["path"].removesuffix("/data"), _helper_image(environment)
-    return f"docker run --rm --user 0 --entrypoint rm --volume {row['volume']}:/v {image} -r /v{folder or '/data'}"
 
 
 def _dotted(numbers: tuple[int, ...]) -> str:

@@ -5,22 +5,18 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.markup import escape
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from spark_apps.cluster import doctor as checks
 from spark_apps.cluster import hosts_doctor as rounds
 from spark_apps.cluster import hosts_logs, lifecycle, scaling
 from spark_apps.cluster import submit as submission
 from spark_apps.cluster.engine import Compose, find_docker
-from spark_apps.cluster.readiness import NotReadyError, ServiceState
 from spark_apps.cluster.remote import INVENTORY_VARIABLE, open_hosts, read_inventory
 from spark_apps.cluster.state import (
     DEFAULT_NAME,
@@ -30,11 +26,19 @@ from spark_apps.cluster.state import (
     NoClusterError,
     find_cluster,
 )
-from spark_apps.cluster.status import Status, cluster_status, urls
-from spark_apps.commands.common import FAILED, Function, json_option, next_step, out, print_json, print_table
+from spark_apps.cluster.status import cluster_status, urls
+from spark_apps.commands.cluster_views import (
+    console,
+    print_findings,
+    print_status,
+    print_urls,
+    service_progress,
+    told_failures,
+    working,
+)
+from spark_apps.commands.common import FAILED, Function, json_option, next_step, print_json, print_table
 from spark_apps.errors import UserError
 
-console = Console(stderr=True, highlight=False)
 UP_SECONDS = 600.0
 # what works on the hosts of an inventory too; images are built here for both
 ON_HOSTS = ("status", "doctor", "load", "images")
@@ -121,7 +125,7 @@ def up(
         changed = lifecycle.up(compose, environment, seconds, report, rebuild, announce)
     took = f"{time.monotonic() - started:.0f} s"
     console.print(escape(f"Cluster {name} is ready after {took}" + ("" if changed else ", unchanged")))
-    _print_urls(urls(environment, compose.monitoring))
+    print_urls(urls(environment, compose.monitoring))
     next_step(f"shopstream cluster load FILE{files.option()}, then shopstream submit clean{files.option()}")
 
 
@@ -142,7 +146,7 @@ def status(name: str, inventory: Path | None, as_json: bool) -> None:
     if as_json:
         print_json(seen.as_json())
     else:
-        _print_status(seen, compose.cluster.option())
+        print_status(seen, compose.cluster.option())
     if not seen.ready:
         sys.exit(FAILED)
 
@@ -170,7 +174,7 @@ def doctor(name: str, inventory: Path | None, as_json: bool) -> None:
     if as_json:
         print_json(checks.as_json(findings))
     else:
-        _print_findings(findings, following)
+        print_findings(findings, following)
     if not all(finding.ok for finding in findings):
         sys.exit(FAILED)
 
@@ -316,66 +320,6 @@ def submit(name: str, inventory: Path | None, job: str, options: tuple[str, ...]
     sys.exit(submission.submit(compose, job, options, lambda text: click.echo(text, err=True)))
 
 
-@contextmanager
-def told_failures() -> Iterator[None]:
-    """Shows the last log lines of a service that failed, before its error is told."""
-    try:
-        yield
-    except NotReadyError as error:
-        for line in error.lines:
-            console.print(escape(f"  {error.service} | {line}"), soft_wrap=True, style="dim")
-        raise
-
-
-@contextmanager
-def service_progress() -> Iterator[tuple[Callable[[list[ServiceState]], None], Callable[[str], None]]]:
-    """Shows one line per service once it is ready, and what is still awaited while it is.
-
-    Gives two functions: one is told all states, the other one a text.
-    """
-    started, done = time.monotonic(), set[str]()
-    with _spinner() as show:
-
-        def report(states: list[ServiceState]) -> None:
-            for state in states:
-                if state.ready and state.name not in done:
-                    done.add(state.name)
-                    seconds = time.monotonic() - started
-                    line = escape(f"{state.name:<28} {seconds:6.1f} s  {state.detail}")
-                    console.print("[green]✓[/green]", line, soft_wrap=True)
-            waiting = [f"{state.name} ({state.detail})" for state in states if not state.ready]
-            show(f"Waiting for {', '.join(waiting)}"[:70])
-
-        yield report, show
-
-
-@contextmanager
-def working(text: str) -> Iterator[None]:
-    """Shows that something is being done, for what takes over two seconds."""
-    with _spinner() as show:
-        show(text)
-        yield
-
-
-@contextmanager
-def _spinner() -> Iterator[Callable[[str], None]]:
-    """A line that lives on a terminal; elsewhere each new text is a line of its own, services' waiting left out."""
-    told = set[str]()
-
-    def line(text: str) -> None:
-        if not text.startswith("Waiting for") and text not in told:
-            told.add(text)
-            console.print(escape(text), soft_wrap=True)
-
-    if not console.is_terminal:
-        yield line
-        return
-    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda text: bar.update(task, description=text)
-
-
 def _found(name: str, inventory: Path | None) -> Compose:
     """Compose on a cluster that was started before, here or on the hosts of an inventory."""
     if inventory is None:
@@ -414,50 +358,3 @@ def _wanted(files: Cluster) -> dict[str, str]:
     info: Mapping[str, Any] = docker.info() if docker is not None and finding.ok else {}
     wishes = lifecycle.Wishes() if info else lifecycle.Wishes(memory="12g")
     return lifecycle.decide(wishes, files, files.environment(), info)
-
-
-def _print_urls(pages: Mapping[str, str]) -> None:
-    print_table("Pages", ["what", "address"], list(pages.items()))
-
-
-def _print_status(seen: Status, option: str) -> None:
-    print_table(
-        "Services",
-        ["service", "ready", "state"],
-        [(s.name, "yes" if s.ready else "no", s.detail) for s in seen.services],
-    )
-    if seen.spark is not None:
-        workers = [
-            (w.host, w.state.lower(), f"{w.cores_free} of {w.cores}", f"{w.memory_free} of {w.memory} MiB")
-            for w in seen.spark.workers
-        ]
-        print_table("Spark workers", ["host", "state", "cores free", "executor memory free"], workers)
-        if seen.spark.applications:
-            out.print(escape(f"Running: {', '.join(seen.spark.applications)}"))
-    if seen.hdfs is not None:
-        nodes = [(d.name, d.state, _gib(d.used), _gib(d.remaining), d.blocks) for d in seen.hdfs.datanodes]
-        print_table("DataNodes", ["host", "state", "used", "free", "blocks"], nodes)
-        mode = "on" if seen.hdfs.safe_mode else "off"
-        out.print(
-            f"HDFS: {_gib(seen.hdfs.used)} used of {_gib(seen.hdfs.capacity)}, safe mode {mode}, "
-            f"{seen.hdfs.missing_blocks} blocks missing, {seen.hdfs.under_replicated} short of copies"
-        )
-    out.print(f"Memory: limits add up to {seen.memory_limits:,} of {seen.memory_budget:,} MiB")
-    _print_urls(seen.urls)
-    next_step(f"shopstream submit{option} train" if seen.ready else f"shopstream cluster doctor{option}")
-
-
-def _gib(size: int) -> str:
-    return f"{size / 1024**3:,.1f} GiB"
-
-
-def _print_findings(findings: list[checks.Finding], following: str) -> None:
-    for one in findings:
-        if one.ok:
-            mark = "[yellow]-[/yellow]" if one.skipped else "[green]✓[/green]"
-            out.print(mark, escape(f"{one.check:<14} {one.seen}"), soft_wrap=True)
-        else:
-            out.print("[red]✗[/red]", escape(f"{one.check:<14} {one.problem}"), soft_wrap=True)
-            out.print(escape(f"{'':<16} To mend: {one.mend}"), soft_wrap=True)
-    if all(one.ok for one in findings):
-        next_step(following)

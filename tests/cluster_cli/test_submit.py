@@ -154,18 +154,20 @@ def test_the_signal_reaches_the_topmost_process_of_a_submission_alone(tmp_path: 
     child = "import time; time.sleep(30)"
     parent = f"import subprocess, sys; sys.exit(subprocess.run([sys.executable, '-c', {child!r}]).returncode)"
     programs = {"one": parent, "two": child}
+    own = f"{tmp_path}-"  # a job of another cluster on this machine has a mark too
     for name, source in programs.items():
         (tmp_path / name).write_text(source)
     process, other = (
-        subprocess.Popen([sys.executable, tmp_path / name, name], env={**os.environ, MARK: name}) for name in programs
+        subprocess.Popen([sys.executable, tmp_path / name, name], env={**os.environ, MARK: own + name})
+        for name in programs
     )
     try:
         deadline = time.monotonic() + 10
         while not children(process.pid) and time.monotonic() < deadline:
             time.sleep(0.02)
         [grandchild] = children(process.pid)
-        assert sorted(signalled(MARK, 0)) == ["one", "two"]
-        assert signalled(f"{MARK}=one", int(signal.SIGTERM)) == ["one"]
+        assert sorted(signalled(f"{MARK}={own}", 0)) == ["one", "two"]
+        assert signalled(f"{MARK}={own}one", int(signal.SIGTERM)) == ["one"]
         assert process.wait(10) == -signal.SIGTERM
         assert other.poll() is None
         os.kill(grandchild, signal.SIGKILL)  # it was not signalled: it is still there to be killed
