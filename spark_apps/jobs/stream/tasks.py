@@ -16,9 +16,10 @@ from spark_apps.jobs.stream.buckets import BucketFiles
 from spark_apps.recommendation.lists import USERS_PER_BLOCK
 from spark_apps.recommendation.sharing import Shared
 from spark_apps.settings import Settings
-from spark_apps.streaming.answering import LISTED, Models, Placing, answer
+from spark_apps.streaming.answering import LISTED, Models, answer
 from spark_apps.streaming.figures import pack
 from spark_apps.streaming.learning import FIGURES, FRESH, InForce, carrying, learn
+from spark_apps.streaming.placing import Placing
 from spark_apps.streaming.state import StreamState
 
 # users with all that is written of them, and rows without a user that carry figures
