@@ -23,6 +23,7 @@ from spark_apps.jobs.stream.outputs import Outputs
 from spark_apps.jobs.stream.places import claims, ledger_path, stage_state
 from spark_apps.jobs.stream.serving import Serving
 from spark_apps.jobs.stream.tasks import ANSWERED, CARRIED, Learning, answering_step, learning_step
+from spark_apps.memory import release_unused
 from spark_apps.publication import Publication
 from spark_apps.segmentation.rfm import rfm_columns
 from spark_apps.settings import Settings
@@ -106,6 +107,7 @@ class BatchProcessor:
         with times.of("file"):
             dropped = read_dropped(files) or read_empty(self._root / INCOMING)
         records = [self._apply(file, times) for file in dropped]
+        release_unused()
         return [record for record in records if record is not None]
 
     def _apply(self, file: Dropped, times: Times) -> BatchRecord | None:
