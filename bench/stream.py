@@ -1,7 +1,8 @@
 """The stream on one machine: `python -m bench.stream ROOT --batches 100 --events 10000` (make bench-stream).
 
 ROOT is the root of a training, with a November landed in it: the bench streams in a copy of what it needs. Each batch's
-times come from its record. Memory is that of the stream's processes: JVM, driver, Python workers.
+times come from its record. Memory is the proportional set size (PSS) of the stream's processes, JVM, driver and Python
+workers: a page that n of them share, as workers share what they were forked with, counts as 1/n in each.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ import shutil
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -26,6 +29,10 @@ from spark_apps.streaming.records import LEDGER, BatchRecord
 
 _MB = 1e6
 _SAMPLE_SECONDS = 1.0
+_WORKERS = "workers"
+_KINDS = ("jvm", "driver", _WORKERS)
+# in the command line of the process that Spark's Python workers are forked from, and so in theirs
+_DAEMON = "spark_apps.python_daemon"
 
 
 @click.command()
@@ -70,21 +77,24 @@ def prepare(root: Path, work: Path) -> None:
             (work / "processed" / table.name).symlink_to(table)
 
 
+@dataclass(frozen=True)
+class Sample:
+    """Memory of the stream's processes at one moment: kind of process -> bytes, and how many workers there are."""
+
+    taken_at: datetime
+    bytes: dict[str, int]
+    workers: int
+
+
 @contextmanager
-def _memory_of(process: subprocess.Popen[bytes]) -> Iterator[list[tuple[datetime, int, int]]]:
-    """Samples the resident memory of a process's children until it ends: time, JVMs' bytes, Pythons' bytes."""
-    samples: list[tuple[datetime, int, int]] = []
+def _memory_of(process: subprocess.Popen[bytes]) -> Iterator[list[Sample]]:
+    """Samples the memory of a process's children until it ends."""
+    samples: list[Sample] = []
     over = threading.Event()
 
     def sample() -> None:
         while not over.wait(_SAMPLE_SECONDS):
-            sizes = {"java": 0, "python": 0}
-            for one in psutil.Process(process.pid).children(recursive=True):
-                try:
-                    sizes["java" if one.name() == "java" else "python"] += one.memory_info().rss
-                except psutil.NoSuchProcess:
-                    continue  # it ended between the two looks
-            samples.append((datetime.now(timezone.utc), sizes["java"], sizes["python"]))
+            samples.append(_sampled(psutil.Process(process.pid).children(recursive=True)))
 
     watcher = threading.Thread(target=sample, daemon=True)
     watcher.start()
@@ -94,6 +104,25 @@ def _memory_of(process: subprocess.Popen[bytes]) -> Iterator[list[tuple[datetime
     if code:
         sys.exit(code)
     yield samples
+
+
+def _sampled(processes: Sequence[psutil.Process]) -> Sample:
+    sizes: Counter[str] = Counter()
+    workers = 0
+    for one in processes:
+        try:
+            kind = _kind(one)
+            sizes[kind] += one.memory_full_info().pss
+        except (psutil.NoSuchProcess, psutil.ZombieProcess):
+            continue  # it ended between the two looks
+        workers += kind == _WORKERS
+    return Sample(datetime.now(timezone.utc), dict(sizes), workers)
+
+
+def _kind(process: psutil.Process) -> str:
+    if process.name() == "java":
+        return "jvm"
+    return _WORKERS if _DAEMON in process.cmdline() else "driver"
 
 
 def records_of(work: Path) -> list[BatchRecord]:
@@ -138,16 +167,22 @@ def spread(values: Sequence[float], digits: int = 2) -> dict[str, float]:
     return {"p50": round(float(p50), digits), "p95": round(float(p95), digits), "max": round(max(values), digits)}
 
 
-def _memory(samples: Sequence[tuple[datetime, int, int]], records: Sequence[BatchRecord]) -> dict[str, object]:
-    """Mean memory, MB, while batches 20 to 40 and the last 20 were applied."""
+def _memory(samples: Sequence[Sample], records: Sequence[BatchRecord]) -> dict[str, object]:
+    """Mean memory, MB, while batches 20 to 40 and the last 20 were applied, and by how much the latter is more."""
 
     def mean(part: Sequence[BatchRecord]) -> dict[str, float]:
-        inside = [one for one in samples if part[0].committed_at <= one[0] <= part[-1].committed_at] or samples[-1:]
-        return {
-            name: round(float(np.mean([one[at] for one in inside])) / _MB) for name, at in (("java", 1), ("python", 2))
-        }
+        inside = [one for one in samples if part[0].committed_at <= one.taken_at <= part[-1].committed_at]
+        inside = inside or list(samples[-1:])
+        found = {kind: float(np.mean([one.bytes.get(kind, 0) for one in inside])) / _MB for kind in _KINDS}
+        return {**found, "python": found["driver"] + found[_WORKERS], "all": sum(found.values())}
 
-    return {"batches 20 to 40": mean(records[20:40] or records), "last 20": mean(records[-20:])}
+    before, after = mean(records[20:40] or records), mean(records[-20:])
+    return {
+        "batches 20 to 40": {kind: round(size) for kind, size in before.items()},
+        "last 20": {kind: round(size) for kind, size in after.items()},
+        "growth": {kind: round(after[kind] / size - 1, 3) for kind, size in before.items() if size},
+        "most workers": max(one.workers for one in samples),
+    }
 
 
 def _print(found: dict[str, object]) -> None:

@@ -120,6 +120,12 @@ class Settings(BaseSettings):
     centre_decay: float = Field(
         0.999, gt=0, le=1, description="what is left after each batch of the weight of former users in the segments"
     )
+    segment_margin: float = Field(
+        0.4,
+        ge=0,
+        lt=1,
+        description="share by which another segment's centre must be nearer before a stream moves a user",
+    )
     stream_refresh: int = Field(
         30, ge=1, description="batches after which new products and new popularity enter the stream's recommendations"
     )

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from spark_apps.features.grouping import grouped, summed
 from spark_apps.features.pairs import ratio
 from spark_apps.schemas import PRODUCT_FEATURES
 
@@ -56,6 +59,24 @@ def newest_descriptions(sums: DataFrame) -> DataFrame:
         *(column.alias(name) for name, column in last.items()),
         F.max("last_time").alias("last_time"),
     )
+
+
+def merge_descriptions(sums: pa.Table) -> pa.Table:
+    """Does what `newest_descriptions` does with what the driver holds: a catalogue, and what some batches add to it.
+
+    Args:
+        sums: `product_sums` of disjoint events.
+
+    Returns:
+        One row per product, in the order of their ids; the columns of `sums`.
+    """
+    # within a product its newest description last
+    ordered = sums.sort_by([(name, "ascending") for name in ("product_id", "last_time", *_DESCRIPTION)])
+    newest = {
+        name: (name, "last", pc.ScalarAggregateOptions(skip_nulls=False)) for name in ("last_time", *_DESCRIPTION)
+    }
+    added = summed(*_SUMS, "removals", "unique_users")
+    return grouped(ordered, ["product_id"], added | newest).select(sums.column_names).cast(sums.schema)
 
 
 def features_of(sums: DataFrame) -> DataFrame:

@@ -6,7 +6,7 @@ A thread of Arrow's that meets an object of Python's while the interpreter ends 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -35,15 +35,24 @@ def read_parquet(folder: StoragePath, columns: Sequence[str], condition: pc.Expr
     return pa.concat_tables([_read_part(path, list(columns), condition) for path in files])
 
 
-def open_parquet(path: StoragePath) -> pq.ParquetFile:
-    """Brings a small file whole, with one request where it is on HDFS, and opens it."""
+def open_parquet(path: StoragePath, dictionaries: Sequence[str] = ()) -> pq.ParquetFile:
+    """Brings a small file whole, with one request where it is on HDFS, and opens it.
+
+    Args:
+        path: the file.
+        dictionaries: columns that are read as dictionary arrays, as far as they are stored so.
+    """
+    return pq.ParquetFile(pa.BufferReader(_content(path)), read_dictionary=list(dictionaries))
+
+
+def _content(path: StoragePath) -> pa.Buffer:
     if isinstance(path, Path):
         with pa.OSFile(str(path)) as stream:
-            return pq.ParquetFile(pa.BufferReader(stream.read_buffer()))
+            return stream.read_buffer()
     content = path.read_bytes()
     memory = pa.allocate_buffer(len(content))
     _room(memory)[:] = np.frombuffer(content, np.uint8)
-    return pq.ParquetFile(pa.BufferReader(memory))
+    return memory
 
 
 def count_rows(path: StoragePath) -> int:
@@ -81,8 +90,24 @@ def write_parquet(path: StoragePath, rows: pa.Table, rows_per_group: int | None 
         rows: all of it, in memory once more as bytes.
         rows_per_group: rows that are read or skipped together.
     """
+    write_parts(path, rows.schema, [rows], rows_per_group)
+
+
+def write_parts(
+    path: StoragePath, schema: pa.Schema, parts: Iterable[pa.Table], rows_per_group: int | None = None
+) -> None:
+    """Writes one file of several tables, of which one at a time is in memory: see `write_parquet`.
+
+    Args:
+        path: the file.
+        schema: of the tables.
+        parts: the tables; a row group holds rows of one of them.
+        rows_per_group: most rows of a row group.
+    """
     sink = pa.BufferOutputStream()
-    pq.write_table(rows, sink, compression="zstd", row_group_size=rows_per_group)
+    with pq.ParquetWriter(sink, schema, compression="zstd") as writer:
+        for part in parts:
+            writer.write_table(part, row_group_size=rows_per_group)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(sink.getvalue().to_pybytes())
 

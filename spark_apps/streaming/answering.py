@@ -17,12 +17,13 @@ from spark_apps.recommendation.histories import Histories
 from spark_apps.recommendation.hybrid import SOURCES, Explained, HybridRecommender
 from spark_apps.recommendation.lists import histories_of
 from spark_apps.segmentation.behaviour import label
-from spark_apps.segmentation.inputs import FEATURES, Scale
+from spark_apps.segmentation.inputs import FEATURES
 from spark_apps.segmentation.local import nearest
 from spark_apps.segmentation.naming import rule_of
 from spark_apps.settings import Settings
 from spark_apps.streaming.centres import Floats
 from spark_apps.streaming.figures import Answered
+from spark_apps.streaming.placing import Placing
 
 # Scores that each part sends for the quantiles of all.
 _SCORES_SENT = 4096
@@ -45,15 +46,6 @@ class Models:
     segments: list[str]
 
 
-@dataclass(frozen=True)
-class Placing:
-    """What places users in segments: centres in standard deviations, the scale, and the clusters' names."""
-
-    centres: Floats
-    scale: Scale
-    names: Mapping[int, str]
-
-
 def answer(users: pa.Table, models: Models, placing: Placing, settings: Settings) -> tuple[pa.Table, Answered]:
     """Places users and recommends to them.
 
@@ -68,13 +60,14 @@ def answer(users: pa.Table, models: Models, placing: Placing, settings: Settings
         The users with the columns of PLACED and LISTED, and figures.
     """
     points = placing.scale.standardised(_points(users))
-    clusters = nearest(placing.centres, points)
+    near = nearest(placing.centres, points)
+    clusters = placing.settled(points, near, users["old_segment"])
     segments = [placing.names[int(cluster)] for cluster in clusters]
     placed = users.append_column(PLACED.field("cluster"), pa.array(clusters, pa.int32()))
     placed = placed.append_column(PLACED.field("segment"), pa.array(segments, pa.string()))
     placed = placed.append_column(PLACED.field("behaviour"), _behaviours(users, clusters, placing.names))
     explained, model = explained_for(placed, models, settings), models.hybrid
-    figures = _figures(placed, points, clusters, explained, model)
+    figures = _figures(placed, points, near, explained, model)
     figures.gains.append(_gains(placed))
     for field, column in zip(LISTED, _lists(explained, model), strict=True):
         placed = placed.append_column(field, column.cast(field.type))
@@ -118,7 +111,7 @@ def _lists(explained: Explained, model: HybridRecommender) -> list[pa.Array]:
 
 
 def _figures(
-    users: pa.Table, points: Floats, clusters: NDArray[np.intp], explained: Explained, model: HybridRecommender
+    users: pa.Table, points: Floats, near: NDArray[np.intp], explained: Explained, model: HybridRecommender
 ) -> Answered:
     old, new = users["old_segment"].to_pylist(), users["segment"].to_pylist()
     spent: Counter[str] = Counter()
@@ -138,8 +131,8 @@ def _figures(
         diversity=float(_diversity(places, kept, model).sum()),
         scores=scores[:: max(1, -(-len(scores) // _SCORES_SENT))],
         products=model.catalogue.ids[np.unique(places[kept])],
-        sums=_sums(points, clusters),
-        nearest=np.bincount(clusters),
+        sums=_sums(points, near),
+        nearest=np.bincount(near),
     )
 
 

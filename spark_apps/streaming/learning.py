@@ -222,7 +222,7 @@ def newest_profiles(parts: list[pa.Table]) -> pa.Table:
     Args:
         parts: columns of PROFILES, oldest first; a user at most once in each.
     """
-    whole = pa.concat_tables([part.select(PROFILES.names).cast(PROFILES) for part in parts])
+    whole = pa.concat_tables([PROFILES.empty_table(), *(part.select(PROFILES.names).cast(PROFILES) for part in parts)])
     users: NDArray[np.int64] = whole["user_id"].to_numpy()
     last = len(users) - 1 - np.unique(users[::-1], return_index=True)[1]
     return whole.take(pa.array(last))

@@ -9,7 +9,13 @@ from pyspark.sql import DataFrame, SparkSession
 
 from spark_apps.features.gathering import gather
 from spark_apps.features.pairs import pair_sums
-from spark_apps.features.products import PRIOR_USERS, product_features
+from spark_apps.features.products import (
+    PRIOR_USERS,
+    merge_descriptions,
+    newest_descriptions,
+    product_features,
+    product_sums,
+)
 from spark_apps.schemas import PRODUCT_FEATURES
 from tests.comparing import assert_rows
 from tests.factory import events_frame, rows_of
@@ -96,6 +102,16 @@ def test_the_features_of(name: str, rows: dict[int, dict[str, Any]]) -> None:
     users = expected["unique_users"]
     smoothed = (expected["popularity"] * users + PRIOR_USERS * MEAN_POINTS) / (users + PRIOR_USERS)
     assert_rows([rows[NUMBERS[name]]], [{**expected, "popularity_smoothed": smoothed}])
+
+
+def test_sums_merged_by_arrow_are_those_merged_by_spark(spark: SparkSession) -> None:
+    """Every product above, each event in a part of its own, as batches bring them."""
+    events = [{**event, "product_id": NUMBERS[name]} for name, (events, _) in PRODUCTS.items() for event in events]
+    parts = [product_sums(pair_sums(gather(events_frame(spark, events[start::3])))) for start in range(3)]
+    sums = parts[0].unionByName(parts[1]).unionByName(parts[2])
+    found = merge_descriptions(sums.toArrow())
+    assert_rows(found.to_pylist(), newest_descriptions(sums).orderBy("product_id").toArrow().to_pylist())
+    assert found["product_id"].to_pylist() == sorted(NUMBERS.values())
 
 
 def test_one_lucky_user_tops_the_popularity_but_not_the_smoothed_score(spark: SparkSession) -> None:

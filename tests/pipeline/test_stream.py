@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 import pyarrow.dataset as ds
 import pytest
 from pyspark.sql import DataFrame, SparkSession
@@ -29,7 +30,9 @@ from spark_apps.jobs.segment import load_model
 from spark_apps.jobs.stream.places import PRODUCTS, base_file, read_state
 from spark_apps.jobs.stream.query import Wishes, run
 from spark_apps.registry.versions import SEGMENTS, newest
-from spark_apps.segmentation.model import place_users
+from spark_apps.segmentation.clusters import centres_of, scale_of
+from spark_apps.segmentation.inputs import FEATURES
+from spark_apps.segmentation.model import SegmentModel, place_users
 from spark_apps.settings import Settings
 from spark_apps.streaming.drops import CHECKPOINT, DONE, INCOMING, Drop
 from spark_apps.streaming.records import BatchRecord
@@ -43,6 +46,7 @@ from spark_apps.tables import (
     STREAM_TABLES,
     STREAM_USERS,
     STREAM_WINDOWS,
+    USER_SEGMENTS,
     DateRange,
     Table,
     read_files,
@@ -242,13 +246,36 @@ def test_windows_equal_those_of_sql(streamed: Streamed) -> None:
     assert found == expected
 
 
-def test_users_are_placed_as_the_saved_model_places_them(streamed: Streamed, spark: SparkSession) -> None:
+def test_users_are_placed_as_the_saved_model_places_them_but_for_those_who_stay_within_the_margin(
+    streamed: Streamed, trained_root: Trained, spark: SparkSession
+) -> None:
     folder, metadata = newest(streamed.root, SEGMENTS)
+    model = load_model(folder, metadata)
     first = streamed.frame(spark, STREAM_USERS).where("batch = 0")  # before any centre moved
-    expected = place_users(load_model(folder, metadata), first).orderBy("user_id").collect()
-    columns = list(expected[0].asDict())
-    found = first.select(*columns).orderBy("user_id").collect()
-    assert [row.asDict() for row in found] == [row.asDict() for row in expected]
+    placed = {row["user_id"]: row.asDict() for row in place_users(model, first).collect()}
+    rows = {row["user_id"]: row.asDict() for row in first.collect()}
+    former = {row["user_id"]: row["segment"] for row in trained_root.rows(USER_SEGMENTS) if row["user_id"] in rows}
+    reach = 1 - streamed.settings.segment_margin
+    stay = set()
+    for user, segment in former.items():
+        distances = distances_from_centres(model, rows[user])
+        if segment != (there := placed[user]["segment"]) and distances[there] >= reach * distances[segment]:
+            stay.add(user)
+    assert (
+        stay
+        and len(former) < len(rows)
+        and any(placed[user]["segment"] != former[user] for user in former.keys() - stay)
+    )
+    for user, row in rows.items():
+        assert row["segment"] == (former[user] if user in stay else placed[user]["segment"])
+        assert user in stay or {name: row[name] for name in placed[user]} == placed[user]
+
+
+def distances_from_centres(model: SegmentModel, user: dict[str, Any]) -> dict[str, float]:
+    """Segment -> distance of a user from its centre, in standard deviations."""
+    point = scale_of(model.pipeline).standardised(np.array([float(user[name] or 0) for name in FEATURES]))
+    centres = centres_of(model.pipeline)
+    return {model.names[number]: float(np.linalg.norm(point - centre)) for number, centre in enumerate(centres)}
 
 
 def test_segments_add_up_to_the_users(streamed: Streamed, trained_root: Trained) -> None:

@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 
 from spark_apps.jobs.stream.buckets import BucketFiles
 from spark_apps.jobs.stream.models import Placement, Served, load_placement
-from spark_apps.jobs.stream.places import claims, replace_bucket_bases, stage_state, staged_below
+from spark_apps.jobs.stream.places import HISTORY, PROFILES, claims, replace_bucket_bases, stage_state, staged_below
 from spark_apps.jobs.stream.preparation import known_users, segment_counts, stage_catalogue
 from spark_apps.jobs.stream.serving import Serving, merged_products, replace_bases
 from spark_apps.jobs.stream.tasks import Step, bucket_of_task
@@ -53,7 +53,7 @@ def adopt(
     with Publication(root, claims(batch)) as publication:
         _write_bases(spark, settings, root, state, staged_below(publication, root))
         replace_bucket_bases(publication, state, range(state.buckets))
-        products = merged_products(spark, root, state.products_from, batch)
+        products = merged_products(root, state.products_from, batch)
         first_popular = stage_catalogue(publication, batch, products, served, settings)
         replace_bases(publication, state.products_from, batch)
         after = state.model_copy(
@@ -82,10 +82,10 @@ def _rewriter(files: BucketFiles, state: StreamState, below: str) -> Step:
     def rewrite(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         trained = [batch for batch in batches if batch.num_rows]
         bucket = bucket_of_task()
-        history, former = files.known(state, bucket, None)
-        seen = _without_segment(former)
+        seen = _without_segment(files.profiles(state, bucket))
         profiles = newest_profiles([seen, pa.Table.from_batches(trained)] if trained else [seen])
-        files.write_bases(below, state.next_batch, bucket, history, profiles)
+        files.renew(HISTORY, below, state, bucket)
+        files.write(PROFILES, below, state.next_batch, bucket, profiles)
         yield pa.RecordBatch.from_pydict({"rows": pa.array([len(profiles)], pa.int64())})
 
     return rewrite

@@ -23,11 +23,11 @@ from spark_apps.jobs.stream.outputs import Outputs
 from spark_apps.jobs.stream.places import claims, ledger_path, stage_state
 from spark_apps.jobs.stream.serving import Serving
 from spark_apps.jobs.stream.tasks import ANSWERED, CARRIED, Learning, answering_step, learning_step
+from spark_apps.memory import release_unused
 from spark_apps.publication import Publication
 from spark_apps.segmentation.rfm import rfm_columns
 from spark_apps.settings import Settings
 from spark_apps.storage import StoragePath, write_durably
-from spark_apps.streaming.answering import Placing
 from spark_apps.streaming.drops import INCOMING
 from spark_apps.streaming.figures import (
     Answered,
@@ -42,6 +42,7 @@ from spark_apps.streaming.figures import (
     unpack,
 )
 from spark_apps.streaming.learning import FIGURES, FRESH, LEARNED, InForce
+from spark_apps.streaming.placing import Placing
 from spark_apps.streaming.records import BatchRecord, Outcome
 from spark_apps.streaming.state import (
     FILES_REMEMBERED,
@@ -106,6 +107,7 @@ class BatchProcessor:
         with times.of("file"):
             dropped = read_dropped(files) or read_empty(self._root / INCOMING)
         records = [self._apply(file, times) for file in dropped]
+        release_unused()
         return [record for record in records if record is not None]
 
     def _apply(self, file: Dropped, times: Times) -> BatchRecord | None:
@@ -186,7 +188,8 @@ class BatchProcessor:
         files = BucketFiles.of(self._root, self._settings, self.state.buckets)
         in_force = InForce(self._serving.popular, self.state.first_popular, self._settings.top)
         learning = Learning(files, self.state, outputs.bases_below, self._settings, in_force)
-        placing = Placing(centres_of(self.state).places, self._placement.scale, self._placement.names)
+        centres, margin = centres_of(self.state).places, self._settings.segment_margin
+        placing = Placing(centres, self._placement.scale, self._placement.names, margin)
         fresh = lines.events(outputs.batch).select(*FRESH.names)
         spread = fresh.repartitionById(files.buckets, bucket_of(F.col("user_id"), files.buckets))
         learned = spread.mapInArrow(learning_step(learning), from_arrow_schema(LEARNED))

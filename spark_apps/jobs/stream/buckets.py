@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,15 +11,29 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from spark_apps.features.gathering import NEEDED
-from spark_apps.jobs.stream.places import HISTORY, base_file
-from spark_apps.jobs.stream.places import PROFILES as PROFILES_KIND
+from spark_apps.jobs.stream.places import HISTORY, PROFILES, base_file
 from spark_apps.settings import Settings
-from spark_apps.storage import StoragePath, open_parquet, root_path, write_parquet
-from spark_apps.streaming.learning import PROFILES, newest_profiles
+from spark_apps.storage import StoragePath, open_parquet, root_path, write_parts
+from spark_apps.streaming.learning import PROFILES as PROFILE_ROWS
+from spark_apps.streaming.learning import newest_profiles
+from spark_apps.streaming.merging import Join, cut, merged
 from spark_apps.streaming.state import StreamState
 
 # Rows of a base that are read or skipped together: those of some hundreds of users.
 _ROWS_PER_GROUP = 8192
+# Rows that are in memory together while a base is read or made anew: some 10 MB, however large the base.
+_ROWS_AT_ONCE = 8 * _ROWS_PER_GROUP
+# columns of few values, which are read as numbers and decoded where a row is wanted
+_FEW_VALUES = {HISTORY: ("category_code", "brand", "event_type"), PROFILES: ("segment",)}
+
+
+def _sorted(parts: list[pa.Table]) -> pa.Table:
+    return pa.concat_tables(parts).sort_by("user_id")
+
+
+_SCHEMAS = {HISTORY: NEEDED, PROFILES: PROFILE_ROWS}
+# how rows of the same users that come from a base and from later batches become one table
+_JOINS: dict[str, Join] = {HISTORY: _sorted, PROFILES: newest_profiles}
 
 
 @dataclass(frozen=True)
@@ -41,52 +56,85 @@ class BucketFiles:
         """Takes what is needed to find the root again."""
         return cls(str(root), settings.webhdfs, settings.hdfs_user, settings.replication, buckets)
 
-    def known(self, state: StreamState, bucket: int, users: pa.Array | None) -> tuple[pa.Table, pa.Table]:
-        """Reads what is known of a bucket's users.
+    def known(self, state: StreamState, bucket: int, users: pa.Array) -> tuple[pa.Table, pa.Table]:
+        """Reads what is known of some of a bucket's users.
 
         Args:
             state: before the batch.
             bucket: which.
-            users: ids of those wanted; None for all.
+            users: their ids.
 
         Returns:
-            Former events, columns of NEEDED, and the newest profile of each, columns of PROFILES.
+            Former events, columns of NEEDED, and the newest profile of each, columns of learning.PROFILES.
         """
-        recent, held = state.newer(bucket), state.bases[bucket]
-        events = [base_file(HISTORY, held, bucket), *(path for batch in recent for path in batch.events)]
-        seen = [base_file(PROFILES_KIND, held, bucket), *(batch.users for batch in recent if batch.users)]
-        history = pa.concat_tables([self._rows(path, NEEDED, bucket, users) for path in events])
-        return history, newest_profiles([self._rows(path, PROFILES, bucket, users) for path in seen])
+        history, profiles = (
+            [*self._base(kind, state, bucket, users), *self._newer(kind, state, bucket, users)]
+            for kind in (HISTORY, PROFILES)
+        )
+        return pa.concat_tables([NEEDED.empty_table(), *history]), newest_profiles([*profiles])
 
-    def write_bases(self, below: str, batch: int, bucket: int, history: pa.Table, profiles: pa.Table) -> None:
-        """Writes both bases of a bucket, made anew.
+    def profiles(self, state: StreamState, bucket: int) -> pa.Table:
+        """Reads the newest profile of each of a bucket's users."""
+        return newest_profiles([*self._base(PROFILES, state, bucket), *self._newer(PROFILES, state, bucket)])
+
+    def renew(self, kind: str, below: str, state: StreamState, bucket: int) -> None:
+        """Writes a base of a bucket anew, with what the latest batches brought, a part of it at a time.
 
         Args:
+            kind: HISTORY or PROFILES.
             below: see `places.staged_below`.
-            batch: the first one that they do not hold.
+            state: before the batch.
             bucket: which.
-            history: all its former events.
-            profiles: all its users.
         """
-        for kind, rows in ((HISTORY, history), (PROFILES_KIND, profiles)):
-            self.write(f"{below}{base_file(kind, batch, bucket)}", rows)
+        newer = pa.concat_tables([_SCHEMAS[kind].empty_table(), *self._newer(kind, state, bucket)])
+        rows = cut(merged(self._base(kind, state, bucket), newer, _JOINS[kind]), _ROWS_AT_ONCE)
+        self._write(kind, f"{below}{base_file(kind, state.next_batch, bucket)}", rows)
 
-    def write(self, path: str, rows: pa.Table) -> None:
-        """Writes a base, sorted by user; a second try of the same task replaces it."""
-        write_parquet(self._place(path), rows.sort_by("user_id"), _ROWS_PER_GROUP)
+    def write(self, kind: str, below: str, batch: int, bucket: int, rows: pa.Table) -> None:
+        """Writes a base of a bucket.
+
+        Args:
+            kind: HISTORY or PROFILES.
+            below: see `places.staged_below`.
+            batch: the first one that it does not hold.
+            bucket: which.
+            rows: all of it, in any order.
+        """
+        parts = cut([rows.sort_by("user_id")], _ROWS_AT_ONCE)  # no row group of a bucket without a row
+        self._write(kind, f"{below}{base_file(kind, batch, bucket)}", parts)
+
+    def _write(self, kind: str, path: str, parts: Iterable[pa.Table]) -> None:
+        """Writes a base; a second try of the same task replaces it."""
+        write_parts(self._place(path), _SCHEMAS[kind], parts, _ROWS_PER_GROUP)
+
+    def _base(self, kind: str, state: StreamState, bucket: int, users: pa.Array | None = None) -> Iterator[pa.Table]:
+        """A bucket's base in parts, sorted by user; all of it, or the rows of some users."""
+        return self._read(kind, base_file(kind, state.bases[bucket], bucket), bucket, users)
+
+    def _newer(self, kind: str, state: StreamState, bucket: int, users: pa.Array | None = None) -> Iterator[pa.Table]:
+        """What a bucket's base does not hold yet, oldest first."""
+        for batch in state.newer(bucket):
+            for path in batch.events if kind == HISTORY else filter(None, [batch.users]):
+                yield from self._read(kind, path, bucket, users)
 
     def _place(self, path: str) -> StoragePath:
         return root_path(self.root, self.webhdfs, self.user, self.copies) / path
 
-    def _rows(self, path: str, schema: pa.Schema, bucket: int, users: pa.Array | None) -> pa.Table:
-        stored = open_parquet(self._place(path))
-        groups = range(stored.num_row_groups) if users is None else _groups_of(stored, users)
-        rows = stored.read_row_groups(list(groups), columns=schema.names, use_threads=False)
-        if users is not None:
-            rows = rows.filter(pc.is_in(rows["user_id"], value_set=users))
-        else:
-            rows = rows.filter(pa.array(np.mod(rows["user_id"].to_numpy(), self.buckets) == bucket))
-        return rows.select(schema.names).cast(schema)
+    def _read(self, kind: str, path: str, bucket: int, users: pa.Array | None) -> Iterator[pa.Table]:
+        """Reads rows of a bucket a part at a time: of most parts few rows are wanted."""
+        schema, stored = _SCHEMAS[kind], open_parquet(self._place(path), _FEW_VALUES[kind])
+        groups = list(range(stored.num_row_groups)) if users is None else _groups_of(stored, users)
+        # without groups Arrow reads all of them
+        parts = stored.iter_batches(_ROWS_AT_ONCE, groups, schema.names, use_threads=False) if groups else ()
+        for part in parts:
+            ids = part.column("user_id")
+            wanted = pc.is_in(ids, value_set=users) if users is not None else self._inside(bucket, ids)
+            found = pa.Table.from_batches([part]).filter(wanted)
+            if len(found):
+                yield found.select(schema.names).cast(schema)
+
+    def _inside(self, bucket: int, users: pa.Array) -> pa.Array:
+        return pa.array(np.mod(users.to_numpy(), self.buckets) == bucket)
 
 
 def _groups_of(stored: pq.ParquetFile, users: pa.Array) -> list[int]:

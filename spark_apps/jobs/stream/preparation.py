@@ -112,7 +112,7 @@ def _base_writer(
     def write(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         held = [batch for batch in batches if batch.num_rows]
         rows = pa.Table.from_batches(held).select(schema.names).cast(schema) if held else schema.empty_table()
-        files.write(f"{staged}{base_file(kind, 0, bucket_of_task())}", rows)
+        files.write(kind, staged, 0, bucket_of_task(), rows)
         yield pa.RecordBatch.from_pydict({"rows": pa.array([len(rows)])})
 
     return write

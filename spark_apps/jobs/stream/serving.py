@@ -6,7 +6,7 @@ import pyarrow as pa
 from pyspark.sql import SparkSession
 
 from spark_apps.features.grouping import grouped, summed
-from spark_apps.features.products import newest_descriptions
+from spark_apps.features.products import merge_descriptions
 from spark_apps.jobs.stream.models import Served, load_recommender, popular
 from spark_apps.jobs.stream.places import (
     PRODUCTS,
@@ -68,7 +68,7 @@ class Serving:
         since, now = state.products_from, state.next_batch
         after = state.model_copy(update={"products_from": now})
         with Publication(self._root, claims(now)) as publication:
-            products = merged_products(self._spark, self._root, since, now)
+            products = merged_products(self._root, since, now)
             for kind, rows in ((PRODUCTS, products), (SCORES, self._scores(since, now))):
                 write_parquet(publication.stage(base_file(kind, now)), rows)
             replace_bases(publication, since, now)
@@ -103,13 +103,11 @@ def models_of(root: StoragePath, served: Served, state: StreamState, settings: S
     return load_recommender(served, catalogue_of(products), scores, settings)
 
 
-def merged_products(spark: SparkSession, root: StoragePath, since: int, now: int) -> pa.Table:
+def merged_products(root: StoragePath, since: int, now: int) -> pa.Table:
     """Adds what batches brought to the products' base; one row a product, in the order of their ids."""
     base = read_file(root / base_file(PRODUCTS, since), PRODUCT_COLUMNS)
     parts = [increments(root, batch).select(PRODUCT_COLUMNS).cast(base.schema) for batch in range(since, now)]
-    sums = spark.createDataFrame(pa.concat_tables([base, *parts]))
-    rows = newest_descriptions(sums).select(*PRODUCT_COLUMNS).toArrow()  # a row a product: the catalogue
-    return rows.sort_by("product_id").cast(base.schema)
+    return merge_descriptions(pa.concat_tables([base, *parts]))
 
 
 def replace_bases(publication: Publication, since: int, now: int) -> None:

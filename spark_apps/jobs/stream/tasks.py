@@ -13,12 +13,15 @@ from pyspark.sql.types import StructType
 
 from spark_apps import schemas
 from spark_apps.jobs.stream.buckets import BucketFiles
+from spark_apps.jobs.stream.places import HISTORY, PROFILES
+from spark_apps.memory import release_unused
 from spark_apps.recommendation.lists import USERS_PER_BLOCK
 from spark_apps.recommendation.sharing import Shared
 from spark_apps.settings import Settings
-from spark_apps.streaming.answering import LISTED, Models, Placing, answer
+from spark_apps.streaming.answering import LISTED, Models, answer
 from spark_apps.streaming.figures import pack
 from spark_apps.streaming.learning import FIGURES, FRESH, InForce, carrying, learn
+from spark_apps.streaming.placing import Placing
 from spark_apps.streaming.state import StreamState
 
 # users with all that is written of them, and rows without a user that carry figures
@@ -68,22 +71,15 @@ def learning_step(about: Learning) -> Step:
         bucket = bucket_of_task()
         fresh = pa.Table.from_batches(held).select(FRESH.names).cast(FRESH) if held else FRESH.empty_table()
         users = pc.unique(fresh["user_id"])
-        past, profiles = _known(about, bucket, users)
+        if bucket in about.state.due():
+            for kind in (HISTORY, PROFILES):
+                about.files.renew(kind, about.staged, about.state, bucket)
+        past, profiles = about.files.known(about.state, bucket, users)
         if held:
             scores = about.settings.scores
             yield from learn(fresh, past, profiles, scores, about.in_force).combine_chunks().to_batches()
 
-    return step
-
-
-def _known(about: Learning, bucket: int, users: pa.Array) -> tuple[pa.Table, pa.Table]:
-    """Reads what is known of the users; where the bucket's base is due, of all its users, and makes it anew."""
-    files, state = about.files, about.state
-    if bucket not in state.due():
-        return files.known(state, bucket, users)
-    history, profiles = files.known(state, bucket, None)
-    files.write_bases(about.staged, state.next_batch, bucket, history, profiles)
-    return tuple(rows.filter(pc.is_in(rows["user_id"], value_set=users)) for rows in (history, profiles))
+    return _released(step)
 
 
 def answering_step(models: Shared[Models], placing: Placing, settings: Settings) -> Step:
@@ -102,4 +98,14 @@ def answering_step(models: Shared[Models], placing: Placing, settings: Settings)
                 yield from placed.select(ANSWERED.names).cast(ANSWERED).combine_chunks().to_batches()
                 yield from carrying(ANSWERED, pack(figures)).to_batches()
 
-    return step
+    return _released(step)
+
+
+def _released(step: Step) -> Step:
+    """The step, after which its process holds no more than it needs for the next one."""
+
+    def run(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        yield from step(batches)
+        release_unused()
+
+    return run
