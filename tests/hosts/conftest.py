@@ -43,6 +43,7 @@ ORDER = (
     "test_containers",
     "test_rows",
     "test_tables",
+    "test_client",
     "test_loss",
     "test_scale",
     "test_upgrade",
