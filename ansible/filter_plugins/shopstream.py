@@ -16,7 +16,7 @@ from ansible.errors import AnsibleFilterError  # noqa: E402
 from ansible.module_utils.parsing.convert_bool import boolean  # noqa: E402
 
 from spark_apps.cluster import hosts as cluster  # noqa: E402
-from spark_apps.cluster.client_jobs import Request  # noqa: E402
+from spark_apps.cluster.client_jobs import Request, compose_texts  # noqa: E402
 from spark_apps.cluster.handover import compare  # noqa: E402
 from spark_apps.cluster.ports import listening  # noqa: E402
 from spark_apps.cluster.remote import READ, ssh_command  # noqa: E402
@@ -84,6 +84,37 @@ def client_request(variables: Mapping[str, Any], planned: Mapping[str, Any], nam
     return json.dumps(asdict(request))
 
 
+def disk(path: str) -> dict[str, str]:
+    """Returns a data disk's folder as the module host_files makes it."""
+    # user hdfs and group shopstream of the images
+    return {"path": path, "owner": "10001", "group": "10000", "mode": "0750"}
+
+
+def files(planned: Mapping[str, Any], repository: str, folder: str) -> list[dict[str, str]]:
+    """Returns what Compose reads on a host, as the module host_files writes it.
+
+    Args:
+        planned: what `plan` says of the host.
+        repository: where the Compose files are on the controller.
+        folder: where they belong on the host.
+    """
+    texts = compose_texts(Path(repository), planned["files"], planned["disks_file"], planned["settings"])
+    return [{"path": f"{folder}/{name}", "content": text} for name, text in texts.items()]
+
+
+def secret_files(names: Iterable[str], given: Mapping[str, str], made: str, folder: str) -> list[dict[str, str]]:
+    """Returns the secrets of a host, as the module host_files writes them.
+
+    Args:
+        names: of the secrets.
+        given: values that the inventory has.
+        made: the folder of the others on the controller.
+        folder: where they belong on the host.
+    """
+    values = {name: given.get(name) or (Path(made) / name).read_text(encoding="utf-8") for name in names}
+    return [{"path": f"{folder}/{name}", "content": value, "mode": "0600"} for name, value in values.items()]
+
+
 def taken(tables: Iterable[str], ports: Iterable[str]) -> list[int]:
     """Returns those ports that something listens on, by the text of /proc/net/tcp and tcp6."""
     found = {port for table in tables for port in listening(table)}
@@ -100,6 +131,9 @@ class FilterModule:
             "shopstream_plan": plan,
             "shopstream_images": compare,
             "shopstream_client_request": client_request,
+            "shopstream_disk": disk,
+            "shopstream_files": files,
+            "shopstream_secret_files": secret_files,
             "shopstream_taken": taken,
             "shopstream_ssh": ssh_command,
         }

@@ -55,9 +55,23 @@ def ending_jobs(request: Request) -> list[str]:
     as_it_is = HostsCompose(inventory, cluster, request.files)
     if not running_jobs(as_it_is):
         return []
-    with as_it_is.client.holding(_texts(request, here.repository)) as folder:
+    texts = compose_texts(here.repository, request.files, request.disks_file, request.settings)
+    with as_it_is.client.holding(texts) as folder:
         compose = HostsCompose(inventory, cluster, request.files, folder)
         return jobs_that_would_end(compose, Wanted(compose, _image_to_come(compose.docker)))
+
+
+def compose_texts(repository: Path, files: Sequence[str], disks_file: str, settings: str) -> dict[str, str]:
+    """Returns all that Compose reads on a host, by name.
+
+    Args:
+        repository: the folder that the files are copied from.
+        files: the Compose files of the host.
+        disks_file: the text of the one that is made for it.
+        settings: the text of its cluster.env.
+    """
+    copied = {name: (repository / name).read_text(encoding="utf-8") for name in files if name != DISKS}
+    return {**copied, DISKS: disks_file, "cluster.env": settings}
 
 
 def main() -> int:
@@ -69,12 +83,6 @@ def main() -> int:
         return 2
     print("\n".join(jobs))
     return 0
-
-
-def _texts(request: Request, repository: Path) -> dict[str, str]:
-    """All that Compose reads, by name."""
-    copied = {name: (repository / name).read_text(encoding="utf-8") for name in request.files if name != DISKS}
-    return {**copied, DISKS: request.disks_file, "cluster.env": request.settings}
 
 
 def _image_to_come(host: Docker) -> Callable[[str], str]:

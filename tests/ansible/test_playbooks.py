@@ -132,6 +132,26 @@ def test_only_what_leads_to_the_host_is_told_of_it(filters: ModuleType) -> None:
     assert asked == {"host": "head", "name": "shopstream", **{key: plan[key] for key in plan if key != "secrets"}}
 
 
+def test_a_host_gets_the_repositorys_compose_files_its_settings_and_its_disks(filters: ModuleType) -> None:
+    plan = {"settings": "A=1\n", "files": ["compose/cluster.yaml", "compose/disks.yaml"], "disks_file": "{}"}
+    found = {one["path"]: one["content"] for one in filters.files(plan, str(REPOSITORY), "/opt/x")}
+    assert found == {
+        "/opt/x/compose/cluster.yaml": (REPOSITORY / "compose" / "cluster.yaml").read_text(encoding="utf-8"),
+        "/opt/x/compose/disks.yaml": "{}",
+        "/opt/x/cluster.env": "A=1\n",
+    }
+
+
+def test_a_secret_of_the_inventory_goes_before_one_that_was_made(filters: ModuleType, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).write_text(f"made {name}", encoding="utf-8")
+    found = filters.secret_files(["one", "two"], {"two": "given"}, str(tmp_path), "/opt/x")
+    assert [(one["path"], one["content"], one["mode"]) for one in found] == [
+        ("/opt/x/one", "made one", "0600"),
+        ("/opt/x/two", "given", "0600"),
+    ]
+
+
 def test_taken_ports_are_looked_for_in_ranges_too(filters: ModuleType) -> None:
     head = "  sl  local_address rem_address   st\n"
     rows = "".join(
