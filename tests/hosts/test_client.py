@@ -1,4 +1,4 @@
-"""New sizes that would restart the client under a job are refused before anything is changed."""
+"""New sizes that would restart the client under a job are refused, before anything is changed."""
 
 from __future__ import annotations
 
@@ -33,10 +33,11 @@ def state(cluster: RunningCluster, hosts: StandIns) -> tuple[dict[str, list[Cont
     return containers, {host: hosts.inside(host, "sh", "-c", WRITTEN) for host in hosts.addresses()}
 
 
-def test_new_sizes_are_refused_while_a_job_runs(loaded: RunningCluster, hosts: StandIns, smaller: Path) -> None:
+def test_new_sizes_are_refused_while_a_job_runs_and_those_there_are_pass(loaded: RunningCluster, hosts: StandIns, smaller: Path) -> None:
     before = state(loaded, hosts)
     with running(loaded, "train"):
         refused = play("site", smaller, code=2)
+        assert play("site", hosts.inventory).changes == []
     assert "The client would be restarted while train runs in it" in " ".join(refused.output.split())
     assert refused.changes == []
     assert state(loaded, hosts) == before
