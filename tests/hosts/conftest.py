@@ -60,7 +60,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     places = [number for number, item in enumerate(items) if item in ours]
     for place, item in zip(places, sorted(ours, key=lambda item: ORDER.index(item.path.stem)), strict=True):
         items[place] = item
-        item.add_marker(pytest.mark.timeout(3600))
+        item.add_marker(pytest.mark.timeout(7200))
 
 
 @pytest.fixture(scope="session")

@@ -33,7 +33,9 @@ def state(cluster: RunningCluster, hosts: StandIns) -> tuple[dict[str, list[Cont
     return containers, {host: hosts.inside(host, "sh", "-c", WRITTEN) for host in hosts.addresses()}
 
 
-def test_new_sizes_are_refused_while_a_job_runs_and_those_there_are_pass(loaded: RunningCluster, hosts: StandIns, smaller: Path) -> None:
+def test_new_sizes_are_refused_while_a_job_runs_and_those_there_are_pass(
+    loaded: RunningCluster, hosts: StandIns, smaller: Path
+) -> None:
     before = state(loaded, hosts)
     with running(loaded, "train"):
         refused = play("site", smaller, code=2)
