@@ -115,6 +115,26 @@ def secret_files(names: Iterable[str], given: Mapping[str, str], made: str, fold
     return [{"path": f"{folder}/{name}", "content": value, "mode": "0600"} for name, value in values.items()]
 
 
+def tree(names: Iterable[str], source: str, target: str) -> dict[str, list[dict[str, str]]]:
+    """Returns folders with all that is below them, as the module host_files makes them.
+
+    Args:
+        names: the folders.
+        source: where they are on the controller.
+        target: where they belong on the host.
+    """
+    paths = [path for name in names for path in (Path(source) / name, *sorted((Path(source) / name).rglob("*")))]
+    places = {path: f"{target}/{path.relative_to(source).as_posix()}" for path in paths}
+    return {
+        "folders": [{"path": place} for path, place in places.items() if path.is_dir()],
+        "files": [
+            {"path": place, "content": path.read_text(encoding="utf-8")}
+            for path, place in places.items()
+            if path.is_file()
+        ],
+    }
+
+
 def taken(tables: Iterable[str], ports: Iterable[str]) -> list[int]:
     """Returns those ports that something listens on, by the text of /proc/net/tcp and tcp6."""
     found = {port for table in tables for port in listening(table)}
@@ -134,6 +154,7 @@ class FilterModule:
             "shopstream_disk": disk,
             "shopstream_files": files,
             "shopstream_secret_files": secret_files,
+            "shopstream_tree": tree,
             "shopstream_taken": taken,
             "shopstream_ssh": ssh_command,
         }

@@ -152,6 +152,17 @@ def test_a_secret_of_the_inventory_goes_before_one_that_was_made(filters: Module
     ]
 
 
+def test_grafana_gets_its_folders_with_all_that_is_below(filters: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "b" / "one.json").write_text("{}", encoding="utf-8")
+    (tmp_path / "other").mkdir()
+    found = filters.tree(["a"], str(tmp_path), "/opt/x")
+    assert found == {
+        "folders": [{"path": "/opt/x/a"}, {"path": "/opt/x/a/b"}],
+        "files": [{"path": "/opt/x/a/b/one.json", "content": "{}"}],
+    }
+
+
 def test_taken_ports_are_looked_for_in_ranges_too(filters: ModuleType) -> None:
     head = "  sl  local_address rem_address   st\n"
     rows = "".join(

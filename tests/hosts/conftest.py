@@ -51,6 +51,9 @@ ORDER = (
     "test_destroy",
 )
 NOVEMBER_EVENTS = 8_000
+# what of test_containers the short form takes: one service on several hosts and the one with jobs, and their image.
+# All of it runs on one host in each form.
+SHORTLY_LOOKED_AT = {"datanode", "client", "spark"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -61,6 +64,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for place, item in zip(places, sorted(ours, key=lambda item: ORDER.index(item.path.stem)), strict=True):
         items[place] = item
         item.add_marker(pytest.mark.timeout(7200))
+        if item.path.stem == "test_containers" and not _shortly_looked_at(item):
+            item.add_marker(pytest.mark.long)
+
+
+def _shortly_looked_at(item: pytest.Item) -> bool:
+    """Whether a test has no parameter, or one that the short form takes."""
+    callspec = getattr(item, "callspec", None)  # a test without parameters has none
+    return callspec is None or bool(SHORTLY_LOOKED_AT & set(callspec.params.values()))
 
 
 @pytest.fixture(scope="session")
