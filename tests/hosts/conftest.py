@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -82,25 +83,44 @@ def ansible() -> None:
 
 
 @pytest.fixture(scope="session")
-def images(engine: None) -> None:
-    """The images of this code on this machine, from where the playbook hands them out."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SHOPSTREAM_TAG", TAG)
-        RunningCluster(StandIns.name).shopstream("cluster", "images", timeout=2400)
+def cleared(engine: None) -> Iterator[StandIns]:
+    """Hosts that are still to be made: what a killed run left is away, and so is all of this one at its end."""
+    hosts = StandIns()
+    if KEEP_CLUSTER:
+        yield hosts
+        return
+    _all_away(hosts)
+    try:
+        yield hosts
+    finally:
+        _all_away(hosts)
 
 
 @pytest.fixture(scope="session")
-def hosts(engine: None, ansible: None) -> Iterator[StandIns]:
-    """Bare hosts: no Docker engine yet."""
-    made = StandIns()
-    if not KEEP_CLUSTER:
-        _all_away(made)  # what a killed run left
+def building(cleared: StandIns) -> Iterator[subprocess.Popen[str]]:
+    """The build of this code's images, which the hosts need not wait for while they are made."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SHOPSTREAM_TAG", TAG)
+        process = RunningCluster(StandIns.name).start("cluster", "images")
     try:
-        made.up(HOSTS, bare=True)
-        yield made
+        yield process
     finally:
-        if not KEEP_CLUSTER:
-            _all_away(made)
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture(scope="session")
+def images(building: subprocess.Popen[str]) -> None:
+    """The images of this code on this machine, from where the playbook hands them out."""
+    _, errors = building.communicate(timeout=2400)
+    assert building.returncode == 0, errors[-4000:]
+
+
+@pytest.fixture(scope="session")
+def hosts(cleared: StandIns, building: subprocess.Popen[str], ansible: None) -> StandIns:
+    """Bare hosts: no Docker engine yet."""
+    cleared.up(HOSTS, bare=True)
+    return cleared
 
 
 def _all_away(hosts: StandIns) -> None:
