@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,13 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY))
 
 from ansible.errors import AnsibleFilterError  # noqa: E402
+from ansible.module_utils.parsing.convert_bool import boolean  # noqa: E402
 
 from spark_apps.cluster import hosts as cluster  # noqa: E402
+from spark_apps.cluster.client_jobs import Request, compose_texts  # noqa: E402
+from spark_apps.cluster.handover import compare  # noqa: E402
 from spark_apps.cluster.ports import listening  # noqa: E402
-from spark_apps.cluster.remote import ssh_command  # noqa: E402
+from spark_apps.cluster.remote import READ, ssh_command  # noqa: E402
 from spark_apps.cluster.state import environment_text  # noqa: E402
 from spark_apps.errors import UserError  # noqa: E402
 
@@ -60,17 +64,75 @@ def plan(
     }
 
 
-def images(names: Iterable[str], controller: str, host: str) -> dict[str, list[str]]:
-    """Tells which images of a host are to be handed over and which are to be pulled.
+def client_request(variables: Mapping[str, Any], planned: Mapping[str, Any], name: str) -> str:
+    """Returns what `spark_apps.cluster.client_jobs` is asked of the client's host.
 
     Args:
-        names: what the host's services are made from.
-        controller: lines of `docker image inspect` there, as the role images asks for them.
-        host: the same of the host.
+        variables: Ansible's, of the host.
+        planned: what `plan` says of it.
+        name: the cluster's name.
     """
-    ours, theirs = _identities(controller), _identities(host)
-    send = [name for name in names if name in ours and ours[name] != theirs.get(name)]
-    return {"send": send, "pull": [name for name in names if name not in ours and name not in theirs]}
+    leading = {key: variables[key] for key in (*READ, "group_names") if key in variables}
+    request = Request(
+        host=variables["inventory_hostname"],
+        variables={**leading, "ansible_become": boolean(variables.get("ansible_become", False))},
+        name=name,
+        settings=planned["settings"],
+        files=planned["files"],
+        disks_file=planned["disks_file"],
+    )
+    return json.dumps(asdict(request))
+
+
+def disk(path: str) -> dict[str, str]:
+    """Returns a data disk's folder as the module host_files makes it."""
+    # user hdfs and group shopstream of the images
+    return {"path": path, "owner": "10001", "group": "10000", "mode": "0750"}
+
+
+def files(planned: Mapping[str, Any], repository: str, folder: str) -> list[dict[str, str]]:
+    """Returns what Compose reads on a host, as the module host_files writes it.
+
+    Args:
+        planned: what `plan` says of the host.
+        repository: where the Compose files are on the controller.
+        folder: where they belong on the host.
+    """
+    texts = compose_texts(Path(repository), planned["files"], planned["disks_file"], planned["settings"])
+    return [{"path": f"{folder}/{name}", "content": text} for name, text in texts.items()]
+
+
+def secret_files(names: Iterable[str], given: Mapping[str, str], made: str, folder: str) -> list[dict[str, str]]:
+    """Returns the secrets of a host, as the module host_files writes them.
+
+    Args:
+        names: of the secrets.
+        given: values that the inventory has.
+        made: the folder of the others on the controller.
+        folder: where they belong on the host.
+    """
+    values = {name: given.get(name) or (Path(made) / name).read_text(encoding="utf-8") for name in names}
+    return [{"path": f"{folder}/{name}", "content": value, "mode": "0600"} for name, value in values.items()]
+
+
+def tree(names: Iterable[str], source: str, target: str) -> dict[str, list[dict[str, str]]]:
+    """Returns folders with all that is below them, as the module host_files makes them.
+
+    Args:
+        names: the folders.
+        source: where they are on the controller.
+        target: where they belong on the host.
+    """
+    paths = [path for name in names for path in (Path(source) / name, *sorted((Path(source) / name).rglob("*")))]
+    places = {path: f"{target}/{path.relative_to(source).as_posix()}" for path in paths}
+    return {
+        "folders": [{"path": place} for path, place in places.items() if path.is_dir()],
+        "files": [
+            {"path": place, "content": path.read_text(encoding="utf-8")}
+            for path, place in places.items()
+            if path.is_file()
+        ],
+    }
 
 
 def taken(tables: Iterable[str], ports: Iterable[str]) -> list[int]:
@@ -80,18 +142,6 @@ def taken(tables: Iterable[str], ports: Iterable[str]) -> list[int]:
     return sorted(port for port in found if any(int(first) <= port <= int(last) for first, last in ranges))
 
 
-def _identities(lines: str) -> dict[str, str]:
-    """By name: when an image was made, its layers and how it starts, which are the same wherever it is stored."""
-    rows = [json.loads(line) for line in lines.splitlines() if line.startswith("{")]
-    return {tag: json.dumps([row["made"], row["layers"], _start(row)]) for row in rows for tag in row["tags"] or ()}
-
-
-def _start(row: Mapping[str, Any]) -> dict[str, Any]:
-    """What engines of all versions say of an image's configuration; one says nothing where another says null."""
-    keys = ("Cmd", "Entrypoint", "Env", "ExposedPorts", "Healthcheck", "Labels", "User", "Volumes", "WorkingDir")
-    return {key: row["config"][key] for key in keys if row["config"].get(key)}
-
-
 class FilterModule:
     """Ansible's way to find filters."""
 
@@ -99,7 +149,12 @@ class FilterModule:
         """Names the filters."""
         return {
             "shopstream_plan": plan,
-            "shopstream_images": images,
+            "shopstream_images": compare,
+            "shopstream_client_request": client_request,
+            "shopstream_disk": disk,
+            "shopstream_files": files,
+            "shopstream_secret_files": secret_files,
+            "shopstream_tree": tree,
             "shopstream_taken": taken,
             "shopstream_ssh": ssh_command,
         }

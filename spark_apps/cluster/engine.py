@@ -130,6 +130,10 @@ class Docker:
         """
         return self.ask("volume", "ls", "--quiet", "--filter", f"label={PROJECT_LABEL}={project}").split()
 
+    def image_id(self, name: str) -> str:
+        """Returns the id of the image that a name stands for, empty where there is none."""
+        return self.call("image", "inspect", "--format", "{{.Id}}", name).stdout.strip()
+
     def info(self) -> dict[str, Any]:
         """Returns what the engine says of itself: version, memory, cores.
 

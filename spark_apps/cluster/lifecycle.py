@@ -14,7 +14,7 @@ from typing import TypeVar
 from filelock import FileLock
 
 from spark_apps.cluster import build_inputs, doctor, ports
-from spark_apps.cluster.engine import CLIENT, HASH_LABEL, IMAGE_LABEL, Compose, Container, Docker
+from spark_apps.cluster.engine import Compose, Container, Docker
 from spark_apps.cluster.exclusion import readmit
 from spark_apps.cluster.mends import mend_for
 from spark_apps.cluster.readiness import (
@@ -27,10 +27,10 @@ from spark_apps.cluster.readiness import (
     last_lines,
     wait_until_ready,
 )
+from spark_apps.cluster.restarts import Wanted, jobs_that_would_end
 from spark_apps.cluster.secrets import make_secrets
 from spark_apps.cluster.sizing import MIB, default_budget, make_plan, parse_size
 from spark_apps.cluster.state import NAME_VARIABLE, Cluster, write_environment
-from spark_apps.cluster.submit import running_jobs
 from spark_apps.errors import UserError
 
 Value = TypeVar("Value")
@@ -128,7 +128,7 @@ def up(
     readmit(compose, announce)
     expected = expected_counts(compose.services(), environment)
     wanted = Wanted(compose)
-    if ending := _jobs_that_would_end(compose, wanted):
+    if ending := jobs_that_would_end(compose, wanted):
         write_environment(cluster.env_file, before)
         raise UserError(
             f"The client would be restarted while {' and '.join(ending)} runs in it: stop it or wait until it ends, "
@@ -147,27 +147,6 @@ class Image:
 
     size: int
     inputs: str
-
-
-class Wanted:
-    """What the containers shall be made from: each service's configuration, and the images there are now."""
-
-    def __init__(self, compose: Compose) -> None:
-        self._docker = compose.docker
-        lines = compose.ask("config", "--hash", "*").splitlines()
-        self._hashes = dict(line.split() for line in lines if line.strip())
-        self._images: dict[str, str] = {}
-
-    def fits(self, container: Container) -> bool:
-        """Whether a container was made from just this configuration and image."""
-        image = container.labels.get(IMAGE_LABEL, "")
-        same_image = not image or image == self._image(container.image)
-        return same_image and container.labels.get(HASH_LABEL) == self._hashes.get(container.service)
-
-    def _image(self, name: str) -> str:
-        if name not in self._images:
-            self._images[name] = self._docker.call("image", "inspect", "--format", "{{.Id}}", name).stdout.strip()
-        return self._images[name]
 
 
 def unchanged(compose: Compose, expected: Mapping[str, int], wanted: Wanted) -> bool:
@@ -313,12 +292,6 @@ def _start(
         wait_until_ready(compose, expected, report, at_work, seconds, wanted.fits)
     finally:
         _end(process)
-
-
-def _jobs_that_would_end(compose: Compose, wanted: Wanted) -> list[str]:
-    """The jobs in a client that is not made from what it shall be, and would be replaced."""
-    clients = [one for one in compose.containers() if one.service == CLIENT and one.state == "running"]
-    return running_jobs(compose) if any(not wanted.fits(one) for one in clients) else []
 
 
 def _end(process: subprocess.Popen[str]) -> None:

@@ -6,6 +6,7 @@ machine may reach, are asked through one ssh connection to that host that lasts 
 
 from __future__ import annotations
 
+import io
 import json
 import secrets
 import shlex
@@ -13,6 +14,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tarfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -123,6 +125,23 @@ class HostDocker(Docker):
         """
         return parse_environment(_asked(self.host, self.shell(f"cat {placement.FOLDER}/cluster.env")))
 
+    @contextmanager
+    def holding(self, texts: Mapping[str, str]) -> Iterator[str]:
+        """Has the host hold files for as long as they are needed, and gives the folder.
+
+        Args:
+            texts: what each file holds, by its name below the folder.
+
+        Raises:
+            UnreachableError: when there is no answer.
+        """
+        folder = _asked(self.host, self.shell("mktemp -d")).strip()
+        try:
+            _asked(self.host, self.shell(f"tar -x -C {folder}"), _archive(texts))
+            yield folder
+        finally:
+            _asked(self.host, self.shell(f"rm -r {folder}"))
+
 
 @dataclass(frozen=True)
 class HostsCluster(Cluster):
@@ -143,12 +162,22 @@ class HostsCluster(Cluster):
 class HostsCompose(Compose):
     """Compose on the client's host, and the containers of all hosts."""
 
-    def __init__(self, inventory: Inventory, cluster: HostsCluster, files: Sequence[str]) -> None:
+    def __init__(
+        self, inventory: Inventory, cluster: HostsCluster, files: Sequence[str], folder: str = placement.FOLDER
+    ) -> None:
+        """Names the files.
+
+        Args:
+            inventory: the hosts.
+            cluster: its settings on the client's host.
+            files: the Compose files there.
+            folder: where these and cluster.env stand there.
+        """
         self.dockers = dockers(inventory)
         client = inventory.members("client")[0]
         super().__init__(self.dockers[client], cluster, bool(inventory.members("monitoring")))
         self.inventory = inventory
-        self._files = files
+        self._files, self._folder = files, folder
         self.pages = {name: f"http://{address}:{port}" for name, (address, port) in inventory.pages().items()}
 
     @property
@@ -159,9 +188,9 @@ class HostsCompose(Compose):
 
     def arguments(self, *rest: str) -> list[str]:
         """Returns the whole command line of a Compose call on the client's host."""
-        folder = placement.FOLDER
-        where = ["-p", self.cluster.name, "--project-directory", folder, "--env-file", f"{folder}/cluster.env"]
-        files = [part for name in self._files for part in ("-f", f"{folder}/{name}")]
+        where = ["-p", self.cluster.name, "--project-directory", placement.FOLDER]
+        where += ["--env-file", f"{self._folder}/cluster.env"]
+        files = [part for name in self._files for part in ("-f", f"{self._folder}/{name}")]
         return self.docker.command("compose", *where, *files, *rest)
 
     def services(self) -> list[str]:
@@ -359,13 +388,22 @@ def _free_ports(names: Sequence[str]) -> dict[str, int]:
             probe.close()
 
 
-def _asked(host: str, command: Sequence[str]) -> str:
+def _archive(texts: Mapping[str, str]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name, text in texts.items():
+            content = text.encode("utf-8")
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def _asked(host: str, command: Sequence[str], given: bytes = b"") -> str:
     try:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=_ANSWER_SECONDS
-        )
+        done = subprocess.run(command, input=given, capture_output=True, check=False, timeout=_ANSWER_SECONDS)
     except subprocess.TimeoutExpired:
         raise UnreachableError(host, f"no answer within {_ANSWER_SECONDS:.0f} s") from None
     if done.returncode:
-        raise UnreachableError(host, done.stderr)
-    return done.stdout
+        raise UnreachableError(host, done.stderr.decode("utf-8", "replace"))
+    return done.stdout.decode("utf-8", "replace")

@@ -101,22 +101,66 @@ def test_an_inventory_that_does_not_do_fails_in_ansibles_own_way(filters: Module
         filters.plan({}, [], "shopstream", {})
 
 
-def image(tag: str, made: str, **config: Any) -> str:
-    return json.dumps({"tags": [tag], "made": made, "layers": ["sha256:1"], "config": {"User": "hdfs", **config}})
+def inspected(*images: tuple[str, str], **config: Any) -> str:
+    """What `docker image inspect` prints of images, each by its name and when it was made."""
+    layers, start = {"Layers": ["sha256:1"]}, {"User": "hdfs", **config}
+    return json.dumps([{"RepoTags": [tag], "Created": made, "RootFS": layers, "Config": start} for tag, made in images])
 
 
 def test_only_images_that_differ_are_handed_over(filters: ModuleType) -> None:
-    ours = "\n".join([image("a:1", "now"), image("b:1", "now"), image("c:1", "now")])
-    theirs = "\n".join([image("a:1", "now"), image("b:1", "before"), image("e:1", "now"), "Error: no such image"])
-    wanted: dict[str, Any] = filters.images(["a:1", "b:1", "c:1", "d:1", "e:1"], ours, theirs)
+    ours = inspected(("a:1", "now"), ("b:1", "now"), ("c:1", "now"))
+    theirs = inspected(("a:1", "now"), ("b:1", "before"), ("e:1", "now"))
+    wanted: dict[str, Any] = filters.compare(["a:1", "b:1", "c:1", "d:1", "e:1"], ours, theirs)
     assert wanted == {"send": ["b:1", "c:1"], "pull": ["d:1"]}
+    # a host without an engine says nothing, one without an image an empty list
+    assert filters.compare(["a:1"], ours, "") == filters.compare(["a:1"], ours, "[]") == {"send": ["a:1"], "pull": []}
 
 
 def test_an_image_that_only_starts_differently_is_another_one(filters: ModuleType) -> None:
-    ours, theirs = image("a:1", "now", Labels={"v": "2"}), image("a:1", "now", Labels={"v": "1"})
-    assert filters.images(["a:1"], ours, theirs)["send"] == ["a:1"]
+    ours, theirs = inspected(("a:1", "now"), Labels={"v": "2"}), inspected(("a:1", "now"), Labels={"v": "1"})
+    assert filters.compare(["a:1"], ours, theirs)["send"] == ["a:1"]
     # one engine writes what it does not have as null, another leaves it out
-    assert filters.images(["a:1"], image("a:1", "now", Volumes=None), image("a:1", "now"))["send"] == []
+    same = inspected(("a:1", "now"), Volumes=None), inspected(("a:1", "now"))
+    assert filters.compare(["a:1"], *same)["send"] == []
+
+
+def test_only_what_leads_to_the_host_is_told_of_it(filters: ModuleType) -> None:
+    plan = {"settings": "A=1\n", "files": ["compose/cluster.yaml"], "disks_file": "{}", "secrets": ["spark_auth"]}
+    values = {"inventory_hostname": "head", "ansible_host": "10.0.0.1", "group_names": ["client"], "vault": "secret"}
+    asked = json.loads(filters.client_request({**values, "ansible_become": "false"}, plan, "shopstream"))
+    assert asked.pop("variables") == {key: values[key] for key in values if key != "vault"} | {"ansible_become": False}
+    assert asked == {"host": "head", "name": "shopstream", **{key: plan[key] for key in plan if key != "secrets"}}
+
+
+def test_a_host_gets_the_repositorys_compose_files_its_settings_and_its_disks(filters: ModuleType) -> None:
+    plan = {"settings": "A=1\n", "files": ["compose/cluster.yaml", "compose/disks.yaml"], "disks_file": "{}"}
+    found = {one["path"]: one["content"] for one in filters.files(plan, str(REPOSITORY), "/opt/x")}
+    assert found == {
+        "/opt/x/compose/cluster.yaml": (REPOSITORY / "compose" / "cluster.yaml").read_text(encoding="utf-8"),
+        "/opt/x/compose/disks.yaml": "{}",
+        "/opt/x/cluster.env": "A=1\n",
+    }
+
+
+def test_a_secret_of_the_inventory_goes_before_one_that_was_made(filters: ModuleType, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).write_text(f"made {name}", encoding="utf-8")
+    found = filters.secret_files(["one", "two"], {"two": "given"}, str(tmp_path), "/opt/x")
+    assert [(one["path"], one["content"], one["mode"]) for one in found] == [
+        ("/opt/x/one", "made one", "0600"),
+        ("/opt/x/two", "given", "0600"),
+    ]
+
+
+def test_grafana_gets_its_folders_with_all_that_is_below(filters: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "b" / "one.json").write_text("{}", encoding="utf-8")
+    (tmp_path / "other").mkdir()
+    found = filters.tree(["a"], str(tmp_path), "/opt/x")
+    assert found == {
+        "folders": [{"path": "/opt/x/a"}, {"path": "/opt/x/a/b"}],
+        "files": [{"path": "/opt/x/a/b/one.json", "content": "{}"}],
+    }
 
 
 def test_taken_ports_are_looked_for_in_ranges_too(filters: ModuleType) -> None:

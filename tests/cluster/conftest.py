@@ -46,7 +46,8 @@ ENGINE_REQUIRED = bool(os.environ.get("SHOPSTREAM_REQUIRE_ENGINE"))
 KEEP_CLUSTER = bool(os.environ.get("SHOPSTREAM_KEEP_CLUSTER"))
 # of a cluster on several hosts, which is there already
 INVENTORY = os.environ.get("SHOPSTREAM_INVENTORY")
-PATIENCE = 240.0
+# for a machine of two cores that others use too
+PATIENCE = 600.0
 PAUSE = 0.5
 THIS_MACHINE = testinfra.get_host("local://")
 # groups of an inventory whose hosts run a service; any other runs on those of `monitoring`
@@ -143,7 +144,7 @@ class RunningCluster:
         command = [sys.executable, "-m", "spark_apps", *self._addressed(arguments)]
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=REPOSITORY)
 
-    def shopstream(self, *arguments: str, code: int = 0, timeout: float = 900) -> str:
+    def shopstream(self, *arguments: str, code: int = 0, timeout: float = 1800) -> str:
         """Runs a shopstream command against this cluster and returns its output."""
         process = self.start(*arguments)
         output, errors = process.communicate(timeout=timeout)

@@ -97,7 +97,8 @@ def test_no_secret_is_in_configuration_environment_commands_or_logs(cluster: Run
 
 @pytest.mark.parametrize("image", ["base", "hadoop", "spark"])
 def test_no_secret_and_no_build_tool_is_in_an_image(cluster: RunningCluster, image: str) -> None:
-    tag = f"shopstream/{image}:dev"
+    version = inspected(cluster, "client")[0]["Config"]["Image"].rpartition(":")[2]
+    tag = f"shopstream/{image}:{version}"
     history = docker("history", "--no-trunc", tag)
     assert not [name for name, value in secrets(cluster).items() if value in history]
     tools = "for tool in gcc cc make mvn javac curl wget; do command -v $tool; done; true"

@@ -48,7 +48,7 @@ def running(cluster: RunningCluster, job: str) -> Iterator[subprocess.Popen[str]
 
         eventually(there, f"{job} has begun to stage its first table")
         yield process
-        output, errors = process.communicate(timeout=900)
+        output, errors = process.communicate(timeout=1800)
         assert process.returncode == 0, output[-1000:] + errors[-3000:]
     finally:
         if process.poll() is None:

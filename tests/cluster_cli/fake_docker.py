@@ -62,6 +62,11 @@ class FakeDocker:
         """Sets what `compose ps` lists."""
         self.answer(r"ps --all --format json", "\n".join(json.dumps(row) for row in rows))
 
+    def services(self, *names: str, image: str = "shopstream/spark:dev") -> None:
+        """Sets what services `compose config` tells of, all of one image."""
+        said = {"services": {name: {"image": image} for name in names}}
+        self.answer(r"config --format json", json.dumps(said))
+
     def calls(self) -> list[tuple[list[str], dict[str, str]]]:
         """Returns each call's arguments and process environment."""
         calls = self.folder / "calls"

@@ -14,8 +14,9 @@ from click.testing import CliRunner
 from spark_apps.cli import main
 from spark_apps.cluster import build_inputs, doctor, lifecycle, readiness
 from spark_apps.cluster.engine import Compose, find_docker
-from spark_apps.cluster.lifecycle import Wanted, Wishes, decide, destroy, down, unchanged, up
+from spark_apps.cluster.lifecycle import Wishes, decide, destroy, down, unchanged, up
 from spark_apps.cluster.readiness import NotReadyError
+from spark_apps.cluster.restarts import Wanted
 from spark_apps.cluster.secrets import NAMES, make_secrets
 from spark_apps.cluster.state import Cluster
 from spark_apps.commands import cluster as commands
@@ -68,6 +69,7 @@ def running(compose: Compose, docker: FakeDocker, monkeypatch: pytest.MonkeyPatc
     docker.answer("config --services", "client\nsecrets\n")
     docker.answer("config --images", "shopstream/spark:dev\n")
     docker.answer("config --hash", "client 111\nsecrets 222\n")
+    docker.services("client", "secrets", "platform-metrics")
     docker.answer("image inspect --format {{.Id}}", "sha256:aaa\n")
     inputs = build_inputs.of("shopstream/spark:dev", compose.cluster.repository)
     docker.answer("image inspect --format {{.Size}}", f"1000 {json.dumps({build_inputs.LABEL: inputs})}\n")
@@ -101,6 +103,8 @@ def test_a_second_up_changes_nothing(running: Compose, docker: FakeDocker) -> No
         [labelled("client"), labelled("secrets", state="exited", ExitCode=1)],
         [labelled("client", config="999"), labelled("secrets", state="exited")],
         [labelled("client", image="sha256:old"), labelled("secrets", state="exited")],
+        # so a container names its image when the name stands for one that was built since
+        [labelled("client", image="sha256:old", Image="sha256:old"), labelled("secrets", state="exited")],
         [labelled("client"), labelled("client"), labelled("secrets", state="exited")],
     ],
 )
@@ -137,6 +141,18 @@ def test_a_client_in_which_a_job_runs_is_not_replaced(
         assert up(running, wished, 5, lambda states: None)
     assert running.cluster.environment() == (before if ends else wished)
     assert bool(docker.asked("up --detach")) is not ends
+
+
+def test_a_client_of_an_image_that_was_built_anew_is_not_replaced_under_a_job(
+    running: Compose, docker: FakeDocker
+) -> None:
+    docker.answer("^ps --quiet", "abc123\n")
+    docker.answer("exec abc123", "stream\n")
+    docker.answer("image inspect --format {{.Id}} sha256:old", "sha256:old\n")
+    docker.containers(labelled("client", image="sha256:old", Image="sha256:old"), labelled("secrets", state="exited"))
+    with pytest.raises(UserError, match="while stream runs in it"):
+        bring_up(running)
+    assert not docker.asked("up --detach")
 
 
 def test_a_lost_worker_is_started_again_while_a_job_runs(running: Compose, docker: FakeDocker) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -43,6 +44,7 @@ ORDER = (
     "test_containers",
     "test_rows",
     "test_tables",
+    "test_client",
     "test_loss",
     "test_scale",
     "test_upgrade",
@@ -50,6 +52,9 @@ ORDER = (
     "test_destroy",
 )
 NOVEMBER_EVENTS = 8_000
+# what of test_containers the short form takes: one service on several hosts and the one with jobs, and their image.
+# All of it runs on one host in each form.
+SHORTLY_LOOKED_AT = {"datanode", "client", "spark"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -59,7 +64,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     places = [number for number, item in enumerate(items) if item in ours]
     for place, item in zip(places, sorted(ours, key=lambda item: ORDER.index(item.path.stem)), strict=True):
         items[place] = item
-        item.add_marker(pytest.mark.timeout(3600))
+        item.add_marker(pytest.mark.timeout(7200))
+        if item.path.stem == "test_containers" and not _shortly_looked_at(item):
+            item.add_marker(pytest.mark.long)
+
+
+def _shortly_looked_at(item: pytest.Item) -> bool:
+    """Whether a test has no parameter, or one that the short form takes."""
+    callspec = getattr(item, "callspec", None)  # a test without parameters has none
+    return callspec is None or bool(SHORTLY_LOOKED_AT & set(callspec.params.values()))
 
 
 @pytest.fixture(scope="session")
@@ -70,25 +83,44 @@ def ansible() -> None:
 
 
 @pytest.fixture(scope="session")
-def images(engine: None) -> None:
-    """The images of this code on this machine, from where the playbook hands them out."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SHOPSTREAM_TAG", TAG)
-        RunningCluster(StandIns.name).shopstream("cluster", "images", timeout=2400)
+def cleared(engine: None) -> Iterator[StandIns]:
+    """Hosts that are still to be made: what a killed run left is away, and so is all of this one at its end."""
+    hosts = StandIns()
+    if KEEP_CLUSTER:
+        yield hosts
+        return
+    _all_away(hosts)
+    try:
+        yield hosts
+    finally:
+        _all_away(hosts)
 
 
 @pytest.fixture(scope="session")
-def hosts(engine: None, ansible: None) -> Iterator[StandIns]:
-    """Bare hosts: no Docker engine yet."""
-    made = StandIns()
-    if not KEEP_CLUSTER:
-        _all_away(made)  # what a killed run left
+def building(cleared: StandIns) -> Iterator[subprocess.Popen[str]]:
+    """The build of this code's images, which the hosts need not wait for while they are made."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SHOPSTREAM_TAG", TAG)
+        process = RunningCluster(StandIns.name).start("cluster", "images")
     try:
-        made.up(HOSTS, bare=True)
-        yield made
+        yield process
     finally:
-        if not KEEP_CLUSTER:
-            _all_away(made)
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture(scope="session")
+def images(building: subprocess.Popen[str]) -> None:
+    """The images of this code on this machine, from where the playbook hands them out."""
+    _, errors = building.communicate(timeout=2400)
+    assert building.returncode == 0, errors[-4000:]
+
+
+@pytest.fixture(scope="session")
+def hosts(cleared: StandIns, building: subprocess.Popen[str], ansible: None) -> StandIns:
+    """Bare hosts: no Docker engine yet."""
+    cleared.up(HOSTS, bare=True)
+    return cleared
 
 
 def _all_away(hosts: StandIns) -> None:

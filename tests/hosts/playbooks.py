@@ -62,7 +62,7 @@ def start(playbook: str, inventory: Path, *options: str) -> subprocess.Popen[str
     )
 
 
-def play(playbook: str, inventory: Path, *options: str, code: int = 0, timeout: float = 1800) -> Run:
+def play(playbook: str, inventory: Path, *options: str, code: int = 0, timeout: float = 3600) -> Run:
     """Runs a playbook of the kit to its end, which must be of this exit code."""
     began = time.monotonic()
     process = start(playbook, inventory, *options)

@@ -36,7 +36,7 @@ FIRST_ADDRESS = 10
 HEAD_MEMORY, HEAD_BUDGET = 5120, 4600
 MEMORY, BUDGET = 3072, 2700
 CORES = 1
-READY_SECONDS = 90
+READY_SECONDS = 180
 # what a container needs to be a host: systemd and an engine mount, set up networks and make control groups.
 # The machine's clock and limits stay out of its reach.
 RIGHTS = (

@@ -56,7 +56,7 @@ def test_a_host_lost_during_the_stream_costs_no_row(
         process = trained.start(*SIMULATE, "--speed", "max", "--batches", str(BATCHES))
         await_batches(trained, process, 2)
         hosts.cut("host3")
-        _, errors = process.communicate(timeout=900)
+        _, errors = process.communicate(timeout=1800)
         assert process.returncode == 0, errors[-3000:]
         assert [record.batch for record in records(cluster)] == list(range(BATCHES))
     assert_same_stream(cluster, spark, undisturbed)

@@ -16,6 +16,7 @@ from spark_apps.settings import Settings
 from spark_apps.tables import (
     INTERACTIONS,
     PRODUCT_FEATURES,
+    RAW_EVENTS,
     RECOMMENDATIONS,
     USER_FEATURES,
     USER_SEGMENTS,
@@ -23,7 +24,9 @@ from spark_apps.tables import (
     read_table,
 )
 from tests.cluster.conftest import RunningCluster
+from tests.hosts.blocks import addresses_with_blocks
 from tests.hosts.rows import CLEANED, assert_tables, in_order, rows_here
+from tests.hosts.standin import StandIns
 
 pytestmark = pytest.mark.long
 EVENTS = int(os.environ.get("SHOPSTREAM_TEST_EVENTS", "2000000"))
@@ -36,7 +39,7 @@ TRAINED = {
 
 
 def test_many_events_give_the_tables_of_one_machine(
-    loaded: RunningCluster, spark: SparkSession, log: Path, tmp_path: Path
+    loaded: RunningCluster, hosts: StandIns, spark: SparkSession, log: Path, tmp_path: Path
 ) -> None:
     many = tmp_path / "many.csv"
     write_events(GeneratorSpec(EVENTS, "2019-10", 21), many)
@@ -44,7 +47,7 @@ def test_many_events_give_the_tables_of_one_machine(
     october = ("--from", "2019-10-01", "--to", "2019-10-31")
     for words in (("cluster", "load", str(many)), ("submit", "clean", *october), ("submit", "train")):
         began = time.monotonic()
-        loaded.shopstream(*words, timeout=3000)
+        loaded.shopstream(*words, timeout=6000)
         print(f"{' '.join(words[:2])} of {EVENTS:,} events: {time.monotonic() - began:.0f} s")
     here = tmp_path / "root"
     load.run(here, [log, many])
@@ -59,3 +62,5 @@ def test_many_events_give_the_tables_of_one_machine(
     assert lists is not None
     assert lists.num_rows == read_table(spark, here, RECOMMENDATIONS).count()
     shutil.rmtree(here)
+    for folder in (RAW_EVENTS, *(table.path for table in CLEANED)):
+        assert addresses_with_blocks(loaded, f"/data/{folder}") == set(hosts.addresses().values()), folder

@@ -48,7 +48,7 @@ def test_a_rolling_upgrade_during_the_stream_costs_no_row(
     stream = cluster.start(*STREAM)
     await_batches(cluster, stream, len(cluster.names_in(LEDGER)) + 1)
     began, upgrade = time.monotonic(), start("upgrade", hosts.inventory, "-e", f"shopstream_tag={rebuilt}")
-    output, _ = upgrade.communicate(timeout=1800)
+    output, _ = upgrade.communicate(timeout=3600)
     assert upgrade.returncode == 0, output[-6000:]
     print(f"upgrade.yaml during the stream: {time.monotonic() - began:.0f} s")
     finish(cluster, stream)
