@@ -67,15 +67,18 @@ def squared_silhouette(points: Floats, labels: NDArray[np.integer[Any]]) -> floa
         points: shape (points, features).
         labels: the cluster of each point; at least two differ.
     """
-    labels = np.unique(labels, return_inverse=True)[1]
-    norms = (points**2).sum(axis=1)
+    numbers: NDArray[np.intp] = np.unique(labels, return_inverse=True)[1]
+    norms: Floats = (points**2).sum(axis=1)
     clusters = _ClusterSums(
-        np.bincount(labels).astype(float),
-        np.bincount(labels, weights=norms),
-        np.column_stack([np.bincount(labels, weights=values) for values in points.T]),
+        np.bincount(numbers).astype(np.float64),
+        np.bincount(numbers, weights=norms).astype(np.float64),
+        np.column_stack([np.bincount(numbers, weights=values) for values in points.T]),
     )
-    blocks = (slice(start, start + _BLOCK) for start in range(0, len(points), _BLOCK))
-    return sum(float(clusters.widths(points[one], norms[one], labels[one]).sum()) for one in blocks) / len(points)
+    total = 0.0
+    for start in range(0, len(points), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        total += float(clusters.widths(points[block], norms[block], numbers[block]).sum())
+    return total / len(points)
 
 
 @dataclass(frozen=True)

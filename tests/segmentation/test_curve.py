@@ -8,6 +8,7 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import silhouette_score
 from sklearn.preprocessing import StandardScaler
 
+from spark_apps.segmentation import curve
 from spark_apps.segmentation.curve import CurvePoint, best_k, silhouette_curve, squared_silhouette
 from spark_apps.segmentation.inputs import FEATURES
 
@@ -20,10 +21,10 @@ def blobs(centres: int, rows: int) -> np.ndarray:
 
 @pytest.mark.parametrize("groups", [2, 4, 7])
 def test_the_curve_is_highest_at_the_planted_number_of_groups(groups: int) -> None:
-    curve = silhouette_curve(blobs(groups, 280), range(2, 11), seed=42)
-    assert [point.k for point in curve] == list(range(2, 11))
-    assert best_k(curve) == groups
-    assert curve[0].cost > curve[-1].cost
+    points = silhouette_curve(blobs(groups, 280), range(2, 11), seed=42)
+    assert [point.k for point in points] == list(range(2, 11))
+    assert best_k(points) == groups
+    assert points[0].cost > points[-1].cost
 
 
 def test_the_curve_stops_before_there_are_fewer_users_than_clusters() -> None:
@@ -48,6 +49,9 @@ def test_the_silhouette_is_scikit_learn_s(groups: int, planted_groups: int) -> N
     labels = KMeans(groups, n_init=1, random_state=42).fit(scaled).labels_
     expected = silhouette_score(scaled, labels, metric="sqeuclidean")
     assert squared_silhouette(scaled, labels) == pytest.approx(expected, rel=1e-9)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(curve, "_BLOCK", 64)  # 300 points: four blocks and a part of one
+        assert squared_silhouette(scaled, labels) == pytest.approx(expected, rel=1e-9)
 
 
 @pytest.mark.parametrize("k", [3, 8])
@@ -59,5 +63,5 @@ def test_a_point_s_cost_and_silhouette_are_near_those_of_many_more_starts(k: int
 
 
 def test_of_equal_silhouettes_the_smallest_k_is_taken() -> None:
-    curve = [CurvePoint(k, 1.0, 1, silhouette) for k, silhouette in ((2, 0.5), (3, 0.7), (4, 0.7), (5, -1.0))]
-    assert best_k(curve) == 3
+    points = [CurvePoint(k, 1.0, 1, silhouette) for k, silhouette in ((2, 0.5), (3, 0.7), (4, 0.7), (5, -1.0))]
+    assert best_k(points) == 3
