@@ -225,8 +225,19 @@ def reasons() -> bargauge.Panel:
 
 def recent() -> table.Panel:
     """The last batches."""
-    fields = ("batch", "rows", "clean", "quarantined", "late", "new_products", "bytes", "seconds", "latency")
-    query: Flux = points("pipeline_health", *fields).wide().grouped().sorted("_time").then(f"limit(n: {RECENT})")
+    fields = (
+        "batch",
+        "rows",
+        "clean",
+        "quarantined",
+        "late",
+        "new_products",
+        "bytes",
+        "seconds",
+        "latency",
+        "lag_files",
+    )
+    query: Flux = points("pipeline_health", *fields).then(f"tail(n: {RECENT})").wide().grouped().sorted("_time")
     heads = {
         "_time": "Dropped at",
         "batch": "Batch",
@@ -238,6 +249,7 @@ def recent() -> table.Panel:
         "bytes": "Size",
         "seconds": "Seconds",
         "latency": "Drop to commit",
+        "lag_files": "Waiting",
     }
     units = {"_time": "dateTimeAsIso", "batch": "none", "bytes": "decbytes", "seconds": "s", "latency": "s"}
     return rows(

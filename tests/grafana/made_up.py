@@ -10,6 +10,7 @@ from spark_apps.metrics.platform import Report
 from spark_apps.streaming.records import (
     Activity,
     BatchRecord,
+    Crossing,
     Lists,
     Move,
     RankedCategory,
@@ -23,6 +24,7 @@ INTERVAL = timedelta(seconds=10)
 ROWS = 10_000
 SEGMENTS = ("VIP_Customers", "Loyal_Customers", "Active_Buyers", "Dormant_Users", "Casual_Browsers")
 CATEGORIES = ("electronics", "appliances", "computers", "apparel", "furniture")
+RFM_USERS = {"New Customers": 600, "Potential Loyalists": 400, "Champions": 200}
 STEPS = {"read": 0.4, "clean": 0.5, "features": 0.7, "segments": 0.3, "recommend": 1.2, "publish": 0.4}
 
 
@@ -62,6 +64,11 @@ def batch_record(number: int, dropped_at: datetime, **changes: Any) -> BatchReco
         "moves": (
             Move(source=SEGMENTS[4], target=SEGMENTS[2], users=40),
             Move(source=SEGMENTS[2], target=SEGMENTS[1], users=9),
+        ),
+        "crossings": tuple(
+            Crossing(rfm=group, segment=name, users=users // (place + 1))
+            for group, users in RFM_USERS.items()
+            for place, name in enumerate(SEGMENTS)
         ),
         "known_users": 1_900,
         "change_rate": 49 / 1_900,
