@@ -66,6 +66,23 @@ class Grafana:
         Returns:
             The columns of each frame, and what went wrong, if anything.
         """
+        frames, fault = self._ask(question, start, stop)
+        return [frame["data"]["values"] for frame in frames], fault
+
+    def rows(self, question: Question, start: datetime | str, stop: datetime | str) -> tuple[list[dict[str, Any]], str]:
+        """Asks the same.
+
+        Returns:
+            The rows of all frames, by the names of their columns, and what went wrong, if anything.
+        """
+        frames, fault = self._ask(question, start, stop)
+        found = []
+        for frame in frames:
+            names = [column["name"] for column in frame["schema"]["fields"]]
+            found += [dict(zip(names, row, strict=True)) for row in zip(*frame["data"]["values"], strict=True)]
+        return found, fault
+
+    def _ask(self, question: Question, start: datetime | str, stop: datetime | str) -> tuple[list[Any], str]:
         query = {
             **question.target,
             "query": with_variables(question.target["query"]),
@@ -78,7 +95,7 @@ class Grafana:
         result = answer.json().get("results", {}).get("A", {})
         if not answer.ok or "error" in result:
             return [], str(result.get("error") or answer.text)[:600]
-        return [frame["data"]["values"] for frame in result.get("frames", [])], ""
+        return list(result.get("frames", [])), ""
 
     def rules(self) -> dict[str, str]:
         """Returns the state of each alert rule: inactive, pending or firing."""
