@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from grafana_foundation_sdk.builders import barchart, bargauge, stat, table, timeseries
+from grafana_foundation_sdk.models import common as common_models
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from grafana.panels.flux import Flux, by_hours, by_tag, chosen, in_hours, over_time, points, tag_values
@@ -22,7 +23,7 @@ def dashboard() -> Dashboard:
         "Behaviour overview",
         "What shoppers do, batch by batch of the replayed month: how many, how far towards a purchase, and for what.",
         [
-            ("", [shop_clock(), shoppers(), new_shoppers(), conversion_now(), cart_rate_now(), revenue_now()]),
+            ("", [conversion_now(), cart_rate_now(), revenue_now(), shop_clock(), shoppers(), new_shoppers()]),
             ("Events", [events_per_minute(), funnel()]),
             ("Shoppers", [conversion(), active_users(), session_length(), session_size(), prices()]),
             ("Products and categories", [top_products(), top_categories(), category_activity()]),
@@ -138,7 +139,7 @@ def funnel() -> bargauge.Panel:
 def conversion() -> timeseries.Panel:
     """Purchases and carts per view over time."""
     return line(
-        "Conversion",
+        "Conversion and cart rate",
         "Purchases and carts per view. A fall of both at once points at the data, of one at the shop.",
         "percentunit",
         over_time("user_activity", "conversion", "cart_rate"),
@@ -212,11 +213,13 @@ def top_products() -> table.Panel:
         "Top products",
         "Points (3 a purchase, 2 a cart, 1 a view) and events, added up over the batches in whose ten a product was; "
         "of whole hours the fifty with most points.",
-        "short",
+        "locale",
         products_query(),
         heads,
         {"product_id": "none"},
-        width=10,
+        path="category",
+        width=24,
+        height=12,
     )
 
 
@@ -227,16 +230,18 @@ def categories_query() -> Flux:
     return query.then('rename(columns: {events: "_value"})').sorted("_value")
 
 
-def top_categories() -> bargauge.Panel:
+def top_categories() -> barchart.Panel:
     """The categories with most events within the range."""
-    return ranking(
+    panel = bars(
         "Top categories",
-        "Events of each category, over the batches in whose ten it was.",
+        "Events of each category, over the batches in whose ten it was; the fifteen with most.",
         "short",
-        categories_query(),
-        "category",
-        width=6,
+        categories_query().then("limit(n: 15)").named("events"),
+        {"events": "Events"},
+        width=24,
+        lying=True,
     )
+    return panel.show_value(common_models.VisibilityMode.ALWAYS)
 
 
 def revenue_query() -> Flux:
@@ -256,7 +261,7 @@ def category_activity() -> timeseries.Panel:
         "currencyUSD",
         revenue_query(),
         name="${__field.labels.category}",
-        width=8,
+        width=24,
         interval="1m",
         stacked=True,
     )

@@ -133,6 +133,7 @@ def rfm() -> barchart.Panel:
         "short",
         query.sorted("rfm", descending=False),
         width=24,
+        lying=True,
     )
     return panel.stacking(common_models.StackingMode.NORMAL)
 
@@ -174,6 +175,7 @@ def in_and_out() -> barchart.Panel:
         "short",
         query.grouped().keep("segment", "in", "out"),
         {"in": "Moved in", "out": "Moved out"},
+        lying=True,
     )
 
 
@@ -184,7 +186,7 @@ def moves() -> table.Panel:
     return rows(
         "Moves between segments",
         "Users that went from one segment to another within the time range, most frequent first.",
-        "short",
+        "locale",
         query.sorted("_value").named("users"),
         {"source": "From", "target": "To", "users": "Users"},
     )
@@ -233,7 +235,7 @@ def segments_now() -> table.Panel:
     return rows(
         "Segments now",
         "Each segment after the newest batch that had it.",
-        "short",
+        "locale",
         query.sorted("users"),
         columns,
         {"share": "percentunit", "value": "currencyUSD", "_time": "dateTimeAsIso"},

@@ -180,6 +180,6 @@ def test_rules_say_what_to_do_and_where_to_look() -> None:
         assert (DASHBOARDS / f"{told['dashboard'].removeprefix('/d/shopstream-')}.json").exists()
 
 
-def test_the_first_panel_of_the_overview_is_the_shop_s_clock() -> None:
+def test_the_first_panel_of_the_overview_is_what_its_reader_comes_for() -> None:
     made = behaviour.dashboard()
-    assert made.panels and made.panels[0].title == "Shop clock"
+    assert made.panels and made.panels[0].title == "Conversion"
