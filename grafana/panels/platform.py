@@ -24,7 +24,7 @@ def dashboard() -> Dashboard:
             ("HDFS", [storage(), files(), nodes()]),
             ("Spark", [cores(), memory(), applications()]),
             ("Stream", [slowest_batches(), slowest_wait(), batches(), volume(), new_products()]),
-            ("Where its time goes", [percentiles(), throughput(), step_times(), step_table()]),
+            ("Where its time goes", [typical_times(), throughput(), step_times(), step_table()]),
         ],
     )
 
@@ -228,15 +228,14 @@ def new_products() -> stat.Panel:
     )
 
 
-def percentiles() -> timeseries.Panel:
-    """Median and slowest batch over time."""
-    query = points("pipeline_health", "seconds", "latency").window("median").wide().keep("_time", "seconds", "latency")
+def typical_times() -> timeseries.Panel:
+    """Mean batch time and wait over time."""
     panel = line(
         "Typical times",
-        "Median batch time and median wait from drop to commit, by minute. A slow rise over hours means that something "
+        "Mean batch time and mean wait from drop to commit, by minute. A slow rise over hours means that something "
         "grows with the data.",
         "s",
-        query,
+        over_time("pipeline_health", "seconds", "latency"),
         names={"seconds": "Batch time", "latency": "Drop to commit"},
         interval="1m",
     )

@@ -23,6 +23,7 @@ class Question:
     name: str
     target: dict[str, Any]
     interval: str = "10s"
+    most_points: int = _MOST_POINTS
 
     def __str__(self) -> str:
         return f"{self.dashboard}: {self.name}"
@@ -87,8 +88,8 @@ class Grafana:
             **question.target,
             "query": with_variables(question.target["query"]),
             "refId": "A",
-            "intervalMs": interval_ms(question.interval, start, stop),
-            "maxDataPoints": _MOST_POINTS,
+            "intervalMs": interval_ms(question, start, stop),
+            "maxDataPoints": question.most_points,
         }
         body = {"queries": [query], "from": _moment(start), "to": _moment(stop)}
         answer = self.session.post(f"{self.url}/api/ds/query", json=body, timeout=60)
@@ -113,7 +114,8 @@ def questions(dashboard: dict[str, Any]) -> Iterator[Question]:
     uid = dashboard["uid"]
     for panel in dashboard["panels"]:
         for target in panel.get("targets", []):
-            yield Question(uid, panel["title"], target, panel.get("interval", "10s"))
+            most = panel.get("maxDataPoints", _MOST_POINTS)
+            yield Question(uid, panel["title"], target, panel.get("interval", "10s"), most)
     for variable in dashboard.get("templating", {}).get("list", []):
         target = {"datasource": variable["datasource"], "query": variable["query"]}
         yield Question(uid, f"variable {variable['name']}", target)
@@ -132,12 +134,12 @@ def with_variables(flux: str) -> str:
     return flux
 
 
-def interval_ms(shortest: str, start: datetime | str, stop: datetime | str) -> int:
+def interval_ms(question: Question, start: datetime | str, stop: datetime | str) -> int:
     """Returns the width of a window: a pixel's, rounded as a browser does, but no less than a panel wants."""
-    least = int(shortest[:-1]) * {"s": 1, "m": 60}[shortest[-1]] * 1000
+    least = int(question.interval[:-1]) * {"s": 1, "m": 60}[question.interval[-1]] * 1000
     if isinstance(start, str) or isinstance(stop, str):
         return least
-    pixel = (stop - start).total_seconds() / _MOST_POINTS
+    pixel = (stop - start).total_seconds() / question.most_points
     return max(least, min(_WINDOWS, key=lambda window: abs(window - pixel)) * 1000)
 
 
