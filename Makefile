@@ -16,7 +16,7 @@ quoted = '$(subst ','\'',$(1))'
 names = $(foreach word,$(subst \$(space),<space>,$(value INPUT)),$(or $(wildcard $(word)),$(word)))
 inputs = $(foreach name,$(names),--input $(call quoted,$(subst <space>,$(space),$(name))))
 
-.PHONY: help setup setup-dev setup-host setup-hosts lint-hosts hosts-up demo test test-cluster test-hosts test-browser lint bench bench-als bench-dashboards bench-stream dashboards kill-test cluster-kill-test report clean-venv \
+.PHONY: help setup setup-dev setup-host setup-hosts lint-hosts hosts-up demo test test-cluster test-hosts test-browser test-dashboards lint bench bench-als bench-dashboards bench-panel bench-stream dashboards kill-test cluster-kill-test report clean-venv \
 	cluster-up cluster-status cluster-down load submit-train simulate
 
 help: ## show this list
@@ -70,6 +70,9 @@ test-cluster: setup-dev ## tests on a real cluster in Docker, made for them (ARG
 test-hosts: setup-hosts ## tests on three stand-ins for hosts (ARGS='-m "not long"' for the short form)
 	$(VENV)/python -m pytest tests/hosts $(ARGS)
 
+test-dashboards: setup-dev ## dashboards and alerts on a Grafana and an InfluxDB without a cluster (GRAFANA_IMAGE=name:version)
+	$(VENV)/python -m tests.grafana.pair $(VENV)/python -m pytest tests/cluster/test_dashboards.py tests/cluster/browser $(ARGS)
+
 test-browser: setup-dev ## every dashboard of a real Grafana in a real Chromium (SHOPSTREAM_PICTURES=folder keeps pictures)
 	$(VENV)/python -m pytest tests/cluster/browser $(ARGS)
 
@@ -89,8 +92,11 @@ lint-hosts: setup-hosts ## the Ansible part: ansible-lint (production), yamllint
 bench: setup-dev ## our run beside the peers' on the same EVENTS=2000000 events
 	$(VENV)/python -m bench.compare --events $(or $(EVENTS),2000000) $(ARGS)
 
-bench-dashboards: setup-dev ## query times of dashboards over 30 days, on the servers that SHOPSTREAM_TEST_GRAFANA names
-	$(VENV)/python -m bench.dashboards queries --yes $(ARGS)
+bench-dashboards: setup-dev ## query times of dashboards with 30 days of points, and their size, on an InfluxDB of its own
+	$(VENV)/python -m bench.dashboards queries $(ARGS)
+
+bench-panel: setup-dev ## from a file's drop to a panel: the stream of ROOT=data on this machine, or of CLUSTER=name
+	$(VENV)/python -m bench.dashboards $(if $(CLUSTER),cluster $(CLUSTER),latency $(or $(ROOT),data)) $(ARGS)
 
 bench-als: setup-dev ## our ALS and MLlib's beside implicit on its own, on EVENTS=300000 events
 	$(VENV)/python -m bench.als_engines --events $(or $(EVENTS),300000) $(ARGS)

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from spark_apps import __version__
 from spark_apps.cli import main
-from spark_apps.metrics.measurements import MEASUREMENTS, PLATFORM_MEASUREMENTS, Field, Tag
+from spark_apps.metrics.measurements import HOURLY_MEASUREMENTS, MEASUREMENTS, PLATFORM_MEASUREMENTS, Field, Tag
 from spark_apps.metrics.provision import BUCKET
 from spark_apps.settings import Settings
 from spark_apps.tables import TABLES
@@ -63,10 +63,11 @@ def _tables() -> list[str]:
 def _measurements() -> list[str]:
     about = (
         f"Points of each batch of the stream in InfluxDB's bucket `{BUCKET}`; their time is when its file was dropped. "
+        "Those of an hour are sent with the first batch after it, and have the time at which the hour begins. "
         "Those of the platform have the time at which NameNode and master were asked."
     )
     lines = ["## Measurements", "", about, ""]
-    for one in (*MEASUREMENTS, *PLATFORM_MEASUREMENTS):
+    for one in (*MEASUREMENTS, *HOURLY_MEASUREMENTS, *PLATFORM_MEASUREMENTS):
         lines += [f"### {one.name}", "", one.about, "", "| tag or field | type | unit | what |", "|---|---|---|---|"]
         lines += [f"| {tag.name} | tag, at most {tag.most} values | | {_tag(tag)} |" for tag in one.tags]
         lines += [f"| {field.name} | {field.kind} | {field.unit} | {_field(field)} |" for field in one.fields]

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from grafana_foundation_sdk.builders import barchart, bargauge, stat, table, timeseries
+from grafana_foundation_sdk.models import common as common_models
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from grafana.panels.flux import by_tag, chosen, over_time, points, tag_values
+from grafana.panels.flux import Flux, by_hours, by_tag, chosen, in_hours, over_time, points, tag_values
 from grafana.panels.frame import framed, variable
 from grafana.panels.looks import bars, figure, line, ranking, rows
 
 EVENT_TYPES = chosen("event_type", "event_type")
 CATEGORIES = chosen("category", "category")
+MOST_WINDOWS = 150
+PRODUCT_FIELDS = ("product_id", "category", "brand", "score", "events")
 BY_TYPE = "${__field.labels.event_type}"
 
 
@@ -21,7 +24,7 @@ def dashboard() -> Dashboard:
         "Behaviour overview",
         "What shoppers do, batch by batch of the replayed month: how many, how far towards a purchase, and for what.",
         [
-            ("", [shop_clock(), shoppers(), new_shoppers(), conversion_now(), cart_rate_now(), revenue_now()]),
+            ("", [conversion_now(), cart_rate_now(), revenue_now(), shop_clock(), shoppers(), new_shoppers()]),
             ("Events", [events_per_minute(), funnel()]),
             ("Shoppers", [conversion(), active_users(), session_length(), session_size(), prices()]),
             ("Products and categories", [top_products(), top_categories(), category_activity()]),
@@ -36,7 +39,7 @@ def dashboard() -> Dashboard:
 
 def categories() -> object:
     """The categories that were among a batch's ten in the range."""
-    seen = points("category_popularity", "category").keep("_value").grouped()
+    seen = by_hours("category_popularity", "category").keep("_value").grouped()
     return seen.then("distinct()").sorted("_value", descending=False)
 
 
@@ -137,7 +140,7 @@ def funnel() -> bargauge.Panel:
 def conversion() -> timeseries.Panel:
     """Purchases and carts per view over time."""
     return line(
-        "Conversion",
+        "Conversion and cart rate",
         "Purchases and carts per view. A fall of both at once points at the data, of one at the shop.",
         "percentunit",
         over_time("user_activity", "conversion", "cart_rate"),
@@ -194,59 +197,77 @@ def prices() -> timeseries.Panel:
     )
 
 
-def top_products() -> table.Panel:
-    """The products with most points within the range."""
-    fields = ("product_id", "category", "brand", "score", "events")
-    query = points("product_popularity", *fields).wide("rank").where(CATEGORIES)
+def products_query() -> Flux:
+    """The ten products with most points."""
+    query = by_hours("product_popularity", *PRODUCT_FIELDS).wide().where(CATEGORIES)
     query = query.grouped("product_id", "category", "brand").then(
         "reduce(identity: {score: 0.0, events: 0.0}, fn: (r, accumulator) => ({"
         "score: accumulator.score + float(v: r.score), events: accumulator.events + float(v: r.events)}))"
     )
-    query = query.grouped().sorted("score").then("limit(n: 10)").keep(*fields)
+    return query.grouped().sorted("score").then("limit(n: 10)").keep(*PRODUCT_FIELDS)
+
+
+def top_products() -> table.Panel:
+    """The products with most points within the range."""
     heads = {"product_id": "Product", "category": "Category", "brand": "Brand", "score": "Points", "events": "Events"}
     return rows(
         "Top products",
-        "Points (3 a purchase, 2 a cart, 1 a view) and events, added up over the batches in whose ten a product was.",
-        "short",
-        query,
+        "Points (3 a purchase, 2 a cart, 1 a view) and events, added up over the batches in whose ten a product was; "
+        "of whole hours the fifty with most points.",
+        "locale",
+        products_query(),
         heads,
         {"product_id": "none"},
-        width=10,
+        path="category",
+        width=24,
+        height=12,
     )
 
 
-def top_categories() -> bargauge.Panel:
-    """The categories with most events within the range."""
-    query = points("category_popularity", "category", "events").wide("rank").where(CATEGORIES)
+def categories_query() -> Flux:
+    """Events of categories, most first."""
+    query = by_hours("category_popularity", "category", "events").wide().where(CATEGORIES)
     query = query.grouped("category").then('sum(column: "events")').grouped().keep("category", "events")
-    return ranking(
+    return query.then('rename(columns: {events: "_value"})').sorted("_value")
+
+
+def top_categories() -> barchart.Panel:
+    """The categories with most events within the range."""
+    panel = bars(
         "Top categories",
-        "Events of each category, over the batches in whose ten it was.",
+        "Events of each category, over the batches in whose ten it was; the fifteen with most.",
         "short",
-        query.then('rename(columns: {events: "_value"})').sorted("_value"),
-        "category",
-        width=6,
+        categories_query().then("limit(n: 15)").named("events"),
+        {"events": "Events"},
+        width=24,
+        lying=True,
     )
+    return panel.show_value(common_models.VisibilityMode.ALWAYS)
+
+
+def revenue_query() -> Flux:
+    """Revenue per minute of categories, in whole windows."""
+    query = in_hours("category_popularity", "category", "revenue").wide().where(CATEGORIES)
+    query = query.grouped("category").then('rename(columns: {revenue: "_value"})')
+    query = query.then("aggregateWindow(every: every, fn: sum, createEmpty: false)").per_minute("every")
+    return query.keep("_time", "_value", "category")
 
 
 def category_activity() -> timeseries.Panel:
     """Revenue of categories over time."""
-    query = points("category_popularity", "category", "revenue").in_whole_windows().wide("rank").where(CATEGORIES)
-    query = (
-        query.grouped("category")
-        .then('aggregateWindow(every: v.windowPeriod, fn: sum, column: "revenue", createEmpty: false)')
-        .keep("_time", "revenue", "category")
-    )
-    return line(
+    panel = line(
         "Revenue by category",
-        "Money made per window with each of a batch's ten categories; whole windows only.",
+        "Money made per minute of real time with each of a batch's ten categories; whole minutes only, over more than "
+        "a day whole hours.",
         "currencyUSD",
-        query,
+        revenue_query(),
         name="${__field.labels.category}",
-        width=8,
+        width=24,
         interval="1m",
         stacked=True,
     )
+    # sums of what was first brought together take their time for each window of each category
+    return panel.max_data_points(MOST_WINDOWS)
 
 
 def hours() -> barchart.Panel:

@@ -8,6 +8,31 @@ from dataclasses import dataclass, replace
 _FROM = "from(bucket: v.defaultBucket)\n  |> range(start: {start}, stop: {stop})\n"
 _START, _STOP = "v.timeRangeStart", "v.timeRangeStop"
 _MINUTE_NS = "60000000000.0"
+# The sums of whole hours stand for their batches; before the first and after the last of them batches are read. Those
+# ranges begin a nanosecond early, for none may be empty; no batch is added, the times of points are whole microseconds.
+_BY_HOURS = """\
+start = {start}
+stop = {stop}
+until = {until}
+within = (start, stop) => from(bucket: v.defaultBucket) |> range(start: date.sub(d: 1ns, from: start), stop: stop)
+batches = (start, stop) => within(start: start, stop: stop)
+  |> filter(fn: (r) => r._measurement == "{measurement}" and ({fields}))
+hours = within(start: start, stop: if until > start then until else start)
+  |> filter(fn: (r) => r._measurement == "{measurement}_hourly" and ({fields}))
+whole = hours
+  |> filter(fn: (r) => r.rank == "1" and r._field == "{field}")
+  |> sort(columns: ["_time"])
+  |> findColumn(fn: (key) => true, column: "_time")
+some = length(arr: whole) > 0
+first = if some then whole[0] else stop
+next = if some then date.add(d: 1h, to: whole[length(arr: whole) - 1]) else stop
+union(tables: [hours, batches(start: start, stop: first), batches(start: next, stop: stop)])
+"""
+# Up to a day windows are those of the panel and batches are read, over more they are an hour wide or more.
+_WINDOW = """\
+hourly = int(v: v.timeRangeStop) - int(v: v.timeRangeStart) > int(v: 1d)
+every = if hourly and int(v: v.windowPeriod) < int(v: 1h) then 1h else v.windowPeriod
+"""
 
 
 @dataclass(frozen=True)
@@ -24,9 +49,14 @@ class Flux:
     def __str__(self) -> str:
         """The Flux text."""
         imports = "".join(f'import "{name}"\n' for name in self.imports)
-        fields = " or ".join(f'r._field == "{name}"' for name in self.fields)
-        chosen = f'  |> filter(fn: (r) => r._measurement == "{self.measurement}" and ({fields}))'
-        return imports + _FROM.format(start=self.start, stop=self.stop) + "\n".join((chosen, *self.steps))
+        return imports + self._source() + "\n".join(self.steps)
+
+    def _source(self) -> str:
+        chosen = f'  |> filter(fn: (r) => r._measurement == "{self.measurement}" and ({self._condition()}))\n'
+        return _FROM.format(start=self.start, stop=self.stop) + chosen
+
+    def _condition(self) -> str:
+        return " or ".join(f'r._field == "{name}"' for name in self.fields)
 
     def then(self, step: str) -> Flux:
         """Adds one step, without its arrow."""
@@ -50,9 +80,9 @@ class Flux:
         """Makes one row of each window, with a function of Flux such as mean, sum, max, last."""
         return self.then(f"aggregateWindow(every: v.windowPeriod, fn: {function}, createEmpty: false)")
 
-    def per_minute(self) -> Flux:
+    def per_minute(self, window: str = "v.windowPeriod") -> Flux:
         """Turns the sums of windows into sums per minute."""
-        return self.with_value(f"float(v: r._value) * {_MINUTE_NS} / float(v: int(v: v.windowPeriod))")
+        return self.with_value(f"float(v: r._value) * {_MINUTE_NS} / float(v: int(v: {window}))")
 
     def wide(self, *keys: str) -> Flux:
         """Gives each field a column of its own; rows with the same time and keys become one."""
@@ -78,6 +108,40 @@ class Flux:
     def sorted(self, *columns: str, descending: bool = True) -> Flux:
         """Sorts rows."""
         return self.then(f"sort(columns: [{_listed(columns)}], desc: {str(descending).lower()})")
+
+
+@dataclass(frozen=True)
+class FluxByHours(Flux):
+    """A query of a measurement that has sums of whole hours beside it, which are read in place of their batches.
+
+    Attributes:
+        windows: the sums go into windows, `every` wide; else they are the whole range's.
+    """
+
+    imports: tuple[str, ...] = ("date",)
+    windows: bool = False
+
+    def _source(self) -> str:
+        hour = "date.truncate(t: stop, unit: 1h)"
+        source = _BY_HOURS.format(
+            start=f"date.truncate(t: {self.start}, unit: every)" if self.windows else self.start,
+            stop=f"date.truncate(t: {self.stop}, unit: every)" if self.windows else self.stop,
+            until=f"if hourly then {hour} else start" if self.windows else hour,
+            measurement=self.measurement,
+            fields=self._condition(),
+            field=self.fields[0],
+        )
+        return _WINDOW + source if self.windows else source
+
+
+def by_hours(measurement: str, *fields: str) -> FluxByHours:
+    """Begins a query of sums over the dashboard's whole range, of a measurement that has sums of hours."""
+    return FluxByHours(measurement, fields)
+
+
+def in_hours(measurement: str, *fields: str) -> FluxByHours:
+    """Begins a query of sums in whole windows, `every` wide, of a measurement that has sums of hours."""
+    return FluxByHours(measurement, fields, windows=True)
 
 
 def points(measurement: str, *fields: str) -> Flux:

@@ -25,9 +25,15 @@ NO_DATA = "No data: run make simulate"
 BATCH_INTERVAL = "10s"
 GREEN, YELLOW, RED = "green", "yellow", "red"
 
+# Grafana's names of ways from many values to one
+NEWEST = "lastNotNull"
 Steps = Sequence[tuple[float | None, str]]
 # Pixels; Grafana's own 150 hide the last columns of a table that is narrower than all together.
-NARROWEST_COLUMN, TIME_COLUMN = 50, 170
+NARROWEST_COLUMN, NAME_COLUMN, PATH_COLUMN, TIME_COLUMN = 50, 130, 270, 170
+# pixels: of the names and figures beside bars, whose own choice grows with the space there is
+NAME_SIZE, FIGURE_SIZE = 12, 16
+# characters: a category path of three parts
+LONGEST_NAME = 40
 NEUTRAL: Steps = ((None, "blue"),)
 
 
@@ -115,10 +121,10 @@ def figure(
     steps: Steps = NEUTRAL,
     decimals: int | None = None,
     width: int = 8,
-    calculation: str = "lastNotNull",
+    calculation: str = NEWEST,
     text: bool = False,
 ) -> stat.Panel:
-    """Returns a panel with one number, and its course behind it.
+    """Returns a panel with one number, and its course behind it where it is the newest value.
 
     Args:
         title: says what is seen.
@@ -131,10 +137,13 @@ def figure(
         calculation: Grafana's way from many values to one.
         text: the value is text.
     """
-    panel = _common(stat.Panel(), title, description, unit, query, width=width, height=3).interval(BATCH_INTERVAL)
+    panel = _common(stat.Panel(), title, description, unit, query, width=width, height=4).interval(BATCH_INTERVAL)
     reduced = common.ReduceDataOptions().calcs([calculation]).values(False)
     panel = panel.reduce_options(reduced.fields("/.*/" if text else ""))
-    graph = common_models.BigValueGraphMode.NONE if text else common_models.BigValueGraphMode.AREA
+    course = (
+        calculation == NEWEST and not text
+    )  # the course of parts is none of their sum's, and lies behind its figure
+    graph = common_models.BigValueGraphMode.AREA if course else common_models.BigValueGraphMode.NONE
     panel = panel.graph_mode(graph).color_mode(common_models.BigValueColorMode.VALUE)
     panel = panel.text_mode(common_models.BigValueTextMode.VALUE).justify_mode(common_models.BigValueJustifyMode.CENTER)
     panel = panel.thresholds(thresholds(steps))
@@ -148,6 +157,7 @@ def ranking(title: str, description: str, unit: str, query: Flux, name: str, *, 
     panel = panel.reduce_options(common.ReduceDataOptions().values(True).calcs([]).fields("").limit(15))
     panel = panel.orientation(common_models.VizOrientation.HORIZONTAL).display_name(f"${{__data.fields.{name}}}")
     panel = panel.display_mode(common_models.BarGaugeDisplayMode.GRADIENT).min(0)
+    panel = panel.text(common.VizTextDisplayOptions().title_size(NAME_SIZE).value_size(FIGURE_SIZE))
     # one colour: a scale from dark to light leaves small bars and their figures unread on a dark page
     return panel.color_scheme(dashboard.FieldColor().mode(FieldColorModeId.FIXED).fixed_color("blue"))
 
@@ -160,13 +170,15 @@ def bars(
     names: Mapping[str, str] | None = None,
     *,
     width: int = 12,
+    lying: bool = False,
 ) -> barchart.Panel:
-    """Returns a panel with upright bars: the text column names them, each number column is one bar."""
+    """Returns a panel with bars: the text column names them, each number column is one bar; `lying` for long names."""
     panel = _common(barchart.Panel(), title, description, unit, query, width=width, height=8)
     panel = panel.legend(_legend()).tooltip(common.VizTooltipOptions().mode(common_models.TooltipDisplayMode.MULTI))
     panel = panel.show_value(common_models.VisibilityMode.NEVER).bar_width(0.8).group_width(0.8).fill_opacity(70)
-    panel = panel.orientation(common_models.VizOrientation.VERTICAL).stacking(common_models.StackingMode.NONE)
-    panel = panel.x_tick_label_rotation(-30).x_tick_label_max_length(12)
+    orientation = common_models.VizOrientation.HORIZONTAL if lying else common_models.VizOrientation.VERTICAL
+    panel = panel.orientation(orientation).stacking(common_models.StackingMode.NONE)
+    panel = panel.x_tick_label_max_length(LONGEST_NAME)
     panel = panel.color_scheme(dashboard.FieldColor().mode(FieldColorModeId.PALETTE_CLASSIC))
     return _named(panel, names)
 
@@ -179,6 +191,7 @@ def rows(
     columns: Mapping[str, str],
     units: Mapping[str, str] | None = None,
     *,
+    path: str = "",
     width: int = 12,
     height: int = 8,
 ) -> table.Panel:
@@ -191,15 +204,20 @@ def rows(
         query: one table.
         columns: column -> heading, in order from the left; others are hidden.
         units: column -> Grafana's id of its unit.
+        path: column of long names, such as category paths.
         width: of 24.
         height: in grid rows.
     """
     panel = _common(table.Panel(), title, description, unit, query, width=width, height=height).show_header(True)
     panel = panel.override_by_regexp("/.*/", [DynamicConfigValue(id_val="custom.minWidth", value=NARROWEST_COLUMN)])
+    panel = panel.override_by_field_type("string", [DynamicConfigValue(id_val="custom.minWidth", value=NAME_COLUMN)])
     panel = panel.override_by_field_type("time", [DynamicConfigValue(id_val="custom.minWidth", value=TIME_COLUMN)])
     order = {name: place for place, name in enumerate(columns)}
     options = {"indexByName": order, "renameByName": dict(columns), "excludeByName": {}}
     panel = panel.with_transformation(DataTransformerConfig(id_val="organize", options=options))
+    if path:
+        wide = [DynamicConfigValue(id_val="custom.minWidth", value=PATH_COLUMN)]
+        panel = panel.override_by_name(columns[path], wide)
     for name, own in (units or {}).items():
         panel = panel.override_by_name(columns[name], [DynamicConfigValue(id_val="unit", value=own)])
     return panel

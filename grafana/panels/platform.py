@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from grafana_foundation_sdk.builders import bargauge, stat, table, timeseries
-from grafana_foundation_sdk.models.dashboard import Dashboard
+from grafana_foundation_sdk.models.dashboard import Dashboard, ValueMap, ValueMappingResult
 
 from grafana.panels.flux import latest, over_time, points
 from grafana.panels.frame import framed
@@ -24,7 +24,7 @@ def dashboard() -> Dashboard:
             ("HDFS", [storage(), files(), nodes()]),
             ("Spark", [cores(), memory(), applications()]),
             ("Stream", [slowest_batches(), slowest_wait(), batches(), volume(), new_products()]),
-            ("Where its time goes", [percentiles(), throughput(), step_times(), step_table()]),
+            ("Where its time goes", [typical_times(), throughput(), step_times(), step_table()]),
         ],
     )
 
@@ -36,12 +36,13 @@ def _hdfs(title: str, description: str, field: str, steps: Steps) -> stat.Panel:
 
 def safe_mode() -> stat.Panel:
     """Whether HDFS takes writes."""
-    return _hdfs(
+    panel = _hdfs(
         "Safe mode",
-        "1 while HDFS takes no writes: for a minute after it starts. Jobs wait for it; longer than that is a fault.",
+        "On while HDFS takes no writes: for a minute after it starts. Jobs wait for it; longer than that is a fault.",
         "safe_mode",
         ((None, GREEN), (1, RED)),
     )
+    return panel.mappings([ValueMap(options={"0": ValueMappingResult(text="off"), "1": ValueMappingResult(text="on")})])
 
 
 def live_nodes() -> stat.Panel:
@@ -206,7 +207,7 @@ def batches() -> stat.Panel:
 def volume() -> stat.Panel:
     """Bytes read within the range."""
     return figure(
-        "Read",
+        "Data read",
         "Size of the files read within the time range.",
         "decbytes",
         over_time("pipeline_health", "bytes", function="sum"),
@@ -227,15 +228,14 @@ def new_products() -> stat.Panel:
     )
 
 
-def percentiles() -> timeseries.Panel:
-    """Median and slowest batch over time."""
-    query = points("pipeline_health", "seconds", "latency").window("median").wide().keep("_time", "seconds", "latency")
+def typical_times() -> timeseries.Panel:
+    """Mean batch time and wait over time."""
     panel = line(
         "Typical times",
-        "Median batch time and median wait from drop to commit, by minute. A slow rise over hours means that something "
+        "Mean batch time and mean wait from drop to commit, by minute. A slow rise over hours means that something "
         "grows with the data.",
         "s",
-        query,
+        over_time("pipeline_health", "seconds", "latency"),
         names={"seconds": "Batch time", "latency": "Drop to commit"},
         interval="1m",
     )
@@ -246,7 +246,7 @@ def throughput() -> timeseries.Panel:
     """Bytes read per minute."""
     query = points("pipeline_health", "bytes").in_whole_windows().window("sum").per_minute().keep("_time", "_value")
     return line(
-        "Read per minute",
+        "Data read per minute",
         "Size of the files read per minute; whole minutes only.",
         "decbytes",
         query,

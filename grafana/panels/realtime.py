@@ -46,7 +46,7 @@ def age() -> stat.Panel:
         .with_value("(float(v: int(v: now())) - float(v: int(v: r._time))) / 1000000000.0")
     )
     return figure(
-        "Last batch was",
+        "Since the last batch",
         f"Seconds since the newest batch's file was dropped. One comes every 10 s; after {STALLED_SECONDS:.0f} s the "
         "stream counts as stalled: is `shopstream simulate` running, and `shopstream stream`?",
         "s",
@@ -59,7 +59,7 @@ def age() -> stat.Panel:
 def last_batch() -> stat.Panel:
     """The last batch's number."""
     return figure(
-        "Last batch",
+        "Last batch number",
         "Number of the newest batch, from 0.",
         "none",
         over_time("pipeline_health", "batch", function="last"),
@@ -225,25 +225,26 @@ def reasons() -> bargauge.Panel:
 
 def recent() -> table.Panel:
     """The last batches."""
-    fields = ("batch", "rows", "clean", "quarantined", "late", "new_products", "bytes", "seconds", "latency")
-    query: Flux = points("pipeline_health", *fields).wide().grouped().sorted("_time").then(f"limit(n: {RECENT})")
+    fields = ("batch", "rows", "quarantined", "late", "new_products", "seconds", "latency", "lag_files")
+    query: Flux = points("pipeline_health", *fields).then(f"tail(n: {RECENT})").wide().grouped().sorted("_time")
     heads = {
         "_time": "Dropped at",
         "batch": "Batch",
         "rows": "Rows",
-        "clean": "Clean",
-        "quarantined": "Quarantined",
+        "quarantined": "Bad",
         "late": "Late",
-        "new_products": "New products",
-        "bytes": "Size",
-        "seconds": "Seconds",
-        "latency": "Drop to commit",
+        "new_products": "New",
+        "seconds": "Took",
+        "latency": "Latency",
+        "lag_files": "Waiting",
     }
-    units = {"_time": "dateTimeAsIso", "batch": "none", "bytes": "decbytes", "seconds": "s", "latency": "s"}
+    units = {"_time": "dateTimeAsIso", "batch": "none", "seconds": "s", "latency": "s"}
     return rows(
         "Recent batches",
-        f"The newest {RECENT} batches of the time range.",
-        "short",
+        f"The newest {RECENT} batches of the time range: rows, those of them in quarantine and those that were late, "
+        "products seen for the first time, seconds of the batch and from drop to commit, files that waited behind its "
+        "own.",
+        "locale",
         query.keep("_time", *fields),
         heads,
         units,

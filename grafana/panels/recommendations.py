@@ -127,7 +127,7 @@ def model_now() -> stat.Panel:
         "Models in force",
         "Versions of the models behind the newest lists; purple marks in the charts say when they changed.",
         "string",
-        points("recommendation_lists", "model").then("last()").keep("_time", "_value"),
+        points("recommendation_lists", "model").then("last()").keep("_value"),
         text=True,
     )
 
@@ -235,7 +235,7 @@ def latency() -> timeseries.Panel:
         "s",
         over_time("pipeline_health", "latency", function="max"),
         names={"latency": "Latency"},
-        width=8,
+        width=6,
     )
     return with_limit(panel, MOST_LATENCY)
 
@@ -248,7 +248,7 @@ def lists() -> timeseries.Panel:
         "short",
         over_time("recommendation_lists", "lists"),
         names={"lists": "Lists"},
-        width=8,
+        width=6,
     )
 
 
@@ -262,5 +262,5 @@ def models() -> table.Panel:
         query.then('rename(columns: {_time: "since"})').named("models"),
         {"since": "Since", "models": "Models"},
         {"since": "dateTimeAsIso"},
-        width=8,
+        width=12,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from grafana_foundation_sdk.builders import barchart, bargauge, stat, table, timeseries
+from grafana_foundation_sdk.models import common as common_models
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from grafana.panels.flux import by_tag, chosen, latest, over_time, points, tag_values
@@ -23,7 +24,7 @@ def dashboard() -> Dashboard:
         "How many users each segment has, what they are worth, who moves, and whether segments hold still.",
         [
             ("", [known_users(), change_rate_now(), shift_now(), moved_now(), batch_users(), new_users()]),
-            ("Who is where", [users(), shares()]),
+            ("Who is where", [users(), shares(), rfm()]),
             ("Who moves", [change_rate(), shift(), in_and_out(), moves()]),
             ("What they are worth", [value(), value_over_time(), segments_now()]),
         ],
@@ -120,6 +121,23 @@ def shares() -> timeseries.Panel:
     return panel.max(1)
 
 
+def rfm() -> barchart.Panel:
+    """Users seen by RFM group and segment."""
+    query = points("segment_rfm", "users").where(SEGMENTS).then("sum()").grouped()
+    query = query.then('pivot(rowKey: ["rfm"], columnKey: ["segment"], valueColumn: "_value")')
+    panel = bars(
+        "RFM against segment",
+        "Users of the batches within the time range, by RFM group and segment: one who came in three batches counts "
+        "three times. Good: Champions stand in the segments of most value. Whoever is seen was active, so the groups "
+        "of long ago stay empty.",
+        "short",
+        query.sorted("rfm", descending=False),
+        width=24,
+        lying=True,
+    )
+    return panel.stacking(common_models.StackingMode.NORMAL)
+
+
 def change_rate() -> timeseries.Panel:
     """The change rate over time with its limit."""
     panel = line(
@@ -157,6 +175,7 @@ def in_and_out() -> barchart.Panel:
         "short",
         query.grouped().keep("segment", "in", "out"),
         {"in": "Moved in", "out": "Moved out"},
+        lying=True,
     )
 
 
@@ -167,7 +186,7 @@ def moves() -> table.Panel:
     return rows(
         "Moves between segments",
         "Users that went from one segment to another within the time range, most frequent first.",
-        "short",
+        "locale",
         query.sorted("_value").named("users"),
         {"source": "From", "target": "To", "users": "Users"},
     )
@@ -216,7 +235,7 @@ def segments_now() -> table.Panel:
     return rows(
         "Segments now",
         "Each segment after the newest batch that had it.",
-        "short",
+        "locale",
         query.sorted("users"),
         columns,
         {"share": "percentunit", "value": "currencyUSD", "_time": "dateTimeAsIso"},

@@ -13,13 +13,29 @@ from typing import Literal
 Kind = Literal["integer", "float", "string"]
 
 TOP = 10
+# of an hour: many more than a batch's, so that what is seldom first in an hour but often there is not lost
+HOUR_TOP = 50
 # what stands for the names beyond a tag's bound
 OTHER = "other"
 
 EVENT_TYPE_VALUES = ("view", "cart", "purchase", "remove_from_cart")
 RECOMMENDER_VALUES = ("updated", "static", "popularity")
+RFM_VALUES = (
+    "New Customers",
+    "Potential Loyalists",
+    "Champions",
+    "Promising",
+    "Loyal",
+    "About To Sleep",
+    "Need Attention",
+    "Hibernating",
+    "At Risk",
+    "Cannot Lose Them",
+    "Lost",
+)
 SOURCE_VALUES = ("als", "content", "popularity")
 RANK_VALUES = tuple(str(rank) for rank in range(1, TOP + 1))
+HOUR_RANK_VALUES = tuple(str(rank) for rank in range(1, HOUR_TOP + 1))
 # The stream's names: five rules name the clusters, with a number where k is large; a step is a part of the program.
 MOST_SEGMENTS = 20
 MOST_STEPS = 20
@@ -98,6 +114,7 @@ def _text(name: str, about: str, absent: str = "") -> Field:
 
 
 _RANK = _known("rank", "place in the batch, 1 is first", RANK_VALUES)
+_HOUR_RANK = _known("rank", "place in the hour, 1 is first", HOUR_RANK_VALUES)
 
 USER_BEHAVIOR = Measurement(
     "user_behavior",
@@ -161,6 +178,16 @@ SEGMENT_MOVES = Measurement(
     (
         Tag("source", "segment before the batch", MOST_SEGMENTS),
         Tag("target", "segment after it", MOST_SEGMENTS),
+    ),
+)
+
+SEGMENT_RFM = Measurement(
+    "segment_rfm",
+    "The batch's users by RFM group and segment; only pairs that occurred in the batch have a point.",
+    (_count("users", "users", "users of the batch in both"),),
+    (
+        _known("rfm", "RFM group after the batch", RFM_VALUES),
+        Tag("segment", "segment after the batch", MOST_SEGMENTS),
     ),
 )
 
@@ -261,6 +288,7 @@ MEASUREMENTS = (
     SEGMENT_EVOLUTION,
     SEGMENT_SHIFT,
     SEGMENT_MOVES,
+    SEGMENT_RFM,
     RECOMMENDATION_METRICS,
     RECOMMENDATION_LISTS,
     RECOMMENDATION_SOURCES,
@@ -270,6 +298,37 @@ MEASUREMENTS = (
     PIPELINE_STEPS,
     PIPELINE_QUARANTINE,
 )
+
+# Sums of whole hours, which are sent with the first batch after the hour: a month of batches is too much to add up
+# whenever somebody looks. Their points have the time at which the hour begins.
+_IN_TEN = "over the hour's batches in whose ten it was"
+
+PRODUCT_POPULARITY_HOURLY = Measurement(
+    "product_popularity_hourly",
+    "The hour's products with most points, of those that were among the ten of a batch.",
+    (
+        _count("product_id", "", "the product"),
+        _text("category", "its category path, or unknown"),
+        _text("brand", "its brand, or unknown"),
+        _figure("score", "points", f"its points {_IN_TEN}"),
+        _count("events", "events", f"its events {_IN_TEN}"),
+    ),
+    (_HOUR_RANK,),
+)
+
+CATEGORY_POPULARITY_HOURLY = Measurement(
+    "category_popularity_hourly",
+    "The hour's categories with most events, of those that were among the ten of a batch.",
+    (
+        _text("category", "the category, or unknown"),
+        _count("events", "events", f"its events {_IN_TEN}"),
+        _count("purchases", "events", "of which purchases"),
+        _figure("revenue", "currency", "sum of the purchases' prices"),
+    ),
+    (_HOUR_RANK,),
+)
+
+HOURLY_MEASUREMENTS = (PRODUCT_POPULARITY_HOURLY, CATEGORY_POPULARITY_HOURLY)
 
 # What `metrics platform` says of the servers below the stream; its points have the time at which it asked.
 _SILENT = "when it did not answer"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta, timezone
 from typing import TypeVar, Union
@@ -20,13 +21,13 @@ from spark_apps.metrics.measurements import (
     PIPELINE_QUARANTINE,
     PIPELINE_STEPS,
     PRODUCT_POPULARITY,
-    RANK_VALUES,
     RECOMMENDATION_LISTS,
     RECOMMENDATION_METRICS,
     RECOMMENDATION_SOURCES,
     RECOMMENDER_VALUES,
     SEGMENT_EVOLUTION,
     SEGMENT_MOVES,
+    SEGMENT_RFM,
     SEGMENT_SHIFT,
     SOURCE_VALUES,
     USER_ACTIVITY,
@@ -34,13 +35,15 @@ from spark_apps.metrics.measurements import (
     Kind,
     Measurement,
 )
-from spark_apps.streaming.records import BatchRecord, SegmentCount, TypeCount
+from spark_apps.streaming.records import BatchRecord, RankedCategory, RankedProduct, SegmentCount, TypeCount
 
 Figure = TypeVar("Figure")
 Value = Union[int, float, str, None]  # noqa: UP007 (an alias that is used as a value)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MICROSECOND = timedelta(microseconds=1)
+# fields that have another name than in the record
+_RENAMED = {"points": "score"}
 _VIEW, _CART, _PURCHASE, _ = EVENT_TYPE_VALUES
 _NO_EVENTS = TypeCount(events=0, users=0, priced=0, value=0.0)
 _KINDS: dict[Kind, type[int] | type[float] | type[str]] = {"integer": int, "float": float, "string": str}
@@ -67,6 +70,21 @@ def lines_of(points: Iterable[Point]) -> bytes:
     return "".join(f"{point.to_line_protocol()}\n" for point in points).encode()
 
 
+def ranked_points(
+    measurement: Measurement, at: datetime, ranked: Iterable[RankedProduct | RankedCategory]
+) -> Iterator[Point]:
+    """Gives a point for each of what is ranked, as many as the measurement has ranks.
+
+    Args:
+        measurement: with a tag `rank` alone.
+        at: time of the points.
+        ranked: the first first.
+    """
+    (rank,) = measurement.tags
+    for place, one in zip(rank.values, ranked, strict=False):  # the ranks are the bound
+        yield _point(measurement, at, {_RENAMED.get(name, name): value for name, value in one}, place)
+
+
 def _behavior(record: BatchRecord) -> Iterator[Point]:
     for event_type, count in _in_order(record.events, EVENT_TYPE_VALUES):
         values: dict[str, Value] = {
@@ -75,7 +93,7 @@ def _behavior(record: BatchRecord) -> Iterator[Point]:
             "price_mean": _ratio(count.value, count.priced),
             "value": count.value,
         }
-        yield _point(USER_BEHAVIOR, record, values, event_type)
+        yield _point(USER_BEHAVIOR, record.dropped_at, values, event_type)
     if record.activity is not None and record.last_event is not None:
         yield _activity(record)
 
@@ -92,14 +110,15 @@ def _activity(record: BatchRecord) -> Point:
         "event_clock": (record.last_event - _EPOCH) // timedelta(seconds=1),
         "hour": record.last_event.astimezone(timezone.utc).hour,
     }
-    return _point(USER_ACTIVITY, record, values)
+    return _point(USER_ACTIVITY, record.dropped_at, values)
 
 
 def _segments(record: BatchRecord) -> Iterator[Point]:
     if not record.segments:
         return
     moved = {move.source for move in record.moves} | {move.target for move in record.moves}
-    tags = _few({*record.segments, *moved}, MOST_SEGMENTS)
+    crossed = {crossing.segment for crossing in record.crossings}
+    tags = _few({*record.segments, *moved, *crossed}, MOST_SEGMENTS)
     moves = _moves(record, tags)
     total = sum(count.users for count in record.segments.values())
     for segment, count in _merged(record.segments, tags).items():
@@ -110,10 +129,12 @@ def _segments(record: BatchRecord) -> Iterator[Point]:
             "in": sum(users for (_, target), users in moves.items() if target == segment),
             "out": sum(users for (source, _), users in moves.items() if source == segment),
         }
-        yield _point(SEGMENT_EVOLUTION, record, values, segment)
+        yield _point(SEGMENT_EVOLUTION, record.dropped_at, values, segment)
     yield _shift(record)
     for (source, target), users in moves.items():
-        yield _point(SEGMENT_MOVES, record, {"users": users}, source, target)
+        yield _point(SEGMENT_MOVES, record.dropped_at, {"users": users}, source, target)
+    for (rfm, segment), users in _crossings(record, tags).items():
+        yield _point(SEGMENT_RFM, record.dropped_at, {"users": users}, rfm, segment)
 
 
 def _shift(record: BatchRecord) -> Point:
@@ -124,15 +145,22 @@ def _shift(record: BatchRecord) -> Point:
         "known_users": record.known_users,
         "new_users": record.activity.new_users if record.activity is not None else 0,
     }
-    return _point(SEGMENT_SHIFT, record, values)
+    return _point(SEGMENT_SHIFT, record.dropped_at, values)
 
 
 def _moves(record: BatchRecord, tags: Mapping[str, str]) -> dict[tuple[str, str], int]:
     """Users by the tags of the segments they left and entered."""
-    users: dict[tuple[str, str], int] = {}
+    users: Counter[tuple[str, str]] = Counter()
     for move in record.moves:
-        pair = tags[move.source], tags[move.target]
-        users[pair] = users.get(pair, 0) + move.users
+        users[tags[move.source], tags[move.target]] += move.users
+    return users
+
+
+def _crossings(record: BatchRecord, tags: Mapping[str, str]) -> dict[tuple[str, str], int]:
+    """Users by RFM group and the tag of their segment."""
+    users: Counter[tuple[str, str]] = Counter()
+    for crossing in record.crossings:
+        users[crossing.rfm, tags[crossing.segment]] += crossing.users
     return users
 
 
@@ -156,15 +184,15 @@ def _recommendations(record: BatchRecord) -> Iterator[Point]:
             "hit_rate": _ratio(found.hits, found.trials),
             "mrr": _ratio(found.reciprocal_ranks, found.trials),
         }
-        yield _point(RECOMMENDATION_METRICS, record, relevance, recommender)
+        yield _point(RECOMMENDATION_METRICS, record.dropped_at, relevance, recommender)
     if record.lists is not None:
         lists = record.lists.model_dump()
         renamed: dict[str, Value] = {"lists": lists.pop("users"), "coverage": lists.pop("products")}
-        yield _point(RECOMMENDATION_LISTS, record, {**renamed, **lists, "model": _models(record.models)})
+        yield _point(RECOMMENDATION_LISTS, record.dropped_at, {**renamed, **lists, "model": _models(record.models)})
     total = sum(record.sources.values())
     for source, places in _in_order(record.sources, SOURCE_VALUES):
         values: dict[str, Value] = {"places": places, "share": _ratio(places, total) or 0.0}
-        yield _point(RECOMMENDATION_SOURCES, record, values, source)
+        yield _point(RECOMMENDATION_SOURCES, record.dropped_at, values, source)
 
 
 def _models(versions: Mapping[str, str]) -> str | None:
@@ -175,20 +203,16 @@ def _models(versions: Mapping[str, str]) -> str | None:
 
 
 def _popularity(record: BatchRecord) -> Iterator[Point]:
-    for rank, product in zip(RANK_VALUES, record.top_products, strict=False):  # the ranks are the bound
-        values = product.model_dump()
-        values["score"] = values.pop("points")
-        yield _point(PRODUCT_POPULARITY, record, values, rank)
-    for rank, category in zip(RANK_VALUES, record.top_categories, strict=False):
-        yield _point(CATEGORY_POPULARITY, record, category.model_dump(), rank)
+    yield from ranked_points(PRODUCT_POPULARITY, record.dropped_at, record.top_products)
+    yield from ranked_points(CATEGORY_POPULARITY, record.dropped_at, record.top_categories)
 
 
 def _pipeline(record: BatchRecord) -> Iterator[Point]:
     yield _health(record)
     for step, seconds in _summed(record.seconds, MOST_STEPS).items():
-        yield _point(PIPELINE_STEPS, record, {"seconds": seconds}, step)
+        yield _point(PIPELINE_STEPS, record.dropped_at, {"seconds": seconds}, step)
     for reason, rows in _summed(record.quarantined, MOST_REASONS).items():
-        yield _point(PIPELINE_QUARANTINE, record, {"rows": rows}, reason)
+        yield _point(PIPELINE_QUARANTINE, record.dropped_at, {"rows": rows}, reason)
 
 
 def _health(record: BatchRecord) -> Point:
@@ -205,14 +229,14 @@ def _health(record: BatchRecord) -> Point:
         "lag_files": record.lag_files,
         "new_products": record.new_products,
     }
-    return _point(PIPELINE_HEALTH, record, values)
+    return _point(PIPELINE_HEALTH, record.dropped_at, values)
 
 
-def _point(measurement: Measurement, record: BatchRecord, values: Mapping[str, Value], *tags: str) -> Point:
+def _point(measurement: Measurement, at: datetime, values: Mapping[str, Value], *tags: str) -> Point:
     """Makes a point; its values are just the measurement's fields, None for one that is absent."""
     point = Point(measurement.name)
     # as a whole number, which the library leaves as it is
-    point.time((record.dropped_at - _EPOCH) // _MICROSECOND * 1000, WritePrecision.NS)
+    point.time((at - _EPOCH) // _MICROSECOND * 1000, WritePrecision.NS)
     for tag, tag_value in zip(measurement.tags, tags, strict=True):
         point.tag(tag.name, tag_value)
     if values.keys() != {field.name for field in measurement.fields}:

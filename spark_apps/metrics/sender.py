@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from spark_apps.errors import UserError
+from spark_apps.metrics.hours import HourSums, sums_before
 from spark_apps.metrics.ledger import Ledger
 from spark_apps.metrics.marker import Marker, Sent
 from spark_apps.metrics.points import lines_of, points_of
@@ -65,6 +66,7 @@ class Delivery:
             again: from the first batch on, whatever was sent before.
         """
         self._ledger, self._marker, self._sink, self._again = Ledger(root), Marker(root), sink, again
+        self._hour: HourSums | None = None  # of all before the next batch
         self._known: Sent | None = None
         self._noted: Sent | None = None
         self._next_mark = self._next_look = 0.0
@@ -113,8 +115,11 @@ class Delivery:
         if record is None:
             self._mark(self.sent)
             return False
-        points = points_of(record)
+        if self._hour is None:
+            self._hour = sums_before(self._ledger, record.batch)
+        points = [*self._hour.ended_by(record), *points_of(record)]
         expired = self._sink.write(record.batch, lines_of(points))
+        self._hour.add(record)
         self._next_look = 0.0
         self._known = self.sent.model_copy(
             update={

@@ -123,6 +123,7 @@ def _figures(
     said = Counter(explained.sources[kept].tolist())
     return Answered(
         moves=Counter((one, other) for one, other in zip(old, new, strict=True) if one not in (None, other)),
+        crossed=Counter(zip(users["rfm_segment"].to_pylist(), new, strict=True)),
         arrived=Counter(segment for was, segment in zip(old, new, strict=True) if was is None),
         seen=Counter(new),
         spent=spent,

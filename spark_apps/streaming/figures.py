@@ -19,6 +19,7 @@ from spark_apps.features.grouping import COUNTED_TYPES, grouped, summed
 from spark_apps.schemas import EVENT_TYPES
 from spark_apps.streaming.records import (
     Activity,
+    Crossing,
     Lists,
     Move,
     RankedCategory,
@@ -62,6 +63,7 @@ class Answered:
         gains: segment, product_id, score: how much scores rose.
         moves: (old, new) segment of known users -> users.
         arrived: segments of new users -> users.
+        crossed: (RFM group, segment) -> users of the batch.
         sums: of the users nearest to each centre, in standard deviations; nearest: their numbers.
         seen: segment -> users of the batch; spent: segment -> their monetary, added up.
         lists: users with a list; sources: what speaks for the places in them -> places.
@@ -72,6 +74,7 @@ class Answered:
     gains: list[pa.Table] = field(default_factory=list)
     moves: Counter[tuple[str, str]] = field(default_factory=Counter)
     arrived: Counter[str] = field(default_factory=Counter)
+    crossed: Counter[tuple[str, str]] = field(default_factory=Counter)
     sums: Any = 0.0
     nearest: Any = 0
     seen: Counter[str] = field(default_factory=Counter)
@@ -176,7 +179,7 @@ def answered_of(parts: Sequence[Answered], clusters: int, features: int) -> Answ
         whole.nearest[: len(part.nearest)] += part.nearest
         whole.lists += part.lists
         whole.diversity += part.diversity
-        for name in ("moves", "arrived", "seen", "spent", "sources"):
+        for name in ("moves", "arrived", "crossed", "seen", "spent", "sources"):
             getattr(whole, name).update(getattr(part, name))
     whole.scores = np.concatenate([whole.scores, *(part.scores for part in parts)])
     whole.products = np.unique(np.concatenate([whole.products, *(part.products for part in parts)]))
@@ -201,6 +204,13 @@ def lists_of(whole: Answered) -> Lists:
         score_p10=p10,
         score_p50=p50,
         score_p90=p90,
+    )
+
+
+def crossings_of(whole: Answered) -> tuple[Crossing, ...]:
+    """Returns the batch's users by RFM group and segment, in the order of the names."""
+    return tuple(
+        Crossing(rfm=rfm, segment=segment, users=users) for (rfm, segment), users in sorted(whole.crossed.items())
     )
 
 

@@ -52,6 +52,14 @@ class Move(_Frozen):
     users: int
 
 
+class Crossing(_Frozen):
+    """Users of the batch whom RFM puts into one group and the clusters into one segment."""
+
+    rfm: str
+    segment: str
+    users: int
+
+
 class Relevance(_Frozen):
     """Carts and purchases guessed by the lists in force before the batch was learned from (SPEC T4).
 
@@ -139,6 +147,7 @@ class BatchRecord(_Frozen):
     activity: Activity | None = None
     segments: dict[str, SegmentCount] = {}
     moves: tuple[Move, ...] = ()
+    crossings: tuple[Crossing, ...] = ()
     known_users: int = 0
     change_rate: float = 0.0
     shift: float = 0.0

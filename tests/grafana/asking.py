@@ -23,6 +23,7 @@ class Question:
     name: str
     target: dict[str, Any]
     interval: str = "10s"
+    most_points: int = _MOST_POINTS
 
     def __str__(self) -> str:
         return f"{self.dashboard}: {self.name}"
@@ -66,19 +67,36 @@ class Grafana:
         Returns:
             The columns of each frame, and what went wrong, if anything.
         """
+        frames, fault = self._ask(question, start, stop)
+        return [frame["data"]["values"] for frame in frames], fault
+
+    def rows(self, question: Question, start: datetime | str, stop: datetime | str) -> tuple[list[dict[str, Any]], str]:
+        """Asks the same.
+
+        Returns:
+            The rows of all frames, by the names of their columns, and what went wrong, if anything.
+        """
+        frames, fault = self._ask(question, start, stop)
+        found = []
+        for frame in frames:
+            names = [column["name"] for column in frame["schema"]["fields"]]
+            found += [dict(zip(names, row, strict=True)) for row in zip(*frame["data"]["values"], strict=True)]
+        return found, fault
+
+    def _ask(self, question: Question, start: datetime | str, stop: datetime | str) -> tuple[list[Any], str]:
         query = {
             **question.target,
             "query": with_variables(question.target["query"]),
             "refId": "A",
-            "intervalMs": interval_ms(question.interval, start, stop),
-            "maxDataPoints": _MOST_POINTS,
+            "intervalMs": interval_ms(question, start, stop),
+            "maxDataPoints": question.most_points,
         }
         body = {"queries": [query], "from": _moment(start), "to": _moment(stop)}
         answer = self.session.post(f"{self.url}/api/ds/query", json=body, timeout=60)
         result = answer.json().get("results", {}).get("A", {})
         if not answer.ok or "error" in result:
             return [], str(result.get("error") or answer.text)[:600]
-        return [frame["data"]["values"] for frame in result.get("frames", [])], ""
+        return list(result.get("frames", [])), ""
 
     def rules(self) -> dict[str, str]:
         """Returns the state of each alert rule: inactive, pending or firing."""
@@ -96,7 +114,8 @@ def questions(dashboard: dict[str, Any]) -> Iterator[Question]:
     uid = dashboard["uid"]
     for panel in dashboard["panels"]:
         for target in panel.get("targets", []):
-            yield Question(uid, panel["title"], target, panel.get("interval", "10s"))
+            most = panel.get("maxDataPoints", _MOST_POINTS)
+            yield Question(uid, panel["title"], target, panel.get("interval", "10s"), most)
     for variable in dashboard.get("templating", {}).get("list", []):
         target = {"datasource": variable["datasource"], "query": variable["query"]}
         yield Question(uid, f"variable {variable['name']}", target)
@@ -115,12 +134,12 @@ def with_variables(flux: str) -> str:
     return flux
 
 
-def interval_ms(shortest: str, start: datetime | str, stop: datetime | str) -> int:
+def interval_ms(question: Question, start: datetime | str, stop: datetime | str) -> int:
     """Returns the width of a window: a pixel's, rounded as a browser does, but no less than a panel wants."""
-    least = int(shortest[:-1]) * {"s": 1, "m": 60}[shortest[-1]] * 1000
+    least = int(question.interval[:-1]) * {"s": 1, "m": 60}[question.interval[-1]] * 1000
     if isinstance(start, str) or isinstance(stop, str):
         return least
-    pixel = (stop - start).total_seconds() / _MOST_POINTS
+    pixel = (stop - start).total_seconds() / question.most_points
     return max(least, min(_WINDOWS, key=lambda window: abs(window - pixel)) * 1000)
 
 

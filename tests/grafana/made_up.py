@@ -10,6 +10,7 @@ from spark_apps.metrics.platform import Report
 from spark_apps.streaming.records import (
     Activity,
     BatchRecord,
+    Crossing,
     Lists,
     Move,
     RankedCategory,
@@ -22,7 +23,20 @@ from spark_apps.streaming.records import (
 INTERVAL = timedelta(seconds=10)
 ROWS = 10_000
 SEGMENTS = ("VIP_Customers", "Loyal_Customers", "Active_Buyers", "Dormant_Users", "Casual_Browsers")
-CATEGORIES = ("electronics", "appliances", "computers", "apparel", "furniture")
+# ten, as long as a real log's
+CATEGORIES = (
+    "electronics.smartphone",
+    "appliances.kitchen.refrigerators",
+    "computers.notebook",
+    "apparel.shoes",
+    "furniture.living_room.sofa",
+    "electronics.audio.headphone",
+    "appliances.environment.vacuum",
+    "electronics.video.tv",
+    "construction.tools.drill",
+    "unknown",
+)
+RFM_USERS = {"New Customers": 600, "Potential Loyalists": 400, "Champions": 200}
 STEPS = {"read": 0.4, "clean": 0.5, "features": 0.7, "segments": 0.3, "recommend": 1.2, "publish": 0.4}
 
 
@@ -63,6 +77,11 @@ def batch_record(number: int, dropped_at: datetime, **changes: Any) -> BatchReco
             Move(source=SEGMENTS[4], target=SEGMENTS[2], users=40),
             Move(source=SEGMENTS[2], target=SEGMENTS[1], users=9),
         ),
+        "crossings": tuple(
+            Crossing(rfm=group, segment=name, users=users // (place + 1))
+            for group, users in RFM_USERS.items()
+            for place, name in enumerate(SEGMENTS)
+        ),
         "known_users": 1_900,
         "change_rate": 49 / 1_900,
         "shift": 0.002 * wave,
@@ -80,7 +99,7 @@ def batch_record(number: int, dropped_at: datetime, **changes: Any) -> BatchReco
             for place, name in enumerate(CATEGORIES)
         ),
         "top_categories": tuple(
-            RankedCategory(category=name, events=3_000 - 500 * place, purchases=60, revenue=15_000.0 - 2_000 * place)
+            RankedCategory(category=name, events=3_000 // (place + 1), purchases=60, revenue=15_000.0 / (place + 1))
             for place, name in enumerate(CATEGORIES)
         ),
         "new_products": 12,

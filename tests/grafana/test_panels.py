@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from spark_apps.metrics.measurements import MEASUREMENTS, PLATFORM_MEASUREMENTS
+from spark_apps.metrics.measurements import HOURLY_MEASUREMENTS, MEASUREMENTS, PLATFORM_MEASUREMENTS
 from tests.grafana.asking import Question, questions
 
 pytest.importorskip("grafana_foundation_sdk", reason="grafana-foundation-sdk needs Python 3.11 or newer")
@@ -21,7 +21,7 @@ from grafana.panels.files import DASHBOARDS, GRAFANA, MODULES, generated
 from grafana.panels.flux import points
 
 FILES = sorted(DASHBOARDS.glob("*.json"))
-ALL = (*MEASUREMENTS, *PLATFORM_MEASUREMENTS)
+ALL = (*MEASUREMENTS, *HOURLY_MEASUREMENTS, *PLATFORM_MEASUREMENTS)
 FIELDS = {one.name: {field.name for field in one.fields} for one in ALL}
 TAGS = {one.name: {tag.name for tag in one.tags} for one in ALL}
 # columns that InfluxDB itself gives
@@ -135,7 +135,7 @@ def test_all_ask_the_provisioned_data_source() -> None:
     assert sum(text.count('"datasource"') for text in texts) == len(asked)
 
 
-@pytest.mark.parametrize(("where", "flux"), all_queries(), ids=lambda value: value if ": " in value[:40] else "")
+@pytest.mark.parametrize(("where", "flux"), all_queries(), ids=lambda value: "" if "\n" in value else value)
 def test_queries_name_what_the_stream_writes(where: str, flux: str) -> None:
     assert not unknown_names(flux), where
 
@@ -180,6 +180,6 @@ def test_rules_say_what_to_do_and_where_to_look() -> None:
         assert (DASHBOARDS / f"{told['dashboard'].removeprefix('/d/shopstream-')}.json").exists()
 
 
-def test_the_first_panel_of_the_overview_is_the_shop_s_clock() -> None:
+def test_the_first_panel_of_the_overview_is_what_its_reader_comes_for() -> None:
     made = behaviour.dashboard()
-    assert made.panels and made.panels[0].title == "Shop clock"
+    assert made.panels and made.panels[0].title == "Conversion"

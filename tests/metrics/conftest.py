@@ -104,11 +104,15 @@ def secrets(tmp_path: Path) -> Path:
     """The admin's secrets, as `shopstream cluster up` makes them."""
     folder = tmp_path / "secrets"
     folder.mkdir(mode=0o700)
+    write_admin_secrets(folder)
+    return folder
+
+
+def write_admin_secrets(folder: Path) -> None:
     for name, value in (("influxdb_admin_password", "a-good-password"), ("influxdb_admin_token", "adm1n-t0ken-" * 4)):
         path = folder / name
         path.write_text(f"{value}\n")
         path.chmod(0o600)
-    return folder
 
 
 @dataclass

@@ -10,8 +10,11 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta, timezone
 from typing import Protocol
 
+from influxdb_client.client.write.point import Point
+
 from spark_apps.metrics.connection import Influx
-from spark_apps.metrics.points import points_of
+from spark_apps.metrics.hours import HourSums
+from spark_apps.metrics.points import lines_of, points_of
 from spark_apps.metrics.provision import BUCKET, ORG
 from spark_apps.metrics.sender import Sender, describe_status
 from spark_apps.metrics.sinks import Sink
@@ -26,11 +29,14 @@ _COUNTED = {
     "segment_evolution": "users",
     "segment_shift": "moved",
     "segment_moves": "users",
+    "segment_rfm": "users",
     "recommendation_metrics": "trials",
     "recommendation_lists": "lists",
     "recommendation_sources": "places",
     "product_popularity": "events",
     "category_popularity": "events",
+    "product_popularity_hourly": "events",
+    "category_popularity_hourly": "events",
     "pipeline_health": "batch",
     "pipeline_steps": "seconds",
     "pipeline_quarantine": "rows",
@@ -60,9 +66,24 @@ def write_ledger(root: StoragePath, batches: Iterable[BatchRecord]) -> None:
         draft.replace(folder / f"batch-{one.batch:08d}.json")
 
 
+def sent_points(batches: Iterable[BatchRecord]) -> dict[int, list[Point]]:
+    """What is sent with each batch: its own points, and those of the hour before where it is the first after it."""
+    sent: dict[int, list[Point]] = {}
+    hour = HourSums()
+    for one in batches:
+        sent[one.batch] = [*hour.ended_by(one), *points_of(one)]
+        hour.add(one)
+    return sent
+
+
+def files_of(batches: Iterable[BatchRecord]) -> dict[str, bytes]:
+    """The line-protocol files of an undisturbed run."""
+    return {f"batch-{batch:08d}.lp": lines_of(points) for batch, points in sent_points(batches).items()}
+
+
 def expected(batches: Iterable[BatchRecord]) -> Counter[str]:
     """The points per measurement of an undisturbed run."""
-    return Counter(point._name for one in batches for point in points_of(one))
+    return Counter(point._name for points in sent_points(batches).values() for point in points)
 
 
 def stored(url: str, reader_token: str) -> Counter[str]:

@@ -7,10 +7,11 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from spark_apps.metrics.measurements import EVENT_TYPE_VALUES, RECOMMENDER_VALUES, SOURCE_VALUES
+from spark_apps.metrics.measurements import EVENT_TYPE_VALUES, RECOMMENDER_VALUES, RFM_VALUES, SOURCE_VALUES
 from spark_apps.streaming.records import (
     Activity,
     BatchRecord,
+    Crossing,
     Lists,
     Move,
     RankedCategory,
@@ -53,6 +54,10 @@ def record(batch: int = 0, dropped_at: datetime = DROPPED, **overrides: Any) -> 
             "Casual_Browsers": SegmentCount(users=75, seen=26, monetary_mean=12.5),
         },
         "moves": (Move(source="Casual_Browsers", target="Loyal_Customers", users=3),),
+        "crossings": (
+            Crossing(rfm="Champions", segment="Loyal_Customers", users=5),
+            Crossing(rfm="New Customers", segment="Casual_Browsers", users=26),
+        ),
         "known_users": 25,
         "change_rate": 0.12,
         "shift": 0.03,
@@ -120,6 +125,11 @@ def any_record(draw: st.DrawFn) -> BatchRecord:
         activity=draw(st.none() | activity),
         segments={one: draw(segment) for one in names if draw(st.booleans())},
         moves=tuple(draw(st.lists(_of(Move, source=name, target=name, users=_COUNTS), max_size=40 if names else 0))),
+        crossings=tuple(
+            draw(st.lists(_of(Crossing, rfm=st.sampled_from(RFM_VALUES), segment=name, users=_COUNTS), max_size=40))
+            if names
+            else ()
+        ),
         relevance=draw(st.dictionaries(st.sampled_from(RECOMMENDER_VALUES), relevance)),
         lists=draw(st.none() | _of(Lists, users=_COUNTS, products=_COUNTS, diversity=_SHARES, **scores)),
         sources=draw(st.dictionaries(st.sampled_from(SOURCE_VALUES), _COUNTS)),

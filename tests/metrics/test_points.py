@@ -12,7 +12,7 @@ from influxdb_client.client.write.point import Point
 
 from spark_apps.metrics.measurements import MEASUREMENTS, OTHER, TOP
 from spark_apps.metrics.points import lines_of, points_of
-from spark_apps.streaming.records import BatchRecord, Move, SegmentCount, TypeCount
+from spark_apps.streaming.records import BatchRecord, Crossing, Move, SegmentCount, TypeCount
 from tests.metrics.records import DROPPED, any_record, record
 
 SCHEMA = {one.name: one for one in MEASUREMENTS}
@@ -92,6 +92,7 @@ def test_the_figures_are_those_of_the_record() -> None:
         "out": 3,
     }
     assert only(found, "segment_shift")["moved"] == 3
+    assert only(found, "segment_rfm", rfm="Champions", segment="Loyal_Customers") == {"users": 5}
     assert only(found, "recommendation_metrics", recommender="updated")["mrr"] == 0.25
     assert only(found, "recommendation_lists")["model"] == "20191101T000000Z"
     assert only(found, "product_popularity", rank="1")["product_id"] == 1000
@@ -127,10 +128,12 @@ def test_segments_beyond_the_bound_are_added_up() -> None:
     names = [f"Casual_Browsers_{number:02d}" for number in range(30)]
     segments = {name: SegmentCount(users=2, seen=1, monetary_mean=float(n)) for n, name in enumerate(names)}
     moves = (Move(source=names[25], target=names[0], users=1), Move(source=names[26], target=names[0], users=1))
-    found = points_of(record(segments=segments, moves=moves))
+    crossings = tuple(Crossing(rfm="Lost", segment=name, users=1) for name in names)
+    found = points_of(record(segments=segments, moves=moves, crossings=crossings))
     rest = only(found, "segment_evolution", segment=OTHER)
     assert (rest["users"], rest["out"], rest["value"]) == (22, 2, pytest.approx(24.0))
     assert only(found, "segment_moves", source=OTHER, target=names[0]) == {"users": 2}
+    assert only(found, "segment_rfm", rfm="Lost", segment=OTHER) == {"users": 11}
     evolution = [point for point in found if point._name == "segment_evolution"]
     assert sum(point._fields["share"] for point in evolution) == pytest.approx(1.0)
 

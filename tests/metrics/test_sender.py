@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import time
 import uuid
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -13,13 +14,11 @@ from spark_apps.errors import UnusableFileError
 from spark_apps.metrics import sinks
 from spark_apps.metrics.ledger import LEDGER
 from spark_apps.metrics.marker import SENT, Marker
-from spark_apps.metrics.points import lines_of, points_of
 from spark_apps.metrics.sender import Delivery, Sender, SinkStatus, describe_status
 from spark_apps.metrics.sinks import FILES, FileSink
 from spark_apps.storage import StoragePath, root_path
-from spark_apps.streaming.records import BatchRecord
 from tests.hdfs.server import HdfsServer
-from tests.metrics.ledgers import eventually, records, write_ledger
+from tests.metrics.ledgers import eventually, files_of, records, write_ledger
 
 
 def sent_by(delivery: Delivery) -> int:
@@ -31,10 +30,6 @@ def sent_by(delivery: Delivery) -> int:
 
 def content(root: StoragePath) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in (root / FILES).iterdir()}
-
-
-def files_of(batches: list[BatchRecord]) -> dict[str, bytes]:
-    return {f"batch-{one.batch:08d}.lp": lines_of(points_of(one)) for one in batches}
 
 
 def test_sends_what_is_not_sent_yet(tmp_path: Path) -> None:
@@ -63,6 +58,20 @@ def test_killed_before_it_was_noted_sends_the_same_again(tmp_path: Path) -> None
 def test_an_empty_root_has_nothing_to_send(tmp_path: Path) -> None:
     assert sent_by(Delivery(tmp_path, FileSink(tmp_path))) == 0
     assert describe_status(tmp_path) == []
+
+
+def test_an_hour_is_sent_with_the_first_batch_after_it_also_after_a_restart(tmp_path: Path) -> None:
+    batches = records(800, age=timedelta(hours=3))  # two whole hours and more
+    write_ledger(tmp_path, batches[:500])
+    for _ in range(3):
+        delivery = Delivery(tmp_path, FileSink(tmp_path))
+        assert all(delivery.step() for _ in range(150))
+        delivery.close()
+    write_ledger(tmp_path, batches[500:])
+    assert sent_by(Delivery(tmp_path, FileSink(tmp_path))) == 350
+    assert content(tmp_path) == files_of(batches)
+    closing = [name for name, lines in content(tmp_path).items() if b"product_popularity_hourly" in lines]
+    assert len(closing) == 2 or len(closing) == 3
 
 
 def test_batches_without_a_record_are_passed_over(tmp_path: Path) -> None:
@@ -112,7 +121,7 @@ def test_files_are_bounded_in_number(tmp_path: Path, monkeypatch: pytest.MonkeyP
     batches = records(10)
     write_ledger(tmp_path, batches)
     sent_by(Delivery(tmp_path, FileSink(tmp_path)))
-    assert content(tmp_path) == files_of(batches[-4:])
+    assert content(tmp_path) == dict(list(files_of(batches).items())[-4:])
 
 
 def test_the_thread_goes_on_when_what_stood_in_the_way_is_gone(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from spark_apps.metrics.points import lines_of, points_of
 from spark_apps.metrics.sinks import FileSink, InfluxSink, sink_of
 from spark_apps.metrics.token_files import SecretFileError
 from spark_apps.settings import Settings
-from spark_apps.streaming.records import BatchRecord, RankedProduct, SegmentCount
+from spark_apps.streaming.records import BatchRecord, Crossing, RankedProduct, SegmentCount
 from tests.metrics.conftest import Store
 from tests.metrics.ledgers import expected, outlive_an_outage, records, rows_of, stored
 from tests.metrics.records import NASTY, record
@@ -34,11 +34,14 @@ def lines(one: BatchRecord) -> bytes:
 def test_names_survive_the_way_there_and_back(store: Store) -> None:
     product = RankedProduct(product_id=2**63 - 1, category=NASTY, brand='"', points=1.0, events=1)
     count = SegmentCount(users=1, seen=1, monetary_mean=1.0)
-    one = record(dropped_at=now(), top_products=(product,), segments={IN_TAGS: count}, moves=(), seconds={IN_TAGS: 2.0})
+    crossing = Crossing(rfm="Lost", segment=IN_TAGS, users=1)
+    named = {"segments": {IN_TAGS: count}, "crossings": (crossing,), "seconds": {IN_TAGS: 2.0}}
+    one = record(dropped_at=now(), top_products=(product,), moves=(), **named)
     assert store.sink().write(0, lines(one)) == 0
     (row,) = rows_of(store.url, store.reader, "product_popularity")
     assert (row["category"], row["brand"], row["product_id"]) == (NASTY, '"', str(2**63 - 1))
     assert [row["segment"] for row in rows_of(store.url, store.reader, "segment_evolution")] == [IN_TAGS]
+    assert [row["segment"] for row in rows_of(store.url, store.reader, "segment_rfm")] == [IN_TAGS]
     assert [row["step"] for row in rows_of(store.url, store.reader, "pipeline_steps")] == [IN_TAGS]
     assert datetime.fromisoformat(row["_time"].replace("Z", "+00:00")) == one.dropped_at
 

@@ -291,6 +291,12 @@ def test_segments_add_up_to_the_users(streamed: Streamed, trained_root: Trained)
         assert all(move.source != move.target for move in record.moves)
 
 
+def test_records_cross_rfm_groups_and_segments_as_the_table_has_them(streamed: Streamed) -> None:
+    rows = streamed.rows(STREAM_USERS)
+    users = Counter((row["batch"], row["rfm_segment"], row["segment"]) for row in rows)
+    assert {(told.batch, one.rfm, one.segment): one.users for told in streamed.told for one in told.crossings} == users
+
+
 def test_every_user_of_a_batch_gets_a_list_without_what_it_bought(streamed: Streamed) -> None:
     lists: dict[tuple[int, int], list[dict[str, Any]]] = {}
     for row in streamed.rows(STREAM_RECOMMENDATIONS):

@@ -34,6 +34,9 @@ return frames.map(frame => {
     cut: name ? name.scrollWidth - name.clientWidth : 0,
     hidden: [...frame.querySelectorAll('[role="columnheader"]')]
       .filter(head => head.getBoundingClientRect().right > box.right + 1).map(head => head.innerText),
+    shortened: ['[role="columnheader"] *', '[role="cell"]', '[role="cell"] *', '[style*="ellipsis"]']
+      .flatMap(kind => [...frame.querySelectorAll(kind)])
+      .filter(part => part.scrollWidth > part.clientWidth + 1 && part.clientWidth > 0).map(part => part.innerText),
     fault: Boolean(frame.querySelector('[data-testid="data-testid Panel status error"], [aria-label="Panel status"]')),
   };
 });
@@ -78,6 +81,7 @@ def test_a_dashboard_is_whole(
     assert not [(one["title"], one["right"]) for one in found if one["left"] < 0 or one["right"] > width]
     assert not [(one["title"], one["cut"]) for one in found if one["cut"] > 0]
     assert not [(one["title"], one["hidden"]) for one in found if one["hidden"]]
+    assert not [(one["title"], one["shortened"]) for one in found if one["shortened"]]
     assert signed_in.execute_script("return document.documentElement.scrollWidth") <= width
     assert not [entry["message"] for entry in signed_in.get_log("browser") if entry["level"] == "SEVERE"]
 
