@@ -47,7 +47,8 @@ def change_rate_now() -> stat.Panel:
     """The last batch's change rate."""
     return figure(
         "Change rate",
-        "Share of the newest batch's known users whose segment changed. Good: under 10 %; alarm: 15 %.",
+        "Share of the newest batch's known users whose segment changed. Good: under 10 %, and in the first days "
+        "after a training under 15 %, where it alarms.",
         "percentunit",
         over_time("segment_shift", "change_rate", function="last"),
         steps=below(0.10, MOST_CHANGE),
