@@ -99,15 +99,16 @@ def queries(days: int, rounds: int, keep: bool) -> None:
 @click.argument("root", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--batches", type=int, default=40, show_default=True, help="Files to stream.")
 @click.option("--events", type=int, default=10_000, show_default=True, help="Events of a file.")
+@click.option("--interval", default="10s", show_default=True, help="From one drop to the next.")
 @click.option("--warm-up", type=int, default=5, show_default=True, help="First batches that do not count.")
-def latency(root: Path, batches: int, events: int, warm_up: int) -> None:
+def latency(root: Path, batches: int, events: int, interval: str, warm_up: int) -> None:
     """Stream a root's November on this machine, and see when a panel shows each batch."""
     work = root / "temp" / "bench-dashboards"
     with fresh_pair() as pair:
         prepare(root.resolve(), work)
         token = str(pair.secrets / WRITER_TOKEN)
         told = {"SHOPSTREAM_INFLUXDB_URL": pair.influxdb, "SHOPSTREAM_INFLUXDB_TOKEN_FILE": token}
-        command = ["simulate", "--stream", "--root", str(work), "--batches", str(batches), "--events", str(events)]
+        command = ["simulate", "--stream", "--root", str(work), *_drops(batches, events, interval)]
         with _running(command, os.environ | told) as process:
             seen = _watched(_grafana(pair), process, batches)
     shutil.rmtree(work)
@@ -118,10 +119,11 @@ def latency(root: Path, batches: int, events: int, warm_up: int) -> None:
 @click.argument("name")
 @click.option("--batches", type=int, default=40, show_default=True, help="Files to stream.")
 @click.option("--events", type=int, default=10_000, show_default=True, help="Events of a file.")
+@click.option("--interval", default="10s", show_default=True, help="From one drop to the next.")
 @click.option("--warm-up", type=int, default=5, show_default=True, help="First batches that do not count.")
-def cluster(name: str, batches: int, events: int, warm_up: int) -> None:
+def cluster(name: str, batches: int, events: int, interval: str, warm_up: int) -> None:
     """Stream the next files of November on the cluster NAME, and see when a panel shows each batch."""
-    command = ["submit", "--name", name, "simulate", "--stream", "--batches", str(batches), "--events", str(events)]
+    command = ["submit", "--name", name, "simulate", "--stream", *_drops(batches, events, interval)]
     grafana = Grafana(_grafana_of(name), _secret(Path(".cluster") / name / "secrets", "grafana_admin_password"))
     with _running(command, dict(os.environ)) as process:
         seen = _watched(grafana, process, batches)
@@ -167,6 +169,10 @@ def _bytes_on_disk(pair: Pair) -> int:
     whole = int(docker("exec", pair.container, "du", "--block-size=1", "--summarize", _ENGINE).split()[0])
     print(f"{looks[-1][0]} files of {looks[-1][1] / 1e6:,.0f} MB; its log holds {sum(map(int, log.split())):,} bytes")
     return whole
+
+
+def _drops(batches: int, events: int, interval: str) -> list[str]:
+    return ["--batches", str(batches), "--events", str(events), "--interval", interval]
 
 
 @contextmanager
