@@ -25,11 +25,13 @@ COMMANDS = {
     "check": "check",
     "simulate": "simulate",
     "stream": "stream",
+    "watch": "watch",
     "models": "registry",
     "cluster": "cluster",
     "submit": "cluster",
     "hdfs": "hdfs",
     "metrics": "metrics",
+    "alerts": "alerts",
 }
 
 

@@ -192,7 +192,7 @@ def scale(name: str, counts: tuple[str, ...], memory: str | None, seconds: float
     \b
     Example: shopstream cluster scale worker=3 datanode=3
     """
-    compose = _compose(find_cluster(name))
+    compose = compose_of(find_cluster(name))
     with told_failures(), service_progress() as (report, announce):
         done = scaling.scale(compose, scaling.parse_counts(counts), report, announce, seconds, memory)
     if done.resized:
@@ -211,7 +211,7 @@ def drain(name: str, kind: str, which: str, seconds: float) -> None:
     \b
     Example: shopstream cluster drain datanode 2
     """
-    compose = _compose(find_cluster(name))
+    compose = compose_of(find_cluster(name))
     with told_failures(), service_progress() as (_, announce):
         scaling.drain(compose, kind, which, announce, seconds)
     console.print(escape(f"{kind} {which} is empty and removed"))
@@ -295,7 +295,7 @@ def images(name: str) -> None:
     """
     files, docker = find_cluster(name), find_docker()
     if files.environment():
-        _compose(files)
+        compose_of(files)
     with told_failures(), service_progress() as (_, announce):
         sizes = lifecycle.with_images(docker, files, _wanted(files), announce)
     rows = [(image, f"{size / 1e6:,.0f} MB" if size is not None else "not here") for image, size in sizes.items()]
@@ -323,12 +323,12 @@ def submit(name: str, inventory: Path | None, job: str, options: tuple[str, ...]
 def _found(name: str, inventory: Path | None) -> Compose:
     """Compose on a cluster that was started before, here or on the hosts of an inventory."""
     if inventory is None:
-        return _compose(find_cluster(name))
+        return compose_of(find_cluster(name))
     return click.get_current_context().with_resource(open_hosts(inventory))
 
 
-def _compose(files: Cluster) -> Compose:
-    """Compose on a cluster that was started before, by this version or one that needed no more."""
+def compose_of(files: Cluster) -> Compose:
+    """Returns Compose on a cluster that was started before, by this version or one that needed no more."""
     compose = _compose_of_any_version(files)
     if compose.by_labels:
         raise EarlierVersionError(files.name, compose.lacking())

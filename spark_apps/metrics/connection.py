@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import requests
@@ -67,6 +69,21 @@ class Influx:
         if not answer.ok:
             raise InfluxRefusedError(f"InfluxDB at {self.url} refuses {method} {path}: {self.said(answer)}")
         return self.json(answer) if answer.content else None
+
+    def query(self, org: str, flux: str) -> list[dict[str, str]]:
+        """Asks a Flux query and returns its rows, of all its tables; all values are texts.
+
+        Raises:
+            InfluxRefusedError: with what InfluxDB said.
+        """
+        headers = {"Content-Type": _FLUX, "Accept": "application/csv"}
+        answer = self.ask("POST", "/api/v2/query", params={"org": org}, data=flux.encode(), headers=headers)
+        rows = list(_rows(answer.text)) if answer.ok else []
+        # a fault after the answer has begun is a table of its own
+        fault = next((row["error"] for row in rows if "error" in row), None if answer.ok else self.said(answer))
+        if fault is not None:
+            raise InfluxRefusedError(f"InfluxDB at {self.url} refuses a query: {fault}")
+        return rows
 
     def json(self, answer: requests.Response) -> Any:
         """Returns an answer's JSON.
@@ -132,6 +149,18 @@ class Influx:
         if answer.ok or answer.status_code in (401, 403, 404):
             return answer.ok
         raise InfluxRefusedError(f"InfluxDB at {self.url} cannot tell what a token may do: {self.said(answer)}")
+
+
+def _rows(text: str) -> Iterator[dict[str, str]]:
+    """Reads InfluxDB's CSV: tables with a head each, and empty lines between."""
+    head: list[str] = []
+    for cells in csv.reader(io.StringIO(text)):
+        if not cells:
+            head = []
+        elif not head:
+            head = cells
+        else:
+            yield dict(zip(head, cells, strict=True))
 
 
 def _why(error: requests.RequestException) -> str:

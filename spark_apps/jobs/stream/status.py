@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
@@ -44,20 +45,39 @@ class StreamStatus:
     sinks: list[SinkStatus]
 
 
+@dataclass(frozen=True)
+class Waiting:
+    """Files dropped and not applied, and the seconds since the oldest was dropped; None without one."""
+
+    files: int
+    seconds: float | None
+
+
+def read_waiting(root: StoragePath, applied: Collection[str]) -> Waiting:
+    """Looks for files that wait.
+
+    Args:
+        root: of the stream.
+        applied: names of files that were applied and may still stand there.
+    """
+    waiting = sorted(path.name for path in (root / INCOMING).glob("*.csv") if path.name not in applied)
+    dropped = [drop.dropped_at for drop in map(read_drop, waiting) if drop is not None]
+    seconds = (datetime.now(timezone.utc) - min(dropped)).total_seconds() if dropped else None
+    return Waiting(len(waiting), seconds)
+
+
 def read_status(root: StoragePath) -> StreamStatus:
     """Reads how far the stream under a root is; it need not run."""
     state, ledger = read_state(root), Ledger(root)
     batches = state.next_batch if state else 0
     read = [ledger.record(batch) for batch in range(max(0, batches - _LATEST), batches)]
     latest = [record for record in read if record is not None]
-    known = state.files if state else {}
-    waiting = sorted(path.name for path in (root / INCOMING).glob("*.csv") if path.name not in known)
-    dropped = [drop.dropped_at for drop in map(read_drop, waiting) if drop is not None]
+    waiting = read_waiting(root, state.files if state else {})
     files = [path.stat().st_size for path in (root / STATE).rglob("*") if path.is_file()]
     return StreamStatus(
         batches=batches,
-        waiting=len(waiting),
-        waiting_seconds=(datetime.now(timezone.utc) - min(dropped)).total_seconds() if dropped else None,
+        waiting=waiting.files,
+        waiting_seconds=waiting.seconds,
         looked_at=len(latest),
         clean=sum(record.clean for record in latest),
         quarantined=sum(sum(record.quarantined.values()) for record in latest),
