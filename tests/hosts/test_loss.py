@@ -38,9 +38,10 @@ def healed(hosts: StandIns, cluster: RunningCluster, host: str) -> Iterator[None
 def test_a_host_lost_during_train_costs_no_row(
     expected: dict[str, int], cluster: RunningCluster, hosts: StandIns
 ) -> None:
-    with healed(hosts, cluster, "host2"):
+    lost = list(hosts.addresses())[1]
+    with healed(hosts, cluster, lost):
         with running(cluster, "train"):
-            hosts.cut("host2")
+            hosts.cut(lost)
         assert counts(cluster) == expected
     assert counts(cluster) == expected
 
@@ -52,10 +53,11 @@ def test_a_host_that_is_back_needs_nothing(expected: dict[str, int], cluster: Ru
 def test_a_host_lost_during_the_stream_costs_no_row(
     cluster: RunningCluster, hosts: StandIns, trained: RunningCluster, undisturbed: Path, spark: SparkSession
 ) -> None:
-    with healed(hosts, cluster, "host3"):
+    lost = list(hosts.addresses())[2]
+    with healed(hosts, cluster, lost):
         process = trained.start(*SIMULATE, "--speed", "max", "--batches", str(BATCHES))
         await_batches(trained, process, 2)
-        hosts.cut("host3")
+        hosts.cut(lost)
         _, errors = process.communicate(timeout=1800)
         assert process.returncode == 0, errors[-3000:]
         assert [record.batch for record in records(cluster)] == list(range(BATCHES))
