@@ -14,7 +14,7 @@ from tests.cluster.november import SIMULATE, await_batches, records
 from tests.cluster.watching import checked_counts, counts, running, whole_again
 from tests.hosts.playbooks import play
 from tests.hosts.standin import StandIns
-from tests.hosts.streams import assert_same_stream
+from tests.hosts.streams import assert_same_stream, streaming
 
 pytestmark = pytest.mark.long
 BATCHES = 8
@@ -55,10 +55,10 @@ def test_a_host_lost_during_the_stream_costs_no_row(
 ) -> None:
     lost = list(hosts.addresses())[2]
     with healed(hosts, cluster, lost):
-        process = trained.start(*SIMULATE, "--speed", "max", "--batches", str(BATCHES))
-        await_batches(trained, process, 2)
-        hosts.cut(lost)
-        _, errors = process.communicate(timeout=1800)
-        assert process.returncode == 0, errors[-3000:]
+        with streaming(trained, *SIMULATE, "--speed", "max", "--batches", str(BATCHES)) as process:
+            await_batches(trained, process, 2)
+            hosts.cut(lost)
+            _, errors = process.communicate(timeout=1800)
+            assert process.returncode == 0, errors[-3000:]
         assert [record.batch for record in records(cluster)] == list(range(BATCHES))
     assert_same_stream(cluster, spark, undisturbed)
