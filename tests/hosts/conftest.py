@@ -45,8 +45,9 @@ ORDER = (
     "test_rows",
     "test_tables",
     "test_client",
-    "test_loss",
+    # before any stream: a training takes streamed events too
     "test_scale",
+    "test_loss",
     "test_upgrade",
     "test_many_events",
     "test_destroy",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pyspark.sql import SparkSession
@@ -10,6 +13,18 @@ from spark_apps.streaming.records import LEDGER
 from spark_apps.tables import STREAM_EVENTS
 from tests.cluster.conftest import RunningCluster
 from tests.cluster.november import COMPARED, EVENTS_EACH, assert_streamed, records, stream_here, streamed_rows
+
+
+@contextmanager
+def streaming(cluster: RunningCluster, *command: str) -> Iterator[subprocess.Popen[str]]:
+    """A stream of a cluster, which ends with the test: one left behind would keep the client from being changed."""
+    process = cluster.start(*command)
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.communicate()
 
 
 def assert_same_stream(cluster: RunningCluster, spark: SparkSession, undisturbed: Path) -> None:

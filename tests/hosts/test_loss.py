@@ -14,7 +14,7 @@ from tests.cluster.november import SIMULATE, await_batches, records
 from tests.cluster.watching import checked_counts, counts, running, whole_again
 from tests.hosts.playbooks import play
 from tests.hosts.standin import StandIns
-from tests.hosts.streams import assert_same_stream
+from tests.hosts.streams import assert_same_stream, streaming
 
 pytestmark = pytest.mark.long
 BATCHES = 8
@@ -38,9 +38,10 @@ def healed(hosts: StandIns, cluster: RunningCluster, host: str) -> Iterator[None
 def test_a_host_lost_during_train_costs_no_row(
     expected: dict[str, int], cluster: RunningCluster, hosts: StandIns
 ) -> None:
-    with healed(hosts, cluster, "host2"):
+    lost = list(hosts.addresses())[1]
+    with healed(hosts, cluster, lost):
         with running(cluster, "train"):
-            hosts.cut("host2")
+            hosts.cut(lost)
         assert counts(cluster) == expected
     assert counts(cluster) == expected
 
@@ -52,11 +53,12 @@ def test_a_host_that_is_back_needs_nothing(expected: dict[str, int], cluster: Ru
 def test_a_host_lost_during_the_stream_costs_no_row(
     cluster: RunningCluster, hosts: StandIns, trained: RunningCluster, undisturbed: Path, spark: SparkSession
 ) -> None:
-    with healed(hosts, cluster, "host3"):
-        process = trained.start(*SIMULATE, "--speed", "max", "--batches", str(BATCHES))
-        await_batches(trained, process, 2)
-        hosts.cut("host3")
-        _, errors = process.communicate(timeout=1800)
-        assert process.returncode == 0, errors[-3000:]
+    lost = list(hosts.addresses())[2]
+    with healed(hosts, cluster, lost):
+        with streaming(trained, *SIMULATE, "--speed", "max", "--batches", str(BATCHES)) as process:
+            await_batches(trained, process, 2)
+            hosts.cut(lost)
+            _, errors = process.communicate(timeout=1800)
+            assert process.returncode == 0, errors[-3000:]
         assert [record.batch for record in records(cluster)] == list(range(BATCHES))
     assert_same_stream(cluster, spark, undisturbed)

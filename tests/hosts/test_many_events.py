@@ -43,9 +43,9 @@ def test_many_events_give_the_tables_of_one_machine(
 ) -> None:
     many = tmp_path / "many.csv"
     write_events(GeneratorSpec(EVENTS, "2019-10", 21), many)
-    # of October alone: a stream may have landed November before
+    # of October alone: a stream may have landed November before, and a training takes streamed events too
     october = ("--from", "2019-10-01", "--to", "2019-10-31")
-    for words in (("cluster", "load", str(many)), ("submit", "clean", *october), ("submit", "train")):
+    for words in (("cluster", "load", str(many)), ("submit", "clean", *october), ("submit", "train", *october)):
         began = time.monotonic()
         loaded.shopstream(*words, timeout=6000)
         print(f"{' '.join(words[:2])} of {EVENTS:,} events: {time.monotonic() - began:.0f} s")

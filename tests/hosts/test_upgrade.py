@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,9 +13,9 @@ from spark_apps.streaming.records import LEDGER
 from tests.cluster.conftest import RunningCluster, docker, eventually
 from tests.cluster.november import SIMULATE, await_batches
 from tests.cluster.watching import whole_again
-from tests.hosts.playbooks import TAG, play, start
+from tests.hosts.playbooks import TAG, play
 from tests.hosts.standin import StandIns
-from tests.hosts.streams import assert_same_stream
+from tests.hosts.streams import assert_same_stream, streaming
 
 pytestmark = pytest.mark.long
 NEW = "rebuilt"
@@ -45,13 +44,11 @@ def test_a_rolling_upgrade_during_the_stream_costs_no_row(
     undisturbed: Path,
     spark: SparkSession,
 ) -> None:
-    stream = cluster.start(*STREAM)
-    await_batches(cluster, stream, len(cluster.names_in(LEDGER)) + 1)
-    began, upgrade = time.monotonic(), start("upgrade", hosts.inventory, "-e", f"shopstream_tag={rebuilt}")
-    output, _ = upgrade.communicate(timeout=3600)
-    assert upgrade.returncode == 0, output[-6000:]
-    print(f"upgrade.yaml during the stream: {time.monotonic() - began:.0f} s")
-    finish(cluster, stream)
+    with streaming(cluster, *STREAM) as stream:
+        await_batches(cluster, stream, len(cluster.names_in(LEDGER)) + 1)
+        upgrade = play("upgrade", hosts.inventory, "-e", f"shopstream_tag={rebuilt}")
+        print(f"upgrade.yaml during the stream: {upgrade.seconds:.0f} s")
+        finish(cluster, stream)
     whole_again(cluster, len(hosts.addresses()) - 1, len(hosts.addresses()))
     assert {service: tags(cluster, service) for service in UPGRADED} == {service: {rebuilt} for service in UPGRADED}
     assert_same_stream(cluster, spark, undisturbed)
