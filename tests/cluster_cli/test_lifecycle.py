@@ -170,7 +170,7 @@ def test_a_lost_worker_is_started_again_while_a_job_runs(running: Compose, docke
             labelled("client"), labelled("secrets", state="exited"), labelled("platform-metrics", config="333")
         )
 
-    assert up(running, running.cluster.environment(), 5, report)
+    assert up(running, running.cluster.environment(), 60, report)
     assert told and docker.asked("up --detach")
 
 
