@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -12,8 +13,8 @@ from numpy.typing import NDArray
 from spark_apps.segmentation.inputs import Floats
 
 STARTS = 10
-# Of centres that fall together, which are merged here. Fits run side by side: a filter for a while is not for threads.
-warnings.filterwarnings("ignore", message="Number of distinct clusters")
+# a training fits in two threads, and which warnings are shown is for all threads
+_one_at_a_time = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,11 @@ def fit_locally(points: Floats, k: int, seed: int, weights: Floats | None = None
         starts: tried.
     """
     from sklearn.cluster import KMeans  # late: a second that other commands need not wait
+    from sklearn.exceptions import ConvergenceWarning
 
-    fitted = KMeans(min(k, len(points)), n_init=starts, random_state=seed).fit(points, sample_weight=weights)
+    with _one_at_a_time, warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # of centres that fall together, which are merged here
+        fitted = KMeans(min(k, len(points)), n_init=starts, random_state=seed).fit(points, sample_weight=weights)
     centres = np.unique(fitted.cluster_centers_, axis=0)
     return LocalFit(fitted.labels_, centres, float(fitted.inertia_), int(fitted.n_iter_))
 
