@@ -105,6 +105,7 @@ def _recommendations(spark: SparkSession, root: StoragePath) -> Recommendations 
         "users_with_list": hybrid.metrics["users_with_list"],
         "metrics": {name: value for name, value in hybrid.metrics.items() if isinstance(value, int | float)},
         **_evaluation(root, hybrid),
+        **{name: value for name, value in metadata.metrics.items() if name == "tuning"},
     }
     return cast(Recommendations, told | describe_recommendations(lists, products))
 

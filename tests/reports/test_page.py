@@ -11,6 +11,8 @@ from itertools import pairwise
 import pytest
 from plotly.offline import get_plotlyjs
 
+from spark_apps.reports.chapters.tuning import tuning_parts
+from spark_apps.reports.layout import Chart
 from spark_apps.reports.page import render_report
 from tests.reports.behaviours import BEHAVIOUR
 from tests.reports.lists import LISTS
@@ -225,3 +227,27 @@ def test_figures_that_are_not_known_show_a_dash(make, read):
     assert len(page.figures["chart-prices"]["data"]) == 1
     assert page.tables["Fit by number of segments"][1] == ["5, in use", "–", "–"]
     assert page.tables["Figures kept with the model"][1] == ["RMSE", "–"]
+
+
+def test_the_trials_of_a_tuning_are_charted_and_listed_the_best_first(make):
+    weights = {"affinity": 0.5, "content": 0.0, "popularity": 0.1, "segment": 0.1}
+    tried = [
+        {
+            "trial": n,
+            "rank": 50 + n,
+            "iterations": 15,
+            "regularization": 0.1,
+            "alpha": 1.0,
+            "blend": weights,
+            "ndcg": ndcg,
+        }
+        for n, ndcg in enumerate((0.15, 0.18, 0.12))
+    ]
+    tuning = {"best": tried[1], "trials": tried, "given_ndcg": 0.16, "users": 2000, "seed": 42}
+    recommendations = make.recommendations(tuning=tuning)
+    parts = tuning_parts(recommendations)
+    (chart,) = [part for part in parts if isinstance(part, Chart)]
+    assert [list(data.y) for data in chart.figure.data] == [[0.15, 0.12], [0.18], [0.16, 0.16]]
+    assert chart.table.index("0.18") < chart.table.index("0.15") < chart.table.index("0.12")
+    assert "3 sets of parameters were tried on the last product of 2,000 users: trial 1 was taken" in str(parts[1])
+    assert tuning_parts(make.recommendations()) == []

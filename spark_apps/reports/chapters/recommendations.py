@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from spark_apps.reports.chapters.comparison import compared_measures, comparison_parts
+from spark_apps.reports.chapters.tuning import tuning_parts
 from spark_apps.reports.charts import recommendations as charts
 from spark_apps.reports.data import Recommendations, ReportData
 from spark_apps.reports.formats import counted, figure, joined, share, whole
@@ -23,6 +24,7 @@ def chapter(data: ReportData) -> Section:
     if found is None:
         return Section("recommendations", "Recommendations", (not_yet("recommendations", "train"),))
     parts: list[Chart | str] = [paragraph(recommendation_sentences(found)), facts(_facts(found)), *_measures(found)]
+    parts += tuning_parts(found)
     parts += [*_scores(found), *_what_is_recommended(found), _file_note(found)]
     return Section("recommendations", "Recommendations", tuple(part for part in parts if part))
 

@@ -30,6 +30,8 @@ from spark_apps.reports.data.recommendations import (
     Recommendations,
     RecommendedProduct,
     Source,
+    Trial,
+    Tuned,
 )
 from spark_apps.reports.data.segments import (
     Agreement,
@@ -81,6 +83,8 @@ __all__ = [
     "Stability",
     "Stretch",
     "TopItem",
+    "Trial",
+    "Tuned",
 ]
 
 

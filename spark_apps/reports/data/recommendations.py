@@ -104,5 +104,28 @@ class Comparison(TypedDict, total=False):
     conditions: Conditions
 
 
+class Trial(TypedDict):
+    """Parameters that were tried, the weights that served them best, and the hybrid's NDCG@10 with both."""
+
+    trial: int
+    rank: int
+    iterations: int
+    regularization: float
+    alpha: float
+    blend: Mapping[str, float]
+    ndcg: float
+
+
+class Tuned(TypedDict):
+    """What a tuning tried on the last product of some users, and the NDCG@10 of the parameters that were given."""
+
+    best: Trial
+    trials: Sequence[Trial]
+    given_ndcg: float
+    users: int
+
+
 class Recommendations(_Recommendations, Comparison, total=False):
-    """The recommendation model, every user's list, and how models compare."""
+    """The recommendation model, every user's list, how models compare, and what a tuning tried."""
+
+    tuning: Tuned
