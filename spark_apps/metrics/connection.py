@@ -154,7 +154,8 @@ class Influx:
 def _rows(text: str) -> Iterator[dict[str, str]]:
     """Reads InfluxDB's CSV: tables with a head each, and empty lines between."""
     head: list[str] = []
-    for cells in csv.reader(io.StringIO(text)):
+    # it writes every line feed with a carriage return, those of a value too
+    for cells in csv.reader(io.StringIO(text.replace("\r\n", "\n"))):
         if not cells:
             head = []
         elif not head:

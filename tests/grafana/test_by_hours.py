@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta, timezone
@@ -77,12 +75,7 @@ class Store:
         text = str(query)
         imports = "".join(line + "\n" for line in text.splitlines() if line.startswith("import "))
         flux = imports + options + with_variables(text.removeprefix(imports))
-        headers = {"Content-Type": "application/vnd.flux", "Accept": "application/csv"}
-        reader = Influx(self.url, self._token(READER_TOKEN))
-        answer = reader.ask("POST", "/api/v2/query", params={"org": ORG}, data=flux.encode(), headers=headers)
-        assert answer.ok, answer.text
-        assert "error" not in answer.text.splitlines()[:1], answer.text
-        return list(csv.DictReader(io.StringIO(answer.text.replace("\r\n", "\n"))))
+        return Influx(self.url, self._token(READER_TOKEN)).query(ORG, flux)
 
     def _token(self, name: str) -> str:
         return (self.secrets / name).read_text().strip()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -93,8 +91,8 @@ def stored(url: str, reader_token: str) -> Counter[str]:
         f'from(bucket: "{BUCKET}") |> range(start: -40d) |> filter(fn: (r) => {counted}) '
         '|> toString() |> group(columns: ["_measurement"]) |> count()'
     )
-    rows = csv.DictReader(io.StringIO(_asked(url, reader_token, flux)))
-    return Counter({row["_measurement"]: int(row["_value"]) for row in rows if row["_measurement"]})
+    rows = Influx(url, reader_token).query(ORG, flux)
+    return Counter({row["_measurement"]: int(row["_value"]) for row in rows})
 
 
 def rows_of(url: str, reader_token: str, measurement: str) -> list[dict[str, str]]:
@@ -103,14 +101,7 @@ def rows_of(url: str, reader_token: str, measurement: str) -> list[dict[str, str
         f'from(bucket: "{BUCKET}") |> range(start: -40d) |> filter(fn: (r) => r._measurement == "{measurement}") '
         '|> pivot(rowKey: ["_time"], columnKey: ["_field"], valueColumn: "_value")'
     )
-    return list(csv.DictReader(io.StringIO(_asked(url, reader_token, flux))))
-
-
-def _asked(url: str, token: str, flux: str) -> str:
-    headers = {"Content-Type": "application/vnd.flux", "Accept": "application/csv"}
-    answer = Influx(url, token).ask("POST", "/api/v2/query", params={"org": ORG}, data=flux.encode(), headers=headers)
-    assert answer.ok, answer.text
-    return answer.text.replace("\r\n", "\n")
+    return Influx(url, reader_token).query(ORG, flux)
 
 
 def eventually(condition: Callable[[], bool], what: str, patience: float = 60.0) -> None:
