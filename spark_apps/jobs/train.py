@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pyspark.ml.recommendation import ALSModel
@@ -53,6 +53,44 @@ LISTS = "lists"
 
 
 @dataclass(frozen=True)
+class _Run:
+    """What every step of one training works with."""
+
+    spark: SparkSession
+    settings: Settings
+    publication: Publication
+    version: str
+    tables: FeatureTables
+    size: als.Size
+
+    def stage(self, name: str) -> StoragePath:
+        """The folder in which a model's files are put together."""
+        return self.publication.stage(model_path(name, self.version))
+
+    def publish(self, metadata: Metadata) -> None:
+        """Ends a model's files with its metadata."""
+        write_metadata(self.stage(metadata.name), metadata)
+        self.publication.replace(model_path(metadata.name, metadata.version))
+
+
+@dataclass(frozen=True)
+class _Lesson:
+    """What recommenders learn from: interactions without those held back for validation, users in their segments.
+
+    Attributes:
+        held: from `validation.held_back`; None where there are too few users.
+        learned: columns of schemas.INTERACTIONS.
+        segments: columns of the table of segments.
+        names: of the segments, in the order of the models' tastes.
+    """
+
+    held: DataFrame | None
+    learned: DataFrame
+    segments: DataFrame
+    names: list[str]
+
+
+@dataclass(frozen=True)
 class Training:
     """The metadata of the models that one training made, and whether they were promoted."""
 
@@ -89,9 +127,7 @@ def run(
         *features_job.TARGETS,
         *segment_job.targets(version),
         RECOMMENDATIONS.path,
-        model_path(ALS, version),
-        model_path(POPULARITY, version),
-        model_path(HYBRID, version),
+        *(model_path(name, version) for name in (ALS, POPULARITY, HYBRID)),
     ]
     with Publication(root, targets) as publication:
         spark.sparkContext.setCheckpointDir(str(publication.scratch("checkpoint")))
@@ -101,139 +137,87 @@ def run(
             shown.done = f"{size.users:,} users, {size.products:,} products, {size.pairs:,} pairs"
         if trials and not validation.wanted(size.users, settings):
             raise TooFewToTuneError(math.ceil(validation.LEAST / validation.SHARE), validation.LEAST)
+        under_way = _Run(spark, settings, publication, version, tables, size)
         with step("Segments", spark) as shown:
-            segmented = _segment(spark, settings, publication, tables, version, k, size)
+            segmented = _segment(under_way, k)
             shown.done = ", ".join(segmented.metadata.segments)
-        metadata = _recommend(spark, settings, publication, tables, segmented.users, version, size, trials)
-        decision = _commit(settings, root, publication, metadata, force)
+        metadata = _recommend(under_way, segmented.users, trials)
+        decision = _commit(under_way, root, metadata, force)
     return Training(metadata, segmented.metadata, decision)
 
 
-def _commit(settings: Settings, root: StoragePath, publication: Publication, judged: Metadata, force: bool) -> Decision:
+def _commit(run: _Run, root: StoragePath, judged: Metadata, force: bool) -> Decision:
     """Commits everything as the gate decides by one model's metadata, whose metrics hold the validation figures."""
     tables = (RECOMMENDATIONS, USER_SEGMENTS)
     candidate = Candidate(judged.version, NAMES, tables, judged.name, judged.metrics)
     with step("Publishing") as shown:
-        decision = publish_training(root, publication, candidate, settings.gate_margin, force)
+        decision = publish_training(root, run.publication, candidate, run.settings.gate_margin, force)
         shown.done = str(decision)
     return decision
 
 
-def _segment(
-    spark: SparkSession,
-    settings: Settings,
-    publication: Publication,
-    tables: FeatureTables,
-    version: str,
-    k: str,
-    size: als.Size,
-) -> segment_job.Segmentation:
-    counts = {"products": size.products, "interactions": size.pairs}
-    inputs = segment_job.Inputs(tables.users, tables.products, tables.interactions, counts)
-    return segment_job.build(spark, settings, publication, inputs, version, k)
+def _segment(run: _Run, k: str) -> segment_job.Segmentation:
+    counts = {"products": run.size.products, "interactions": run.size.pairs}
+    inputs = segment_job.Inputs(run.tables.users, run.tables.products, run.tables.interactions, counts)
+    return segment_job.build(run.spark, run.settings, run.publication, inputs, run.version, k)
 
 
-def _recommend(
-    spark: SparkSession,
-    settings: Settings,
-    publication: Publication,
-    tables: FeatureTables,
-    segments: DataFrame,
-    version: str,
-    size: als.Size,
-    trials: int,
-) -> Metadata:
-    model_folder, hybrid_folder = (publication.stage(model_path(name, version)) for name in (ALS, HYBRID))
-    held = validation.held_back(tables.interactions, size.users, settings)
-    held = held.persist() if held is not None else None
-    learned = validation.without(tables.interactions, held)
-    names = _names(segments)
-    with step("Popular products and content", spark):
-        _stage_popularity(spark, settings, publication, tables, learned, segments, version)
-        indexes = _indexes(spark, publication, tables)
-    ratings = _ratings(learned, indexes)
-    tuning = None
-    if trials and held is not None:
-        tuning = _tuned(
-            spark, settings, hybrid_folder, tables, learned, ratings, held, segments, names, indexes, size, trials
-        )
-        settings = settings.model_copy(update={"als": tuning.best.als, "blend": tuning.best.blend})
-    engine = als.choose_engine(settings.engine, size, settings.als.rank, settings.als_task_memory)
-    with step("ALS", spark) as shown:
-        _fit_and_stage(settings, ratings, indexes, model_folder, engine)
+def _recommend(run: _Run, segments: DataFrame, trials: int) -> Metadata:
+    """Makes popularity, ALS, the hybrid and every user's list; returns the metadata of ALS."""
+    lesson = _lesson(run, segments)
+    with step("Popular products and content", run.spark):
+        _stage_popularity(run, lesson)
+        indexes = _indexes(run)
+    ratings = _ratings(lesson.learned, indexes)
+    tuning = _tuned(run, lesson, ratings, indexes, trials)
+    if tuning is not None:
+        run = replace(run, settings=_with_best(run.settings, tuning))
+    settings = run.settings
+    engine = als.choose_engine(settings.engine, run.size, settings.als.rank, settings.als_task_memory)
+    with step("ALS", run.spark) as shown:
+        _fit_and_stage(run, ratings, indexes, engine)
         shown.done = f"rank {settings.als.rank}, {settings.als.iterations} iterations, engine {engine}"
-    factors = to_original_ids(ALSModel.load(str(model_folder)).userFactors, "id", "user_id", indexes.users)
-    with step(f"Top {settings.top} for every user", spark) as shown:
-        hybrid = load_hybrid(hybrid_folder, model_folder, names, settings.blend, settings.popular_kept)
-        metrics = _stage_lists(spark, settings, publication, tables, segments, names, factors, hybrid)
+    factors = to_original_ids(ALSModel.load(str(run.stage(ALS))).userFactors, "id", "user_id", indexes.users)
+    with step(f"Top {settings.top} for every user", run.spark) as shown:
+        hybrid = load_hybrid(run.stage(HYBRID), run.stage(ALS), lesson.names, settings.blend, settings.popular_kept)
+        metrics = _stage_lists(run, lesson, factors, hybrid)
         metrics |= {"tuning": tuning.told()} if tuning is not None else {}
         shown.done = f"{metrics['users_with_list']:,} users"
-    if held is not None:
-        with step("Validation", spark) as shown:
-            found = validation.validate(
-                spark, hybrid, learned, held, segments, factors, names, size.users, settings.seed
-            )
-            metrics["validation"] = found
-            shown.done = _compared(found)
-    about = _About(settings, tables, names, version, size)
-    als_metadata = about.metadata(
-        ALS, {**settings.als.model_dump(), "engine": engine, "scores": settings.scores.model_dump()}, metrics
-    )
-    _publish(publication, als_metadata)
-    _publish(publication, about.metadata(POPULARITY, {"kept": settings.popular_kept}))
-    _publish(publication, about.metadata(HYBRID, {"blend": settings.blend.model_dump()}, metrics))
+    if lesson.held is not None:
+        metrics["validation"] = _validated(run, lesson, lesson.held, factors, hybrid)
+    parameters = {**settings.als.model_dump(), "engine": engine, "scores": settings.scores.model_dump()}
+    als_metadata = _metadata(run, lesson, ALS, parameters, metrics)
+    run.publish(als_metadata)
+    run.publish(_metadata(run, lesson, POPULARITY, {"kept": settings.popular_kept}, {}))
+    run.publish(_metadata(run, lesson, HYBRID, {"blend": settings.blend.model_dump()}, metrics))
     return als_metadata
 
 
-def _publish(publication: Publication, metadata: Metadata) -> None:
-    path = model_path(metadata.name, metadata.version)
-    write_metadata(publication.stage(path), metadata)
-    publication.replace(path)
+def _lesson(run: _Run, segments: DataFrame) -> _Lesson:
+    held = validation.held_back(run.tables.interactions, run.size.users, run.settings)
+    held = held.persist() if held is not None else None
+    return _Lesson(held, validation.without(run.tables.interactions, held), segments, _names(segments))
 
 
-def _tuned(
-    spark: SparkSession,
-    settings: Settings,
-    hybrid_folder: StoragePath,
-    tables: FeatureTables,
-    learned: DataFrame,
-    ratings: DataFrame,
-    held: DataFrame,
-    segments: DataFrame,
-    names: list[str],
-    indexes: IdIndexes,
-    size: als.Size,
-    trials: int,
-) -> Tuning:
-    from spark_apps.jobs.tune import ground, tune  # Optuna takes a third of a second to load, and most trainings none
-
-    model = load_without_factors(hybrid_folder, names, settings.blend, settings.popular_kept)
-    shared = ground(spark, ratings, learned, held, segments, tables.products, model, names, indexes, size)
-    return tune(settings, shared, trials)
+def _names(segments: DataFrame) -> list[str]:
+    """The segments' names, sorted: at most k."""
+    return sorted(row["segment"] for row in segments.select("segment").distinct().collect())
 
 
-def _indexes(spark: SparkSession, publication: Publication, tables: FeatureTables) -> IdIndexes:
+def _stage_popularity(run: _Run, lesson: _Lesson) -> None:
+    hybrid = run.stage(HYBRID)
+    stage_hybrid(hybrid, run.tables.products, segment_scores(lesson.learned, lesson.segments))
+    scores = run.spark.read.parquet(str(hybrid / SEGMENT_SCORES))
+    lists = popular_products(scores, run.tables.products, run.settings.popular_kept)
+    lists.coalesce(1).write.parquet(str(run.stage(POPULARITY) / LISTS))
+
+
+def _indexes(run: _Run) -> IdIndexes:
+    scratch = run.publication.scratch
     return IdIndexes(
-        _index(spark, tables.users.select("user_id"), publication.scratch(USER_INDEX)),
-        _index(spark, tables.products.select("product_id"), publication.scratch(PRODUCT_INDEX)),
+        _index(run.spark, run.tables.users.select("user_id"), scratch(USER_INDEX)),
+        _index(run.spark, run.tables.products.select("product_id"), scratch(PRODUCT_INDEX)),
     )
-
-
-def _ratings(learned: DataFrame, indexes: IdIndexes) -> DataFrame:
-    ratings = to_model_ids(learned, "user_id", "user", indexes.users)
-    return to_model_ids(ratings, "product_id", "item", indexes.products).select("user", "item", "score")
-
-
-def _fit_and_stage(
-    settings: Settings, ratings: DataFrame, indexes: IdIndexes, folder: StoragePath, engine: Engine
-) -> None:
-    model = als.fit_als(ratings, settings.als, engine, settings.seed, task_threads(settings.master))
-    if model.itemFactors.isEmpty():
-        raise NothingToLearnError
-    model.write().overwrite().save(str(folder))
-    for name, index in ((USER_INDEX, indexes.users), (PRODUCT_INDEX, indexes.products)):
-        if index is not None:
-            index.write.parquet(str(folder / name))
 
 
 def _index(spark: SparkSession, ids: DataFrame, scratch: StoragePath) -> DataFrame | None:
@@ -245,42 +229,55 @@ def _index(spark: SparkSession, ids: DataFrame, scratch: StoragePath) -> DataFra
     return spark.read.schema(INDEX_SCHEMA).parquet(str(scratch))
 
 
-def _stage_popularity(
-    spark: SparkSession,
-    settings: Settings,
-    publication: Publication,
-    tables: FeatureTables,
-    learned: DataFrame,
-    segments: DataFrame,
-    version: str,
-) -> None:
-    hybrid = publication.stage(model_path(HYBRID, version))
-    stage_hybrid(hybrid, tables.products, segment_scores(learned, segments))
-    scores = spark.read.parquet(str(hybrid / SEGMENT_SCORES))
-    lists = popular_products(scores, tables.products, settings.popular_kept)
-    lists.coalesce(1).write.parquet(str(publication.stage(model_path(POPULARITY, version)) / LISTS))
+def _ratings(learned: DataFrame, indexes: IdIndexes) -> DataFrame:
+    ratings = to_model_ids(learned, "user_id", "user", indexes.users)
+    return to_model_ids(ratings, "product_id", "item", indexes.products).select("user", "item", "score")
 
 
-def _stage_lists(
-    spark: SparkSession,
-    settings: Settings,
-    publication: Publication,
-    tables: FeatureTables,
-    segments: DataFrame,
-    names: list[str],
-    factors: DataFrame,
-    hybrid: HybridRecommender,
-) -> dict[str, Any]:
-    histories = user_histories(tables.interactions, segments, factors)
-    staged = publication.stage(RECOMMENDATIONS.path)
-    write_files(lists_for_all(spark, histories, hybrid, names, settings), staged, RECOMMENDATIONS)
-    publication.replace(RECOMMENDATIONS.path)
-    return _list_metrics(read_files(spark, staged, RECOMMENDATIONS), len(hybrid.catalogue))
+def _tuned(run: _Run, lesson: _Lesson, ratings: DataFrame, indexes: IdIndexes, trials: int) -> Tuning | None:
+    if not trials or lesson.held is None:
+        return None
+    from spark_apps.jobs.tune import ground, tune  # Optuna takes a third of a second to load, and most trainings none
+
+    settings = run.settings
+    model = load_without_factors(run.stage(HYBRID), lesson.names, settings.blend, settings.popular_kept)
+    shared = ground(
+        run.spark,
+        ratings,
+        lesson.learned,
+        lesson.held,
+        lesson.segments,
+        run.tables.products,
+        model,
+        lesson.names,
+        indexes,
+        run.size,
+    )
+    return tune(settings, shared, trials)
 
 
-def _compared(found: dict[str, Any]) -> str:
-    ours, popular = (found[model]["ndcg"]["value"] for model in ("hybrid", "popularity"))
-    return f"NDCG@10 {ours:.4f}, of popularity {popular:.4f}, for the last product of {found['users']:,} users"
+def _with_best(settings: Settings, tuning: Tuning) -> Settings:
+    return settings.model_copy(update={"als": tuning.best.als, "blend": tuning.best.blend})
+
+
+def _fit_and_stage(run: _Run, ratings: DataFrame, indexes: IdIndexes, engine: Engine) -> None:
+    settings, folder = run.settings, run.stage(ALS)
+    model = als.fit_als(ratings, settings.als, engine, settings.seed, task_threads(settings.master))
+    if model.itemFactors.isEmpty():
+        raise NothingToLearnError
+    model.write().overwrite().save(str(folder))
+    for name, index in ((USER_INDEX, indexes.users), (PRODUCT_INDEX, indexes.products)):
+        if index is not None:
+            index.write.parquet(str(folder / name))
+
+
+def _stage_lists(run: _Run, lesson: _Lesson, factors: DataFrame, hybrid: HybridRecommender) -> dict[str, Any]:
+    histories = user_histories(run.tables.interactions, lesson.segments, factors)
+    staged = run.publication.stage(RECOMMENDATIONS.path)
+    lists = lists_for_all(run.spark, histories, hybrid, lesson.names, run.settings)
+    write_files(lists, staged, RECOMMENDATIONS)
+    run.publication.replace(RECOMMENDATIONS.path)
+    return _list_metrics(read_files(run.spark, staged, RECOMMENDATIONS), len(hybrid.catalogue))
 
 
 def _list_metrics(lists: DataFrame, products: int) -> dict[str, Any]:
@@ -295,32 +292,41 @@ def _list_metrics(lists: DataFrame, products: int) -> dict[str, Any]:
     return {**metrics, "catalogue_coverage": metrics["products_recommended"] / max(1, products)}
 
 
-def _names(segments: DataFrame) -> list[str]:
-    """The segments' names, sorted: at most k."""
-    return sorted(row["segment"] for row in segments.select("segment").distinct().collect())
-
-
-@dataclass(frozen=True)
-class _About:
-    """What the metadata of all models of one training share."""
-
-    settings: Settings
-    tables: FeatureTables
-    segments: list[str]
-    version: str
-    size: als.Size
-
-    def metadata(self, name: str, parameters: dict[str, Any], metrics: dict[str, Any] | None = None) -> Metadata:
-        return Metadata.describe(
-            name=name,
-            version=self.version,
-            seed=self.settings.seed,
-            first_date=self.tables.first_date.isoformat(),
-            last_date=self.tables.last_date.isoformat(),
-            users=self.size.users,
-            products=self.size.products,
-            interactions=self.size.pairs,
-            segments=self.segments,
-            parameters=parameters,
-            metrics=metrics or {},
+def _validated(
+    run: _Run, lesson: _Lesson, held: DataFrame, factors: DataFrame, hybrid: HybridRecommender
+) -> dict[str, Any]:
+    with step("Validation", run.spark) as shown:
+        found = validation.validate(
+            run.spark,
+            hybrid,
+            lesson.learned,
+            held,
+            lesson.segments,
+            factors,
+            lesson.names,
+            run.size.users,
+            run.settings.seed,
         )
+        shown.done = _compared(found)
+    return found
+
+
+def _compared(found: dict[str, Any]) -> str:
+    ours, popular = (found[model]["ndcg"]["value"] for model in ("hybrid", "popularity"))
+    return f"NDCG@10 {ours:.4f}, of popularity {popular:.4f}, for the last product of {found['users']:,} users"
+
+
+def _metadata(run: _Run, lesson: _Lesson, name: str, parameters: dict[str, Any], metrics: dict[str, Any]) -> Metadata:
+    return Metadata.describe(
+        name=name,
+        version=run.version,
+        seed=run.settings.seed,
+        first_date=run.tables.first_date.isoformat(),
+        last_date=run.tables.last_date.isoformat(),
+        users=run.size.users,
+        products=run.size.products,
+        interactions=run.size.pairs,
+        segments=lesson.names,
+        parameters=parameters,
+        metrics=metrics,
+    )
