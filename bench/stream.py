@@ -30,6 +30,8 @@ from spark_apps.streaming.records import LEDGER, BatchRecord
 _MB = 1e6
 _SAMPLE_SECONDS = 1.0
 _WORKERS = "workers"
+# files that always wait: then no batch has caught up
+_WITHOUT_PAUSE = "0s"
 _KINDS = ("jvm", "driver", _WORKERS)
 # in the command line of the process that Spark's Python workers are forked from, and so in theirs
 _DAEMON = "spark_apps.python_daemon"
@@ -54,11 +56,12 @@ def main(root: Path, batches: int, events: int, interval: str, warm_up: int, as_
     prepare(root.resolve(), work)
     command = [sys.executable, "-m", "spark_apps", "simulate", "--stream", "--root", str(work)]
     command += ["--batches", str(batches), "--events", str(events)]
-    command += ["--speed", "max", "--ahead", "1"] if interval == "0s" else ["--interval", interval]
+    command += ["--speed", "max", "--ahead", "1"] if interval == _WITHOUT_PAUSE else ["--interval", interval]
     with _memory_of(subprocess.Popen(command)) as samples:
         pass
     records = records_of(work)
-    found = {**_figures(_steady(records, warm_up)), "memory": _memory(samples, records)}
+    steady = records[warm_up:] if interval == _WITHOUT_PAUSE else _steady(records, warm_up)
+    found = {**_figures(steady or records[-1:]), "memory": _memory(samples, records)}
     if as_json:
         print(json.dumps(found, indent=1))
     else:
