@@ -231,11 +231,10 @@ class Compose:
             self.arguments(*arguments),
             env={**self.environment(), **(more or {})},
             cwd=self.cluster.repository,
-            stdin=subprocess.DEVNULL,
             text=True,
             encoding="utf-8",
             errors="replace",
-            **options,
+            **{"stdin": subprocess.DEVNULL, **options},
         )
 
     def containers(self) -> list[Container]:

@@ -8,18 +8,15 @@ from pathlib import Path
 
 import click
 
-from spark_apps.cluster.state import find_cluster
 from spark_apps.cluster.status import urls
-from spark_apps.commands.cluster import compose_of, name_option
+from spark_apps.commands.cluster import name_option
 from spark_apps.commands.common import FAILED, json_option, next_step, out, print_json, print_table
+from spark_apps.commands.monitoring import monitored, reader_token
 from spark_apps.errors import UserError
 from spark_apps.metrics.alerts import RULES, Verdict, judge, read_rules
 from spark_apps.metrics.connection import Influx
-from spark_apps.metrics.provision import READER_TOKEN
 from spark_apps.metrics.token_files import read_secret
 
-# where Grafana's container has the token that may read
-_TOKEN_INSIDE = f"/run/shopstream/reader/{READER_TOKEN}"
 _file = click.Path(path_type=Path, dir_okay=False)
 
 
@@ -57,11 +54,8 @@ def _influx(name: str, url: str | None, token_file: Path | None) -> Influx:
         return Influx(url, read_secret(token_file))
     if url is not None or token_file is not None:
         raise UserError("--url and --token-file go together: give both, or none for the cluster on this machine.")
-    compose = compose_of(find_cluster(name))
-    if not compose.monitoring:
-        raise UserError(f"Cluster {name} has no InfluxDB: start it with `shopstream cluster up --monitoring`.")
-    token = compose.ask("exec", "-T", "grafana", "cat", _TOKEN_INSIDE).strip()
-    return Influx(urls(compose.cluster.environment(), compose.monitoring)["InfluxDB"], token)
+    compose = monitored(name)
+    return Influx(urls(compose.cluster.environment(), compose.monitoring)["InfluxDB"], reader_token(compose))
 
 
 def _print(verdicts: list[Verdict]) -> None:

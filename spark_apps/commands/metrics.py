@@ -1,20 +1,29 @@
-"""metrics provision, push and platform: InfluxDB made ready, and given what it has not got."""
+"""metrics provision, push, check and platform: InfluxDB made ready, given what it has not got, and compared."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from spark_apps.commands.common import json_option, next_step, out, print_json, print_table, root_option
+from spark_apps.commands.cluster import name_option
+from spark_apps.commands.common import FAILED, json_option, next_step, out, print_json, print_table, root_option
+from spark_apps.errors import UserError
 from spark_apps.metrics.connection import Influx
 from spark_apps.metrics.platform import PlatformNotReportedError, Report, look, moments, send
-from spark_apps.metrics.provision import READER_TOKEN, RETENTION_DAYS, WRITER_TOKEN, Role
+from spark_apps.metrics.provision import BUCKET, ORG, READER_TOKEN, RETENTION_DAYS, WRITER_TOKEN, Role
 from spark_apps.metrics.provision import provision as run_provision
 from spark_apps.metrics.token_files import read_secret
 from spark_apps.settings import load_settings, table_root
+
+if TYPE_CHECKING:
+    from spark_apps.metrics.comparison import Compared
+    from spark_apps.storage import StoragePath
 
 _DEFAULT_URL = "http://127.0.0.1:8086"
 _file = click.Path(path_type=Path, dir_okay=False)
@@ -99,6 +108,89 @@ def push(root: str | None, url: str | None, token_file: Path | None, again: bool
         notice(f"InfluxDB refused {sent.expired:,} of these points: they are older than {RETENTION_DAYS} days.")
     if not settings.influxdb_url:
         next_step("shopstream metrics push --url URL --token-file FILE, when there is an InfluxDB")
+
+
+@metrics.command()
+@name_option
+@root_option
+@click.option("--url", help="InfluxDB's, as http://127.0.0.1:8086; goes with --token-file.  [default: the cluster's]")
+@click.option("--token-file", type=_file, metavar="FILE", help="Holds a token that may read; - is standard input.")
+@json_option
+def check(name: str, root: str | None, url: str | None, token_file: Path | None, as_json: bool) -> None:
+    """Compare what InfluxDB holds with what the stream's ledger says.
+
+    Point by point and value by value: every batch that was sent and is young
+    enough to be kept. Without --token-file, in the cluster on this machine.
+    Changes nothing. Ends with exit code 1 when a point is missing, too many, or
+    other than it must be.
+
+    \b
+    Example: shopstream metrics check
+    """
+    if token_file is None:
+        sys.exit(_check_in_cluster(name, root, url, as_json))
+    settings = load_settings(root=root, influxdb_url=url)
+    if not settings.influxdb_url:
+        raise UserError("--url and --token-file go together: give both, or none for the cluster on this machine.")
+    token = sys.stdin.readline().strip() if str(token_file) == "-" else read_secret(token_file)
+    compared = _compare(table_root(settings), Influx(settings.influxdb_url, token))
+    if as_json:
+        print_json({**asdict(compared), "equal": not compared.wrong})
+    else:
+        _print(compared)
+    sys.exit(FAILED if compared.wrong else 0)
+
+
+def _check_in_cluster(name: str, root: str | None, url: str | None, as_json: bool) -> int:
+    """Runs the check in the client, where the ledger is read; the reader's token goes there by standard input."""
+    from spark_apps.cluster.engine import CLIENT
+    from spark_apps.commands.monitoring import monitored, reader_token
+
+    if url is not None:
+        raise UserError("--url and --token-file go together: give both, or none for the cluster on this machine.")
+    compose = monitored(name)
+    compose.running(CLIENT)
+    words = ["metrics", "check", "--token-file", "-", *(["--root", root] if root else []), *(["--json"] * as_json)]
+    process = compose.start("exec", "-T", CLIENT, "shopstream", *words, stdin=subprocess.PIPE)
+    process.communicate(f"{reader_token(compose)}\n")
+    return process.returncode
+
+
+def _compare(root: StoragePath, influx: Influx) -> Compared:
+    from spark_apps.metrics.comparison import Comparing
+    from spark_apps.progress import row_progress
+
+    if not influx.may_read(ORG, BUCKET):
+        raise UserError(
+            f"The token may not read {ORG}/{BUCKET} at {influx.url}: take the reader's, which "
+            "`shopstream metrics provision` makes."
+        )
+    comparing = Comparing(root, influx)
+    with row_progress("Comparing batches", comparing.total) as show:
+        for done in comparing.steps():
+            show(done)
+    return comparing.outcome
+
+
+def _print(compared: Compared) -> None:
+    rows = [
+        (
+            one.measurement,
+            one.expected,
+            one.found,
+            "yes" if not one.differing else f"{one.differing:,} differ, first of batch {one.first:,}",
+        )
+        for one in compared.comparisons.values()
+    ]
+    print_table(f"Points of {compared.batches:,} batches", ["measurement", "ledger", "InfluxDB", "equal"], rows)
+    if compared.too_old:
+        out.print(f"Not compared: {compared.too_old:,} batches so old that InfluxDB may have dropped them.")
+    if compared.waiting:
+        out.print(f"Not sent yet: {compared.waiting:,} batches. A stream sends them, or `shopstream metrics push`.")
+    if compared.wrong:
+        out.print("To mend: `shopstream metrics push --again`, which replaces every point by what it must be.")
+    else:
+        next_step("shopstream check, for the tables")
 
 
 @metrics.command()

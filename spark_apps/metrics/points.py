@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta, timezone
-from typing import TypeVar, Union
+from typing import NamedTuple, TypeVar, Union
 
 from influxdb_client.client.write.point import Point
 from influxdb_client.domain.write_precision import WritePrecision
@@ -68,6 +68,32 @@ def points_of(record: BatchRecord) -> list[Point]:
 def lines_of(points: Iterable[Point]) -> bytes:
     """Returns points in InfluxDB's line protocol, one line each, times in nanoseconds."""
     return "".join(f"{point.to_line_protocol()}\n" for point in points).encode()
+
+
+class PointKey(NamedTuple):
+    """What a point is known by: another with the same replaces it.
+
+    Attributes:
+        measurement: its name.
+        nanoseconds: its time, since 1970.
+        tags: names and values, in the order of the measurement.
+    """
+
+    measurement: str
+    nanoseconds: int
+    tags: tuple[tuple[str, str], ...]
+
+    @property
+    def moment(self) -> datetime:
+        """Its time, UTC, to the microsecond."""
+        return _EPOCH + timedelta(microseconds=self.nanoseconds // 1000)
+
+
+def told(point: Point) -> tuple[PointKey, dict[str, int | float | str]]:
+    """Returns what a point of ours is known by, and its fields."""
+    # the library writes points and has no way to ask one
+    assert isinstance(point._time, int)
+    return PointKey(point._name, point._time, tuple(point._tags.items())), dict(point._fields)
 
 
 def ranked_points(

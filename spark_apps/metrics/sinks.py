@@ -78,7 +78,7 @@ class InfluxSink:
     @property
     def name(self) -> str:
         """The bucket's address."""
-        return f"{self.url}/{ORG}/{BUCKET}"
+        return sink_name(self.url)
 
     def write(self, batch: int, lines: bytes) -> int:
         """Writes points in one request; an InfluxDB that is busy is asked again, three times.
@@ -151,6 +151,11 @@ class InfluxSink:
                 f"({said}): `shopstream metrics provision` makes a writer's token."
             ) from error
         raise InfluxRefusedError(f"InfluxDB at {self.url} does not take the points: {said}") from error
+
+
+def sink_name(url: str) -> str:
+    """Returns what the bucket of an InfluxDB is called where is noted how much it has."""
+    return f"{url.rstrip('/')}/{ORG}/{BUCKET}"
 
 
 class FileSink:

@@ -84,6 +84,8 @@ def test_influxdb_holds_each_batch_once(streamed: RunningCluster) -> None:
     streamed.shopstream("submit", "metrics", "push")  # what the killed stream had not sent
     token = streamed.run_in("grafana", "cat", f"/run/shopstream/reader/{READER_TOKEN}").strip()
     assert stored(streamed.status()["urls"]["InfluxDB"], token) == expected(records(streamed))
+    told = json.loads(streamed.shopstream("metrics", "check", "--json"))
+    assert (told["equal"], told["batches"], told["waiting"]) == (True, BATCHES, 0)
 
 
 def test_every_count_balances(streamed: RunningCluster) -> None:
