@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
@@ -96,8 +97,10 @@ class Comparing:
         if sent >= 0:  # else nobody noted that anything was sent there, and all of it may be missing
             self.outcome.waiting = sum(number > sent for number in numbers)
             numbers = [number for number in numbers if number <= sent]
-        self._numbers = numbers
         self._oldest = datetime.now(timezone.utc) - _KEPT
+        # months of a ledger need not be read to find the last one
+        self.outcome.too_old = bisect_left(numbers, True, key=self._is_young)
+        self._numbers = numbers[self.outcome.too_old :]
 
     @property
     def total(self) -> int:
@@ -110,7 +113,9 @@ class Comparing:
         Raises:
             UserError: when InfluxDB does not answer.
         """
-        hour = sums_before(self._ledger, self._numbers[0]) if self._numbers else HourSums()
+        if not self._numbers:
+            return
+        hour = sums_before(self._ledger, self._numbers[0])
         for start in range(0, len(self._numbers), _AT_ONCE):
             numbers = self._numbers[start : start + _AT_ONCE]
             self._compare(self._given(numbers, hour))
@@ -120,15 +125,17 @@ class Comparing:
         """The points of batches, those of hours before them too, with the batch that brought each."""
         given: dict[PointKey, tuple[int, Values]] = {}
         for record in self._records(numbers):
-            young = record.dropped_at >= self._oldest
-            self.outcome.batches += young
-            self.outcome.too_old += not young
             for point in [*hour.ended_by(record), *points_of(record)]:
                 key, values = told(point)
-                if young and key.moment >= self._oldest:
+                if key.moment >= self._oldest:
                     given[key] = record.batch, values
             hour.add(record)
+            self.outcome.batches += 1
         return given
+
+    def _is_young(self, number: int) -> bool:
+        record = self._ledger.record(number)
+        return record is not None and record.dropped_at >= self._oldest
 
     def _records(self, numbers: Iterable[int]) -> Iterator[BatchRecord]:
         for number in numbers:

@@ -135,10 +135,21 @@ def test_batches_not_sent_yet_and_those_too_old_are_named(store: Store, root: Pa
     outcome = json.loads(check(root, "--json").stdout)
     assert (outcome["batches"], outcome["waiting"], outcome["equal"]) == (BATCHES, 2, True)
     assert "Not sent yet: 2 batches" in check(root).output
-    old = root.parent / "old"
-    write_ledger(old, records(3, age=timedelta(days=29, hours=1)))
-    outcome = json.loads(check(old, "--json").stdout)
+
+
+def test_batches_older_than_what_is_kept_are_counted_and_not_asked_for(
+    store: Store, tmp_path: Path, check: Check
+) -> None:
+    old, young = records(3, age=timedelta(days=29, hours=1)), records(4, first=3, age=timedelta(days=28))
+    write_ledger(tmp_path, old)
+    outcome = json.loads(check(tmp_path, "--json").stdout)
     assert (outcome["batches"], outcome["too_old"], outcome["equal"]) == (0, 3, True)
+    write_ledger(tmp_path, young)
+    for one in young:
+        store.sink().write(one.batch, lines_of(sent_points([*old, *young])[one.batch]))
+    outcome = json.loads(check(tmp_path, "--json").stdout)
+    assert (outcome["batches"], outcome["too_old"], outcome["equal"]) == (4, 3, True)
+    assert "Not compared: 3 batches" in check(tmp_path).output
 
 
 def test_a_ledger_of_which_nothing_was_sent_misses_all(tmp_path: Path, check: Check) -> None:
