@@ -14,6 +14,7 @@ from spark_apps.generator import GeneratorSpec, write_events
 from spark_apps.jobs import clean, load, train
 from spark_apps.settings import Settings
 from spark_apps.tables import (
+    EVENTS,
     INTERACTIONS,
     PRODUCT_FEATURES,
     RAW_EVENTS,
@@ -29,7 +30,7 @@ from tests.hosts.rows import CLEANED, assert_tables, in_order, rows_here
 from tests.hosts.standin import StandIns
 
 pytestmark = pytest.mark.long
-EVENTS = int(os.environ.get("SHOPSTREAM_TEST_EVENTS", "2000000"))
+NUMBER = int(os.environ.get("SHOPSTREAM_TEST_EVENTS", "2000000"))
 TRAINED = {
     USER_FEATURES: ("user_id",),
     PRODUCT_FEATURES: ("product_id",),
@@ -42,25 +43,27 @@ def test_many_events_give_the_tables_of_one_machine(
     loaded: RunningCluster, hosts: StandIns, spark: SparkSession, log: Path, tmp_path: Path
 ) -> None:
     many = tmp_path / "many.csv"
-    write_events(GeneratorSpec(EVENTS, "2019-10", 21), many)
+    write_events(GeneratorSpec(NUMBER, "2019-10", 21), many)
     # of October alone: a stream may have landed November before, and a training takes streamed events too
     october = ("--from", "2019-10-01", "--to", "2019-10-31")
     for words in (("cluster", "load", str(many)), ("submit", "clean", *october), ("submit", "train", *october)):
         began = time.monotonic()
         loaded.shopstream(*words, timeout=6000)
-        print(f"{' '.join(words[:2])} of {EVENTS:,} events: {time.monotonic() - began:.0f} s")
+        print(f"{' '.join(words[:2])} of {NUMBER:,} events: {time.monotonic() - began:.0f} s")
     here = tmp_path / "root"
     load.run(here, [log, many])
     clean.run(spark, here, DateRange())
     train.run(spark, Settings(root=str(here)), here, DateRange(), "5")
     for table, order in {**CLEANED, **TRAINED}.items():
-        found = loaded.arrow(table)
-        assert found is not None
-        assert_tables(in_order(found, order), rows_here(spark, here, table, order))
+        found, expected = loaded.arrow(table), rows_here(spark, here, table, order)
+        if found is None:  # no file holds a row of it
+            assert expected.num_rows == 0, table.name
+            continue
+        assert_tables(in_order(found, order), expected)
         print(f"{table.name}: {found.num_rows:,} rows are equal")
     lists = loaded.arrow(RECOMMENDATIONS)
     assert lists is not None
     assert lists.num_rows == read_table(spark, here, RECOMMENDATIONS).count()
     shutil.rmtree(here)
-    for folder in (RAW_EVENTS, *(table.path for table in CLEANED)):
+    for folder in (RAW_EVENTS, EVENTS.path):
         assert addresses_with_blocks(loaded, f"/data/{folder}") == set(hosts.addresses().values()), folder
