@@ -48,6 +48,7 @@ def test_a_long_job_records_an_archive_that_the_next_one_uses(tmp_path: Path) ->
     assert used["rows"] == 7 and f"-XX:SharedArchiveFile={archive}" in used["options"]
 
 
+@pytest.mark.long
 def test_a_recording_that_takes_too_long_is_given_up_and_the_job_ends_well(tmp_path: Path) -> None:
     archive = tmp_path / "share" / "classes.jsa"
     assert run(archive, tmp_path / "root", "train", exit_seconds=0.01)["rows"] == 7
