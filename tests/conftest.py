@@ -16,6 +16,7 @@ from pyspark.sql import SparkSession
 from spark_apps.session import spark_session
 from spark_apps.settings import Settings
 from tests.hdfs.server import hdfs_server
+from tests.java import FIRST_COMPILER
 
 __all__ = ["hdfs_server"]
 
@@ -27,24 +28,20 @@ USUAL_SAMPLE = REPOSITORY.parent / "shared" / "data" / "user_behavior_sample.csv
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
 
-# Java's second compiler never wins back on small data what it takes: a JVM that trained six times used 26 s of
-# processor time without it and 46 s with it, side by side. Whoever sets this variable gets what they say.
-os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1")
+# whoever sets this variable gets what they say
+os.environ.setdefault("SPARK_SUBMIT_OPTS", FIRST_COMPILER)
 
-# Files that take minutes begin first: what begins last is short.
-LONGEST_FIRST = ("pipeline/test_stream.py", "pipeline/test_kills.py", "pipeline/test_odd_logs.py")
+# Side by side, a file's tests run in one process, and so do all of a folder whose files share what takes long to make.
+# Such a folder begins first: what begins last is short.
+TOGETHER = ("pipeline",)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begins with the longest files, where several run side by side."""
-    items.sort(key=lambda item: _turn(item.path))  # stable: otherwise in the order of the files
-
-
-def _turn(path: Path) -> int:
-    name = f"{path.parent.name}/{path.name}"
-    if name in LONGEST_FIRST:
-        return LONGEST_FIRST.index(name)
-    return len(LONGEST_FIRST) + (path.parent.name != "pipeline")
+    """Says which tests run in one process, where several run side by side, and begins with the longest."""
+    items.sort(key=lambda item: item.path.parent.name not in TOGETHER)  # stable: otherwise in the order of the files
+    for item in items:
+        together = item.path.parent if item.path.parent.name in TOGETHER else item.path
+        item.add_marker(pytest.mark.xdist_group(str(together.relative_to(REPOSITORY))))
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -78,6 +78,7 @@ def common_settings() -> dict[str, str]:
 
 def client_settings() -> dict[str, str]:
     """Returns the defaults of a job that is submitted from this container."""
+    java_options = f"{JAVA_OPTIONS} {os.environ.get('SHOPSTREAM_JAVA_OPTIONS', '')}".rstrip()
     return {
         "spark.master": setting("SHOPSTREAM_MASTER", MASTER),
         "spark.driver.host": ADDRESS or socket.gethostname(),
@@ -87,8 +88,8 @@ def client_settings() -> dict[str, str]:
         "spark.executor.memory": setting("SHOPSTREAM_EXECUTOR_MEMORY"),
         "spark.executor.memoryOverhead": setting("SHOPSTREAM_EXECUTOR_OVERHEAD"),
         "spark.executor.cores": setting("SHOPSTREAM_WORKER_CORES"),
-        "spark.driver.extraJavaOptions": JAVA_OPTIONS,
-        "spark.executor.extraJavaOptions": JAVA_OPTIONS,
+        "spark.driver.extraJavaOptions": java_options,
+        "spark.executor.extraJavaOptions": java_options,
         "spark.eventLog.enabled": "true",
         "spark.eventLog.dir": EVENTS,
         "spark.eventLog.compress": "true",

@@ -32,10 +32,11 @@ from testinfra.host import Host
 from testinfra.utils.ansible_runner import AnsibleRunner
 
 from spark_apps.generator import GeneratorSpec, write_events
-from spark_apps.jobs import clean, load, train
-from spark_apps.settings import Settings
-from spark_apps.tables import DateRange, Table, read_table
+from spark_apps.tables import Table, read_table
+from tests.cluster.sizes import EVENTS
+from tests.cluster.undisturbed import TRAINED, Undisturbed, started
 from tests.conftest import sample_file
+from tests.java import FIRST_COMPILER
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 NAME = os.environ.get("SHOPSTREAM_TEST_CLUSTER", "shopstream-test")
@@ -316,7 +317,9 @@ def _made_here() -> Iterator[RunningCluster]:
     if not KEEP_CLUSTER:
         remove_left_over(made)
     try:
-        made.shopstream("cluster", "up", "--build", *sizes, timeout=2400)  # of this code, not of an earlier one
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("SHOPSTREAM_JAVA_OPTIONS", FIRST_COMPILER)
+            made.shopstream("cluster", "up", "--build", *sizes, timeout=2400)  # of this code, not of an earlier one
         yield made
     finally:
         if not KEEP_CLUSTER:
@@ -354,13 +357,28 @@ def trained(loaded: RunningCluster) -> RunningCluster:
 
 
 @pytest.fixture(scope="session")
-def local_root(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory, log: Path) -> Path:
+def november(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The log of November that is streamed."""
+    path = tmp_path_factory.mktemp("november") / "november.csv"
+    write_events(GeneratorSpec(EVENTS, "2019-11", 11), path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def undisturbed_run(log: Path, november: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Undisturbed]:
+    """Both logs on one machine; under way since the first who asked for it."""
+    run = started(log, november, tmp_path_factory.mktemp("undisturbed"))
+    try:
+        yield run
+    finally:
+        run.process.terminate()
+        run.process.communicate()
+
+
+@pytest.fixture(scope="session")
+def local_root(undisturbed_run: Undisturbed) -> Path:
     """The same rows, cleaned and trained on one machine."""
-    root = tmp_path_factory.mktemp("local")
-    load.run(root, [log])
-    clean.run(spark, root, DateRange())
-    train.run(spark, Settings(root=str(root)), root, DateRange(), "5")
-    return root
+    return undisturbed_run.root(TRAINED)
 
 
 def local_rows(spark: SparkSession, root: Path, table: Table, *order: str) -> list[dict[str, Any]]:

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tests.cluster.conftest import RunningCluster
-from tests.cluster.november import EVENTS_EACH, applied, await_batches
+from tests.cluster.november import applied, await_batches
+from tests.cluster.sizes import EVENTS_EACH
 
 DRIVER, WORKER, INFLUXDB, REPLAYER = VICTIMS = ("driver", "worker", "InfluxDB", "replayer")
 STREAM = ("submit", "stream")

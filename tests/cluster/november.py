@@ -1,4 +1,4 @@
-"""A small November, streamed on a cluster and, undisturbed, on one machine."""
+"""A small November, streamed on a cluster and, undisturbed, on one machine: what both have to agree on."""
 
 from __future__ import annotations
 
@@ -9,17 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.dataset as ds
-from pyspark.sql import SparkSession
 
-from spark_apps.jobs import simulate
-from spark_apps.jobs.stream.query import Wishes, run
-from spark_apps.settings import Settings
 from spark_apps.streaming.records import LEDGER, BatchRecord
 from spark_apps.tables import STREAM_EVENTS, STREAM_USERS, STREAM_WINDOWS, Table
 from tests.cluster.conftest import PATIENCE, RunningCluster, eventually
+from tests.cluster.sizes import EVENTS_EACH
 from tests.comparing import assert_rows
 
-EVENTS_EACH = 200
 SIMULATE = ("submit", "simulate", "--stream", "--events", str(EVENTS_EACH))
 COMPARED: dict[Table, tuple[str, ...]] = {
     STREAM_EVENTS: ("event_time", "user_id", "product_id", "event_type", "user_session", "price"),
@@ -61,12 +57,6 @@ def applied(cluster: RunningCluster) -> int:
 
 def _said(process: subprocess.Popen[str]) -> str:
     return " ".join(process.communicate())[-3000:]
-
-
-def stream_here(spark: SparkSession, root: Path, files: int | None = None) -> int:
-    """Streams so many files of the landed November, or all that are left, and returns the number of batches."""
-    simulate.run(root, simulate.Plan(date(2019, 11, 1), events=EVENTS_EACH, ahead=10_000, files=files), lambda _: False)
-    return run(spark, Settings(root=str(root)), root, Wishes(once=True), lambda record: None)
 
 
 def streamed_rows(root: Path, table: Table) -> list[dict[str, Any]]:

@@ -3,44 +3,23 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pyspark.sql import SparkSession
 
-from spark_apps.generator import GeneratorSpec, write_events
-from spark_apps.jobs import load
 from spark_apps.metrics.provision import READER_TOKEN
+from spark_apps.streaming.records import LEDGER
 from spark_apps.tables import STREAM_EVENTS, STREAM_QUARANTINE, Table
 from tests.cluster.conftest import RunningCluster
 from tests.cluster.disturbances import DisturbedStream, planned
-from tests.cluster.november import (
-    COMPARED,
-    EVENTS_EACH,
-    assert_streamed,
-    records,
-    stream_here,
-    streamed_rows,
-)
+from tests.cluster.november import COMPARED, assert_streamed, records, streamed_rows
+from tests.cluster.sizes import BATCHES, EVENTS, KILLS, SEED
+from tests.cluster.undisturbed import STREAMED, Undisturbed
 from tests.metrics.ledgers import expected, stored
 
-# tests/conftest.py takes SHOPSTREAM_ variables away before tests run
-KILLS = int(os.environ.get("SHOPSTREAM_TEST_KILLS", "4"))
-BATCHES = int(os.environ.get("SHOPSTREAM_TEST_BATCHES", "14"))
-SEED = int(os.environ.get("SHOPSTREAM_TEST_SEED", "11"))
-EVENTS = BATCHES * EVENTS_EACH
 # the first of these tests waits for a cluster, a training and two runs of the stream
 pytestmark = pytest.mark.timeout(1800 + 60 * KILLS + 30 * BATCHES)
-
-
-@pytest.fixture(scope="module")
-def november(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    log = tmp_path_factory.mktemp("november") / "november.csv"
-    write_events(GeneratorSpec(EVENTS, "2019-11", 11), log)
-    return log
 
 
 @pytest.fixture(scope="module")
@@ -55,14 +34,10 @@ def streamed(trained: RunningCluster, november: Path) -> RunningCluster:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(
-    spark: SparkSession, local_root: Path, november: Path, tmp_path_factory: pytest.TempPathFactory
-) -> dict[Table, list[dict[str, Any]]]:
+def undisturbed(undisturbed_run: Undisturbed) -> dict[Table, list[dict[str, Any]]]:
     """The same files streamed on one machine."""
-    root = tmp_path_factory.mktemp("undisturbed") / "root"
-    shutil.copytree(local_root, root)
-    load.run(root, [november])
-    assert stream_here(spark, root) == BATCHES
+    root = undisturbed_run.root(STREAMED)
+    assert len(list((root / LEDGER).glob("*.json"))) == BATCHES
     return {table: streamed_rows(root, table) for table in COMPARED}
 
 

@@ -38,8 +38,10 @@ def test_without_wishes_the_host_decides(cluster: Cluster) -> None:
 
 def test_wishes_are_remembered(cluster: Cluster) -> None:
     wishes = Wishes(memory="10g", workers=3, datanodes=1, port_offset=200, monitoring=False)
-    first = decide(wishes, cluster, {}, INFO, {"SHOPSTREAM_TAG": "ci", "INFLUXDB_IMAGE": "local/influx:1"})
+    given = {"SHOPSTREAM_TAG": "ci", "INFLUXDB_IMAGE": "local/influx:1", "SHOPSTREAM_JAVA_OPTIONS": "-Xss4m -da"}
+    first = decide(wishes, cluster, {}, INFO, given)
     assert decide(NO_WISHES, cluster, first, INFO, {}) == first
+    assert first["SHOPSTREAM_JAVA_OPTIONS"] == "-Xss4m -da"
     assert first["SHOPSTREAM_PORT_SPARK"] == "8280"
     assert first["INFLUXDB_IMAGE"] == "local/influx:1" and first["SHOPSTREAM_TAG"] == "ci"
     assert "SHOPSTREAM_GRAFANA_LIMIT" not in first

@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from pyspark.sql import SparkSession
 
 from spark_apps.generator import GeneratorSpec, write_events
 from spark_apps.jobs import load
@@ -24,14 +25,14 @@ from tests.cluster.conftest import (
     cluster_of,
     engine,
     loaded,
-    local_root,
     log,
     trained,
 )
+from tests.cluster.undisturbed import train_here
 from tests.hosts.playbooks import TAG, Run, play
 from tests.hosts.standin import StandIns
 
-__all__ = ["engine", "loaded", "local_root", "log", "trained"]
+__all__ = ["engine", "loaded", "log", "trained"]
 
 HOSTS = int(os.environ.get("SHOPSTREAM_TEST_HOSTS", "3"))
 for shared in ("containers", "tables"):
@@ -139,6 +140,14 @@ def site(hosts: StandIns, images: None) -> Run:
 def cluster(hosts: StandIns, site: Run) -> RunningCluster:
     """The cluster on the hosts."""
     return cluster_of(hosts.inventory)
+
+
+@pytest.fixture(scope="session")
+def local_root(spark: SparkSession, log: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same rows, cleaned and trained on one machine."""
+    root = tmp_path_factory.mktemp("local") / "root"
+    train_here(spark, root, log)
+    return root
 
 
 @pytest.fixture(scope="session")

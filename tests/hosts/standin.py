@@ -25,6 +25,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.append(str(REPOSITORY))  # for a run as a script
 
 from tests.cluster.engine import BASE_IMAGE, DOCKER, MIRROR, EngineError, run, succeeds, wait_until  # noqa: E402
+from tests.java import FIRST_COMPILER  # noqa: E402
 
 NAME = "shopstream-hosts"
 IMAGE = "shopstream-test/host"
@@ -163,7 +164,11 @@ class StandIns:
         children: dict[str, Any] = {group: {"hosts": {host: {} for host in hosts}} for group, hosts in groups.items()}
         hosts = {host: _variables(address, host == first) for host, address in addresses.items()}
         # pages of the hosts are for cluster hosts alone, and for this machine
-        variables = {"shopstream_name": self.name, "shopstream_allowed": [self._in_subnet(1)]}
+        variables = {
+            "shopstream_name": self.name,
+            "shopstream_allowed": [self._in_subnet(1)],
+            "shopstream_java_options": FIRST_COMPILER,
+        }
         cluster = {"vars": variables, "children": children}
         return {"all": {"vars": common, "hosts": hosts, "children": {"shopstream": cluster}}}
 

@@ -12,7 +12,9 @@ from pyspark.sql import SparkSession
 from spark_apps.streaming.records import LEDGER
 from spark_apps.tables import STREAM_EVENTS
 from tests.cluster.conftest import RunningCluster
-from tests.cluster.november import COMPARED, EVENTS_EACH, assert_streamed, records, stream_here, streamed_rows
+from tests.cluster.november import COMPARED, assert_streamed, records, streamed_rows
+from tests.cluster.sizes import EVENTS_EACH
+from tests.cluster.undisturbed import stream_here
 
 
 @contextmanager
