@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 from spark_apps.errors import BalanceError, NothingToDoError
 from spark_apps.ingestion.cleaning import LINE, REASON, USABLE, explain, parse_lines
 from spark_apps.ingestion.manifests import raw_files, raw_rows, read_manifests
+from spark_apps.ingestion.plain_files import Staged, stage_plain
 from spark_apps.publication import Publication, settle
 from spark_apps.storage import StoragePath
 from spark_apps.tables import EVENTS, QUARANTINE, RAW_EVENTS, DateRange, partition_folder, read_files, write_files
@@ -56,10 +57,13 @@ def run(spark: SparkSession, root: StoragePath, dates: DateRange) -> Balance:
     with Publication(root, [EVENTS.path, QUARANTINE.path]) as publication:
         paths = _present(root, raw_files(manifests, dates))
         staged, quarantine = publication.scratch("by_usability"), publication.scratch("quarantine")
-        _write_one_pass(_read_raw(spark, paths), staged)
-        _stage_quarantine(spark, staged, quarantine)
-        balance = _count(spark, staged, quarantine, expected)
+        plain = stage_plain(_read_raw(spark, paths), publication.scratch("plain"))
+        if plain.others:
+            _write_one_pass(_read_others(spark, plain.others), staged)
+            _stage_quarantine(spark, staged, quarantine)
+        balance = _count(spark, plain, staged, quarantine, expected)
         _check(balance, root)
+        _add_plain(plain, staged)
         for day in expected:
             _replace_date(publication, EVENTS.path, _usable_folder(staged), day)
             _replace_date(publication, QUARANTINE.path, quarantine, day)
@@ -78,12 +82,16 @@ def _present(root: StoragePath, paths: list[str]) -> list[StoragePath]:
 
 def _read_raw(spark: SparkSession, paths: list[StoragePath]) -> DataFrame:
     base = str(paths[0].parents[1])
-    return spark.read.option("basePath", base).text([str(path) for path in paths], lineSep="\n")
+    lines = spark.read.option("basePath", base).text([str(path) for path in paths], lineSep="\n")
+    return lines.select("value", F.col("date").cast("date").alias(_LANDED_DATE))
 
 
-def _write_one_pass(lines: DataFrame, target: StoragePath) -> None:
+def _read_others(spark: SparkSession, files: list[StoragePath]) -> DataFrame:
+    return spark.read.schema(f"value string, {_LANDED_DATE} date").parquet(*map(str, files))
+
+
+def _write_one_pass(landed: DataFrame, target: StoragePath) -> None:
     """Writes usable and rejected rows side by side, cut by usability and date, reading the text once."""
-    landed = lines.select("value", F.col("date").cast("date").alias(_LANDED_DATE))
     carried = {"date": F.col(_LANDED_DATE), _CARRIER: F.col(LINE)}
     columns = [
         F.when(F.col(USABLE), F.col(name)).otherwise(carried[name]).alias(name) if name in carried else name
@@ -102,18 +110,29 @@ def _stage_quarantine(spark: SparkSession, staged: StoragePath, target: StorageP
 
 
 def _count(
-    spark: SparkSession, staged: StoragePath, quarantine: StoragePath, expected: Counter[date | None]
+    spark: SparkSession, plain: Staged, staged: StoragePath, quarantine: StoragePath, expected: Counter[date | None]
 ) -> Balance:
     """Counts what was written, from the files themselves, beside what was landed."""
     balance = {day: DayBalance(raw=rows) for day, rows in sorted(expected.items(), key=lambda item: str(item[0]))}
+    for day, rows in plain.rows.items():
+        balance.setdefault(day, DayBalance()).clean = rows
     if _usable_folder(staged).exists():
         for row in read_files(spark, _usable_folder(staged), EVENTS).groupBy("date").count().collect():  # dates
-            balance.setdefault(row["date"], DayBalance()).clean = row["count"]
+            balance.setdefault(row["date"], DayBalance()).clean += row["count"]
     if quarantine.exists():
         counted = read_files(spark, quarantine, QUARANTINE).groupBy("date", REASON).count()
         for row in counted.collect():  # dates x reasons
             balance.setdefault(row["date"], DayBalance()).quarantined[row[REASON]] = row["count"]
     return balance
+
+
+def _add_plain(plain: Staged, staged: StoragePath) -> None:
+    """Puts the events of plain lines beside those of the other lines of their dates."""
+    for day, files in plain.events.items():
+        folder = _usable_folder(staged) / partition_folder(day)
+        folder.mkdir(parents=True, exist_ok=True)
+        for file in files:
+            file.rename(folder / file.name)
 
 
 def _usable_folder(staged: StoragePath) -> StoragePath:

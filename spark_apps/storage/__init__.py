@@ -1,13 +1,22 @@
 """Where tables and models lie: a folder of this machine or one on HDFS, behind pathlib's own names."""
 
 from spark_apps.storage.leases import Lease, Lock, lock_at
-from spark_apps.storage.parquet import count_rows, open_parquet, read_batches, read_parquet, write_parquet, write_parts
+from spark_apps.storage.parquet import (
+    ParquetBuilder,
+    count_rows,
+    open_parquet,
+    read_batches,
+    read_parquet,
+    write_parquet,
+    write_parts,
+)
 from spark_apps.storage.paths import HdfsPath, StoragePath, for_another_thread, root_path, write_durably
 
 __all__ = [
     "HdfsPath",
     "Lease",
     "Lock",
+    "ParquetBuilder",
     "StoragePath",
     "count_rows",
     "for_another_thread",

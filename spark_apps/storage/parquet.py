@@ -104,12 +104,42 @@ def write_parts(
         parts: the tables; a row group holds rows of one of them.
         rows_per_group: most rows of a row group.
     """
-    sink = pa.BufferOutputStream()
-    with pq.ParquetWriter(sink, schema, compression="zstd") as writer:
-        for part in parts:
-            writer.write_table(part, row_group_size=rows_per_group)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(sink.getvalue().to_pybytes())
+    file = ParquetBuilder(path, schema)
+    for part in parts:
+        file.add(part, rows_per_group)
+    file.close()
+
+
+class ParquetBuilder:
+    """One file of tables that come one after another: it is in memory as it is stored, and written at its end."""
+
+    def __init__(self, path: StoragePath, schema: pa.Schema, distinct: Sequence[str] = ()) -> None:
+        """Begins a file; nothing is there before `close`.
+
+        Args:
+            path: the file.
+            schema: of the tables.
+            distinct: columns whose values seldom occur twice, which are stored without dictionaries.
+        """
+        self.path = path
+        self._sink = pa.BufferOutputStream()
+        repeated = [name for name in schema.names if name not in distinct]
+        self._writer = pq.ParquetWriter(self._sink, schema, compression="zstd", use_dictionary=repeated)
+
+    def add(self, rows: pa.Table, rows_per_group: int | None = None) -> None:
+        """Adds row groups of one table.
+
+        Args:
+            rows: columns of the schema.
+            rows_per_group: most rows of a row group.
+        """
+        self._writer.write_table(rows, row_group_size=rows_per_group)
+
+    def close(self) -> None:
+        """Writes the file, in the place of the one that is there; its folder is made."""
+        self._writer.close()
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.write_bytes(self._sink.getvalue().to_pybytes())
 
 
 class _Brought:

@@ -54,6 +54,10 @@ class HdfsPath:
         """
         self._authority, self._path, self.connection = authority, PurePosixPath(path), connection
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A path travels to Spark's tasks, its connection does not: each process has its own."""
+        return _path_here, (self._authority, self.path, self.connection.about)
+
     def __str__(self) -> str:
         return f"{SCHEME}://{self._authority}{self._path}"
 
@@ -340,6 +344,10 @@ def root_path(
         raise UserError(f"--root {root} names no NameNode: write it as hdfs://namenode:8020/data.")
     url = webhdfs_url or f"http://{parts.hostname}:{DEFAULT_WEBHDFS_PORT}"
     return HdfsPath(parts.netloc, parts.path or "/", webhdfs.client(url, user or getpass.getuser(), copies))
+
+
+def _path_here(authority: str, path: str, connection: tuple[str, str, int | None]) -> HdfsPath:
+    return HdfsPath(authority, path, webhdfs.client(*connection))
 
 
 def for_another_thread(path: StoragePath) -> StoragePath:

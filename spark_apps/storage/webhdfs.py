@@ -47,6 +47,11 @@ class Connection(InsecureClient):  # type: ignore[misc]  # the package has no ty
         super().__init__(url, user=user, timeout=_TIMEOUT_SECONDS, session=requests.Session())
         self.user, self.copies = user, copies
 
+    @property
+    def about(self) -> tuple[str, str, int | None]:
+        """What `client` needs to make such a client."""
+        return self.url, self.user, self.copies
+
     def write(self, hdfs_path: str, data: bytes, overwrite: bool = False, append: bool = False) -> None:
         """Writes a file or, with `append`, more of one."""
         copies = None if append else self.copies
@@ -67,7 +72,7 @@ def client(url: str, user: str, copies: int | None = None) -> Connection:
 
 def own_client(connection: Connection) -> Connection:
     """Returns another client of the same NameNode and user, for another thread."""
-    return Connection(connection.url, connection.user, connection.copies)
+    return Connection(*connection.about)
 
 
 def call(connection: Connection, path: str, action: Callable[[], Result]) -> Result:

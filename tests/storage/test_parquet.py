@@ -12,6 +12,7 @@ import pytest
 
 from spark_apps.storage import (
     HdfsPath,
+    ParquetBuilder,
     StoragePath,
     count_rows,
     open_parquet,
@@ -48,6 +49,16 @@ def test_a_file_without_a_row_is_read(folder: StoragePath) -> None:
     assert read_parquet(folder, ["user_id"]).equals(nobody)
     assert read_parquet(folder, ["user_id"], pc.field("user_id") == 1).equals(nobody)
     assert list(read_batches(folder / "part-0.parquet", 10)) == [] and count_rows(folder / "part-0.parquet") == 0
+
+
+def test_a_file_is_there_whole_or_not_at_all(folder: StoragePath) -> None:
+    users = pa.table({"user_id": range(ROWS), "name": [f"user {n}" for n in range(ROWS)]})
+    file = ParquetBuilder(folder / "new" / "part-0.parquet", users.schema, distinct=["name"])
+    for start in range(0, ROWS, ROWS_PER_GROUP):
+        file.add(users.slice(start, ROWS_PER_GROUP))
+    assert not (folder / "new").exists()
+    file.close()
+    assert read_parquet(folder / "new", users.column_names).equals(users)
 
 
 def test_a_file_is_read_in_batches(folder: StoragePath) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import pickle
 import threading
 
 import pytest
@@ -103,6 +104,17 @@ def test_files_have_the_copies_that_were_asked_for(on_hdfs: HdfsPath, hdfs_serve
     listed = dict(on_hdfs.connection.list(on_hdfs.path, status=True))
     copies = {name: status["replication"] for name, status in listed.items()}
     assert copies == {"at once": 3, "in parts": 3, "as HDFS thinks best": 1}
+
+
+def test_a_path_travels_to_another_process_with_all_that_its_files_are_given(
+    on_hdfs: HdfsPath, hdfs_server: HdfsServer
+) -> None:
+    folder = root_path(str(on_hdfs), hdfs_server.webhdfs, copies=3)
+    arrived = pickle.loads(pickle.dumps(folder / "file"))
+    arrived.write_text("x")
+    assert arrived == folder / "file" and (on_hdfs / "file").read_text() == "x"
+    [(_, status)] = on_hdfs.connection.list(on_hdfs.path, status=True)
+    assert (status["replication"], status["owner"]) == (3, on_hdfs.connection.user)
 
 
 def test_a_folder_of_somebody_else_is_not_written(on_hdfs: HdfsPath) -> None:
