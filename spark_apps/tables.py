@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
+from pyspark import TaskContext
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
@@ -186,6 +187,13 @@ def fit_schema(frame: DataFrame, table: Table) -> DataFrame:
     if wrong:
         raise ValueError(f"table {table.name}: {'; '.join(wrong)}")
     return fitted
+
+
+def partition_of_task() -> int:
+    """Returns the number of the partition whose rows the running task has."""
+    context = TaskContext.get()
+    assert context is not None
+    return context.partitionId()
 
 
 def write_files(frame: DataFrame, folder: StoragePath, table: Table) -> None:

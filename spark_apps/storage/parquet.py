@@ -82,19 +82,26 @@ def read_batches(path: StoragePath, rows: int) -> Iterator[pa.RecordBatch]:
         yield from file.iter_batches(rows, row_groups=[group])
 
 
-def write_parquet(path: StoragePath, rows: pa.Table, rows_per_group: int | None = None) -> None:
+def write_parquet(
+    path: StoragePath, rows: pa.Table, rows_per_group: int | None = None, seldom_repeated: Sequence[str] = ()
+) -> None:
     """Writes one file, in the place of the one that is there; its folder is made.
 
     Args:
         path: the file.
         rows: all of it, in memory once more as bytes.
         rows_per_group: rows that are read or skipped together.
+        seldom_repeated: columns that take less room without a dictionary of their values.
     """
-    write_parts(path, rows.schema, [rows], rows_per_group)
+    write_parts(path, rows.schema, [rows], rows_per_group, seldom_repeated)
 
 
 def write_parts(
-    path: StoragePath, schema: pa.Schema, parts: Iterable[pa.Table], rows_per_group: int | None = None
+    path: StoragePath,
+    schema: pa.Schema,
+    parts: Iterable[pa.Table],
+    rows_per_group: int | None = None,
+    seldom_repeated: Sequence[str] = (),
 ) -> None:
     """Writes one file of several tables, of which one at a time is in memory: see `write_parquet`.
 
@@ -103,9 +110,11 @@ def write_parts(
         schema: of the tables.
         parts: the tables; a row group holds rows of one of them.
         rows_per_group: most rows of a row group.
+        seldom_repeated: columns that take less room without a dictionary of their values.
     """
     sink = pa.BufferOutputStream()
-    with pq.ParquetWriter(sink, schema, compression="zstd") as writer:
+    by_dictionary = [name for name in schema.names if name not in seldom_repeated] if seldom_repeated else True
+    with pq.ParquetWriter(sink, schema, compression="zstd", use_dictionary=by_dictionary) as writer:
         for part in parts:
             writer.write_table(part, row_group_size=rows_per_group)
     path.parent.mkdir(parents=True, exist_ok=True)

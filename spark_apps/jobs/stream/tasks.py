@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark import TaskContext
 from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import StructType
 
@@ -23,6 +22,7 @@ from spark_apps.streaming.figures import pack
 from spark_apps.streaming.learning import FIGURES, FRESH, InForce, carrying, learn
 from spark_apps.streaming.placing import Placing
 from spark_apps.streaming.state import StreamState
+from spark_apps.tables import partition_of_task
 
 # users with all that is written of them, and rows without a user that carry figures
 ANSWERED = pa.schema(
@@ -58,9 +58,7 @@ class Learning:
 
 def bucket_of_task() -> int:
     """Returns the bucket whose rows this task has: its partition's number, as `repartitionById` puts them."""
-    context = TaskContext.get()
-    assert context is not None
-    return context.partitionId()
+    return partition_of_task()
 
 
 def learning_step(about: Learning) -> Step:
