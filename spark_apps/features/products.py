@@ -7,18 +7,30 @@ import pyarrow.compute as pc
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from spark_apps.features.grouping import grouped, summed
+from spark_apps.features.grouping import COUNTED_TYPES, grouped, summed
 from spark_apps.features.pairs import ratio
 from spark_apps.schemas import PRODUCT_FEATURES
 
 # A product's popularity counts as if so many users of average enthusiasm had met it as well:
 # one user's purchase moves it by a twentieth of the way.
 PRIOR_USERS = 20
-_SUMS = ("events", "views", "carts", "purchases", "priced", "price_sum")
+_COUNTS = ("events", *COUNTED_TYPES.values(), "priced")
+_SUMS = (*_COUNTS, "price_sum")
 _DESCRIPTION = ("category_code", "brand")
+# schemas.STREAM_PRODUCTS without batch
+PRODUCT_SUMS = pa.schema(
+    [
+        ("product_id", pa.int64()),
+        *((name, pa.string()) for name in _DESCRIPTION),
+        *((name, pa.int64()) for name in _COUNTS),
+        ("price_sum", pa.float64()),
+        ("unique_users", pa.int64()),
+        ("last_time", pa.timestamp("us", "UTC")),
+    ]
+)
 
 
-def product_features(pairs: DataFrame) -> DataFrame:
+def product_features(gathered: DataFrame) -> DataFrame:
     """Computes one row of features per product.
 
     popularity is (3 purchases + 2 carts + views) / unique users. The smoothed score is the Bayesian
@@ -26,27 +38,34 @@ def product_features(pairs: DataFrame) -> DataFrame:
     points over all (user, product) that met, so a product with few users stays near the mean.
 
     Args:
-        pairs: `features.pairs.pair_sums`.
+        gathered: the result of `features.gathering.gather`.
 
     Returns:
         The columns of schemas.PRODUCT_FEATURES.
     """
-    return features_of(product_sums(pairs))
+    return features_of(product_sums(gathered))
 
 
-def product_sums(pairs: DataFrame) -> DataFrame:
+def product_sums(gathered: DataFrame) -> DataFrame:
+    """Returns the products of `features.gathering.gather`: the columns of PRODUCT_SUMS.
+
+    A product comes once for each of its descriptions and each task. Sums of disjoint events can be put together.
+    """
+    return gathered.where(F.col("unique_users").isNotNull()).select(*PRODUCT_SUMS.names)
+
+
+def sum_products(pairs: pa.Table) -> pa.Table:
     """Adds up pairs by product and description.
 
     Args:
-        pairs: `features.pairs.pair_sums`.
+        pairs: the columns of `features.pairs.PAIR_SUMS`, a pair at most once.
 
     Returns:
-        The columns of schemas.STREAM_PRODUCTS without batch. Sums of disjoint events can be put together.
+        The columns of PRODUCT_SUMS.
     """
-    # sums of fixed width, so that Spark aggregates by hash; a product has few descriptions
-    return pairs.groupBy("product_id", *_DESCRIPTION).agg(
-        *_summed(*_SUMS, "removals"), F.count("*").alias("unique_users"), F.max("last_time").alias("last_time")
-    )
+    sums = summed(*_SUMS)
+    met = {"unique_users": ("user_id", "count", None), "last_time": ("last_time", "max", None)}
+    return grouped(pairs, ["product_id", *_DESCRIPTION], sums | met).select(PRODUCT_SUMS.names).cast(PRODUCT_SUMS)
 
 
 def newest_descriptions(sums: DataFrame) -> DataFrame:
@@ -55,7 +74,7 @@ def newest_descriptions(sums: DataFrame) -> DataFrame:
     placed = sums.withColumn("place", F.row_number().over(newest))
     last = {name: F.first(F.when(F.col("place") == 1, F.col(name)), ignorenulls=True) for name in _DESCRIPTION}
     return placed.groupBy("product_id").agg(
-        *_summed(*_SUMS, "removals", "unique_users"),
+        *_summed(*_SUMS, "unique_users"),
         *(column.alias(name) for name, column in last.items()),
         F.max("last_time").alias("last_time"),
     )
@@ -75,7 +94,7 @@ def merge_descriptions(sums: pa.Table) -> pa.Table:
     newest = {
         name: (name, "last", pc.ScalarAggregateOptions(skip_nulls=False)) for name in ("last_time", *_DESCRIPTION)
     }
-    added = summed(*_SUMS, "removals", "unique_users")
+    added = summed(*_SUMS, "unique_users")
     return grouped(ordered, ["product_id"], added | newest).select(sums.column_names).cast(sums.schema)
 
 

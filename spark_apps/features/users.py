@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import NamedTuple
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from spark_apps.features.grouping import COUNTED_TYPES, grouped, seconds_of, spent, summed, type_flags
+from spark_apps.features.grouping import COUNTED_TYPES, Groups, Integers, micros_of, priced_rows, rows_of_types
 from spark_apps.features.pairs import ratio
 from spark_apps.schemas import USER_FEATURES
 
 _SECONDS_PER_MINUTE = 60.0
+_MICROS_PER_SECOND = 1_000_000
+_MICROS_PER_HOUR = 3600 * _MICROS_PER_SECOND
+_MICROS_PER_DAY = 24 * _MICROS_PER_HOUR
 _DISTINCT = {
     "product_id": "unique_products",
     "category_code": "unique_categories",
     "brand": "unique_brands",
-    "day": "frequency",
-    "user_session": "sessions",
 }
-_COUNTS = ("total_events", *COUNTED_TYPES.values(), *_DISTINCT.values(), "priced")
+_COUNTS = ("total_events", *COUNTED_TYPES.values(), *_DISTINCT.values(), "frequency", "sessions", "priced")
 USER_SUMS = pa.schema(
     [
         ("user_id", pa.int64()),
@@ -58,56 +60,58 @@ def sum_users(events: pa.Table) -> pa.Table:
     Returns:
         The columns of USER_SUMS: counts, sums, distinct counts, first and last time, preferred hour, session minutes.
     """
-    time = events["event_time"].cast(pa.timestamp("us", "UTC"))
-    columns = {"user_id": events["user_id"], "price": events["price"], "time": time, **type_flags(events)}
-    columns |= {"spent": spent(events)}
-    columns |= {name: events[name] for name in _DISTINCT if name != "day"}
-    seconds = seconds_of(events)
-    columns |= {"day": pc.divide(seconds, 86_400), "hour": pc.hour(time), "seconds": seconds}
-    table = pa.table(columns)
-    per_user = _totals(table)
-    for part in (_preferred_hours(table), _session_minutes(table)):
-        per_user = per_user.join(part, "user_id", join_type="left outer", use_threads=False)
-    return per_user.select(USER_SUMS.names).cast(USER_SUMS)
-
-
-def _totals(table: pa.Table) -> pa.Table:
-    aggregates = summed(*COUNTED_TYPES.values())
-    aggregates |= {name: (column, "count_distinct", None) for column, name in _DISTINCT.items()}
-    aggregates |= {
-        "total_events": ("user_id", "count", None),
-        "priced": ("price", "count", None),
-        "price_sum": ("price", "sum", None),
-        "monetary": summed("spent")["spent"],
-        "first_seen": ("time", "min", None),
-        "last_seen": ("time", "max", None),
+    users = Groups.by(events["user_id"])
+    micros, types, (prices, priced) = micros_of(events), rows_of_types(events), priced_rows(events)
+    columns = {
+        "user_id": users.keys,
+        "total_events": users.counts(),
+        **{name: users.counts(rows) for name, rows in types.items()},
+        **{name: users.distinct(Groups.by(events[column])) for column, name in _DISTINCT.items()},
+        "frequency": users.distinct(Groups.by(pa.chunked_array([micros // _MICROS_PER_DAY]))),
+        "priced": users.counts(priced),
+        "price_sum": users.sums(prices),
+        "monetary": users.sums(np.where(types["purchases"], prices, 0.0)),
+        "first_seen": users.lowest(micros),
+        "last_seen": users.highest(micros),
+        "preferred_hour": _preferred_hours(users, micros),
+        **_session_columns(users, events, micros),
     }
-    return grouped(table, ["user_id"], aggregates)
+    return pa.table([pa.array(columns[field.name]).cast(field.type) for field in USER_SUMS], USER_SUMS)
 
 
-def _preferred_hours(table: pa.Table) -> pa.Table:
-    """The hour with most events, the earliest of equals: count and hour packed into one sortable number."""
-    hours = grouped(table, ["user_id", "hour"], {"events": ("hour", "count", None)})
-    packed = pc.add(pc.multiply(hours["events"], 24), pc.subtract(23, hours["hour"]))
-    most = grouped(hours.append_column("packed", packed), ["user_id"], {"most": ("packed", "max", None)})
-    remainder = pc.subtract(most["most"], pc.multiply(pc.divide(most["most"], 24), 24))
-    return pa.table({"user_id": most["user_id"], "preferred_hour": pc.subtract(23, remainder)})
+def _preferred_hours(users: Groups, micros: Integers) -> Integers:
+    """The hour with most events, the earliest of equals."""
+    hours = users.numbers.astype(np.int64) * 24 + micros // _MICROS_PER_HOUR % 24
+    most: Integers = np.bincount(hours, minlength=24 * len(users)).reshape(-1, 24).argmax(axis=1)
+    return most
 
 
-def session_spans(table: pa.Table) -> pa.Table:
-    """Returns user_id, user_session, first and last second of each session of a table with `seconds`."""
-    known = table.filter(pc.is_valid(table["user_session"]))
-    return grouped(
-        known, ["user_id", "user_session"], {"first": ("seconds", "min", None), "last": ("seconds", "max", None)}
-    )
+def _session_columns(users: Groups, events: pa.Table, micros: Integers) -> dict[str, pa.Array]:
+    lengths = session_lengths(users, events, micros)
+    sessions = np.bincount(lengths.users, minlength=len(users))
+    minutes = np.bincount(lengths.users, lengths.seconds / _SECONDS_PER_MINUTE, len(users)) / np.maximum(sessions, 1)
+    return {"sessions": sessions, "mean_session_minutes": pa.array(minutes, mask=sessions == 0)}
 
 
-def _session_minutes(table: pa.Table) -> pa.Table:
-    spans = session_spans(table)
-    minutes = pc.divide(pc.subtract(spans["last"], spans["first"]).cast(pa.float64()), _SECONDS_PER_MINUTE)
-    return grouped(
-        spans.append_column("minutes", minutes), ["user_id"], {"mean_session_minutes": ("minutes", "mean", None)}
-    )
+class SessionLengths(NamedTuple):
+    """Sessions: of each, the number of its user and whole seconds from its first event to its last."""
+
+    users: Integers
+    seconds: Integers
+
+
+def session_lengths(users: Groups, events: pa.Table, micros: Integers) -> SessionLengths:
+    """Measures the sessions of each user.
+
+    Args:
+        users: the rows of `events`.
+        events: user_session, null where an event has none.
+        micros: times of the events.
+    """
+    sessions = Groups.by(events["user_session"])
+    met = users.meetings(sessions)
+    seconds = micros[sessions.numbers >= 0] // _MICROS_PER_SECOND
+    return SessionLengths(met.first, met.rows.highest(seconds) - met.rows.lowest(seconds))
 
 
 def feature_columns(last_date: date) -> list[Column]:

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark import TaskContext
 from pyspark.sql import DataFrame
 
 from spark_apps.ingestion.landing import OPEN_DATES
 from spark_apps.ingestion.plain_lines import EVENT_COLUMNS, split_plain
 from spark_apps.storage import ParquetBuilder, StoragePath, count_rows
+from spark_apps.tables import try_of_task
 
 _STORED = EVENT_COLUMNS.remove(EVENT_COLUMNS.get_field_index("date"))
-_SELDOM_TWICE = ("event_time", "user_session")
+_SELDOM_REPEATED = ("event_time", "user_session")
 _WRITTEN = "name string, date date, rows long"
 _Step = Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 
@@ -62,7 +62,7 @@ def _writer(folder: StoragePath) -> _Step:
         for batch in batches:
             events, plain = split_plain(batch["value"])
             for day, rows in _by_date(events):
-                files.open(day, _STORED, _SELDOM_TWICE).add(rows.select(_STORED.names))
+                files.open(day, _STORED, _SELDOM_REPEATED).add(rows.select(_STORED.names))
             if not pc.all(plain).as_py():
                 files.open(None, batch.schema).add(pa.Table.from_batches([batch.filter(pc.invert(plain))]))
         yield files.close()
@@ -83,20 +83,18 @@ class _Files:
     """
 
     def __init__(self, folder: StoragePath) -> None:
-        context = TaskContext.get()
-        assert context is not None
-        self._folder, self._task = folder, f"part-{context.partitionId():05}-{context.taskAttemptId()}"
+        self._folder, self._task = folder, try_of_task()
         self._open: OrderedDict[date | None, ParquetBuilder] = OrderedDict()
         self._written: list[tuple[str, date | None, int]] = []
         self._begun = 0
 
-    def open(self, day: date | None, schema: pa.Schema, distinct: Iterable[str] = ()) -> ParquetBuilder:
+    def open(self, day: date | None, schema: pa.Schema, seldom_repeated: Sequence[str] = ()) -> ParquetBuilder:
         """Returns a date's file, which closes the one used least recently where too many are open."""
         if day not in self._open:
             if len(self._open) == OPEN_DATES:
                 self._finish(*self._open.popitem(last=False))
             name = f"{self._task}-{self._begun:04}.zstd.parquet"
-            self._open[day] = ParquetBuilder(self._folder / name, schema, tuple(distinct))
+            self._open[day] = ParquetBuilder(self._folder / name, schema, seldom_repeated)
             self._begun += 1
         self._open.move_to_end(day)
         return self._open[day]

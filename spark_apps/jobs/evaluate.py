@@ -174,7 +174,7 @@ def training_tables(training: DataFrame, settings: Settings) -> TrainingTables:
     pairs = pair_sums(gathered)
     return TrainingTables(
         user_features(gathered, last),
-        product_features(pairs).persist(),
+        product_features(gathered).persist(),
         interactions(pairs, settings.scores),
     )
 

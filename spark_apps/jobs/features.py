@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 
+import numpy as np
+import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
 from spark_apps.features.gathering import gather
-from spark_apps.features.interactions import interactions
-from spark_apps.features.pairs import pair_sums
+from spark_apps.features.interactions import interaction_rows
 from spark_apps.features.products import product_features
 from spark_apps.features.users import user_features
 from spark_apps.publication import Publication
-from spark_apps.settings import Settings
-from spark_apps.storage import StoragePath
+from spark_apps.settings import EventScores, Settings
+from spark_apps.storage import StoragePath, write_parquet
 from spark_apps.tables import (
     INTERACTIONS,
     PRODUCT_FEATURES,
@@ -23,6 +25,7 @@ from spark_apps.tables import (
     read_events,
     read_files,
     read_table,
+    try_of_task,
     write_files,
 )
 
@@ -65,18 +68,38 @@ def build(
 ) -> FeatureTables:
     """Computes the feature tables into a publication that the caller commits."""
     events, days = read_events(spark, root, dates)
-    gathered = gather(events).persist()
-    pairs = pair_sums(gathered)
-    frames = {
-        INTERACTIONS: interactions(pairs, settings.scores),
-        USER_FEATURES: user_features(gathered, days[-1]),
-        PRODUCT_FEATURES: product_features(pairs),
-    }
-    written = {}
+    staged = {table: publication.stage(table.path) for table in (USER_FEATURES, PRODUCT_FEATURES, INTERACTIONS)}
+    made = publication.scratch(INTERACTIONS.name)
+    gathered = gather(events, partial(write_interactions, made, settings.scores)).persist()
+    frames = {USER_FEATURES: user_features(gathered, days[-1]), PRODUCT_FEATURES: product_features(gathered)}
     for table, frame in frames.items():
-        staged = publication.stage(table.path)
-        write_files(frame, staged, table)
-        publication.replace(table.path)
-        written[table] = read_files(spark, staged, table)
+        write_files(frame, staged[table], table)
+    stage_interactions(made, staged[INTERACTIONS])
     gathered.unpersist()
+    for table in staged:
+        publication.replace(table.path)
+    written = {table: read_files(spark, folder, table) for table, folder in staged.items()}
     return FeatureTables(written[USER_FEATURES], written[PRODUCT_FEATURES], written[INTERACTIONS], days[0], days[-1])
+
+
+def write_interactions(folder: StoragePath, scores: EventScores, pairs: pa.Table) -> None:
+    """Writes the interactions of a task's pairs as a file of this try, which is there when it is whole.
+
+    They are by far the most rows: written by Spark, they would pass through the JVM one by one.
+    """
+    in_time = pairs.take(np.argsort(pairs["last_time"].to_numpy(), kind="stable"))  # times take less room so
+    draft = folder / f"{try_of_task()}.part"
+    write_parquet(draft, interaction_rows(in_time, scores), seldom_repeated=["last_time"])
+    draft.rename(draft.with_suffix(".parquet"))
+
+
+def stage_interactions(made: StoragePath, staged: StoragePath) -> None:
+    """Moves one file of each partition; a task that was tried twice has left two that hold the same."""
+    staged.mkdir()  # no pair makes no file
+    files: list[StoragePath] = sorted(made.glob("*.parquet"), key=str)
+    partitions = set()
+    for file in files:
+        _, partition, _ = file.name.split("-")
+        if partition not in partitions:
+            partitions.add(partition)
+            file.rename(staged / file.name)

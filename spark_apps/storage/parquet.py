@@ -82,19 +82,26 @@ def read_batches(path: StoragePath, rows: int) -> Iterator[pa.RecordBatch]:
         yield from file.iter_batches(rows, row_groups=[group])
 
 
-def write_parquet(path: StoragePath, rows: pa.Table, rows_per_group: int | None = None) -> None:
+def write_parquet(
+    path: StoragePath, rows: pa.Table, rows_per_group: int | None = None, seldom_repeated: Sequence[str] = ()
+) -> None:
     """Writes one file, in the place of the one that is there; its folder is made.
 
     Args:
         path: the file.
         rows: all of it, in memory once more as bytes.
         rows_per_group: rows that are read or skipped together.
+        seldom_repeated: columns that take less room without a dictionary of their values.
     """
-    write_parts(path, rows.schema, [rows], rows_per_group)
+    write_parts(path, rows.schema, [rows], rows_per_group, seldom_repeated)
 
 
 def write_parts(
-    path: StoragePath, schema: pa.Schema, parts: Iterable[pa.Table], rows_per_group: int | None = None
+    path: StoragePath,
+    schema: pa.Schema,
+    parts: Iterable[pa.Table],
+    rows_per_group: int | None = None,
+    seldom_repeated: Sequence[str] = (),
 ) -> None:
     """Writes one file of several tables, of which one at a time is in memory: see `write_parquet`.
 
@@ -103,8 +110,9 @@ def write_parts(
         schema: of the tables.
         parts: the tables; a row group holds rows of one of them.
         rows_per_group: most rows of a row group.
+        seldom_repeated: columns that take less room without a dictionary of their values.
     """
-    file = ParquetBuilder(path, schema)
+    file = ParquetBuilder(path, schema, seldom_repeated)
     for part in parts:
         file.add(part, rows_per_group)
     file.close()
@@ -113,17 +121,17 @@ def write_parts(
 class ParquetBuilder:
     """One file of tables that come one after another: it is in memory as it is stored, and written at its end."""
 
-    def __init__(self, path: StoragePath, schema: pa.Schema, distinct: Sequence[str] = ()) -> None:
+    def __init__(self, path: StoragePath, schema: pa.Schema, seldom_repeated: Sequence[str] = ()) -> None:
         """Begins a file; nothing is there before `close`.
 
         Args:
             path: the file.
             schema: of the tables.
-            distinct: columns whose values seldom occur twice, which are stored without dictionaries.
+            seldom_repeated: columns that take less room without a dictionary of their values.
         """
         self.path = path
         self._sink = pa.BufferOutputStream()
-        repeated = [name for name in schema.names if name not in distinct]
+        repeated = [name for name in schema.names if name not in seldom_repeated] if seldom_repeated else True
         self._writer = pq.ParquetWriter(self._sink, schema, compression="zstd", use_dictionary=repeated)
 
     def add(self, rows: pa.Table, rows_per_group: int | None = None) -> None:

@@ -15,10 +15,19 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from spark_apps.features.gathering import NEEDED
-from spark_apps.features.grouping import COUNTED_TYPES, grouped, seconds_of, spent, summed, type_flags
+from spark_apps.features.grouping import (
+    COUNTED_TYPES,
+    Groups,
+    grouped,
+    micros_of,
+    seconds_of,
+    spent,
+    summed,
+    type_flags,
+)
 from spark_apps.features.interactions import implicit_scores
 from spark_apps.features.pairs import sum_pairs
-from spark_apps.features.users import USER_SUMS, session_spans, sum_users
+from spark_apps.features.users import USER_SUMS, session_lengths, sum_users
 from spark_apps.settings import EventScores
 from spark_apps.streaming.figures import Relevances, pack
 from spark_apps.streaming.watermark import WINDOW
@@ -169,17 +178,15 @@ def _flagged(events: pa.Table) -> pa.Table:
 
 def _activity(fresh: pa.Table, past: pa.Table) -> dict[str, float]:
     """Sums over users and sessions, which stand in one bucket each."""
-    users = pc.unique(fresh["user_id"])
-    known = pc.is_in(users, value_set=pc.unique(past["user_id"]))
-    timed = fresh.append_column("seconds", seconds_of(fresh))
-    sessions = session_spans(timed)
-    seconds = pc.subtract(sessions["last"], sessions["first"])
+    users = Groups.by(fresh["user_id"])
+    known = pc.is_in(users.keys, value_set=pc.unique(past["user_id"]))
+    seconds = session_lengths(users, fresh, micros_of(fresh)).seconds
     return {
         "users": len(users),
         "new_users": len(users) - (pc.sum(known).as_py() or 0),
-        "sessions": len(sessions),
+        "sessions": len(seconds),
         "session_events": len(fresh) - fresh["user_session"].null_count,
-        "session_seconds": pc.sum(seconds).as_py() or 0,
+        "session_seconds": int(seconds.sum()),
     }
 
 

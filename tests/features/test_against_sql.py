@@ -51,11 +51,10 @@ some_events = st.lists(
 
 def tables_of(events: DataFrame, last_date: date) -> Tables:
     together = gather(events).persist()
-    pairs = pair_sums(together)
     frames = (
         (user_features(together, last_date), ["user_id"]),
-        (product_features(pairs), ["product_id"]),
-        (interactions(pairs, EventScores()), ["user_id", "product_id"]),
+        (product_features(together), ["product_id"]),
+        (interactions(pair_sums(together), EventScores()), ["user_id", "product_id"]),
     )
     users, products, met = (rows_of(frame, *order) for frame, order in frames)
     together.unpersist()

@@ -7,7 +7,7 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from spark_apps.features.gathering import gather
-from spark_apps.features.interactions import implicit_score, interactions
+from spark_apps.features.interactions import implicit_score, interaction_rows, interactions
 from spark_apps.features.pairs import pair_sums
 from spark_apps.schemas import INTERACTIONS
 from spark_apps.settings import EventScores
@@ -64,6 +64,17 @@ def test_a_pair_has_one_row_under_whatever_descriptions_it_was_seen(spark: Spark
         (501, 7, 1.0),
         (501, 1001, 3.0),
     ]
+
+
+def test_rows_written_by_tasks_are_those_of_spark(spark: SparkSession) -> None:
+    events = [
+        {"user_id": user, "event_type": KINDS[kind], "product_id": user % 3}
+        for user, (kinds, _) in enumerate(HISTORIES.values())
+        for kind in kinds
+    ]
+    pairs = pair_sums(gather(events_frame(spark, events))).persist()
+    found = interaction_rows(pairs.toArrow(), EventScores())
+    assert found.equals(interactions(pairs, EventScores()).toArrow().cast(found.schema))
 
 
 def test_points_and_cap_can_be_set(spark: SparkSession) -> None:

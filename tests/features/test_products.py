@@ -8,7 +8,6 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from spark_apps.features.gathering import gather
-from spark_apps.features.pairs import pair_sums
 from spark_apps.features.products import (
     PRIOR_USERS,
     merge_descriptions,
@@ -85,7 +84,7 @@ MEAN_POINTS = (1 + 12 + 3 + 2 + 3 + 3 + 0 + 1) / (1 + 2 + 1 + 2 + 1 + 1 + 1 + 1)
 
 
 def features_of(events: DataFrame) -> DataFrame:
-    return product_features(pair_sums(gather(events)))
+    return product_features(gather(events))
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +106,7 @@ def test_the_features_of(name: str, rows: dict[int, dict[str, Any]]) -> None:
 def test_sums_merged_by_arrow_are_those_merged_by_spark(spark: SparkSession) -> None:
     """Every product above, each event in a part of its own, as batches bring them."""
     events = [{**event, "product_id": NUMBERS[name]} for name, (events, _) in PRODUCTS.items() for event in events]
-    parts = [product_sums(pair_sums(gather(events_frame(spark, events[start::3])))) for start in range(3)]
+    parts = [product_sums(gather(events_frame(spark, events[start::3]))) for start in range(3)]
     sums = parts[0].unionByName(parts[1]).unionByName(parts[2])
     found = merge_descriptions(sums.toArrow())
     assert_rows(found.to_pylist(), newest_descriptions(sums).orderBy("product_id").toArrow().to_pylist())

@@ -20,7 +20,6 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from spark_apps.features.gathering import gather
-from spark_apps.features.pairs import pair_sums
 from spark_apps.features.products import features_of, product_features
 from spark_apps.features.users import user_features
 from spark_apps.generator import GeneratorSpec, write_events
@@ -196,7 +195,7 @@ def test_products_equal_those_of_a_batch_over_the_same_events(streamed: Streamed
     base = spark.read.parquet(str(streamed.root / base_file(PRODUCTS, state.products_from)))
     since = streamed.frame(spark, STREAM_PRODUCTS).where(F.col("batch") >= state.products_from)
     sums = base.unionByName(since.select(*base.columns))
-    expected = product_features(pair_sums(gather(streamed.events(spark))))
+    expected = product_features(gather(streamed.events(spark)))
     found = [row.asDict() for row in features_of(sums).orderBy("product_id").collect()]
     assert_rows(found, [row.asDict() for row in expected.orderBy("product_id").collect()], rel=1e-9)
 

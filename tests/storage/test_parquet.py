@@ -53,7 +53,7 @@ def test_a_file_without_a_row_is_read(folder: StoragePath) -> None:
 
 def test_a_file_is_there_whole_or_not_at_all(folder: StoragePath) -> None:
     users = pa.table({"user_id": range(ROWS), "name": [f"user {n}" for n in range(ROWS)]})
-    file = ParquetBuilder(folder / "new" / "part-0.parquet", users.schema, distinct=["name"])
+    file = ParquetBuilder(folder / "new" / "part-0.parquet", users.schema, seldom_repeated=["name"])
     for start in range(0, ROWS, ROWS_PER_GROUP):
         file.add(users.slice(start, ROWS_PER_GROUP))
     assert not (folder / "new").exists()
@@ -125,3 +125,12 @@ def test_of_a_file_on_hdfs_the_row_groups_of_the_wanted_rows_are_brought(
     monkeypatch.setattr(HdfsPath, "read_range", counted)
     assert read_parquet(on_hdfs, ["value_3"], pc.field("user_id") == 5).num_rows == 1
     assert sum(brought) < size / 3
+
+
+def test_a_column_that_seldom_repeats_is_written_without_a_dictionary(tmp_path: Path) -> None:
+    times = pa.table({"user_id": [n % 7 for n in range(ROWS)], "time": range(ROWS)})
+    for name, plain in (("with.parquet", []), ("without.parquet", ["time"])):
+        write_parquet(tmp_path / name, times, seldom_repeated=plain)
+        assert open_parquet(tmp_path / name).read().equals(times)
+    group = open_parquet(tmp_path / "without.parquet").metadata.row_group(0)
+    assert [group.column(place).has_dictionary_page for place in (0, 1)] == [True, False]

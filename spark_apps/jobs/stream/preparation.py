@@ -8,8 +8,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from spark_apps.features.gathering import NEEDED, gather
-from spark_apps.features.pairs import pair_sums
+from spark_apps.features.gathering import NEEDED, gather, leave_out
 from spark_apps.features.products import newest_descriptions, product_sums
 from spark_apps.jobs.hybrid import SEGMENT_SCORES
 from spark_apps.jobs.stream.buckets import BucketFiles
@@ -74,7 +73,7 @@ def prepare(spark: SparkSession, settings: Settings, root: StoragePath) -> Strea
         with step("Former lists and segments", spark):
             _write_bases(known_users(spark, root), PROFILE_ROWS, PROFILES, files, root, publication)
         with step("Products", spark):
-            products = newest_descriptions(product_sums(pair_sums(gather(events))))
+            products = newest_descriptions(product_sums(gather(events, leave_out)))
             table = products.select(*PRODUCT_COLUMNS).toArrow()  # a row a product: the catalogue
             first_popular = stage_catalogue(publication, 0, table, served, settings)
         state = StreamState(
