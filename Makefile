@@ -60,7 +60,7 @@ simulate: setup-host ## replay November on the cluster, and the stream beside it
 	$(VENV)/shopstream submit simulate --stream $(ARGS)
 
 # two processes: each has a Spark of its own, of up to 2 GB, and takes whole files, whose fixtures are made once
-SIDE_BY_SIDE = --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+SIDE_BY_SIDE = --numprocesses 2 --dist loadfile --no-loadscope-reorder
 test: setup-dev ## all tests that need no Docker (ARGS="-k name")
 	$(VENV)/python -m pytest --ignore=tests/cluster --ignore=tests/hosts $(SIDE_BY_SIDE) $(ARGS)
 

@@ -12,6 +12,7 @@ from typing import Any
 import hypothesis
 import pytest
 from pyspark.sql import SparkSession
+from xdist.scheduler import LoadFileScheduling
 
 from spark_apps.session import spark_session
 from spark_apps.settings import Settings
@@ -36,12 +37,23 @@ os.environ.setdefault("SPARK_SUBMIT_OPTS", FIRST_COMPILER)
 TOGETHER = ("pipeline",)
 
 
+class FilesAndFolders(LoadFileScheduling):
+    """Hands files to processes, and folders of TOGETHER as if they were one file."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = Path(super()._split_scope(nodeid))
+        return str(file.parent if file.parent.name in TOGETHER else file)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FilesAndFolders:
+    """Says which tests run in one process, where several run side by side."""
+    return FilesAndFolders(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Says which tests run in one process, where several run side by side, and begins with the longest."""
+    """Begins with the longest."""
     items.sort(key=lambda item: item.path.parent.name not in TOGETHER)  # stable: otherwise in the order of the files
-    for item in items:
-        together = item.path.parent if item.path.parent.name in TOGETHER else item.path
-        item.add_marker(pytest.mark.xdist_group(str(together.relative_to(REPOSITORY))))
 
 
 @pytest.fixture(autouse=True, scope="session")
