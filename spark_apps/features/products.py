@@ -6,28 +6,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
+from pyspark.sql.pandas.types import to_arrow_schema
+from pyspark.sql.types import StructType
 
 from spark_apps.features.grouping import COUNTED_TYPES, grouped, summed
 from spark_apps.features.pairs import ratio
-from spark_apps.schemas import PRODUCT_FEATURES
+from spark_apps.schemas import PRODUCT_FEATURES, STREAM_PRODUCTS
 
 # A product's popularity counts as if so many users of average enthusiasm had met it as well:
 # one user's purchase moves it by a twentieth of the way.
 PRIOR_USERS = 20
-_COUNTS = ("events", *COUNTED_TYPES.values(), "priced")
-_SUMS = (*_COUNTS, "price_sum")
+_SUMS = ("events", *COUNTED_TYPES.values(), "priced", "price_sum")
 _DESCRIPTION = ("category_code", "brand")
-# schemas.STREAM_PRODUCTS without batch
-PRODUCT_SUMS = pa.schema(
-    [
-        ("product_id", pa.int64()),
-        *((name, pa.string()) for name in _DESCRIPTION),
-        *((name, pa.int64()) for name in _COUNTS),
-        ("price_sum", pa.float64()),
-        ("unique_users", pa.int64()),
-        ("last_time", pa.timestamp("us", "UTC")),
-    ]
-)
+PRODUCT_SUMS = to_arrow_schema(StructType([column for column in STREAM_PRODUCTS if column.name != "batch"]))
 
 
 def product_features(gathered: DataFrame) -> DataFrame:

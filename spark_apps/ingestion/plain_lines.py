@@ -14,31 +14,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
+from pyspark.sql.pandas.types import to_arrow_schema
 
-from spark_apps.schemas import CSV_COLUMNS, EVENT_TYPES, UNKNOWN
+from spark_apps.schemas import CSV_COLUMNS, EVENT_TYPES, EVENTS, UNKNOWN
 
-# columns and types of schemas.EVENTS
-EVENT_COLUMNS = pa.schema(
-    [
-        ("event_time", pa.timestamp("us", "UTC")),
-        ("event_type", pa.string()),
-        ("product_id", pa.int64()),
-        ("category_id", pa.int64()),
-        ("category_code", pa.string()),
-        ("brand", pa.string()),
-        ("price", pa.float64()),
-        ("user_id", pa.int64()),
-        ("user_session", pa.string()),
-        ("hour", pa.int32()),
-        ("minute", pa.int32()),
-        ("second", pa.int32()),
-        ("day", pa.int32()),
-        ("month", pa.int32()),
-        ("dayofweek", pa.int32()),
-        ("hour_bucket", pa.timestamp("us", "UTC")),
-        ("date", pa.date32()),
-    ]
-)
+EVENT_COLUMNS = to_arrow_schema(EVENTS)
 # Years in which every calendar agrees. Of 29 February only those are plain whose year can be divided by 4, not by 100.
 _DAY_PATTERN = (
     r"(?:19|2\d)\d\d-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"

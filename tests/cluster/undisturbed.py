@@ -10,7 +10,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
@@ -22,9 +22,9 @@ from spark_apps.session import spark_session
 from spark_apps.settings import Settings
 from spark_apps.tables import DateRange
 from tests.cluster.sizes import EVENTS_EACH
+from tests.conftest import REPOSITORY
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-TRAINED, STREAMED = STAGES = ("trained", "streamed")
+TRAINED, STREAMED = "trained", "streamed"
 
 
 def train_here(spark: SparkSession, root: Path, log: Path) -> None:
@@ -40,20 +40,22 @@ def stream_here(spark: SparkSession, root: Path, files: int | None = None) -> in
     return run(spark, Settings(root=str(root)), root, Wishes(once=True), lambda record: None)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Undisturbed:
-    """The run under way."""
+    """The run under way, and the stages it has told of."""
 
     process: subprocess.Popen[str]
     folder: Path
+    told: set[str] = field(default_factory=set)
 
     def root(self, stage: str) -> Path:
         """Waits for a stage and returns its root."""
-        if not (self.folder / f"{stage}.done").exists():
-            said = self.process.stdout
-            assert said is not None
-            told = iter(said.readline, "")
-            assert f"{stage}\n" in told, f"the run on this machine ended with {self.process.wait()} before {stage}"
+        said = self.process.stdout
+        assert said is not None
+        while stage not in self.told:
+            line = said.readline()
+            assert line, f"the run on this machine ended with {self.process.wait()} before {stage}"
+            self.told.add(line.strip())
         return self.folder / stage
 
 
@@ -66,19 +68,14 @@ def started(log: Path, november: Path, folder: Path) -> Undisturbed:
 def main(log: Path, november: Path, folder: Path) -> None:
     """Makes both roots."""
     settings = Settings(root=str(folder / "session"), master="local[2]", driver_memory="2g", shuffle_partitions=2)
-    trained, streamed = (folder / stage for stage in STAGES)
+    trained, streamed = folder / TRAINED, folder / STREAMED
     with spark_session(settings, "tests") as spark:
         train_here(spark, trained, log)
-        _tell(trained)
+        print(TRAINED, flush=True)
         shutil.copytree(trained, streamed)
         load.run(streamed, [november])
         stream_here(spark, streamed)
-        _tell(streamed)
-
-
-def _tell(root: Path) -> None:
-    root.with_suffix(".done").touch()
-    print(root.name, flush=True)
+        print(STREAMED, flush=True)
 
 
 if __name__ == "__main__":
