@@ -16,6 +16,8 @@ from pyspark.sql import functions as F
 from spark_apps.schemas import CSV_COLUMNS, EVENT_TYPES, EVENTS, UNKNOWN
 
 LINE = "raw_line"
+# the latest time that an event of the line can have, null where any is possible: see `event_times`
+LATEST = "latest"
 REASON = "reason"
 USABLE = "usable"
 
@@ -24,10 +26,11 @@ EMPTY_LINE = "empty_line"
 BAD_ENCODING = "bad_encoding"
 WRONG_COLUMNS = "wrong_columns"
 BAD_TIME = "bad_time"
+FUTURE_TIME = "future_time"
 UNKNOWN_EVENT_TYPE = "unknown_event_type"
 BAD_ID = "bad_id"
 BAD_PRICE = "bad_price"
-REASONS = (EMPTY_LINE, BAD_ENCODING, WRONG_COLUMNS, BAD_TIME, UNKNOWN_EVENT_TYPE, BAD_ID, BAD_PRICE)
+REASONS = (EMPTY_LINE, BAD_ENCODING, WRONG_COLUMNS, BAD_TIME, FUTURE_TIME, UNKNOWN_EVENT_TYPE, BAD_ID, BAD_PRICE)
 
 _MALFORMED = "malformed"
 _IDS = ("product_id", "category_id", "user_id")
@@ -52,7 +55,7 @@ def parse_lines(lines: DataFrame, keep: Sequence[str] = ()) -> DataFrame:
 
     Args:
         lines: column `value`, one CSV line without its line feed (a carriage return at its end is dropped).
-        keep: further columns of `lines` to carry along.
+        keep: further columns of `lines` to carry along; by `latest` among them, events are known that are too late.
 
     Returns:
         The kept columns, `raw_line`, `usable` (true or false) and the columns of schemas.EVENTS,
@@ -60,7 +63,7 @@ def parse_lines(lines: DataFrame, keep: Sequence[str] = ()) -> DataFrame:
     """
     fields = _split_fields(lines, keep, _NUMBERS)
     timed = fields.withColumn("event_time", _parsed_time())
-    return timed.select(*keep, LINE, _is_usable().alias(USABLE), *_event_columns())
+    return timed.select(*keep, LINE, _is_usable(_is_future(F.col("event_time"), keep)).alias(USABLE), *_event_columns())
 
 
 def usable(parsed: DataFrame) -> DataFrame:
@@ -78,14 +81,15 @@ def explain(lines: DataFrame, keep: Sequence[str] = ()) -> DataFrame:
 
     Args:
         lines: column `raw_line`, as `rejected` returns it.
-        keep: further columns of `lines` to carry along.
+        keep: further columns of `lines` to carry along; `latest` among them as for `parse_lines`.
 
     Returns:
         The kept columns, `raw_line` (bytes that are not UTF-8 replaced, so that every reader of the table
         takes it), `reason`: one of REASONS.
     """
     texts = _split_fields(lines.withColumnRenamed(LINE, "value"), keep, {})
-    return texts.select(*keep, F.make_valid_utf8(LINE).alias(LINE), _reason().alias(REASON))
+    reason = _reason(_is_future(_parsed_time(), keep))
+    return texts.select(*keep, F.make_valid_utf8(LINE).alias(LINE), reason.alias(REASON))
 
 
 def _split_fields(lines: DataFrame, keep: Sequence[str], types: dict[str, str]) -> DataFrame:
@@ -108,10 +112,16 @@ def _parsed_time() -> Column:
     return F.when(text.rlike(_TIME_PATTERN), F.substring(text, 1, 19).try_cast("timestamp"))
 
 
-def _is_usable() -> Column:
+def _is_future(time: Column, kept: Sequence[str]) -> Column:
+    """Says whether an event claims to be from after its file came in."""
+    return F.coalesce(time > F.col(LATEST), F.lit(False)) if LATEST in kept else F.lit(False)
+
+
+def _is_usable(future: Column) -> Column:
     return (
         F.col(_MALFORMED).isNull()
         & F.col("event_time").isNotNull()
+        & ~future
         & F.coalesce(F.col("event_type").isin(*EVENT_TYPES), F.lit(False))
         & F.col("product_id").isNotNull()
         & F.col("user_id").isNotNull()
@@ -145,7 +155,7 @@ def _text(name: str) -> Column:
     return F.nullif(F.nullif(F.col(name), F.lit(_NOT_A_NUMBER)), F.lit(""))
 
 
-def _reason() -> Column:
+def _reason(future: Column) -> Column:
     """The first reason that holds for a rejected line cut into texts."""
 
     def bad_id(name: str) -> Column:
@@ -161,6 +171,7 @@ def _reason() -> Column:
         (~F.is_valid_utf8(LINE), BAD_ENCODING),
         (F.col(_MALFORMED).isNotNull() | _too_many_columns(), WRONG_COLUMNS),
         (_parsed_time().isNull(), BAD_TIME),
+        (future, FUTURE_TIME),
         (~F.coalesce(F.col("event_type").isin(*EVENT_TYPES), F.lit(False)), UNKNOWN_EVENT_TYPE),
         (missing("product_id") | missing("user_id") | reduce(Column.__or__, map(bad_id, _IDS)), BAD_ID),
     ]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import date
+from datetime import date, datetime, timezone
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ValidationError, field_validator
 
 from spark_apps.errors import UnusableFileError
+from spark_apps.ingestion.event_times import latest_possible, may_hold_later
 from spark_apps.storage import StoragePath
 from spark_apps.tables import RAW_EVENTS, RAW_MANIFESTS, UNDATED, DateRange, partition_date, partition_folder
 
@@ -30,6 +31,17 @@ class Manifest(BaseModel):
     rows: int
     rows_per_date: dict[str, int]
     landed_at: str
+
+    @field_validator("landed_at")
+    @classmethod
+    def _is_a_moment(cls, text: str) -> str:
+        datetime.fromisoformat(text)
+        return text
+
+    def latest_event(self) -> datetime:
+        """Returns the latest time that an event of the file can have."""
+        landed = datetime.fromisoformat(self.landed_at)
+        return latest_possible(landed if landed.tzinfo else landed.replace(tzinfo=timezone.utc))
 
     def dates(self) -> list[date | None]:
         """Returns the dates in order, rows without a date last."""
@@ -70,6 +82,19 @@ def read_manifests(root: StoragePath) -> list[Manifest]:
 def raw_files(manifests: list[Manifest], dates: DateRange) -> list[str]:
     """Returns the paths below the root of the raw files of a range of dates."""
     return [raw_path(manifest.sha256, day) for manifest in manifests for day in manifest.dates() if day in dates]
+
+
+def latest_events(manifests: list[Manifest], dates: DateRange) -> dict[str, datetime]:
+    """Returns the latest time that an event can have in each raw file of a range of dates that may hold a later one.
+
+    An ordinary log is of days that were over when it was landed: it has no such file.
+    """
+    return {
+        raw_path(manifest.sha256, day): manifest.latest_event()
+        for manifest in manifests
+        for day in manifest.dates()
+        if day in dates and may_hold_later(day, manifest.latest_event())
+    }
 
 
 def raw_rows(manifests: list[Manifest], dates: DateRange) -> Counter[date | None]:

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 
+from spark_apps.ingestion.cleaning import LATEST
 from spark_apps.ingestion.landing import OPEN_DATES
 from spark_apps.ingestion.plain_lines import EVENT_COLUMNS, split_plain
 from spark_apps.storage import ParquetBuilder, StoragePath, count_rows
@@ -41,7 +42,7 @@ def stage_plain(lines: DataFrame, folder: StoragePath) -> Staged:
     """Writes the plain ones of some lines as events.
 
     Args:
-        lines: column `value`, as `cleaning.parse_lines` takes it; and others.
+        lines: columns `value` and perhaps `latest`, as `cleaning.parse_lines` takes them; and others.
         folder: where to write. Tries of tasks that failed or were too slow leave files there that no one counts.
     """
     events: dict[date, list[StoragePath]] = {}
@@ -60,7 +61,7 @@ def _writer(folder: StoragePath) -> _Step:
     def write(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         files = _Files(folder)
         for batch in batches:
-            events, plain = split_plain(batch["value"])
+            events, plain = split_plain(batch["value"], batch[LATEST] if LATEST in batch.schema.names else None)
             for day, rows in _by_date(events):
                 files.open(day, _STORED, _SELDOM_REPEATED).add(rows.select(_STORED.names))
             if not pc.all(plain).as_py():

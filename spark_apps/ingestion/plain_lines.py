@@ -34,11 +34,13 @@ _SUNDAY = 7
 _FIRST_ROW = 2  # as Arrow numbers the rows of a file, its header is the first
 
 
-def split_plain(lines: pa.StringArray) -> tuple[pa.Table, pa.BooleanArray]:
+def split_plain(lines: pa.StringArray, latest: pa.TimestampArray | None = None) -> tuple[pa.Table, pa.BooleanArray]:
     """Reads the plain ones of some lines into events.
 
     Args:
         lines: CSV lines without their line feeds, as `cleaning.parse_lines` takes them; any bytes, no nulls.
+        latest: of each line the latest time that its event can have, null where any is possible. An event from later
+            is not plain.
 
     Returns:
         The events of the plain lines, in their order: EVENT_COLUMNS; and which of the lines are plain.
@@ -49,7 +51,16 @@ def split_plain(lines: pa.StringArray) -> tuple[pa.Table, pa.BooleanArray]:
     plain[plain] = of_nine
     typable = _are_plain(fields)
     plain[plain] = typable
-    return _typed(_only(fields, typable)), pa.array(plain)
+    events = _typed(_only(fields, typable))
+    if latest is not None and latest.null_count < len(latest):
+        possible = _are_possible(events["event_time"], _only(latest, plain))
+        plain[plain] = possible
+        events = _only(events, possible)
+    return events, pa.array(plain)
+
+
+def _are_possible(times: pa.ChunkedArray, latest: pa.TimestampArray) -> np.ndarray:
+    return np.asarray(pc.fill_null(pc.less_equal(times, latest), True))
 
 
 def _only(rows: Any, wanted: np.ndarray) -> Any:

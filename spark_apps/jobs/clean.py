@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
+from functools import reduce
+from pathlib import PurePosixPath
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from spark_apps.errors import BalanceError, NothingToDoError
-from spark_apps.ingestion.cleaning import LINE, REASON, USABLE, explain, parse_lines
-from spark_apps.ingestion.manifests import raw_files, raw_rows, read_manifests
+from spark_apps.ingestion.cleaning import LATEST, LINE, REASON, USABLE, explain, parse_lines
+from spark_apps.ingestion.manifests import latest_events, raw_files, raw_rows, read_manifests
 from spark_apps.ingestion.plain_files import Staged, stage_plain
 from spark_apps.publication import Publication, settle
 from spark_apps.storage import StoragePath
 from spark_apps.tables import EVENTS, QUARANTINE, RAW_EVENTS, DateRange, partition_folder, read_files, write_files
 
 _LANDED_DATE = "landed_date"
-# The column that carries a rejected line through the one pass; its other columns stay null.
+# The column that carries a rejected line through the one pass; event_time carries the latest time possible.
 _CARRIER = "user_session"
+_FILE = "file"
 
 
 @dataclass
@@ -55,9 +58,9 @@ def run(spark: SparkSession, root: StoragePath, dates: DateRange) -> Balance:
     if not expected:
         raise NothingToDoError(f"No raw rows for {dates} under {root}: run `shopstream load FILE` first.")
     with Publication(root, [EVENTS.path, QUARANTINE.path]) as publication:
-        paths = _present(root, raw_files(manifests, dates))
+        paths, latest = _present(root, raw_files(manifests, dates)), latest_events(manifests, dates)
         staged, quarantine = publication.scratch("by_usability"), publication.scratch("quarantine")
-        plain = stage_plain(_read_raw(spark, paths), publication.scratch("plain"))
+        plain = stage_plain(_read_raw(spark, root, paths, latest), publication.scratch("plain"))
         if plain.others:
             _write_one_pass(_read_others(spark, plain.others), staged)
             _stage_quarantine(spark, staged, quarantine)
@@ -80,24 +83,41 @@ def _present(root: StoragePath, paths: list[str]) -> list[StoragePath]:
     return [root / path for path in paths]
 
 
-def _read_raw(spark: SparkSession, paths: list[StoragePath]) -> DataFrame:
+def _read_raw(
+    spark: SparkSession, root: StoragePath, paths: list[StoragePath], latest: dict[str, datetime]
+) -> DataFrame:
+    """Reads raw lines with the date they were landed under, and the latest time that an event can have."""
+    doubtful = [root / path for path in latest]
+    ordinary = sorted(set(paths) - set(doubtful), key=str)
+    frames = []
+    if ordinary:
+        frames.append(_read_lines(spark, ordinary, F.lit(None).cast("timestamp").alias(LATEST)))
+    if doubtful:
+        moments = {PurePosixPath(path).name: moment for path, moment in latest.items()}  # a row a landed file
+        limits = spark.createDataFrame(list(moments.items()), f"{_FILE} string, {LATEST} timestamp")
+        lines = _read_lines(spark, doubtful, F.col("_metadata.file_name").alias(_FILE))
+        frames.append(lines.join(F.broadcast(limits), on=_FILE, how="left").drop(_FILE))
+    return reduce(DataFrame.unionByName, frames)
+
+
+def _read_lines(spark: SparkSession, paths: list[StoragePath], more: Column) -> DataFrame:
     base = str(paths[0].parents[1])
     lines = spark.read.option("basePath", base).text([str(path) for path in paths], lineSep="\n")
-    return lines.select("value", F.col("date").cast("date").alias(_LANDED_DATE))
+    return lines.select("value", F.col("date").cast("date").alias(_LANDED_DATE), more)
 
 
 def _read_others(spark: SparkSession, files: list[StoragePath]) -> DataFrame:
-    return spark.read.schema(f"value string, {_LANDED_DATE} date").parquet(*map(str, files))
+    return spark.read.schema(f"value string, {_LANDED_DATE} date, {LATEST} timestamp").parquet(*map(str, files))
 
 
 def _write_one_pass(landed: DataFrame, target: StoragePath) -> None:
     """Writes usable and rejected rows side by side, cut by usability and date, reading the text once."""
-    carried = {"date": F.col(_LANDED_DATE), _CARRIER: F.col(LINE)}
+    carried = {"date": F.col(_LANDED_DATE), "event_time": F.col(LATEST), _CARRIER: F.col(LINE)}
     columns = [
         F.when(F.col(USABLE), F.col(name)).otherwise(carried[name]).alias(name) if name in carried else name
         for name in EVENTS.schema.fieldNames()
     ]
-    routed = parse_lines(landed, keep=[_LANDED_DATE]).select(USABLE, *columns)
+    routed = parse_lines(landed, keep=[_LANDED_DATE, LATEST]).select(USABLE, *columns)
     routed.write.partitionBy(USABLE, "date").parquet(str(target))
 
 
@@ -105,8 +125,8 @@ def _stage_quarantine(spark: SparkSession, staged: StoragePath, target: StorageP
     """Gives the rejected rows of the one pass, few as they are, their reasons and the quarantine's columns."""
     if _rejected_folder(staged).exists():
         rows = spark.read.schema(EVENTS.schema).parquet(str(_rejected_folder(staged)))
-        lines = rows.select(F.col(_CARRIER).alias(LINE), "date")
-        write_files(explain(lines, keep=["date"]), target, QUARANTINE)
+        lines = rows.select(F.col(_CARRIER).alias(LINE), "date", F.col("event_time").alias(LATEST))
+        write_files(explain(lines, keep=["date", LATEST]), target, QUARANTINE)
 
 
 def _count(

@@ -13,8 +13,6 @@ from pyspark.sql import functions as F
 
 WINDOW = timedelta(minutes=5)
 DELAY = timedelta(minutes=10)
-# An event cannot be later than the drop of its file, but for clocks that differ.
-CLOCK_DIFFERENCE = timedelta(minutes=5)
 
 
 def watermark_after(latest: datetime | None) -> datetime | None:
@@ -34,11 +32,6 @@ def is_late(time: Column, watermark: datetime | None) -> Column:
         return F.lit(False)
     ends = F.unix_micros(window_start(time)) + F.lit(int(WINDOW.total_seconds()) * 1_000_000)
     return ends <= F.lit(micros(watermark))
-
-
-def is_future(time: Column, dropped_at: datetime) -> Column:
-    """Says whether an event claims to be from after its file was dropped."""
-    return F.unix_micros(time) > F.lit(micros(dropped_at + CLOCK_DIFFERENCE))
 
 
 def micros(moment: datetime) -> int:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from spark_apps.errors import BalanceError, NothingToDoError
+from spark_apps.errors import BalanceError, NothingToDoError, UnusableFileError
+from spark_apps.ingestion.manifests import manifest_path, read_manifests
 from spark_apps.jobs import clean, load
 from spark_apps.jobs.clean import DayBalance
 from spark_apps.tables import EVENTS, QUARANTINE, UNDATED, DateRange, read_table
@@ -75,7 +76,6 @@ def test_every_row_is_clean_or_in_quarantine_under_its_date(spark: SparkSession,
         csv_line(),
         csv_line(),  # an exact duplicate is kept
         '"2019-10-01 00:00:01 UTC"' + csv_line()[23:],
-        csv_line(event_time="2038-01-20 03:14:08 UTC"),
         csv_line(event_time="1500-02-28 00:00:00 UTC"),
         csv_line(event_time="0001-01-01 00:00:00 UTC"),
     ]
@@ -88,6 +88,8 @@ def test_every_row_is_clean_or_in_quarantine_under_its_date(spark: SparkSession,
         ("", "empty_line", None),
         ("nothing", "wrong_columns", None),
         ("\ufeff" + csv_line(event_time="2019-10-02"), "bad_time", SECOND),
+        (csv_line(event_time="2099-01-01"), "future_time", date(2099, 1, 1)),
+        (csv_line(event_time="2099-01-01", price="x"), "future_time", date(2099, 1, 1)),
         (csv_line(event_time="2019-10-03")[:50], "wrong_columns", THIRD),  # cut short, without a line end
     ]
     root = loaded(tmp_path / "root", "a.csv", [*good, *[line for line, _, _ in bad]], last_newline=False)
@@ -99,7 +101,7 @@ def test_every_row_is_clean_or_in_quarantine_under_its_date(spark: SparkSession,
         FIRST: (5, 3, {"bad_id": 1, "bad_encoding": 1}),
         SECOND: (2, 0, {"bad_time": 2}),
         THIRD: (1, 0, {"wrong_columns": 1}),
-        date(2038, 1, 20): (1, 1, {}),
+        date(2099, 1, 1): (2, 0, {"future_time": 2}),
         None: (4, 0, {"bad_time": 2, "empty_line": 1, "wrong_columns": 1}),
     }
     assert all(day.balances() for day in balance.values())
@@ -110,7 +112,6 @@ def test_every_row_is_clean_or_in_quarantine_under_its_date(spark: SparkSession,
         "2019-10-01 00:00:00",
         "2019-10-01 00:00:00",
         "2019-10-01 00:00:01",
-        "2038-01-20 03:14:08",
     ]
     expected = [
         (line if isinstance(line, str) else line.decode(errors="replace"), reason, day) for line, reason, day in bad
@@ -118,7 +119,7 @@ def test_every_row_is_clean_or_in_quarantine_under_its_date(spark: SparkSession,
     kept = [(row["raw_line"], row["reason"], row["date"]) for row in rows_of(read_table(spark, root, QUARANTINE))]
     assert sorted(kept, key=str) == sorted(expected, key=str)
     partitions = sorted(path.name for path in (root / EVENTS.path).iterdir())
-    assert partitions == ["date=0001-01-01", "date=1500-02-28", "date=2019-10-01", "date=2038-01-20"]
+    assert partitions == ["date=0001-01-01", "date=1500-02-28", "date=2019-10-01"]
 
 
 def test_a_byte_order_mark_before_the_first_row_of_a_date_does_not_unbalance_it(
@@ -127,6 +128,43 @@ def test_a_byte_order_mark_before_the_first_row_of_a_date_does_not_unbalance_it(
     # Spark drops the mark where a raw file begins with it
     root = loaded(tmp_path / "root", "a.csv", ["\ufeff" + csv_line(), csv_line()])
     assert clean.run(spark, root, DateRange()) == {FIRST: DayBalance(2, 2)}
+
+
+def test_each_file_has_a_landing_time_of_its_own(spark: SparkSession, tmp_path: Path) -> None:
+    """An event is as late as its own file allows, to the second, whether its line is plain or not."""
+    root = tmp_path / "root"
+    for user, landed_at in ((1, "2019-10-02T11:55:00+00:00"), (2, "2019-10-02T13:55:00+02:00"), (3, "2019-10-02")):
+        lines = [csv_line(user_id=user, event_time=f"2019-10-02 {time} UTC") for time in ("12:00:00", "12:00:01")]
+        quoted = [line.replace("samsung", '"samsung"') for line in lines]
+        before = {manifest.sha256 for manifest in read_manifests(root)}
+        loaded(root, f"{user}.csv", [csv_line(user_id=user), *lines, *quoted, csv_line(event_time="2019-10-03")])
+        [landed] = [manifest for manifest in read_manifests(root) if manifest.sha256 not in before]
+        changed = landed.model_copy(update={"landed_at": landed_at})
+        (root / manifest_path(landed.sha256)).write_text(changed.model_dump_json(), encoding="utf-8")
+    balance = clean.run(spark, root, DateRange())
+    assert {day: (b.raw, b.clean, dict(b.quarantined)) for day, b in balance.items()} == {
+        FIRST: (3, 3, {}),
+        SECOND: (12, 4, {"future_time": 8}),
+        THIRD: (3, 0, {"future_time": 3}),
+    }
+    events = rows_of(read_table(spark, root, EVENTS))
+    assert sorted((row["user_id"], row["event_time"]) for row in events) == [
+        (1, "2019-10-01 00:00:00"),
+        (1, "2019-10-02 12:00:00"),
+        (1, "2019-10-02 12:00:00"),
+        (2, "2019-10-01 00:00:00"),
+        (2, "2019-10-02 12:00:00"),
+        (2, "2019-10-02 12:00:00"),
+        (3, "2019-10-01 00:00:00"),
+    ]
+
+
+def test_a_manifest_without_a_time_is_damaged(three_days: Path, spark: SparkSession) -> None:
+    [manifest] = read_manifests(three_days)
+    path = three_days / manifest_path(manifest.sha256)
+    path.write_text(path.read_text("utf-8").replace(manifest.landed_at, "yesterday"), encoding="utf-8")
+    with pytest.raises(UnusableFileError, match="remove it and load its file again"):
+        clean.run(spark, three_days, DateRange())
 
 
 def test_the_events_are_exactly_those_of_the_log(spark: SparkSession, cleaned: Path) -> None:

@@ -10,7 +10,17 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from spark_apps.ingestion.cleaning import LINE, REASON, REASONS, explain, parse_lines, rejected, usable
+from spark_apps.ingestion.cleaning import (
+    FUTURE_TIME,
+    LATEST,
+    LINE,
+    REASON,
+    REASONS,
+    explain,
+    parse_lines,
+    rejected,
+    usable,
+)
 from spark_apps.schemas import CSV_COLUMNS, EVENTS
 from tests.factory import clean_event, csv_line, rows_of
 
@@ -99,7 +109,29 @@ def test_an_unusable_line_gets_its_reason(number: int, reasons: dict[int, list[s
 
 
 def test_every_reason_is_tested() -> None:
-    assert set(UNUSABLE) == set(REASONS)
+    assert {*UNUSABLE, FUTURE_TIME} == set(REASONS)
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({}, None),
+        ({"event_time": "2019-10-01 12:00:01 UTC"}, FUTURE_TIME),
+        ({"event_time": "9999-12-31 23:59:59 UTC"}, FUTURE_TIME),
+        ({"event_time": "2099-01-01 00:00:00 UTC", "price": "x"}, FUTURE_TIME),
+        ({"event_time": "2099-02-30 00:00:00 UTC"}, "bad_time"),
+        ({"event_time": "2019-10-01 12:00:00 UTC", "price": "x"}, "bad_price"),
+    ],
+)
+def test_no_event_is_later_than_its_file_allows(
+    spark: SparkSession, changed: dict[str, str], reason: str | None
+) -> None:
+    line = csv_line(**{"event_time": "2019-10-01 12:00:00 UTC", **changed})
+    lines = lines_frame(spark, [line]).withColumn(LATEST, F.lit("2019-10-01 12:00:00").cast("timestamp"))
+    parsed = parse_lines(lines, [LATEST])
+    found = [row[REASON] for row in explain(rejected(parsed, [LATEST]), [LATEST]).collect()]
+    assert found == ([reason] if reason else [])
+    assert usable(parsed).count() == (0 if reason else 1)
 
 
 def test_a_rejected_line_is_kept_as_it_stood(spark: SparkSession) -> None:

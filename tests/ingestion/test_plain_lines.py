@@ -150,6 +150,15 @@ def test_lines_of_a_slice_are_read() -> None:
     assert plain.to_pylist() == [True, False, True] and events["user_id"].to_pylist() == [1, 2]
 
 
+def test_an_event_later_than_its_line_may_be_is_not_plain() -> None:
+    latest = pa.array([None, 1, 0, 2], pa.timestamp("s")).cast(pa.timestamp("us", "UTC"))
+    written = ["x", *[csv_line(user_id=user, event_time="1970-01-01 00:00:01 UTC") for user in (1, 2, 3)]]
+    events, plain = split_plain(as_arrow(written), latest)
+    assert plain.to_pylist() == [False, True, False, True] and events["user_id"].to_pylist() == [1, 3]
+    events, plain = split_plain(as_arrow(written), pa.nulls(4, pa.timestamp("us", "UTC")))
+    assert plain.to_pylist() == [False, True, True, True] and events["user_id"].to_pylist() == [1, 2, 3]
+
+
 def test_known_lines_become_the_events_that_spark_makes_of_them(spark: SparkSession) -> None:
     assert_the_same_events(spark, [*PLAIN, *IN_DOUBT, *[line for line, _ in USABLE_CASES]])
 
