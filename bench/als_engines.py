@@ -33,7 +33,7 @@ from spark_apps.jobs.evaluate import training_tables
 from spark_apps.recommendation.als import fit_als
 from spark_apps.recommendation.topn import Exclusions, ItemFactors, factor_matrix, top_products
 from spark_apps.session import spark_session, task_threads
-from spark_apps.settings import Engine, Settings, load_settings
+from spark_apps.settings import AlsLibrary, Settings, load_settings
 from spark_apps.tables import EVENTS, DateRange, read_table
 
 SEED, MONTH, K = 42, "2019-10", 20
@@ -149,9 +149,9 @@ def _own(ground: Ground, settings: Settings) -> Lists:
     return np.asarray(lists, np.int64)
 
 
-def _engine(ground: Ground, settings: Settings, engine: Engine) -> Lists:
+def _engine(ground: Ground, settings: Settings, library: AlsLibrary) -> Lists:
     """ALS as `shopstream train` fits it, and its lists as the ALS part makes them."""
-    model = fit_als(ground.ratings, settings.als, engine, SEED, task_threads(settings.master))
+    model = fit_als(ground.ratings, settings.als, library, SEED, task_threads(settings.master))
     user_ids, user_factors = _factors(model.userFactors)
     item_ids, item_factors = _factors(model.itemFactors)
     of_user = np.zeros((ground.scores.shape[0], settings.als.rank), np.float32)

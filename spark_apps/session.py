@@ -66,30 +66,38 @@ def spark_session(settings: Settings, job: str) -> Iterator[SparkSession]:
         RuntimeError: when this process has a session, which this one's end would stop.
     """
     table_root(settings).exists()
-    parent = _spill_parent(settings)
-    parent.mkdir(parents=True, exist_ok=True)
     if SparkContext._active_spark_context is not None:
         raise RuntimeError("This process has a Spark session already: use it, or start another process.")
+    archive = class_archive(job) if settings.master.startswith("local") else nullcontext("")
+    with open_spills(settings, "spark") as spills, archive as java_options:
+        spark = build_session(settings, job, spills, java_options)
+        try:
+            yield spark
+        finally:
+            spark.stop()
+
+
+@contextmanager
+def open_spills(settings: Settings, name: str) -> Iterator[Path]:
+    """Makes a folder for what does not fit into memory, and removes it afterwards, with those of killed jobs.
+
+    It stands beside local tables, not in /tmp, which is often small.
+
+    Args:
+        settings: say where the tables are.
+        name: of whom it is for.
+    """
+    root = table_root(settings)
+    elsewhere = Path(tempfile.gettempdir()) / f"shopstream-{getpass.getuser()}"
+    parent = (root / "temp" if isinstance(root, Path) else elsewhere) / name
+    parent.mkdir(parents=True, exist_ok=True)
     with opening_lock(parent):
         sweep_dead(parent)
         spills = Workspace(parent)
     try:
-        with class_archive(job) if settings.master.startswith("local") else nullcontext("") as java_options:
-            spark = build_session(settings, job, spills.folder, java_options)
-            try:
-                yield spark
-            finally:
-                spark.stop()
+        yield spills.folder
     finally:
         spills.close()
-
-
-def _spill_parent(settings: Settings) -> Path:
-    """Beside local tables, not in /tmp, which is often small; what a killed job left there is removed."""
-    root = table_root(settings)
-    if isinstance(root, Path):
-        return root / "temp" / "spark"
-    return Path(tempfile.gettempdir()) / f"shopstream-{getpass.getuser()}" / "spark"
 
 
 def build_session(settings: Settings, job: str, spills: Path, java_options: str = "") -> SparkSession:

@@ -12,7 +12,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from spark_apps.errors import UserError
 from spark_apps.storage import StoragePath, root_path
 
-Engine = Literal["auto", "implicit", "mllib"]
+EngineChoice = Literal["auto", "local", "spark"]
+AlsLibrary = Literal["auto", "implicit", "mllib"]
 
 GIB = 1024**3
 
@@ -60,7 +61,7 @@ class AlsParameters(BaseModel):
     rank: int = Field(50, ge=1, description="length of a factor")
     iterations: int = Field(15, ge=1, description="ALS iterations")
     regularization: float = Field(
-        0.1, ge=0, description="how hard large factors are punished; not the same in both engines"
+        0.1, ge=0, description="how hard large factors are punished; not the same in both libraries"
     )
     alpha: float = Field(1.0, gt=0, description="confidence of a pair = 1 + alpha * score")
 
@@ -85,7 +86,15 @@ class Settings(BaseSettings):
     replication: int | None = Field(
         None, ge=1, description="copies of files that are written on HDFS, default: as HDFS thinks best"
     )
+    engine: EngineChoice = Field(
+        "auto", description="local: processes of this machine; spark; auto: Spark for a root on HDFS or a given master"
+    )
     master: str = Field("local[*]", description="Spark master")
+    memory: int = Field(
+        default_factory=lambda: max(GIB, host_memory() // 4),
+        ge=64 * 1024**2,
+        description="bytes that queries of the local engine may take before they spill to disk",
+    )
     driver_memory: str = Field(default_factory=default_driver_memory, description="heap of the local JVM")
     shuffle_partitions: int | None = Field(None, ge=1, description="default: four for each local core")
     most_cores: int | None = Field(None, ge=1, description="cores that an application takes of a cluster, default: all")
@@ -97,10 +106,10 @@ class Settings(BaseSettings):
     segments: SegmentThresholds = SegmentThresholds()
     als: AlsParameters = AlsParameters()
     blend: BlendWeights = BlendWeights()
-    engine: Engine = Field("auto", description="what fits the ALS factors")
+    als_library: AlsLibrary = Field("auto", description="what fits the ALS factors")
     als_task_memory: int = Field(
         default_factory=lambda: host_memory() // 4,
-        description="bytes that the one task of the implicit engine may take (its rule: recommendation/als.py)",
+        description="bytes that the one task in which implicit fits may take (its rule: recommendation/als.py)",
     )
     top: int = Field(10, ge=1, le=1000, description="recommendations kept per user")
     exclude_purchased: bool = Field(True, description="leave out products the user has bought")
@@ -141,7 +150,7 @@ class Settings(BaseSettings):
 
 # Options of `train` and `evaluate` that say how models are made, and where each stands in the settings.
 MODEL_OPTIONS: dict[str, tuple[str, ...]] = {
-    "engine": ("engine",),
+    "als": ("als_library",),
     **{name: ("als", name) for name in AlsParameters.model_fields},
     **{f"{name}-weight": ("blend", name) for name in BlendWeights.model_fields},
 }

@@ -121,7 +121,7 @@ def test_a_fault_of_the_program_is_told_apart(tmp_path: Path, monkeypatch: pytes
         (["load"], "Missing argument 'FILE...'"),
         (["clean", "--from", "1.10.2019"], "'1.10.2019' does not match the format '%Y-%m-%d'"),
         (["train", "--k", "1"], "'1' is neither a number from 2 nor auto"),
-        (["train", "--engine", "fast"], "'fast' is not one of 'auto', 'implicit', 'mllib'"),
+        (["train", "--als", "fast"], "'fast' is not one of 'auto', 'implicit', 'mllib'"),
         (["recommend"], "Name a user with --user, or ask for everybody with --all."),
         (["recommend", "--all", "--user", "1"], "it goes without --user and --top"),
         (["recommend", "--all", "--top", "5"], "it goes without --user and --top"),
@@ -142,7 +142,7 @@ def test_a_wrong_command_line_says_what_is_wrong_with_it(arguments: list[str], t
     [
         ("SHOPSTREAM_TOP", "0", "Setting top cannot be '0': Input should be greater than or equal to 1."),
         ("SHOPSTREAM_SEED", "x", "Setting seed cannot be 'x': Input should be a valid integer"),
-        ("SHOPSTREAM_ENGINE", "x", "Setting engine cannot be 'x': Input should be 'auto', 'implicit' or 'mllib'."),
+        ("SHOPSTREAM_ENGINE", "x", "Setting engine cannot be 'x': Input should be 'auto', 'local' or 'spark'."),
         ("SHOPSTREAM_SCORES__CAP", "0", "Setting scores.cap cannot be '0': Input should be greater than 0."),
         ("SHOPSTREAM_SCORES", "x", 'error parsing value for field "scores"'),
     ],

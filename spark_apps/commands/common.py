@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from spark_apps.settings import MODEL_OPTIONS, Engine, Settings
+from spark_apps.settings import MODEL_OPTIONS, AlsLibrary, EngineChoice, Settings
 from spark_apps.tables import DateRange
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -33,6 +33,13 @@ def spark_options(function: Function) -> Function:
     """Adds --root and --master."""
     master = click.option("--master", metavar="URL", help="Spark master.  [default: local[*]]")
     return root_option(master(function))
+
+
+def engine_options(function: Function) -> Function:
+    """Adds --root, --engine and --master."""
+    told = "Where the work runs: in processes of this machine, or on Spark.  [default: auto]"
+    engine = click.option("--engine", type=click.Choice(get_args(EngineChoice)), help=told)
+    return spark_options(engine(function))
 
 
 def date_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -85,7 +92,7 @@ def _kind(field: FieldInfo) -> click.ParamType[Any]:
         return click.IntRange(min=least, min_open=is_open)
     if field.annotation is float:
         return click.FloatRange(min=least, min_open=is_open)
-    return click.Choice(get_args(Engine))
+    return click.Choice(get_args(AlsLibrary))
 
 
 def json_option(function: Function) -> Function:

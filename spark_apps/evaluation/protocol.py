@@ -11,10 +11,10 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
 
+from spark_apps.engine.sharing import Shared, share
 from spark_apps.evaluation.blocks import RESULT, HeldOut, Judge
 from spark_apps.recommendation.catalogue import Catalogue
 from spark_apps.recommendation.lists import histories_of, user_histories
-from spark_apps.recommendation.sharing import Shared, share
 
 # users whose lists are made together; also the unit of work, so that results do not depend on partitions
 USERS_PER_BLOCK = 512

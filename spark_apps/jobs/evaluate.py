@@ -190,16 +190,16 @@ def _segments(settings: Settings, tables: TrainingTables, users: int) -> DataFra
 
 def _fit_als(spark: SparkSession, settings: Settings, split: _Split) -> _Factors:
     tables, size = split.tables, split.size
-    engine = als.choose_engine(settings.engine, size, settings.als.rank, settings.als_task_memory)
+    library = als.choose_library(settings.als_library, size, settings.als.rank, settings.als_task_memory)
     with step("ALS", spark) as shown:
         users = _numbering(spark, tables.users.select("user_id"))
         products = _numbering(spark, tables.products.select("product_id"))
         ratings = to_model_ids(tables.interactions.select("user_id", "product_id", "score"), "user_id", "user", users)
         ratings = to_model_ids(ratings, "product_id", "item", products)
-        model = als.fit_als(ratings, settings.als, engine, settings.seed, task_threads(settings.master))
+        model = als.fit_als(ratings, settings.als, library, settings.seed, task_threads(settings.master))
         if model.itemFactors.isEmpty():
             raise NothingToLearnError
-        shown.done = f"rank {settings.als.rank}, {settings.als.iterations} iterations, engine {engine}"
+        shown.done = f"rank {settings.als.rank}, {settings.als.iterations} iterations, {library}"
     return _Factors(
         to_original_ids(model.userFactors, "id", "user_id", users),
         to_original_ids(model.itemFactors, "id", "product_id", products),

@@ -42,7 +42,7 @@ from spark_apps.registry.versions import (
     write_metadata,
 )
 from spark_apps.session import task_threads
-from spark_apps.settings import Engine, Settings
+from spark_apps.settings import AlsLibrary, Settings
 from spark_apps.storage import StoragePath
 from spark_apps.tables import RECOMMENDATIONS, USER_SEGMENTS, DateRange, read_files, write_files
 
@@ -173,10 +173,10 @@ def _recommend(run: _Run, segments: DataFrame, trials: int) -> Metadata:
     if tuning is not None:
         run = replace(run, settings=_with_best(run.settings, tuning))
     settings = run.settings
-    engine = als.choose_engine(settings.engine, run.size, settings.als.rank, settings.als_task_memory)
+    library = als.choose_library(settings.als_library, run.size, settings.als.rank, settings.als_task_memory)
     with step("ALS", run.spark) as shown:
-        _fit_and_stage(run, ratings, indexes, engine)
-        shown.done = f"rank {settings.als.rank}, {settings.als.iterations} iterations, engine {engine}"
+        _fit_and_stage(run, ratings, indexes, library)
+        shown.done = f"rank {settings.als.rank}, {settings.als.iterations} iterations, {library}"
     factors = to_original_ids(ALSModel.load(str(run.stage(ALS))).userFactors, "id", "user_id", indexes.users)
     with step(f"Top {settings.top} for every user", run.spark) as shown:
         hybrid = load_hybrid(run.stage(HYBRID), run.stage(ALS), lesson.names, settings.blend, settings.popular_kept)
@@ -185,7 +185,7 @@ def _recommend(run: _Run, segments: DataFrame, trials: int) -> Metadata:
         shown.done = f"{metrics['users_with_list']:,} users"
     if lesson.held is not None:
         metrics["validation"] = _validated(run, lesson, lesson.held, factors, hybrid)
-    parameters = {**settings.als.model_dump(), "engine": engine, "scores": settings.scores.model_dump()}
+    parameters = {**settings.als.model_dump(), "als": library, "scores": settings.scores.model_dump()}
     als_metadata = _metadata(run, lesson, ALS, parameters, metrics)
     run.publish(als_metadata)
     run.publish(_metadata(run, lesson, POPULARITY, {"kept": settings.popular_kept}, {}))
@@ -260,9 +260,9 @@ def _with_best(settings: Settings, tuning: Tuning) -> Settings:
     return settings.model_copy(update={"als": tuning.best.als, "blend": tuning.best.blend})
 
 
-def _fit_and_stage(run: _Run, ratings: DataFrame, indexes: IdIndexes, engine: Engine) -> None:
+def _fit_and_stage(run: _Run, ratings: DataFrame, indexes: IdIndexes, library: AlsLibrary) -> None:
     settings, folder = run.settings, run.stage(ALS)
-    model = als.fit_als(ratings, settings.als, engine, settings.seed, task_threads(settings.master))
+    model = als.fit_als(ratings, settings.als, library, settings.seed, task_threads(settings.master))
     if model.itemFactors.isEmpty():
         raise NothingToLearnError
     model.write().overwrite().save(str(folder))

@@ -217,8 +217,8 @@ def _fitted(settings: Settings, shared: Ground, parameters: AlsParameters) -> tu
     Brings to the driver rank x 4 bytes per product and drawn user, as `jobs.hybrid.load_hybrid` does: 85 MB for
     167,000 products at rank 128.
     """
-    engine = als.choose_engine(settings.engine, shared.size, parameters.rank, settings.als_task_memory)
-    factors = als.fit_factors(shared.ratings, parameters, engine, settings.seed, task_threads(settings.master))
+    library = als.choose_library(settings.als_library, shared.size, parameters.rank, settings.als_task_memory)
+    factors = als.fit_factors(shared.ratings, parameters, library, settings.seed, task_threads(settings.master))
     kept = factors.join(F.broadcast(shared.wanted), on=["side", "id"], how="inner")
     found = kept.select("side", "original", "features").toArrow().combine_chunks()
     items, users = _of_side(found, ITEM), _of_side(found, USER)

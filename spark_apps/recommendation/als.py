@@ -1,6 +1,6 @@
-"""Alternating least squares on implicit scores (SPEC R1), by one of two engines, saved as Spark's ALSModel.
+"""Alternating least squares on implicit scores (SPEC R1), by one of two libraries, saved as Spark's ALSModel.
 
-The rule behind `--engine auto`: the engine `implicit` is taken while the estimate
+The rule behind `--als auto`: `implicit` is taken while the estimate
 
     pairs * BYTES_PER_PAIR + (users + products) * rank * BYTES_PER_FACTOR
 
@@ -19,7 +19,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from spark_apps.recommendation import implicit_engine
-from spark_apps.settings import AlsParameters, Engine
+from spark_apps.settings import AlsLibrary, AlsParameters
 
 BYTES_PER_PAIR = 48
 BYTES_PER_FACTOR = 8
@@ -36,31 +36,31 @@ class Size:
 
 
 def task_bytes(size: Size, rank: int) -> int:
-    """Returns the memory that the implicit engine's task is estimated to take, in bytes."""
+    """Returns the memory that implicit's task is estimated to take, in bytes."""
     return size.pairs * BYTES_PER_PAIR + (size.users + size.products) * rank * BYTES_PER_FACTOR
 
 
-def choose_engine(wanted: Engine, size: Size, rank: int, task_memory: int) -> Engine:
-    """Returns the engine to use: the one asked for, or by the rule above."""
+def choose_library(wanted: AlsLibrary, size: Size, rank: int, task_memory: int) -> AlsLibrary:
+    """Returns the library to use: the one asked for, or by the rule above."""
     if wanted != "auto":
         return wanted
     return "implicit" if task_bytes(size, rank) <= task_memory else "mllib"
 
 
-def fit_als(ratings: DataFrame, parameters: AlsParameters, engine: Engine, seed: int, threads: int) -> ALSModel:
+def fit_als(ratings: DataFrame, parameters: AlsParameters, library: AlsLibrary, seed: int, threads: int) -> ALSModel:
     """Fits ALS on implicit scores.
 
     Args:
         ratings: user int, item int, score double; a pair at most once.
         parameters: rank, iterations, regularisation, alpha.
-        engine: implicit or mllib.
+        library: implicit or mllib.
         seed: of the starting factors.
-        threads: threads of the implicit engine's one task.
+        threads: threads of implicit's one task.
 
     Returns:
-        Spark's ALSModel. Its factors are cached where the engine is implicit.
+        Spark's ALSModel. Its factors are cached where implicit fitted them.
     """
-    if engine == "mllib":
+    if library == "mllib":
         return _mllib(parameters, seed).fit(_scored(ratings))
     factors = implicit_engine.fit(_scored(ratings), parameters, seed, threads).persist()
     return als_model(
@@ -70,20 +70,22 @@ def fit_als(ratings: DataFrame, parameters: AlsParameters, engine: Engine, seed:
     )
 
 
-def fit_factors(ratings: DataFrame, parameters: AlsParameters, engine: Engine, seed: int, threads: int) -> DataFrame:
+def fit_factors(
+    ratings: DataFrame, parameters: AlsParameters, library: AlsLibrary, seed: int, threads: int
+) -> DataFrame:
     """Fits ALS for somebody who needs no model and uses the factors once; nothing is cached.
 
     Args:
         ratings: as for `fit_als`, and so on.
         parameters: rank, iterations, regularisation, alpha.
-        engine: implicit or mllib.
+        library: implicit or mllib.
         seed: of the starting factors.
-        threads: threads of the implicit engine's one task.
+        threads: threads of implicit's one task.
 
     Returns:
-        side (implicit_engine.USER or ITEM), id, features; with the implicit engine each use fits anew.
+        side (implicit_engine.USER or ITEM), id, features; with implicit each use fits anew.
     """
-    if engine == "implicit":
+    if library == "implicit":
         return implicit_engine.fit(_scored(ratings), parameters, seed, threads)
     model = _mllib(parameters, seed).fit(_scored(ratings))
     users = model.userFactors.select(F.lit(implicit_engine.USER).alias("side"), "id", "features")

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from spark_apps.engine.sharing import Shared, share
 from spark_apps.recommendation.catalogue import Catalogue
 from spark_apps.recommendation.histories import Histories
 from spark_apps.recommendation.hybrid import SOURCES, HybridRecommender
-from spark_apps.recommendation.sharing import Shared, share
 from spark_apps.recommendation.topn import Exclusions, factor_matrix
 from spark_apps.settings import Settings
 

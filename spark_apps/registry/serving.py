@@ -108,8 +108,15 @@ def _training_of(root: StoragePath, metadata: Metadata) -> str:
 def model_options_of(parameters: dict[str, Any]) -> dict[str, Any]:
     """Returns the options of settings.MODEL_OPTIONS that train with the parameters of a version's metadata."""
     # a version's metadata hold its model's own settings beside each other, and the blend as one
-    told = {**parameters, **{f"{name}-weight": value for name, value in parameters.get("blend", {}).items()}}
-    return {name: told[name] for name in MODEL_OPTIONS if name in told}
+    told = {"als": als_library(parameters), **parameters}
+    told |= {f"{name}-weight": value for name, value in parameters.get("blend", {}).items()}
+    return {name: told[name] for name in MODEL_OPTIONS if told.get(name) is not None}
+
+
+def als_library(parameters: dict[str, Any]) -> str | None:
+    """Returns what fitted the factors of an ALS version; older versions call it engine. None for another model."""
+    library: str | None = parameters.get("als", parameters.get("engine"))
+    return library
 
 
 def _used(root: StoragePath, name: str) -> Metadata | None:

@@ -72,7 +72,7 @@ class Trained:
 def small_settings(settings: Settings) -> Settings:
     """Settings with which training takes seconds."""
     return settings.model_copy(
-        update={"als": AlsParameters(rank=16, iterations=5), "engine": "implicit", "cluster_curve_users": 400}
+        update={"als": AlsParameters(rank=16, iterations=5), "als_library": "implicit", "cluster_curve_users": 400}
     )
 
 

@@ -215,7 +215,7 @@ def test_a_report_of_lists_that_do_not_fit_the_model_says_so(
     [stale] = stale_tables(root)
     assert capsys.readouterr().err == f"! {told}: run `{stale.command}` to make it anew.\n"
     weights = "--affinity-weight 0.3 --content-weight 0.0 --popularity-weight 0.0 --segment-weight 0.1"
-    factors = "--engine implicit --rank 16 --iterations 5 --regularization 0.1 --alpha 1.0"
+    factors = "--als implicit --rank 16 --iterations 5 --regularization 0.1 --alpha 1.0"
     assert stale.command.endswith(f"--seed 42 --k 5 {factors} {weights} --force")
 
 

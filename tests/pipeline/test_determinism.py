@@ -44,7 +44,7 @@ def again(trained_root: Trained, tmp_path_factory: pytest.TempPathFactory) -> Tr
         "SHOPSTREAM_CLUSTER_CURVE_USERS": str(trained_root.settings.cluster_curve_users),
     }
     command = [sys.executable, "-m", "spark_apps", "train", "--root", str(root), "--master", "local[1]"]
-    command += ["--seed", "42", "--rank", str(als.rank), "--iterations", str(als.iterations), "--engine", "implicit"]
+    command += ["--seed", "42", "--rank", str(als.rank), "--iterations", str(als.iterations), "--als", "implicit"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr
     return Trained(root, trained_root.log, trained_root.settings, {}, {}, trained_root.training, root)

@@ -1,4 +1,4 @@
-"""ALS by either engine: its factors, its file format, and that the order of the rows does not matter."""
+"""ALS by either library: its factors, its file format, and that the order of the rows does not matter."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from pyspark.sql import functions as F
 from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
-from spark_apps.recommendation.als import BYTES_PER_FACTOR, BYTES_PER_PAIR, Size, choose_engine, fit_als, task_bytes
+from spark_apps.recommendation.als import BYTES_PER_FACTOR, BYTES_PER_PAIR, Size, choose_library, fit_als, task_bytes
 from spark_apps.recommendation.topn import Exclusions, ItemFactors, TopLists, factor_matrix, top_products
-from spark_apps.settings import AlsParameters, Engine
+from spark_apps.settings import AlsLibrary, AlsParameters
 
-ENGINES = ["implicit", "mllib"]
+LIBRARIES = ["implicit", "mllib"]
 PARAMETERS = AlsParameters(rank=6, iterations=5, regularization=0.1, alpha=2.0)
 SEED = 9
 
@@ -38,7 +38,7 @@ def ratings(spark: SparkSession) -> DataFrame:
 @pytest.fixture(scope="module")
 def models(spark: SparkSession) -> dict[str, ALSModel]:
     frame = ratings(spark)
-    return {engine: fit_als(frame, PARAMETERS, cast(Engine, engine), SEED, threads=2) for engine in ENGINES}
+    return {library: fit_als(frame, PARAMETERS, cast(AlsLibrary, library), SEED, threads=2) for library in LIBRARIES}
 
 
 def factors(frame: DataFrame) -> ItemFactors:
@@ -53,11 +53,11 @@ def lists_of(model: ALSModel, n: int) -> TopLists:
     return top_products(users.factors, ItemFactors.sorted(items.ids, items.factors), none, n)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("library", LIBRARIES)
 def test_a_saved_model_is_loaded_by_spark_with_its_schema(
-    models: dict[str, ALSModel], engine: str, tmp_path: Path
+    models: dict[str, ALSModel], library: str, tmp_path: Path
 ) -> None:
-    model = models[engine]
+    model = models[library]
     model.write().save(str(tmp_path / "als"))
     loaded = ALSModel.load(str(tmp_path / "als"))
     assert loaded.rank == PARAMETERS.rank
@@ -74,19 +74,19 @@ def test_a_saved_model_is_loaded_by_spark_with_its_schema(
     assert [one["item"] for one in own[100]] == lists_of(model, 3).ids[0].tolist()
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_pairs_that_score_nothing_make_no_factors(models: dict[str, ALSModel], engine: str) -> None:
-    assert 7 not in factors(models[engine].userFactors).ids
-    assert 999 not in factors(models[engine].itemFactors).ids
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_pairs_that_score_nothing_make_no_factors(models: dict[str, ALSModel], library: str) -> None:
+    assert 7 not in factors(models[library].userFactors).ids
+    assert 999 not in factors(models[library].itemFactors).ids
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_what_a_user_likes_is_recommended(models: dict[str, ALSModel], engine: str) -> None:
-    parity = lists_of(models[engine], 5).ids % 2
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_what_a_user_likes_is_recommended(models: dict[str, ALSModel], library: str) -> None:
+    parity = lists_of(models[library], 5).ids % 2
     assert (parity == (np.arange(40) % 2)[:, None]).all()
 
 
-def test_the_implicit_engine_s_factors_are_the_library_s(models: dict[str, ALSModel], spark: SparkSession) -> None:
+def test_factors_of_implicit_are_those_of_implicit_on_its_own(models: dict[str, ALSModel], spark: SparkSession) -> None:
     rows = [tuple(row) for row in ratings(spark).collect() if row["score"]]
     users, items, scores = (np.array(column) for column in zip(*rows, strict=True))
     confidence = np.where(scores > 0, 1 + PARAMETERS.alpha * scores, -1 + PARAMETERS.alpha * scores)
@@ -106,13 +106,13 @@ def test_the_implicit_engine_s_factors_are_the_library_s(models: dict[str, ALSMo
     np.testing.assert_allclose(factors(model.itemFactors).factors, library.item_factors, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("library", LIBRARIES)
 def test_the_order_of_the_interactions_does_not_matter(
-    models: dict[str, ALSModel], engine: str, spark: SparkSession
+    models: dict[str, ALSModel], library: str, spark: SparkSession
 ) -> None:
     shuffled = ratings(spark).repartition(7, "item").sortWithinPartitions(F.desc("score"), F.desc("user"))
-    again = lists_of(fit_als(shuffled, PARAMETERS, cast(Engine, engine), SEED, threads=1), 10)
-    before = lists_of(models[engine], 10)
+    again = lists_of(fit_als(shuffled, PARAMETERS, cast(AlsLibrary, library), SEED, threads=1), 10)
+    before = lists_of(models[library], 10)
     np.testing.assert_allclose(again.scores, before.scores, atol=1e-5)
     np.testing.assert_array_equal(again.ids, before.ids)
 
@@ -136,7 +136,7 @@ def test_the_task_s_memory_is_that_of_the_rule() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "memory", "engine"),
+    ("wanted", "memory", "library"),
     [
         ("auto", NEEDED + 1, "implicit"),
         ("auto", NEEDED, "implicit"),
@@ -146,5 +146,7 @@ def test_the_task_s_memory_is_that_of_the_rule() -> None:
         ("mllib", 1 << 60, "mllib"),
     ],
 )
-def test_the_engine_is_the_one_asked_for_or_the_one_that_fits(wanted: Engine, memory: int, engine: Engine) -> None:
-    assert choose_engine(wanted, SIZE, 50, memory) == engine
+def test_the_library_is_the_one_asked_for_or_the_one_that_fits(
+    wanted: AlsLibrary, memory: int, library: AlsLibrary
+) -> None:
+    assert choose_library(wanted, SIZE, 50, memory) == library

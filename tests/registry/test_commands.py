@@ -101,7 +101,7 @@ def test_promoting_says_what_was_before_and_how_the_lists_are_made_anew(root: Pa
         f"Table recommendations was made with version {V2}, while version {V3} of model als is in use.",
     ]
     assert done.stderr == (
-        "Next: shopstream train --from 2019-10-01 --to 2019-10-31 --seed 7 --engine implicit --rank 50 --iterations 15 "
+        "Next: shopstream train --from 2019-10-01 --to 2019-10-31 --seed 7 --als implicit --rank 50 --iterations 15 "
         "--force makes new models and tables of the same events; `recommend --user` needs none of it\n"
     )
     shown = run("models", "list", "--root", root)

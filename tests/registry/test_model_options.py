@@ -14,7 +14,7 @@ from spark_apps.registry.serving import model_options_of
 from spark_apps.settings import MODEL_OPTIONS, Settings, load_settings
 
 GIVEN = {
-    "engine": "mllib",
+    "als": "mllib",
     "rank": 7,
     "iterations": 3,
     "regularization": 0.5,
@@ -42,7 +42,7 @@ def settings_of(options: dict[str, Any]) -> tuple[Settings, Result]:
 def test_what_is_given_reaches_the_settings_and_comes_back_from_a_version() -> None:
     assert list(GIVEN) == list(MODEL_OPTIONS)
     settings, _ = settings_of(GIVEN)
-    kept = {**settings.als.model_dump(), "engine": settings.engine, "blend": settings.blend.model_dump(), "k": 5}
+    kept = {**settings.als.model_dump(), "als": settings.als_library, "blend": settings.blend.model_dump(), "k": 5}
     assert model_options_of(kept) == GIVEN
 
 
@@ -55,7 +55,7 @@ def test_what_is_not_given_stays(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("command", ["train", "evaluate"])
 @pytest.mark.parametrize(
-    ("option", "value"), [("alpha", "0"), ("content-weight", "-1"), ("rank", "0"), ("engine", "x")]
+    ("option", "value"), [("alpha", "0"), ("content-weight", "-1"), ("rank", "0"), ("als", "x"), ("engine", "x")]
 )
 def test_what_no_model_can_have_is_refused(command: str, option: str, value: str) -> None:
     result = CliRunner().invoke(main, [command, f"--{option}", value])

@@ -135,7 +135,7 @@ def test_promoting_by_hand_moves_the_pointer_and_nothing_else(tmp_path: Path) ->
     assert tables_of(tmp_path) == tables_at(V2)
     [stale] = stale_tables(tmp_path)
     assert str(stale) == f"Table recommendations was made with version {V2}, while version {V1} of model als is in use"
-    options = "--from 2019-10-01 --to 2019-10-31 --seed 7 --engine implicit --rank 50 --iterations 15"
+    options = "--from 2019-10-01 --to 2019-10-31 --seed 7 --als implicit --rank 50 --iterations 15"
     assert stale.command == f"shopstream train {options} --force"
     promote(tmp_path, [ALS], V2)
     assert stale_tables(tmp_path) == []

@@ -49,7 +49,7 @@ main()
 
 @pytest.fixture(scope="module")
 def small(settings: Settings) -> Settings:
-    return settings.model_copy(update={"als": AlsParameters(rank=RANK, iterations=3), "engine": "implicit"})
+    return settings.model_copy(update={"als": AlsParameters(rank=RANK, iterations=3), "als_library": "implicit"})
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,7 @@ def root(first: tuple[Path, Training]) -> Path:
 def refused(root: Path) -> subprocess.CompletedProcess[str]:
     """The second training, by the command."""
     command = [sys.executable, "-c", REFUSED, "train", "--root", str(root), "--master", "local[2]", "--json"]
-    command += ["--k", "3", "--rank", str(RANK_OF_REFUSED), "--iterations", "3", "--engine", "implicit"]
+    command += ["--k", "3", "--rank", str(RANK_OF_REFUSED), "--iterations", "3", "--als", "implicit"]
     environment = {**os.environ, "SHOPSTREAM_DRIVER_MEMORY": "1g"}
     return subprocess.run(
         command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False, timeout=300

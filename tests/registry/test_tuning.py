@@ -49,7 +49,7 @@ def shop_events() -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def small(settings: Settings) -> Settings:
-    return settings.model_copy(update={"engine": "implicit", **POOR})
+    return settings.model_copy(update={"als_library": "implicit", **POOR})
 
 
 @pytest.fixture(scope="module")

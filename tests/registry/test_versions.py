@@ -39,7 +39,7 @@ def metadata(**changed: object) -> Metadata:
         "products": 4,
         "interactions": 5,
         "segments": ["Casual_Browsers", "VIP_Customers"],
-        "parameters": {"rank": 50, "engine": "implicit"},
+        "parameters": {"rank": 50, "als": "implicit"},
         "metrics": {"cost": 1.5, "curve": [{"k": 2, "silhouette": None}]},
     }
     return Metadata.describe(**{**known, **changed})

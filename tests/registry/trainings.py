@@ -67,7 +67,7 @@ def _stage_model(publication: Publication, name: str, version: str, metrics: dic
     (folder / "data").mkdir(parents=True)
     (folder / "data" / "part-0.parquet").write_text(version)
     known = {"first_date": "2019-10-01", "last_date": "2019-10-31", "users": 3, "products": 2, "interactions": 5}
-    parameters = {"engine": "implicit", "rank": 50, "iterations": 15} if name == ALS else {}
+    parameters = {"als": "implicit", "rank": 50, "iterations": 15} if name == ALS else {}
     metadata = Metadata.describe(
         name=name, version=version, seed=7, segments=[], parameters=parameters, metrics=metrics, **known
     )

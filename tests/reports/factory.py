@@ -205,7 +205,7 @@ class Factory:
 
     def recommendations(self, **changes: Any) -> dict[str, Any]:
         recommendations: dict[str, Any] = {
-            "parameters": {"engine": "implicit", "rank": 50, "iterations": 15},
+            "parameters": {"als": "implicit", "rank": 50, "iterations": 15},
             "users": 712_289,
             "products": 98_412,
             "interactions": 5_120_447,

@@ -178,7 +178,7 @@ def test_no_text_from_the_data_becomes_markup(make, read, page):
         balance=[{"date": None, "raw": 4, "clean": 0, "quarantined": {HOSTILE: 4}}],
         segments=make.segments(names=(HOSTILE,), rfm={HOSTILE: 3}),
         recommendations=make.recommendations(
-            parameters={"engine": HOSTILE},
+            parameters={"als": HOSTILE},
             metrics={HOSTILE: 0.5},
             comparison={HOSTILE: {HOSTILE: {"value": 0.5, "low": 0.4, "high": 0.6}}},
             sources=[{**LISTS["sources"][0], "source": HOSTILE, "compared": False}],

@@ -13,7 +13,7 @@ from spark_apps.jobs.hybrid import item_factors, weights_of
 from spark_apps.jobs.segment import load_model
 from spark_apps.recommendation.fold_in import FoldIn
 from spark_apps.recommendation.hybrid import HybridRecommender, hybrid_of
-from spark_apps.registry.serving import current
+from spark_apps.registry.serving import als_library, current
 from spark_apps.registry.versions import ALS, HYBRID, NAMES, SEGMENTS, Metadata, complete
 from spark_apps.segmentation.clusters import centres_of, scale_of
 from spark_apps.segmentation.inputs import Scale
@@ -105,7 +105,7 @@ def fold_in_of(hybrid: HybridRecommender, metadata: Metadata) -> FoldIn:
     """Returns what folds users into the factors of an ALS version."""
     told = {name: metadata.parameters[name] for name in AlsParameters.model_fields}
     parameters = AlsParameters(**told)
-    scaled = metadata.parameters["engine"] == "mllib"
+    scaled = als_library(metadata.parameters) == "mllib"
     return FoldIn(hybrid.als, parameters.regularization, parameters.alpha, scaled)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 from pyspark.sql import SparkSession
 
+from spark_apps.engine.sharing import Shared, share
 from spark_apps.features.grouping import grouped, summed
 from spark_apps.features.products import merge_descriptions
 from spark_apps.jobs.stream.models import Served, load_recommender, popular
@@ -20,7 +21,6 @@ from spark_apps.jobs.stream.places import (
 )
 from spark_apps.jobs.stream.preparation import PRODUCT_COLUMNS, SCORE_COLUMNS, catalogue_of
 from spark_apps.publication import Publication
-from spark_apps.recommendation.sharing import Shared, share
 from spark_apps.settings import Settings
 from spark_apps.storage import StoragePath, write_parquet
 from spark_apps.streaming.answering import Models

@@ -12,11 +12,11 @@ from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import StructType
 
 from spark_apps import schemas
+from spark_apps.engine.sharing import Shared
 from spark_apps.jobs.stream.buckets import BucketFiles
 from spark_apps.jobs.stream.places import HISTORY, PROFILES
 from spark_apps.memory import release_unused
 from spark_apps.recommendation.lists import USERS_PER_BLOCK
-from spark_apps.recommendation.sharing import Shared
 from spark_apps.settings import Settings
 from spark_apps.streaming.answering import LISTED, Models, answer
 from spark_apps.streaming.figures import pack

@@ -11,7 +11,7 @@ from spark_apps.reports.layout import Chart, Section, bullets, facts, folded, he
 from spark_apps.reports.tables import recommendations as tables
 
 # Parameters by the names people know.
-_PARAMETERS = {"engine": "Engine", "rank": "Rank (factors)", "iterations": "Iterations"}
+_PARAMETERS = {"als": "Fitted by", "rank": "Rank (factors)", "iterations": "Iterations"}
 
 
 def chapter(data: ReportData) -> Section:

@@ -1,0 +1,158 @@
+"""What jobs may ask of an engine, and what a unit of work may ask of the task it runs in."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+from spark_apps.engine.database import Database
+from spark_apps.storage import StoragePath, for_another_thread, write_parts
+
+# Rows of a group of rows in files that a single user is looked up in.
+ROWS_PER_GROUP = 122_880
+
+
+@dataclass(frozen=True)
+class Relation:
+    """Rows of Parquet files, as an input of a unit.
+
+    Attributes:
+        files: Parquet files with the columns of the schema, and perhaps others.
+        schema: what is read of them.
+        where: a condition in SQL that rows must meet, in what DuckDB and Spark have in common; None keeps all.
+    """
+
+    files: tuple[StoragePath, ...]
+    schema: pa.Schema
+    where: str | None = None
+
+    @classmethod
+    def of(cls, folder: StoragePath, schema: pa.Schema, where: str | None = None) -> Relation:
+        """Takes all Parquet files of a folder, in the order of their names."""
+        files: list[StoragePath] = sorted(folder.glob("*.parquet"), key=str)
+        return cls(tuple(files), schema, where)
+
+    def select(self, *names: str) -> Relation:
+        """Returns the same rows with fewer columns, in this order."""
+        return Relation(self.files, pa.schema([self.schema.field(name) for name in names]), self.where)
+
+
+class Task:
+    """Where a unit runs: its inputs by name in a database, its outputs as folders, and what all tasks share."""
+
+    def __init__(
+        self,
+        name: str,
+        database: Database,
+        outputs: Mapping[str, StoragePath],
+        shared: Any = None,
+        threads: int = 1,
+    ) -> None:
+        """Begins a task.
+
+        Args:
+            name: begins the names of its files; no other task, and no other try of it, has it.
+            database: holds the inputs.
+            outputs: a folder for each output.
+            shared: what the caller gave for all tasks.
+            threads: native threads that it may use.
+        """
+        self.database, self.shared, self.threads = database, shared, threads
+        self._task, self._outputs = name, {key: for_another_thread(folder) for key, folder in outputs.items()}
+        self.written: list[tuple[str, str, int]] = []
+        self.results: dict[str, list[pa.Table]] = {}
+
+    def output(
+        self, name: str, schema: pa.Schema, parts: Iterable[pa.Table], seldom_repeated: Sequence[str] = ()
+    ) -> int:
+        """Writes rows as a file of an output; the caller sees it when the whole work is done.
+
+        Args:
+            name: of the output.
+            schema: of the rows.
+            parts: the rows, a table at a time; no file is made where there is none.
+            seldom_repeated: columns that take less room without a dictionary of their values.
+
+        Returns:
+            The rows.
+        """
+        rows = 0
+
+        def counted() -> Iterable[pa.Table]:
+            nonlocal rows
+            for part in parts:
+                rows += len(part)
+                yield part
+
+        file = f"{self._task}-{len(self.written):04d}.zstd.parquet"
+        write_parts(self._outputs[name] / file, schema, counted(), ROWS_PER_GROUP, seldom_repeated)
+        self.written.append((name, file, rows))
+        return rows
+
+    def give(self, result: str, rows: pa.Table) -> None:
+        """Hands rows to the caller, which holds those of all tasks: say at the unit how many they can be."""
+        self.results.setdefault(result, []).append(rows)
+
+
+Unit = Callable[[Task], None]
+
+
+@dataclass(frozen=True)
+class Done:
+    """What came of the work.
+
+    Attributes:
+        results: what tasks gave, by name, in no order of tasks that means anything.
+        rows: rows written to each output.
+    """
+
+    results: dict[str, pa.Table] = field(default_factory=dict)
+    rows: dict[str, int] = field(default_factory=dict)
+
+    def result(self, name: str, schema: pa.Schema) -> pa.Table:
+        """Returns what tasks gave under a name; an empty table of this schema where no task gave anything."""
+        return self.results.get(name, schema.empty_table())
+
+
+class Engine(ABC):
+    """Runs units."""
+
+    name: str
+
+    @abstractmethod
+    def run(
+        self,
+        unit: Unit,
+        inputs: Mapping[str, Relation],
+        by: str | None = None,
+        outputs: Mapping[str, StoragePath] | None = None,
+        shared: Any = None,
+        in_python: bool = False,
+    ) -> Done:
+        """Runs a unit on the rows of its inputs.
+
+        Args:
+            unit: can be pickled: a function of a module, or a `functools.partial` of one.
+            inputs: by the names that the unit knows them by.
+            by: a column of all inputs, whole numbers or texts: rows that agree in it come to the same task. None:
+                all rows come to one task.
+            outputs: folders that do not exist yet, or hold none of the unit's files; not yet published.
+            shared: handed to all tasks; can be pickled.
+            in_python: the unit works with Arrow and NumPy rather than in SQL, so that a process has use for one core.
+
+        Raises:
+            Whatever the unit raises.
+        """
+
+
+def gathered(parts: Iterable[Mapping[str, Sequence[pa.Table]]]) -> dict[str, pa.Table]:
+    """Puts the results of tasks together."""
+    found: dict[str, list[pa.Table]] = {}
+    for part in parts:
+        for name, tables in part.items():
+            found.setdefault(name, []).extend(tables)
+    return {name: pa.concat_tables(tables) for name, tables in found.items()}

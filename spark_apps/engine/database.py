@@ -1,0 +1,105 @@
+"""DuckDB as units use it: SQL over relations, in UTC, within a share of the memory, spilling beside the tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+# Rows of a batch that is taken out of a query at a time.
+_BATCH_ROWS = 122_880
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a database may take.
+
+    Attributes:
+        threads: of one query.
+        memory: in bytes; what does not fit is spilled.
+        spill: folder for what is spilled; it is made when it is needed.
+    """
+
+    threads: int
+    memory: int
+    spill: Path
+
+
+class Database:
+    """A DuckDB database in memory. Times in it are UTC without a zone; Arrow gets them with one."""
+
+    def __init__(self, limits: Limits) -> None:
+        """Opens an empty database."""
+        config: dict[str, Any] = {
+            "threads": limits.threads,
+            "memory_limit": f"{limits.memory >> 20}MiB",
+            "temp_directory": str(limits.spill),
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+        }
+        self._connection = duckdb.connect(config=config)
+        # rows keep no order of their own: a query that wants one says so
+        self._connection.execute("set preserve_insertion_order = false")
+
+    def __enter__(self) -> Database:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._connection.close()
+
+    def set(self, **values: object) -> None:
+        """Sets what texts read as `getvariable('name')`: numbers, texts, dates."""
+        for name, value in values.items():
+            self._connection.execute(f"set variable {name} = ?", [value])
+
+    def view(self, name: str, text: str) -> None:
+        """Names a query, which runs where it is used."""
+        self._connection.execute(f"create or replace temp view {name} as {text}")
+
+    def table(self, name: str, text: str) -> None:
+        """Runs a query and keeps its rows under a name."""
+        self._connection.execute(f"create or replace temp table {name} as {text}")
+
+    def register(self, name: str, rows: pa.Table) -> None:
+        """Gives an Arrow table a name."""
+        self._connection.register(name, rows)
+
+    def drop(self, name: str) -> None:
+        """Frees a table that is not needed any more."""
+        self._connection.execute(f"drop table {name}")
+
+    def rows(self, text: str, schema: pa.Schema | None = None) -> pa.Table:
+        """Returns a query's rows.
+
+        Args:
+            text: the query.
+            schema: names, order and types to give them; by default DuckDB's.
+        """
+        found = self._connection.sql(text).to_arrow_table()
+        return found if schema is None else found.select(schema.names).cast(schema)
+
+    def batches(self, text: str, schema: pa.Schema | None = None) -> Iterator[pa.Table]:
+        """Yields a query's rows a batch at a time: see `rows`."""
+        for batch in self._connection.sql(text).to_arrow_reader(_BATCH_ROWS):
+            rows = pa.Table.from_batches([batch])
+            yield rows if schema is None else rows.select(schema.names).cast(schema)
+
+    def value(self, text: str) -> Any:
+        """Returns the one value of a query of one row and column."""
+        (row,) = self._connection.execute(text).fetchall()
+        return row[0]
+
+
+def sql(package: str, name: str) -> str:
+    """Returns a room's SQL text.
+
+    Args:
+        package: the room, for example `spark_apps.features`.
+        name: of the file, without its ending: as a rule that of the table that it makes.
+    """
+    return (resources.files(package) / f"{name}.sql").read_text(encoding="utf-8")

@@ -1,0 +1,116 @@
+"""Runs units on this machine: what is SQL in one database that uses all cores, what is Python in a process a core."""
+
+from __future__ import annotations
+
+import multiprocessing
+import pickle
+import uuid
+from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from spark_apps.engine.base import Done, Engine, Relation, Task, Unit, gathered
+from spark_apps.engine.database import Database, Limits
+from spark_apps.engine.relations import define
+from spark_apps.storage import StoragePath, count_rows
+
+# Below so many rows, starting another process takes longer than what it would do.
+ROWS_WORTH_A_PROCESS = 200_000
+
+
+@dataclass(frozen=True)
+class _Work:
+    """A unit with what each of its tasks needs; it can be sent to another process."""
+
+    unit: Unit
+    inputs: Mapping[str, Relation]
+    by: str | None
+    outputs: Mapping[str, StoragePath]
+    shared: Any
+    parts: int
+    limits: Limits
+
+
+@dataclass(frozen=True)
+class _Ran:
+    """What a task wrote and gave."""
+
+    written: list[tuple[str, str, int]]
+    results: dict[str, list[pa.Table]]
+
+
+class LocalEngine(Engine):
+    """Runs units in this process, and those that work in Python in as many processes as there are cores."""
+
+    name = "local"
+
+    def __init__(self, cores: int, memory: int, scratch: Path) -> None:
+        """Says what may be used.
+
+        Args:
+            cores: threads of a database, or processes.
+            memory: bytes that queries may take together before they spill.
+            scratch: folder for what is spilled; it is made when it is needed.
+        """
+        self._cores, self._memory, self._scratch = cores, memory, scratch
+        self._pool: ProcessPoolExecutor | None = None
+
+    def __enter__(self) -> LocalEngine:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+    def run(
+        self,
+        unit: Unit,
+        inputs: Mapping[str, Relation],
+        by: str | None = None,
+        outputs: Mapping[str, StoragePath] | None = None,
+        shared: Any = None,
+        in_python: bool = False,
+    ) -> Done:
+        """See Engine."""
+        outputs = outputs or {}
+        for folder in outputs.values():
+            folder.mkdir(parents=True, exist_ok=True)
+        parts = self._parts(inputs) if in_python and by is not None else 1
+        limits = Limits(self._cores // parts or 1, self._memory // parts, self._scratch)
+        work = _Work(unit, inputs, by, outputs, shared, parts, limits)
+        ran = [_run_part(work, 0)] if parts == 1 else self._in_processes(work)
+        rows = dict.fromkeys(outputs, 0)
+        for output, _, count in (file for one in ran for file in one.written):
+            rows[output] += count
+        return Done(gathered(one.results for one in ran), rows)
+
+    def _parts(self, inputs: Mapping[str, Relation]) -> int:
+        rows = sum(count_rows(path) for relation in inputs.values() for path in relation.files)
+        return self._cores if rows >= ROWS_WORTH_A_PROCESS else 1
+
+    def _in_processes(self, work: _Work) -> list[_Ran]:
+        if self._pool is None:
+            # not forks: those of a process with threads may hang
+            self._pool = ProcessPoolExecutor(self._cores, multiprocessing.get_context("spawn"))
+        packed = pickle.dumps(work)
+        futures = [self._pool.submit(_run_packed, packed, part) for part in range(work.parts)]
+        return [future.result() for future in futures]
+
+
+def _run_packed(work: bytes, part: int) -> _Ran:
+    return _run_part(pickle.loads(work), part)
+
+
+def _run_part(work: _Work, part: int) -> _Ran:
+    kept = f"hash({work.by}) % {work.parts} = {part}" if work.parts > 1 else None
+    with Database(work.limits) as database:
+        for name, relation in work.inputs.items():
+            define(database, name, relation, kept)
+        # a run that was killed may have left files behind
+        task = Task(f"part-{part:05d}-{uuid.uuid4().hex[:8]}", database, work.outputs, work.shared, work.limits.threads)
+        work.unit(task)
+    return _Ran(task.written, task.results)

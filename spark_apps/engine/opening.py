@@ -1,0 +1,54 @@
+"""Which engine a command's work runs on, and its opening."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from spark_apps.engine.base import Engine
+from spark_apps.engine.database import Limits
+from spark_apps.engine.local import LocalEngine
+from spark_apps.session import open_spills, spark_session
+from spark_apps.settings import GIB, Settings, table_root
+from spark_apps.storage import HdfsPath
+
+# What the queries of one Spark task may take before they spill; its rows come on top.
+_TASK_MEMORY = GIB
+
+
+def wants_spark(settings: Settings) -> bool:
+    """Says whether work runs on Spark: where it was asked for, for a root on HDFS, and on a master that was named."""
+    if settings.engine != "auto":
+        return settings.engine == "spark"
+    return isinstance(table_root(settings), HdfsPath) or "master" in settings.model_fields_set
+
+
+@contextmanager
+def open_engine(settings: Settings, job: str) -> Iterator[Engine]:
+    """Opens the engine that the settings ask for, and closes it afterwards.
+
+    Args:
+        settings: the run's.
+        job: the command's name; on Spark the application is called `shopstream <job>`.
+
+    Raises:
+        JavaMissingError: when a local Spark is wanted and no usable Java is found.
+        HdfsUnreachableError: when the root's NameNode does not answer.
+    """
+    if wants_spark(settings):
+        from spark_apps.engine.spark import SparkEngine  # a second that a local run need not wait
+
+        with spark_session(settings, job) as spark:
+            yield SparkEngine(spark, Limits(1, _TASK_MEMORY, Path(tempfile.gettempdir())))
+        return
+    with open_spills(settings, "engine") as spills, LocalEngine(cores(), settings.memory, spills) as engine:
+        yield engine
+
+
+def cores() -> int:
+    """Returns the cores that this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux has it
+    return len(affinity(0)) if affinity is not None else (os.cpu_count() or 1)

@@ -1,0 +1,162 @@
+"""Runs units in Spark's tasks: Spark reads files where they lie, brings rows together, schedules and tries again."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import reduce
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark import TaskContext
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.pandas.types import from_arrow_schema
+
+from spark_apps.engine.base import Done, Engine, Relation, Task, Unit, gathered
+from spark_apps.engine.database import Database, Limits
+from spark_apps.engine.relations import register
+from spark_apps.engine.sharing import Shared, share
+from spark_apps.storage import StoragePath
+from spark_apps.workspace import discard
+
+_INPUT = "input_number"
+# a row is a file that a task wrote, or one of its results as bytes of Arrow's
+_FOUND = "name string, file string, rows long, result binary"
+_FOUND_SCHEMA = pa.schema(
+    [("name", pa.string()), ("file", pa.string()), ("rows", pa.int64()), ("result", pa.large_binary())]
+)
+_Step = Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]
+
+
+class SparkEngine(Engine):
+    """Runs units in the tasks of a session."""
+
+    name = "spark"
+
+    def __init__(self, spark: SparkSession, limits: Limits) -> None:
+        """Names the session and what one task may take."""
+        self._spark, self._limits = spark, limits
+
+    def run(
+        self,
+        unit: Unit,
+        inputs: Mapping[str, Relation],
+        by: str | None = None,
+        outputs: Mapping[str, StoragePath] | None = None,
+        shared: Any = None,
+        in_python: bool = False,
+    ) -> Done:
+        """See Engine. A task holds its part of the inputs in memory."""
+        outputs = outputs or {}
+        scratch = {name: folder / f".tries-{uuid.uuid4().hex[:8]}" for name, folder in outputs.items()}
+        for folder in scratch.values():
+            folder.mkdir(parents=True, exist_ok=True)
+        handed = share(self._spark, shared)
+        schemas = {name: one.schema for name, one in inputs.items()}
+        step = _in_task(unit, schemas, scratch, handed, self._limits, runs_without_rows=by is None)
+        rows = self._together(inputs, by).mapInArrow(step, _FOUND)
+        # a row a file, and a row a result, which a unit says the size of
+        found = [row.asDict() for row in rows.collect()]
+        handed.destroy()
+        return Done(_results(found), _move(found, scratch, outputs))
+
+    def _together(self, inputs: Mapping[str, Relation], by: str | None) -> DataFrame:
+        """All inputs as one frame, each row with the number of its input and nulls for what others have."""
+        widened = pa.unify_schemas([one.schema for one in inputs.values()])
+        frames = [self._read(number, one, widened) for number, one in enumerate(inputs.values())]
+        united = reduce(DataFrame.unionByName, frames)
+        return united.coalesce(1) if by is None else united.repartition(by)
+
+    def _read(self, number: int, relation: Relation, widened: pa.Schema) -> DataFrame:
+        reader = self._spark.read.schema(from_arrow_schema(relation.schema))
+        paths = [_literal(path) for path in relation.files]
+        rows = reader.parquet(*paths) if paths else self._spark.createDataFrame([], from_arrow_schema(relation.schema))
+        kept = rows if relation.where is None else rows.where(relation.where)
+        columns = [
+            F.col(one.name) if one.name in relation.schema.names else F.lit(None).cast(_spark_type(one)).alias(one.name)
+            for one in widened
+        ]
+        return kept.select(F.lit(number).alias(_INPUT), *columns)
+
+
+def _literal(path: StoragePath) -> str:
+    """A path as Spark's reader takes it, which looks for patterns in it."""
+    return "".join(f"\\{letter}" if letter in "{}[]*?\\" else letter for letter in str(path))
+
+
+def _spark_type(field: pa.Field) -> Any:
+    return from_arrow_schema(pa.schema([field]))[0].dataType
+
+
+def _in_task(
+    unit: Unit,
+    schemas: Mapping[str, pa.Schema],
+    outputs: Mapping[str, StoragePath],
+    shared: Shared[Any],
+    limits: Limits,
+    runs_without_rows: bool,
+) -> _Step:
+    def work(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        held = [batch for batch in batches if batch.num_rows]
+        if not held and not runs_without_rows:
+            return
+        with Database(limits) as database:
+            for number, (name, schema) in enumerate(schemas.items()):
+                register(database, name, _rows_of(held, number, schema))
+            held.clear()
+            task = Task(_name_of_try(), database, outputs, shared.value(), limits.threads)
+            unit(task)
+        yield from _told(task)
+
+    return work
+
+
+def _rows_of(batches: list[pa.RecordBatch], number: int, schema: pa.Schema) -> pa.Table:
+    if not batches:
+        return schema.empty_table()
+    rows = pa.Table.from_batches(batches)
+    return rows.filter(pc.equal(rows[_INPUT], number)).select(schema.names).cast(schema)
+
+
+def _name_of_try() -> str:
+    context = TaskContext.get()
+    assert context is not None
+    return f"part-{context.partitionId():05d}-{context.taskAttemptId()}"
+
+
+def _told(task: Task) -> Iterator[pa.RecordBatch]:
+    for output, file, rows in task.written:
+        yield _row(output, file, rows, None)
+    for result, tables in task.results.items():
+        for table in tables:
+            sink = pa.BufferOutputStream()
+            with pa.ipc.new_stream(sink, table.schema) as stream:
+                stream.write_table(table)
+            yield _row(result, None, len(table), sink.getvalue().to_pybytes())
+
+
+def _row(name: str, file: str | None, rows: int, result: bytes | None) -> pa.RecordBatch:
+    return pa.RecordBatch.from_pylist([{"name": name, "file": file, "rows": rows, "result": result}], _FOUND_SCHEMA)
+
+
+def _results(found: list[dict[str, Any]]) -> dict[str, pa.Table]:
+    parts: list[dict[str, list[pa.Table]]] = [
+        {row["name"]: [pa.ipc.open_stream(row["result"]).read_all()]} for row in found if row["result"] is not None
+    ]
+    return gathered(parts)
+
+
+def _move(
+    found: list[dict[str, Any]], scratch: Mapping[str, StoragePath], outputs: Mapping[str, StoragePath]
+) -> dict[str, int]:
+    """Moves the files that whole tasks told of; tries that failed or came too late have left others."""
+    rows = dict.fromkeys(outputs, 0)
+    for one in found:
+        if one["file"] is not None:
+            (scratch[one["name"]] / one["file"]).rename(outputs[one["name"]] / one["file"])
+            rows[one["name"]] += one["rows"]
+    for folder in scratch.values():
+        discard(folder)
+    return rows

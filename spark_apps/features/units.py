@@ -1,0 +1,86 @@
+"""The units that make the feature tables: SQL over events of whole users, and over sums of products (SPEC F1-F3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+import pyarrow as pa
+from pyspark.sql.pandas.types import to_arrow_schema
+
+from spark_apps.engine.base import Task
+from spark_apps.engine.database import sql
+from spark_apps.features.gathering import NEEDED
+from spark_apps.features.products import PRIOR_USERS
+from spark_apps.schemas import INTERACTIONS, PRODUCT_FEATURES, USER_FEATURES
+from spark_apps.settings import EventScores
+
+_ROOM = "spark_apps.features"
+# What is read of an event.
+EVENT_COLUMNS = NEEDED
+_MONEY = pa.decimal128(38, 4)
+PRODUCT_SUMS = pa.schema(
+    [
+        ("product_id", pa.int64()),
+        *((name, pa.int64()) for name in ("events", "views", "carts", "purchases", "priced")),
+        ("price_sum", _MONEY),
+        ("unique_users", pa.int64()),
+        ("last_time", pa.timestamp("us", "UTC")),
+        ("category_code", pa.string()),
+        ("brand", pa.string()),
+    ]
+)
+POINTS = pa.schema([("points", pa.int64()), ("pairs", pa.int64())])
+
+
+@dataclass(frozen=True)
+class FeatureOptions:
+    """What features depend on beside the events: the last date, from which recency counts, and points per event."""
+
+    last_date: date
+    scores: EventScores
+
+
+def user_tables(task: Task) -> None:
+    """Makes user_features, interactions and product_sums of the events of whole users.
+
+    Inputs: events, EVENT_COLUMNS. Shared: FeatureOptions. Gives `points`, one row of POINTS: 3 for a purchase, 2 for
+    a cart, 1 for a view, and how many users and products met.
+    """
+    options: FeatureOptions = task.shared
+    scores = options.scores
+    task.database.set(
+        last_date=options.last_date,
+        view_score=scores.view,
+        cart_score=scores.cart,
+        purchase_score=scores.purchase,
+        removal_score=scores.remove_from_cart,
+        score_cap=scores.cap,
+    )
+    task.database.view("priced_events", sql(_ROOM, "priced_events"))
+    task.database.table("pairs", sql(_ROOM, "pairs"))
+    for name, schema in _USER_TABLES.items():
+        rows = task.database.batches(sql(_ROOM, name), schema)
+        task.output(name, schema, rows, [one.name for one in schema if pa.types.is_timestamp(one.type)])
+    points = "select coalesce(sum(3 * purchases + 2 * carts + views), 0) as points, count(*) as pairs from pairs"
+    task.give("points", task.database.rows(points, POINTS))
+
+
+_USER_TABLES = {
+    "user_features": to_arrow_schema(USER_FEATURES),
+    "interactions": to_arrow_schema(INTERACTIONS),
+    "product_sums": PRODUCT_SUMS,
+}
+
+
+def product_table(task: Task) -> None:
+    """Makes product_features. Inputs: product_sums, PRODUCT_SUMS. Shared: the mean points of those who met."""
+    task.database.set(prior_users=float(PRIOR_USERS), mean_points=task.shared)
+    schema = to_arrow_schema(PRODUCT_FEATURES)
+    task.output("product_features", schema, task.database.batches(sql(_ROOM, "product_features"), schema))
+
+
+def mean_points(points: pa.Table) -> float:
+    """Returns the mean points of all users and products that met, from what `user_tables` gave."""
+    total, pairs = (sum(points[name].to_pylist()) for name in POINTS.names)
+    return total / pairs if pairs else 0.0

@@ -1,0 +1,159 @@
+"""A unit does the same on both engines, whatever the names of its files, and within a small share of the memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from functools import partial
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from pyspark.sql import SparkSession
+
+from spark_apps.engine import local
+from spark_apps.engine.base import Engine, Relation, Task
+from spark_apps.engine.database import Database, Limits
+from spark_apps.engine.local import LocalEngine
+from spark_apps.engine.opening import wants_spark
+from spark_apps.engine.spark import SparkEngine
+from spark_apps.settings import load_settings
+
+VISITS = pa.schema([("user_id", pa.int64()), ("page", pa.string()), ("seen_at", pa.timestamp("us", "UTC"))])
+NAMES = pa.schema([("user_id", pa.int64()), ("name", pa.string())])
+SUMS = pa.schema([*NAMES, ("pages", pa.int64()), ("last", pa.timestamp("us", "UTC"))])
+MIDNIGHT = datetime(2019, 10, 31, 23, 59, 59, tzinfo=timezone.utc)
+
+
+@pytest.fixture(params=["local", "processes", "spark"])
+def engine(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
+    if request.param == "spark":
+        spark: SparkSession = request.getfixturevalue("spark")
+        yield SparkEngine(spark, Limits(1, 256 << 20, tmp_path / "spill"))
+        return
+    if request.param == "processes":
+        monkeypatch.setattr(local, "ROWS_WORTH_A_PROCESS", 1)
+    with LocalEngine(2, 512 << 20, tmp_path / "spill") as found:
+        yield found
+
+
+def visits(folder: Path, rows: int = 100) -> Relation:
+    columns = [[number % 7 for number in range(rows)], [f"page {number % 3}" for number in range(rows)]]
+    table = pa.table([*columns, [MIDNIGHT] * rows], VISITS)
+    folder.mkdir(parents=True)
+    for part in range(2):
+        pq.write_table(table.slice(part * rows // 2, rows // 2), folder / f"part {part}.parquet")
+    return Relation.of(folder, VISITS)
+
+
+def names(folder: Path) -> Relation:
+    folder.mkdir(parents=True)
+    pq.write_table(pa.table([[1, 2, 9], ["one", "two", "nine"]], NAMES), folder / "names.parquet")
+    return Relation.of(folder, NAMES)
+
+
+def sum_visits(task: Task) -> None:
+    """Writes pages per named user; gives how many users there were."""
+    pages = "select user_id, count(*) as pages, max(seen_at) as last from visits group by user_id"
+    text = f"select user_id, name, pages, last from names join ({pages}) using (user_id)"
+    task.output("sums", SUMS, task.database.batches(text, SUMS))
+    task.give("users", task.database.rows("select count(distinct user_id) as users from visits"))
+
+
+def count_shared(task: Task) -> None:
+    rows = task.database.value("select count(*) from visits")
+    task.give("found", pa.table({"rows": [rows], "shared": [task.shared]}))
+
+
+@pytest.mark.parametrize("folder", ["plain", "data [1]", "a*b?{c}", "it's", "50%20", "back\\slash"])
+def test_rows_of_a_user_meet_in_one_task_and_files_are_there_when_all_is_done(
+    engine: Engine, tmp_path: Path, folder: str
+) -> None:
+    inputs = {"visits": visits(tmp_path / folder / "visits"), "names": names(tmp_path / folder / "names")}
+    done = engine.run(sum_visits, inputs, by="user_id", outputs={"sums": tmp_path / folder / "sums"}, in_python=True)
+    assert done.rows == {"sums": 2}
+    assert sum(done.results["users"]["users"].to_pylist()) == 7
+    files = sorted((tmp_path / folder / "sums").rglob("*"))
+    assert all(file.suffix == ".parquet" for file in files)
+    found = pa.concat_tables([pq.read_table(str(file), partitioning=None) for file in files]).sort_by("user_id")
+    assert found.schema.equals(SUMS)
+    assert found.drop_columns("last").to_pylist() == [
+        {"user_id": 1, "name": "one", "pages": 15},
+        {"user_id": 2, "name": "two", "pages": 14},
+    ]
+    assert found["last"].cast(pa.int64()).to_pylist() == [int(MIDNIGHT.timestamp()) * 1_000_000] * 2
+
+
+def test_all_rows_come_to_one_task_where_nothing_brings_them_together(engine: Engine, tmp_path: Path) -> None:
+    done = engine.run(count_shared, {"visits": visits(tmp_path / "visits")}, shared="told")
+    assert done.results["found"].to_pylist() == [{"rows": 100, "shared": "told"}]
+
+
+def test_a_unit_without_rows_runs_once(engine: Engine, tmp_path: Path) -> None:
+    done = engine.run(count_shared, {"visits": Relation((), VISITS)}, shared="told")
+    assert done.results["found"].to_pylist() == [{"rows": 0, "shared": "told"}]
+    assert len(done.result("other", NAMES)) == 0
+
+
+def test_a_condition_keeps_rows_out(engine: Engine, tmp_path: Path) -> None:
+    kept = Relation(visits(tmp_path / "visits").files, VISITS, "user_id >= 5 and page <> 'page 0'")
+    done = engine.run(count_shared, {"visits": kept})
+    assert done.results["found"]["rows"].to_pylist() == [len([n for n in range(100) if n % 7 >= 5 and n % 3 != 0])]
+
+
+def fail(task: Task) -> None:
+    task.output("sums", NAMES, [NAMES.empty_table()])
+    raise ValueError(f"in {task.shared}")
+
+
+def test_what_a_unit_raises_reaches_the_caller(engine: Engine, tmp_path: Path) -> None:
+    with pytest.raises(Exception, match="in a unit"):
+        engine.run(fail, {"visits": visits(tmp_path / "visits")}, outputs={"sums": tmp_path / "sums"}, shared="a unit")
+
+
+def many_groups(rows: int, task: Task) -> None:
+    groups = f"select i, min(random()), max(i::varchar) from range({rows}) numbers(i) group by i"
+    task.give("found", task.database.rows(f"select count(*) as groups from ({groups})"))
+
+
+def test_a_query_that_does_not_fit_its_memory_spills_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    rows, spill = 5_000_000, tmp_path / "spill"
+    with LocalEngine(2, 128 << 20, spill) as engine:
+        done = engine.run(partial(many_groups, rows), {})
+    assert done.results["found"]["groups"].to_pylist() == [rows]
+    assert not list(spill.rglob("*"))
+
+
+def test_times_are_utc_in_a_database_whatever_the_machine_s_zone(tmp_path: Path, in_new_york: None) -> None:
+    with LocalEngine(1, 64 << 20, tmp_path / "spill") as engine:
+        done = engine.run(partial(_dates), {"visits": visits(tmp_path / "visits")})
+    assert done.results["dates"]["day"].to_pylist() == [MIDNIGHT.date()]
+
+
+def _dates(task: Task) -> None:
+    task.give("dates", task.database.rows("select distinct seen_at::date as day from visits"))
+
+
+def test_values_reach_texts_with_their_types(tmp_path: Path) -> None:
+    with Database(Limits(1, 64 << 20, tmp_path)) as database:
+        database.set(number=3, share=0.5, word="it's", day=MIDNIGHT.date())
+        names = "number", "share", "word", "day"
+        text = ", ".join(f"getvariable('{name}') as {name}" for name in names)
+        assert database.rows(f"select {text}").to_pylist() == [
+            {"number": 3, "share": 0.5, "word": "it's", "day": MIDNIGHT.date()}
+        ]
+
+
+@pytest.mark.parametrize(
+    ("given", "spark"),
+    [
+        ({}, False),
+        ({"master": "local[2]"}, True),
+        ({"root": "hdfs://namenode:8020/data"}, True),
+        ({"master": "local[2]", "engine": "local"}, False),
+        ({"engine": "spark"}, True),
+    ],
+)
+def test_spark_is_taken_where_it_is_asked_for_or_needed(given: dict[str, str], spark: bool) -> None:
+    assert wants_spark(load_settings(**given)) == spark
