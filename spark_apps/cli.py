@@ -14,6 +14,7 @@ COMMANDS = {
     "demo": "demo",
     "generate": "events",
     "load": "events",
+    "unload": "unload",
     "clean": "events",
     "analyze": "events",
     "features": "models",

@@ -18,6 +18,7 @@ from spark_apps.commands.common import (
     root_option,
     spark_options,
 )
+from spark_apps.ingestion.loaded_files import listed
 from spark_apps.jobs import analyze as analyze_job
 from spark_apps.jobs import clean as clean_job
 from spark_apps.jobs import generate as generate_job
@@ -66,7 +67,8 @@ def generate(
 def load(files: tuple[Path, ...], root: str | None, as_json: bool) -> None:
     """Land the raw rows of event logs (CSV or CSV.gz) by date.
 
-    A file that was loaded before changes nothing.
+    A file that was loaded before changes nothing; `shopstream unload` takes one
+    out again.
 
     \b
     Example: shopstream load 2019-Oct.csv
@@ -97,7 +99,8 @@ def load(files: tuple[Path, ...], root: str | None, as_json: bool) -> None:
 def clean(root: str | None, master: str | None, dates: DateRange, as_json: bool) -> None:
     """Turn raw rows into typed events; set unusable ones aside with the reason.
 
-    Replaces just the dates it cleans. For every date, raw = clean + quarantined.
+    Replaces just the dates it cleans, and removes those of which no loaded file
+    has rows any more. For every date, raw = clean + quarantined.
 
     \b
     Example: shopstream clean --from 2019-10-01 --to 2019-10-07
@@ -126,6 +129,9 @@ def _print_balance(balance: clean_job.Balance, as_json: bool) -> None:
     table.append(("total", total["raw"], total["clean"], refused, ""))
     print_table("Rows", ["date", "raw", "clean", "quarantined", "reasons"], table)
     out.print(f"{total['raw']:,} raw = {total['clean']:,} clean + {refused:,} quarantined")
+    removed = [row["date"] for row in rows if not row["raw"]]
+    if removed:
+        out.print(f"Removed, as no loaded file has rows of it: {listed(removed)}", soft_wrap=True)
     next_step("shopstream analyze, or shopstream train")
 
 

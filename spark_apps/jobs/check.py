@@ -84,7 +84,7 @@ def run(spark: SparkSession, settings: Settings, root: StoragePath) -> Counted:
     cleaned = {day for table in (EVENTS, QUARANTINE) for day in published_dates(root, table)}
     waiting = [rows for day, rows in landed.items() if day not in cleaned]
     parts = (
-        _lines_landed(spark, root, {day: rows for day, rows in landed.items() if day in cleaned}),
+        _lines_landed(spark, root, {day: rows for day, rows in landed.items() if day in cleaned}) if cleaned else [],
         _features(spark, root),
         _lists(spark, settings, root),
         _stream(spark, root),
@@ -97,8 +97,6 @@ def run(spark: SparkSession, settings: Settings, root: StoragePath) -> Counted:
 
 def _lines_landed(spark: SparkSession, root: StoragePath, landed: dict[date | None, int]) -> Iterator[Balance]:
     """Lines landed against the tables that `clean` made of them."""
-    if not landed:
-        return
     expected = spark.createDataFrame([(date_key(day), rows) for day, rows in landed.items()], _COUNTS)  # a row a date
     found = together(*(_by_date(read_table(spark, root, table)) for table in (EVENTS, QUARANTINE)))
     yield balance("lines landed = events + quarantine, per date", expected, found, "shopstream clean")
@@ -132,7 +130,10 @@ def _events_behind(spark: SparkSession, root: StoragePath, users: DataFrame) -> 
     # not as times, which would be collected in the machine's own zone
     seen = users.agg(F.to_date(first), F.to_date(last), F.unix_micros(first), F.unix_micros(last)).collect()[0]
     first_day, last_day, begin, end = seen
-    events, _ = read_events(spark, root, DateRange(first_day, last_day))
+    try:
+        events, _ = read_events(spark, root, DateRange(first_day, last_day))
+    except NothingToDoError:  # they were taken out
+        return spark.createDataFrame([], EVENTS.schema)
     return events.where(F.unix_micros("event_time").between(begin, end))
 
 

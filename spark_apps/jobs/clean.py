@@ -13,11 +13,20 @@ from pyspark.sql import functions as F
 
 from spark_apps.errors import BalanceError, NothingToDoError
 from spark_apps.ingestion.cleaning import LATEST, LINE, REASON, USABLE, explain, parse_lines
-from spark_apps.ingestion.manifests import latest_events, raw_files, raw_rows, read_manifests
+from spark_apps.ingestion.manifests import date_key, latest_events, raw_files, raw_rows, read_manifests
 from spark_apps.ingestion.plain_files import Staged, stage_plain
 from spark_apps.publication import Publication, settle
 from spark_apps.storage import StoragePath
-from spark_apps.tables import EVENTS, QUARANTINE, RAW_EVENTS, DateRange, partition_folder, read_files, write_files
+from spark_apps.tables import (
+    EVENTS,
+    QUARANTINE,
+    RAW_EVENTS,
+    DateRange,
+    partition_folder,
+    published_dates,
+    read_files,
+    write_files,
+)
 
 _LANDED_DATE = "landed_date"
 # The column that carries a rejected line through the one pass; event_time carries the latest time possible.
@@ -44,36 +53,47 @@ Balance = dict[date | None, DayBalance]
 def run(spark: SparkSession, root: StoragePath, dates: DateRange) -> Balance:
     """Cleans the landed rows of a range of dates and replaces just those dates.
 
+    Dates of which no landed file has rows any more are removed from the tables.
+
     Returns:
-        The row balance of each date.
+        The row balance of each date; the removed ones have no rows.
 
     Raises:
-        NothingToDoError: when no rows of these dates were landed.
+        NothingToDoError: when no rows of these dates were landed, and the tables hold none of them.
         BalanceError: when the rows written are not the rows landed, or landed files are missing;
             nothing is published then.
     """
     settle(root)
-    manifests = read_manifests(root)
-    expected = raw_rows(manifests, dates)
-    if not expected:
-        raise NothingToDoError(f"No raw rows for {dates} under {root}: run `shopstream load FILE` first.")
     with Publication(root, [EVENTS.path, QUARANTINE.path]) as publication:
-        paths, latest = _present(root, raw_files(manifests, dates)), latest_events(manifests, dates)
+        manifests = read_manifests(root)
+        expected = raw_rows(manifests, dates)
+        removed = _dates_without_rows(root, dates, expected)
+        if not expected and not removed:
+            raise NothingToDoError(f"No raw rows for {dates} under {root}: run `shopstream load FILE` first.")
         staged, quarantine = publication.scratch("by_usability"), publication.scratch("quarantine")
-        plain = stage_plain(_read_raw(spark, root, paths, latest), publication.scratch("plain"))
+        plain = Staged({}, {}, [])
+        if expected:
+            paths, latest = _present(root, raw_files(manifests, dates)), latest_events(manifests, dates)
+            plain = stage_plain(_read_raw(spark, root, paths, latest), publication.scratch("plain"))
         if plain.others:
             _write_one_pass(_read_others(spark, plain.others), staged)
             _stage_quarantine(spark, staged, quarantine)
         balance = _count(spark, plain, staged, quarantine, expected)
         _check(balance, root)
         _add_plain(plain, staged)
-        for day in expected:
+        for day in (*expected, *removed):
             _replace_date(publication, EVENTS.path, _usable_folder(staged), day)
             _replace_date(publication, QUARANTINE.path, quarantine, day)
         for table in (EVENTS, QUARANTINE):
             (root / table.path).mkdir(parents=True, exist_ok=True)
         publication.commit()
-    return balance
+    return balance | {day: DayBalance() for day in removed}
+
+
+def _dates_without_rows(root: StoragePath, dates: DateRange, expected: Counter[date | None]) -> list[date | None]:
+    """Dates that the tables hold and no landed file has any more."""
+    held = {day for table in (EVENTS, QUARANTINE) for day in published_dates(root, table) if day in dates}
+    return sorted(held - set(expected), key=date_key)
 
 
 def _present(root: StoragePath, paths: list[str]) -> list[StoragePath]:

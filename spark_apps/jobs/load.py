@@ -9,8 +9,9 @@ from pathlib import Path
 
 from spark_apps.errors import readable_file
 from spark_apps.ingestion.landing import LandedFile, content_sha256, land
+from spark_apps.ingestion.loaded_files import shared_dates, shared_sentence
 from spark_apps.ingestion.manifests import Manifest, date_key, manifest_path, raw_path, read_manifests
-from spark_apps.progress import byte_progress
+from spark_apps.progress import byte_progress, notice
 from spark_apps.publication import Publication
 from spark_apps.storage import StoragePath
 from spark_apps.tables import RAW_MANIFESTS, partition_folder
@@ -18,6 +19,8 @@ from spark_apps.tables import RAW_MANIFESTS, partition_folder
 
 def run(root: StoragePath, files: Sequence[Path]) -> list[tuple[Manifest, bool]]:
     """Lands files one after the other; all of them are checked to be readable first.
+
+    Where dates of a new file hold rows of files loaded before, a line on standard error names both.
 
     Args:
         root: folder of the tables.
@@ -44,7 +47,12 @@ def _load_one(root: StoragePath, path: Path) -> tuple[Manifest, bool]:
     with ExitStack() as stack:
         publication = stack.enter_context(Publication(root, [f"{RAW_MANIFESTS}/{path.name}"]))
         bar, task = stack.enter_context(byte_progress(f"Loading {path.name}", size))
-        return _land_and_publish(publication, known, path, lambda position: bar.update(task, completed=position))
+        found = _land_and_publish(publication, known, path, lambda position: bar.update(task, completed=position))
+    manifest, is_new = found
+    shared = shared_dates(manifest, known.values()) if is_new else []
+    if shared:
+        notice(shared_sentence(manifest, shared))
+    return found
 
 
 def _land_and_publish(

@@ -126,8 +126,9 @@ def run(root: StoragePath, plan: Plan, wait: Wait) -> Replayed:
     """
     began = time.monotonic()
     settle(root)
-    files = _month_files(root, plan.month)
+    _month_files(root, plan.month)  # nothing is made where there is nothing to replay
     with Publication(root, [REPLAY]) as claim:
+        files = _month_files(root, plan.month)  # which `unload` leaves alone from here on
         for folder in (INCOMING, REPLAY):
             (root / folder).mkdir(parents=True, exist_ok=True)
         standing = _beginning(root, plan, files)
@@ -235,13 +236,14 @@ def _size(path: StoragePath) -> int:
         return int(path.stat().st_size)
     except FileNotFoundError:
         raise UnusableFileError(
-            f"{path} is missing: remove the manifest in raw/manifests that names it, and load its file again."
+            f"{path} is missing: take its file out with `shopstream unload {path.name.partition('.')[0]}`, "
+            "and load it again."
         ) from None
 
 
 def _beginning(root: StoragePath, plan: Plan, files: tuple[RawFile, ...]) -> Standing:
     """Finishes what a killed replay left, and says where this one begins."""
-    before = _read_standing(root, plan.again)
+    before = read_standing(root, plan.again)
     for staged in (root / REPLAY).glob("*.csv"):
         if before is not None and staged.name == before.name:
             staged.rename(root / INCOMING / staged.name)
@@ -259,7 +261,16 @@ def _beginning(root: StoragePath, plan: Plan, files: tuple[RawFile, ...]) -> Sta
     return before
 
 
-def _read_standing(root: StoragePath, again: bool) -> Standing | None:
+def read_standing(root: StoragePath, again: bool) -> Standing | None:
+    """Returns where the replay under a root stands; None where none was begun.
+
+    Args:
+        root: folder of the tables.
+        again: whether a damaged record is as good as none.
+
+    Raises:
+        UnusableFileError: for a damaged record.
+    """
     try:
         return Standing.model_validate_json((root / STANDING).read_bytes())
     except FileNotFoundError:

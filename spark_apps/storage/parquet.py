@@ -62,24 +62,27 @@ def count_rows(path: StoragePath) -> int:
     return int(_Brought(path).metadata.num_rows)
 
 
-def read_batches(path: StoragePath, rows: int) -> Iterator[pa.RecordBatch]:
+def read_batches(path: StoragePath, rows: int, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
     """Reads a file a batch at a time.
 
     Args:
         path: the file.
         rows: most rows of a batch.
+        columns: the columns to read, without columns inside them; None reads all.
 
     Yields:
         The batches; the file as it is stored is in memory where it comes from HDFS.
     """
+    wanted = None if columns is None else list(columns)
     if isinstance(path, Path):
-        yield from pq.ParquetFile(str(path)).iter_batches(rows)
+        with pq.ParquetFile(str(path)) as local:
+            yield from local.iter_batches(rows, columns=wanted)
         return
     brought = _Brought(path)
     file = pq.ParquetFile(pa.BufferReader(brought.memory))
     for group in range(file.num_row_groups):
-        brought.bring([group])
-        yield from file.iter_batches(rows, row_groups=[group])
+        brought.bring([group], wanted)
+        yield from file.iter_batches(rows, row_groups=[group], columns=wanted)
 
 
 def write_parquet(
@@ -164,11 +167,12 @@ class _Brought:
             self._bring(footer, tail)
         self.metadata = pq.read_metadata(pa.BufferReader(self.memory))
 
-    def bring(self, groups: Sequence[int]) -> None:
-        """Brings row groups, by their numbers."""
+    def bring(self, groups: Sequence[int], columns: Sequence[str] | None = None) -> None:
+        """Brings row groups, by their numbers; of some columns only what stands between the first and the last."""
         for group in groups:
             found = self.metadata.row_group(group)
-            places = [_place(found.column(number)) for number in range(found.num_columns)]
+            chunks = (found.column(number) for number in range(found.num_columns))
+            places = [_place(chunk) for chunk in chunks if columns is None or chunk.path_in_schema in columns]
             self._bring(min(start for start, _ in places), max(end for _, end in places))
 
     def _bring(self, start: int, end: int) -> None:

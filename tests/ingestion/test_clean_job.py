@@ -14,7 +14,7 @@ from spark_apps.errors import BalanceError, NothingToDoError, UnusableFileError
 from spark_apps.ingestion.manifests import manifest_path, read_manifests
 from spark_apps.jobs import clean, load
 from spark_apps.jobs.clean import DayBalance
-from spark_apps.tables import EVENTS, QUARANTINE, UNDATED, DateRange, read_table
+from spark_apps.tables import EVENTS, QUARANTINE, STREAM_EVENTS, UNDATED, DateRange, read_table
 from tests.factory import clean_event, csv_line, rows_of, write_log
 
 FIRST, SECOND, THIRD = date(2019, 10, 1), date(2019, 10, 2), date(2019, 10, 3)
@@ -225,9 +225,40 @@ def test_a_date_without_bad_rows_any_more_loses_its_quarantine(spark: SparkSessi
 def test_a_date_without_good_rows_any_more_loses_its_events(spark: SparkSession, cleaned: Path) -> None:
     forget_raw_rows(cleaned)
     loaded(cleaned, "bad.csv", [csv_line(event_time=str(SECOND), price="x")])
-    clean.run(spark, cleaned, DateRange())
+    clean.run(spark, cleaned, DateRange(SECOND, SECOND))
     dates = {row["date"] for row in rows_of(read_table(spark, cleaned, EVENTS))}
     assert dates == {FIRST, THIRD}
+
+
+def folders(root: Path) -> set[str]:
+    """Dates of events and quarantine."""
+    tables = (EVENTS, QUARANTINE)
+    return {path.name.removeprefix("date=") for table in tables for path in (root / table.path).iterdir()}
+
+
+def test_dates_that_no_landed_file_has_any_more_go(spark: SparkSession, cleaned: Path) -> None:
+    streamed = cleaned / STREAM_EVENTS.path / f"date={THIRD}" / "part.parquet"
+    streamed.parent.mkdir(parents=True)
+    streamed.touch()
+    forget_raw_rows(cleaned)
+    loaded(cleaned, "right.csv", [csv_line(event_time=str(SECOND))])
+    assert clean.run(spark, cleaned, DateRange(None, SECOND)) == {SECOND: DayBalance(1, 1), FIRST: DayBalance()}
+    assert folders(cleaned) == {str(SECOND), str(THIRD), UNDATED}
+    removed = {THIRD: DayBalance(), None: DayBalance()}
+    assert clean.run(spark, cleaned, DateRange()) == {SECOND: DayBalance(1, 1), **removed}
+    assert folders(cleaned) == {str(SECOND)}
+    assert streamed.exists()
+
+
+@pytest.mark.parametrize(("dates", "kept"), [(DateRange(), set()), (DateRange(FIRST, SECOND), {str(THIRD), UNDATED})])
+def test_where_nothing_is_landed_any_more_nothing_stays(
+    dates: DateRange, kept: set[str], spark: SparkSession, cleaned: Path
+) -> None:
+    forget_raw_rows(cleaned)
+    assert FIRST in clean.run(spark, cleaned, dates)
+    assert folders(cleaned) == kept
+    with pytest.raises(NothingToDoError, match="shopstream load FILE"):
+        clean.run(spark, cleaned, dates)
 
 
 def test_a_log_of_bad_rows_alone_is_cleaned(spark: SparkSession, tmp_path: Path) -> None:

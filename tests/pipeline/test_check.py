@@ -125,6 +125,32 @@ def test_a_date_that_is_gone_is_missed_by_the_features(root: Path, trained_root:
     assert found.found - found.expected == events > 0
 
 
+def test_dates_that_no_file_has_are_missed_and_cleaning_mends_it(
+    spark: SparkSession, settings: Settings, tmp_path: Path
+) -> None:
+    logs = [write_log(tmp_path / f"{day}.csv", [csv_line(event_time=day)]) for day in ("2019-10-01", "2019-12-24")]
+    root = tmp_path / "root"
+    load.run(root, logs)
+    clean.run(spark, root, DateRange())
+    for still_loaded in (logs[:1], []):  # the wrong one is gone, then everything
+        shutil.rmtree(root / "raw")
+        if still_loaded:
+            load.run(root, still_loaded)
+        [wrong] = [one for one in check.run(spark, settings, root).balances if not one.holds]
+        assert (wrong.what, wrong.mend) == (LINES, "shopstream clean")
+        clean.run(spark, root, DateRange())
+        if still_loaded:
+            assert all(one.holds for one in check.run(spark, settings, root).balances)
+    with pytest.raises(NothingToDoError, match="There is nothing to count"):
+        check.run(spark, settings, root)
+
+
+def test_features_of_events_that_are_gone_differ(root: Path, trained_root: Trained, spark: SparkSession) -> None:
+    shutil.rmtree(root / "raw")
+    clean.run(spark, root, DateRange())
+    assert {one.mend for one in failing(spark, trained_root, root).values()} == {"shopstream train"}
+
+
 def test_a_product_listed_though_bought_is_told(root: Path, trained_root: Trained, spark: SparkSession) -> None:
     bought = next(row for row in trained_root.rows(INTERACTIONS) if row["purchases"])
     (file,) = [

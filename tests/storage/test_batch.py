@@ -9,7 +9,8 @@ import pytest
 from pyspark.sql import SparkSession
 
 from spark_apps.errors import BusyRootError, LostClaimError
-from spark_apps.jobs import analyze, clean, load, recommend, recommendations_csv, report, train
+from spark_apps.ingestion.manifests import read_manifests
+from spark_apps.jobs import analyze, clean, load, recommend, recommendations_csv, report, train, unload
 from spark_apps.publication import Publication, settle
 from spark_apps.settings import Settings
 from spark_apps.storage import HdfsPath, StoragePath
@@ -23,7 +24,7 @@ from spark_apps.tables import (
     read_table,
 )
 from tests.comparing import assert_rows
-from tests.factory import rows_of
+from tests.factory import csv_line, rows_of, write_log
 
 EXACT = {
     EVENTS: ("event_time", "user_id", "product_id", "user_session"),
@@ -59,6 +60,18 @@ def test_tables_on_hdfs_are_the_local_ones(
     assert file.read_text().count("\n") == rows + 1 == recommendations_csv.run(tmp_path)[1] + 1
     assert report.run(spark, on_hdfs).is_file()
     assert list((on_hdfs / "temp" / "publish").glob("*")) == []
+
+
+def test_a_file_is_taken_out_of_hdfs(on_hdfs: HdfsPath, tmp_path: Path) -> None:
+    days = {"right.csv": ["2019-10-01"], "wrong.csv": ["2019-10-01", "2019-12-24"]}
+    load.run(
+        on_hdfs,
+        [write_log(tmp_path / name, [csv_line(event_time=day, brand=name) for day in days[name]]) for name in days],
+    )
+    unload.run(on_hdfs, ["wrong.csv"])
+    assert [one.file for one in read_manifests(on_hdfs)] == ["right.csv"]
+    dates = list((on_hdfs / "raw" / "events").glob("*"))
+    assert [path.name for path in dates] == ["date=2019-10-01"] and len(list(dates[0].glob("*"))) == 1
 
 
 def test_two_writers_of_a_table_are_kept_apart(on_hdfs: HdfsPath) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, datetime, timedelta, timezone
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from spark_apps.errors import BusyRootError, NothingToDoError, UnusableFileError, UserError
-from spark_apps.jobs import load, simulate
+from spark_apps.jobs import load, simulate, unload
 from spark_apps.jobs.pacing import Backlog
 from spark_apps.publication import Publication
 from spark_apps.storage import StoragePath
@@ -210,10 +211,14 @@ def test_rows_of_another_month_change_nothing(root: Path, tmp_path: Path) -> Non
     assert dropped(root) == raw(root)
 
 
-def test_a_missing_raw_file_is_named(root: Path) -> None:
+def test_a_missing_raw_file_is_named_and_what_it_says_helps(root: Path) -> None:
     next((root / "raw" / "events" / "date=2019-11-30").iterdir()).unlink()
-    with pytest.raises(UnusableFileError, match=r"date=2019-11-30/.*\.csv is missing: remove the manifest"):
+    with pytest.raises(UnusableFileError, match=r"date=2019-11-30/.*\.csv is missing: take its file out") as raised:
         simulate.run(root, AT_ONCE, never)
+    [given] = re.findall(r"`shopstream unload (\w+)`", str(raised.value))
+    unload.run(root, [given])
+    load.run(root, [root.parent / "a.csv"])
+    assert simulate.run(root, AT_ONCE, never).complete
 
 
 def test_a_damaged_position_is_refused_and_replaced_with_again(root: Path) -> None:
