@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from spark_apps.errors import UserError
@@ -16,6 +16,8 @@ EngineChoice = Literal["auto", "local", "spark"]
 AlsLibrary = Literal["auto", "implicit", "mllib"]
 
 GIB = 1024**3
+# one infinite weight times nothing is not a number, and such a product is in no list
+_FINITE = ConfigDict(allow_inf_nan=False)
 
 
 def host_memory() -> int:
@@ -34,6 +36,8 @@ def default_driver_memory() -> str:
 class EventScores(BaseModel):
     """Points an event adds to the implicit score of its (user, product), SPEC F3."""
 
+    model_config = _FINITE
+
     view: float = 1.0
     cart: float = 3.0
     purchase: float = 5.0
@@ -43,6 +47,8 @@ class EventScores(BaseModel):
 
 class SegmentThresholds(BaseModel):
     """Thresholds of the rules that name clusters by their means, SPEC G3."""
+
+    model_config = _FINITE
 
     vip_monetary: float = Field(500.0, description="mean monetary above this, in the currency of price")
     vip_frequency: float = Field(10.0, description="and mean frequency above this, in active days")
@@ -58,6 +64,8 @@ class SegmentThresholds(BaseModel):
 class AlsParameters(BaseModel):
     """Parameters of alternating least squares, SPEC R1."""
 
+    model_config = _FINITE
+
     rank: int = Field(50, ge=1, description="length of a factor")
     iterations: int = Field(15, ge=1, description="ALS iterations")
     regularization: float = Field(
@@ -69,6 +77,8 @@ class AlsParameters(BaseModel):
 class BlendWeights(BaseModel):
     """Weights of the hybrid's parts beside ALS, whose weight is 1: see recommendation/hybrid.py."""
 
+    model_config = _FINITE
+
     affinity: float = Field(0.3, ge=0, description="of the logarithm of the affinity to the product's kind")
     content: float = Field(0.0, ge=0, description="of the cosine with what the user cared for")
     popularity: float = Field(0.0, ge=0, description="of the logarithm of the product's summed scores")
@@ -78,7 +88,9 @@ class BlendWeights(BaseModel):
 class Settings(BaseSettings):
     """What a run can be told, from the command line first, then the environment, then these defaults."""
 
-    model_config = SettingsConfigDict(env_prefix="SHOPSTREAM_", env_nested_delimiter="__", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="SHOPSTREAM_", env_nested_delimiter="__", frozen=True, allow_inf_nan=False
+    )
 
     root: str = Field("data", description="folder or URI under which raw/, processed/, models/ and temp/ stand")
     webhdfs: str | None = Field(None, description="NameNode's HTTP address, default: port 9870 of the root's host")

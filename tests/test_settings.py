@@ -89,3 +89,12 @@ def test_a_root_is_a_folder_or_a_file_uri(monkeypatch: pytest.MonkeyPatch, tmp_p
 def test_a_command_that_needs_a_folder_refuses_hdfs_with_what_to_do() -> None:
     with pytest.raises(UserError, match=r"works in a folder of this machine; name one"):
         local_root(Settings(root="hdfs://namenode/data"))
+
+
+@pytest.mark.parametrize("value", ["inf", "-inf", "nan", "1e999"])
+@pytest.mark.parametrize("name", ["BLEND__POPULARITY", "SCORES__VIEW", "SCORES__CAP", "ALS__ALPHA", "GATE_MARGIN"])
+def test_no_setting_is_infinite_or_no_number(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(f"SHOPSTREAM_{name}", value)
+    named = name.lower().replace("__", ".")
+    with pytest.raises(UserError, match=rf"^Setting {named} cannot be '{value}': .+\.$"):
+        load_settings()

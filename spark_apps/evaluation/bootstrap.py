@@ -74,4 +74,8 @@ def estimate(value: float, resampled: Values) -> Estimate | None:
     if np.isnan(value) or not len(known):
         return None
     low, high = np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Estimate(round(float(value), _DIGITS), round(float(low), _DIGITS), round(float(high), _DIGITS))
+    return Estimate(*(_rounded(figure) for figure in (value, low, high)))
+
+
+def _rounded(figure: float) -> float:
+    return round(float(figure), _DIGITS) + 0.0  # which makes 0 of -0

@@ -119,7 +119,8 @@ def diversity(places: Counts, terms: NDArray[np.int32], weights: NDArray[np.floa
     together = np.bincount(distinct // (int(terms.max(initial=0)) + 1), sums**2, users)
     pairs = there.sum(axis=1) * (there.sum(axis=1) - 1.0)
     cosine: Values = np.divide(together - own, pairs, out=np.full(users, np.nan), where=pairs > 0)
-    return 1 - cosine
+    # the last digits of a mean of cosines may stand above 1
+    return np.maximum(0.0, 1 - cosine)
 
 
 def novelty(places: Counts, product_users: Counts, users: int) -> Values:
@@ -136,7 +137,7 @@ def novelty(places: Counts, product_users: Counts, users: int) -> Values:
         One value per list; NaN for empty ones.
     """
     there = places >= 0
-    bits = -np.log2(np.maximum(product_users, 1) / users)
+    bits = np.log2(users / np.maximum(product_users, 1))
     sums = np.where(there, bits[np.maximum(places, 0)], 0.0).sum(axis=1)
     length = there.sum(axis=1)
     mean: Values = np.divide(sums, length, out=np.full(len(places), np.nan), where=length > 0)

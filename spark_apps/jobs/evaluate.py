@@ -196,9 +196,9 @@ def _fit_als(spark: SparkSession, settings: Settings, split: _Split) -> _Factors
         products = _numbering(spark, tables.products.select("product_id"))
         ratings = to_model_ids(tables.interactions.select("user_id", "product_id", "score"), "user_id", "user", users)
         ratings = to_model_ids(ratings, "product_id", "item", products)
-        model = als.fit_als(ratings, settings.als, library, settings.seed, task_threads(settings.master))
-        if model.itemFactors.isEmpty():
+        if not als.shows_interest(ratings):
             raise NothingToLearnError
+        model = als.fit_als(ratings, settings.als, library, settings.seed, task_threads(settings.master))
         shown.done = f"rank {settings.als.rank}, {settings.als.iterations} iterations, {library}"
     return _Factors(
         to_original_ids(model.userFactors, "id", "user_id", users),

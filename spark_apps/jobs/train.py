@@ -121,6 +121,7 @@ def run(
 
     Raises:
         TooFewToTuneError: when there are too few users to tune on.
+        NothingToLearnError: when nobody's score of any product is above 0, as in a log of removals alone.
     """
     version = new_version(root)
     targets = [
@@ -169,6 +170,8 @@ def _recommend(run: _Run, segments: DataFrame, trials: int) -> Metadata:
         _stage_popularity(run, lesson)
         indexes = _indexes(run)
     ratings = _ratings(lesson.learned, indexes)
+    if not als.shows_interest(ratings):
+        raise NothingToLearnError
     tuning = _tuned(run, lesson, ratings, indexes, trials)
     if tuning is not None:
         run = replace(run, settings=_with_best(run.settings, tuning))
@@ -263,8 +266,6 @@ def _with_best(settings: Settings, tuning: Tuning) -> Settings:
 def _fit_and_stage(run: _Run, ratings: DataFrame, indexes: IdIndexes, library: AlsLibrary) -> None:
     settings, folder = run.settings, run.stage(ALS)
     model = als.fit_als(ratings, settings.als, library, settings.seed, task_threads(settings.master))
-    if model.itemFactors.isEmpty():
-        raise NothingToLearnError
     model.write().overwrite().save(str(folder))
     for name, index in ((USER_INDEX, indexes.users), (PRODUCT_INDEX, indexes.products)):
         if index is not None:

@@ -92,6 +92,15 @@ def fit_factors(
     return users.unionByName(model.itemFactors.select(F.lit(implicit_engine.ITEM).alias("side"), "id", "features"))
 
 
+def shows_interest(ratings: DataFrame) -> bool:
+    """Says whether anybody's score is above 0: from removals alone ALS would make factors that say nothing.
+
+    Args:
+        ratings: with the column score.
+    """
+    return not ratings.where(F.col("score") > 0).isEmpty()
+
+
 def _scored(ratings: DataFrame) -> DataFrame:
     return ratings.where(F.col("score") != 0)
 

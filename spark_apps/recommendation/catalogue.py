@@ -48,7 +48,7 @@ class Catalogue:
         category: number of the category code, int32, shape (products,).
         branded: number of category and brand together, int32, shape (products,).
         price_band: 0 cheapest to PRICE_BANDS - 1, -1 without a price, int32, shape (products,).
-        popularity: summed positive scores over all users, shape (products,).
+        popularity: summed scores over all users, shape (products,); below 0 where removals outweigh.
         users: users who touched it, shape (products,).
     """
 

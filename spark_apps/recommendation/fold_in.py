@@ -62,5 +62,6 @@ class FoldIn:
         weight = self.regularization * (max(1, int((scores > 0).sum())) if self.scaled else 1)
         matrix = self._gram + (items.T * surplus) @ items + weight * np.eye(items.shape[1])
         wanted = items.T @ ((1 + surplus) * (scores > 0))
-        solved: Doubles = np.linalg.solve(matrix, wanted)
+        # without a penalty, products fewer than a factor is long leave many solutions: the shortest is taken
+        solved: Doubles = np.linalg.solve(matrix, wanted) if weight > 0 else np.linalg.lstsq(matrix, wanted)[0]
         return solved

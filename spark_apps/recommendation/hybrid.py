@@ -12,7 +12,8 @@ segment cares for the product's category and price band than everybody does:
 
     lift(s, p) = ln(share of the category in s / its share overall) + the same for the price band,
 
-each share drawn towards the overall one by PRIOR_SCORE points. The weights are BlendWeights; `shopstream train
+each share drawn towards the overall one by PRIOR_SCORE points. Scores that add up to less than 0, of products that
+were only put back, count as none in a share. The weights are BlendWeights; `shopstream train
 --tune` finds them on validation data.
 
 Scored are each user's candidates: the best by ALS, the most popular products of the kinds that the user cares
@@ -48,6 +49,8 @@ _ALS, _POPULAR = 3, 1
 _FAVOURITES = ((2, 1.0), (3, 0.6), (6, 0.5))
 # ALS, and a favourite group per its share above, propose at least as many as for a list of ten.
 _LEAST_PLACES = 10
+# Logarithms of scores that a table's float holds.
+_LOG_SCORES = (-87.0, 88.0)
 
 
 @dataclass(frozen=True)
@@ -70,10 +73,11 @@ class SegmentTastes:
 
         Args:
             catalogue: the products.
-            sums: summed positive scores per segment and place, shape (segments, products).
+            sums: summed scores per segment and place, shape (segments, products); removals can bring them below 0.
             kept: length of the lists of popular products.
         """
-        rows = np.concatenate([sums, catalogue.popularity[None, :]])
+        # what was put back is no interest, and must not take away from the interest in other products
+        rows = np.maximum(np.concatenate([sums, catalogue.popularity[None, :]]), 0)
         order = np.argsort(-rows, axis=1, kind="stable")[:, :kept]
         popular = np.where(np.take_along_axis(rows, order, axis=1) > 0, order, -1)
         return SegmentTastes(
@@ -84,7 +88,7 @@ class SegmentTastes:
 
 
 def _lifts(rows: Scores, group: NDArray[np.int32], groups: int) -> Scores:
-    """Logarithms of how much larger a group's share of a row is than of the last row."""
+    """Logarithms of how much larger a group's share of a row is than of the last row; rows hold nothing below 0."""
     inside = group >= 0
     sums = np.stack([np.bincount(group[inside], row[inside], minlength=groups) for row in rows])
     overall = sums[-1] / max(1e-12, float(sums[-1].sum()))
@@ -139,7 +143,9 @@ class HybridRecommender:
         sources = np.where(cosine >= LEAST_COSINE, SOURCES.index(CONTENT_SOURCE), SOURCES.index(POPULARITY_SOURCE))
         known = self.als.scores(users, found.ids) > ALS_FLOOR
         sources = np.where(known, SOURCES.index(ALS_SOURCE), sources)
-        scores = np.where(np.isfinite(found.scores), np.exp(found.scores), -np.inf)
+        # large weights must not make a score 0 or infinite, which would take its product out of the list
+        scores = np.exp(np.clip(found.scores, *_LOG_SCORES))
+        scores = np.where(np.isfinite(found.scores), scores, -np.inf)
         return Explained(TopLists(found.ids, scores.astype(np.float32)), sources.astype(np.int8))
 
     def scores(self, users: Histories, candidates: Places) -> Scores:

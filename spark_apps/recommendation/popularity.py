@@ -21,7 +21,7 @@ def segment_scores(interactions: DataFrame, segments: DataFrame) -> DataFrame:
         segments: user_id, segment.
 
     Returns:
-        segment, product_id, score: at most segments x products rows.
+        segment, product_id, score: at most segments x products rows; a score is below 0 where removals outweigh.
     """
     placed = interactions.join(segments.select("user_id", "segment"), on="user_id", how="inner")
     return placed.groupBy("segment", "product_id").agg(F.sum("score").alias("score"))

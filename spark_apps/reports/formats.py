@@ -48,7 +48,7 @@ def decimal(value: float | None, digits: int = 2) -> str:
         The figure with thousands separators, or a dash when it is not known.
     """
     figure = known(value)
-    return UNKNOWN_FIGURE if figure is None else f"{figure:,.{digits}f}"
+    return UNKNOWN_FIGURE if figure is None else f"{round(figure, digits) + 0.0:,.{digits}f}"  # never -0.00
 
 
 def figure(value: float | None) -> str:
@@ -64,7 +64,7 @@ def figure(value: float | None) -> str:
     if number is None:
         return UNKNOWN_FIGURE
     if float(number).is_integer():
-        return f"{number:,.0f}"
+        return f"{number + 0.0:,.0f}"  # never -0
     return f"{number:,.4f}".rstrip("0").rstrip(".") if abs(number) >= 0.001 else f"{number:.3g}"
 
 

@@ -21,6 +21,7 @@ from spark_apps.segmentation.inputs import CLUSTER, Floats
 
 # Values that agree in so many significant digits count as one: at most 9,000 cells for each power of ten.
 DIGITS = 4
+_LEAST_STEP = np.finfo(np.float64).tiny
 _CELLS = "cluster int, feature int, cell double, value double, users bigint, total double"
 
 
@@ -127,6 +128,6 @@ def _count_feature(clusters: pa.ChunkedArray, values: pa.ChunkedArray, place: in
 def _rounded(values: Floats) -> Floats:
     """Rounds to DIGITS significant digits."""
     sizes = np.where(values == 0, 1.0, np.abs(values))
-    steps = 10.0 ** (np.floor(np.log10(sizes)) - (DIGITS - 1))
+    steps = np.maximum(10.0 ** (np.floor(np.log10(sizes)) - (DIGITS - 1)), _LEAST_STEP)
     rounded: Floats = np.round(values / steps) * steps
     return rounded

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 UNITS = {
@@ -23,6 +23,8 @@ UNITS = {
 FEATURES = tuple(UNITS)
 CLUSTER = "cluster"
 _USERS_PER_PARTITION = 100_000
+# Equal prices added up in another order differ in their last digits: these must not tell users apart.
+_OF_PRICES, _PRICE_DIGITS = ("monetary", "avg_price"), 6
 Floats = NDArray[np.float64]
 
 
@@ -42,8 +44,12 @@ class Scale:
 
 def clustering_input(features: DataFrame, *kept: str) -> DataFrame:
     """Returns user_id, other columns to keep, and the clustering features as doubles; a missing mean price is 0."""
-    columns = [F.coalesce(F.col(name).cast("double"), F.lit(0.0)).alias(name) for name in FEATURES]
-    return features.select("user_id", *kept, *columns)
+    return features.select("user_id", *kept, *(_clustered(name).alias(name) for name in FEATURES))
+
+
+def _clustered(name: str) -> Column:
+    value = F.coalesce(F.col(name).cast("double"), F.lit(0.0))
+    return F.round(value, _PRICE_DIGITS) if name in _OF_PRICES else value
 
 
 def in_fixed_order(rows: DataFrame, users: int) -> DataFrame:

@@ -35,6 +35,6 @@ class Centres:
         """
         known = self.weights * decay
         weights = known + users
-        stands = weights[:, None] > 0
-        moved = (known[:, None] * self.places + sums) / np.where(stands, weights[:, None], 1.0)
-        return Centres(np.where(stands, moved, self.places), weights)
+        met = users[:, None] > 0  # what nobody is near stays where it is, however little is left of its weight
+        moved = (known[:, None] * self.places + sums) / np.where(met, weights[:, None], 1.0)
+        return Centres(np.where(met, moved, self.places), weights)

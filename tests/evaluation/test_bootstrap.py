@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from spark_apps.evaluation.bootstrap import estimate, means, resampled_means
 
@@ -55,3 +59,16 @@ def test_the_same_seed_draws_the_same_users() -> None:
     values = np.random.default_rng(0).normal(size=(100, 2))
     np.testing.assert_array_equal(resampled_means(values, 4), resampled_means(values, 4))
     assert not np.array_equal(resampled_means(values, 4), resampled_means(values, 5))
+
+
+@given(st.lists(st.sampled_from((math.nan, -1e-9, 0.0, 1e-9, 1.0, -1e9)), min_size=1, max_size=12))
+def test_odd_figures_have_finite_ends_or_none(column: list[float]) -> None:
+    """Also a single user, users without the figure, and what is rounded to nothing, which is 0 and not -0."""
+    values = np.array(column).reshape(-1, 1)
+    found = estimate(float(means(values)[0]), resampled_means(values, seed=1, resamples=20)[:, 0])
+    if np.isnan(values).all():
+        assert found is None
+        return
+    assert found is not None
+    assert math.isfinite(found.value) and found.low <= found.high
+    assert "-0.0" not in {str(found.value), str(found.low), str(found.high)}

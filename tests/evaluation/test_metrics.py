@@ -111,3 +111,31 @@ def test_ten_of_a_kind_have_no_diversity_and_one_product_has_none_to_tell() -> N
 def test_novelty_is_the_mean_self_information() -> None:
     found = metrics.novelty(np.array([[0, 1], [2, -1], [-1, -1]]), np.array([8, 4, 1]), 8)
     np.testing.assert_allclose(found, [0.5, 3, np.nan])
+
+
+def test_what_everybody_knows_is_no_news() -> None:
+    """Also in a shop of one user: 0, which is not written as -0."""
+    for found in metrics.novelty(np.array([[0], [1]]), np.array([1, 1]), 1):
+        assert found == 0 and not np.signbit(found)
+
+
+@given(st.integers(1, 12), st.integers(1, 30), st.integers(0, 99))
+def test_figures_stay_in_their_range(users: int, number: int, seed: int) -> None:
+    """Also for lists of one kind, of nothing, and for users who know nothing else or everything."""
+    random = np.random.default_rng(seed)
+    goods = catalogue(number, seed)
+    places = np.stack([random.permutation(max(number, K))[:K] for _ in range(users)])
+    places = np.where((places < number) & (random.random(places.shape) < random.random((users, 1)) * 2), places, -1)
+    places[0] = places[0].max()  # ten of a kind
+    hits = (random.random(places.shape) < random.choice([0, 0.5, 1], (users, 1))) & (places >= 0)
+    relevant = np.maximum(hits.sum(axis=1), 1) + random.choice([0, 0, 100], users)
+    for figure in (metrics.recall, metrics.ndcg, metrics.average_precision):
+        found = figure(hits, relevant)
+        assert (found >= 0).all() and (found <= 1 + 1e-12).all()
+    diversity = metrics.diversity(places, goods.terms, goods.weights)
+    listed = (places >= 0).sum(axis=1)
+    np.testing.assert_array_equal(np.isnan(diversity), listed < 2)
+    assert (diversity[listed > 1] >= 0).all() and (diversity[listed > 1] <= 1 + 1e-6).all()
+    novelty = metrics.novelty(places, random.integers(0, users + 1, number), users)
+    np.testing.assert_array_equal(np.isnan(novelty), listed == 0)
+    assert (novelty[listed > 0] >= 0).all() and not np.signbit(novelty[listed > 0]).any()

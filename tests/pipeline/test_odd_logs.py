@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import csv
+import json
+import math
+import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
 
 from spark_apps.generator import GeneratorSpec, write_events
-from spark_apps.jobs import evaluate, recommend
+from spark_apps.jobs import evaluate, recommend, report
 from spark_apps.settings import Settings
 from spark_apps.tables import EVENTS, INTERACTIONS, RECOMMENDATIONS
 from tests.pipeline.conftest import Trained, run_jobs, small_settings
+from tests.reports.reader import Page
 from tests.short_form import long_but
 
 Row = dict[str, str]
@@ -45,6 +50,22 @@ def no_purchases(row: Row) -> Row:
     return {**row, "event_type": "view" if row["event_type"] == "purchase" else row["event_type"]}
 
 
+def no_carts(row: Row) -> Row:
+    return {**row, "event_type": "view" if row["event_type"] != "purchase" else "purchase"}
+
+
+def one_price(row: Row) -> Row:
+    return {**row, "price": "0.10"}
+
+
+def one_category(row: Row) -> Row:
+    return {**row, "category_id": "7", "category_code": "toys", "brand": "lego"}
+
+
+def as_good_as_nothing(row: Row) -> Row:
+    return no_carts(no_purchases(no_categories(one_category(row))))
+
+
 def everything_at_once(row: Row) -> Row:
     for change in (no_categories, no_sessions, long_ids, no_purchases):
         row = change(row)
@@ -58,6 +79,10 @@ ODD: dict[str, Callable[[Row], Row]] = {
     "no sessions": no_sessions,
     "ids above 32 bits": long_ids,
     "no purchases": no_purchases,
+    "no carts": no_carts,
+    "one price": one_price,
+    "one category and brand": one_category,
+    "views alone": as_good_as_nothing,
     "all of it": everything_at_once,
 }
 SHORT = ("all of it",)
@@ -112,9 +137,37 @@ def test_what_is_recommended_is_known_to_be_near(odd: Trained) -> None:
     assert sources.count("popularity") < len(sources) / 2
 
 
-@pytest.mark.parametrize("odd", long_but(("no brands", "all of it"), SHORT), indirect=True)
+NOT_FIGURES = {"nan", "NaN", "inf", "-inf", "Infinity", "None", "null", "nan%", "inf%", "-0", "-0.0", "-0.00"}
+EVALUATED = ("no brands", "one price", "views alone", "all of it")
+
+
+@pytest.mark.parametrize("odd", long_but(EVALUATED, SHORT), indirect=True)
 def test_models_can_be_evaluated(odd: Trained, spark: SparkSession) -> None:
     found = evaluate.run(spark, odd.settings, odd.root)
     assert found["users_evaluated"] > 0
     for figures in found["models"].values():
         assert 0 <= figures["ndcg"]["value"] <= 1
+    assert_known(report.run(spark, odd.root))
+
+
+def test_no_figure_is_nan_or_infinite(odd: Trained) -> None:
+    assert_known(odd.page)
+
+
+def assert_known(page: Path) -> None:
+    """Checks that neither the page nor the JSON beside it, nor that of the models, holds NaN, infinity or `None`."""
+    html = Page(page.read_text(encoding="utf-8"))
+    assert not set(html.text.split()) & NOT_FIGURES
+    assert len(html.figures) > 3
+    found = [json.dumps(html.figures), *(path.read_text() for path in page.parents[1].rglob("*.json"))]
+    assert len(found) > 4
+    for text in found:
+        assert_finite(json.loads(text))
+
+
+def assert_finite(value: Any) -> None:
+    """Checks all numbers of a JSON value; texts of charts are words, so `nan` stands in none."""
+    for inside in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        assert_finite(inside)
+    assert not isinstance(value, float) or math.isfinite(value)
+    assert not isinstance(value, str) or not re.search(r"\b(nan|inf|None)\b", value)

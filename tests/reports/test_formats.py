@@ -1,11 +1,14 @@
 """How figures are written."""
 
 import ast
+import math
 import sys
 from importlib.resources import files
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from spark_apps.reports.formats import counted, dates, decimal, figure, joined, measure_name, moment, share, whole
 
@@ -82,3 +85,18 @@ def test_the_room_needs_nothing_but_plotly():
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             outside = [name for name in names if name.split(".")[0] not in allowed]
             assert all(name.startswith("spark_apps.reports") for name in outside), (module.name, outside)
+
+
+@given(st.none() | st.floats() | st.sampled_from((-0.0, -1e-9, -0.004, 1e-320, 1e300)), st.integers(0, 4))
+def test_no_figure_is_nan_infinite_or_minus_nothing(value: float | None, digits: int) -> None:
+    for text in (decimal(value, digits), figure(value)):
+        assert not {"nan", "inf", "None"} & set(text.split())
+        assert text.strip("-0.,") or not text.startswith("-")
+    if value is None or not math.isfinite(value):
+        assert decimal(value, digits) == figure(value) == "–"
+
+
+@given(st.floats(0, 1e18), st.just(0.0) | st.floats(1e-6, 1e18))
+def test_every_share_is_a_percentage_or_a_dash(part: float, total: float) -> None:
+    text = share(part, total)
+    assert text == "–" if not total else text.endswith("%") and "inf" not in text and "nan" not in text

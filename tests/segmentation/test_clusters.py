@@ -145,6 +145,19 @@ def test_users_who_are_all_alike_make_one_cluster(spark: SparkSession) -> None:
     assert [means["monetary"] for means in centre_means(model)] == [3.0]
 
 
+def test_equal_prices_added_up_in_other_orders_tell_no_users_apart(spark: SparkSession) -> None:
+    """A mean of 0.1s is 0.1 or 0.10000000000000002: scaled to deviations, such a digit would weigh like a feature."""
+    sums = [sum([0.1] * times) for times in range(1, 21)]
+    rows = [
+        user_row(user, avg_price=total / (user + 1), monetary=[0.1 + 0.2 + 0.3, 0.3 + 0.2 + 0.1][user % 2])
+        for user, total in enumerate(sums)
+    ]
+    assert len({total / times for times, total in enumerate(sums, start=1)}) > 1
+    model, found = fit(features_frame(spark, rows), 3)
+    assert found == Fit(k=3, cost=0.0, iterations=1, converged=True, silhouette=None)
+    assert len(centres_of(model)) == 1
+
+
 def test_as_many_clusters_as_users_differ(spark: SparkSession) -> None:
     users = features_frame(spark, [user_row(user, monetary=100.0 * (user % 3)) for user in range(30)])
     model, found = fit(users, 5)

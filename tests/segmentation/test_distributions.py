@@ -6,9 +6,11 @@ from dataclasses import asdict
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 
-from spark_apps.segmentation.distributions import DIGITS, Distributions, all_users, count_values
+from spark_apps.segmentation.distributions import DIGITS, Distributions, _rounded, all_users, count_values
 
 NAMES = ("whole", "skewed", "same")
 ROWS = 3000
@@ -87,3 +89,12 @@ def test_nobody_has_empty_distributions(spark: SparkSession) -> None:
     none = count_values(spark.createDataFrame([], "cluster int, whole double"), ("whole",))
     assert none == {}
     assert all_users(none, "whole").size == 0
+
+
+@given(st.lists(st.floats(-1e300, 1e300), min_size=1, max_size=8))
+def test_cells_are_finite_and_near_their_values(values: list[float]) -> None:
+    """From the smallest number that there is, and of either sign."""
+    found = _rounded(np.array(values))
+    assert np.isfinite(found).all()
+    usual = np.abs(values) > 1e-300
+    np.testing.assert_allclose(found[usual], np.array(values)[usual], rtol=HALF_A_CELL)
