@@ -67,15 +67,15 @@ def _factor_batches(
     confidence = np.sign(scores) * (1.0 + parameters.alpha * np.abs(scores))
     matrix = csr_matrix((confidence.astype(np.float32), (rows, columns)), shape=(len(user_ids), len(item_ids)))
     matrix.sort_indices()  # the same sums in the same order, whatever order the rows came in
-    model = AlternatingLeastSquares(
-        factors=parameters.rank,
-        iterations=parameters.iterations,
-        regularization=parameters.regularization,
-        alpha=1.0,  # already in the confidence
-        num_threads=threads,
-        random_state=seed,
-    )
-    with threadpool_limits(1, "blas"):
+    with threadpool_limits(1, "blas"):  # before it is made, or it warns
+        model = AlternatingLeastSquares(
+            factors=parameters.rank,
+            iterations=parameters.iterations,
+            regularization=parameters.regularization,
+            alpha=1.0,  # already in the confidence
+            num_threads=threads,
+            random_state=seed,
+        )
         model.fit(matrix, show_progress=False)
     yield from _batches(USER, user_ids, model.user_factors)
     yield from _batches(ITEM, item_ids, model.item_factors)

@@ -81,7 +81,7 @@ class Shop:
 def shop(spark: SparkSession, settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Shop:
     root = tmp_path_factory.mktemp("shop")
     write_files(events_frame(spark, shop_events()).coalesce(1), root / EVENTS.path, EVENTS)
-    small = settings.model_copy(update={"als": AlsParameters(rank=4, iterations=3), "engine": "mllib"})
+    small = settings.model_copy(update={"als": AlsParameters(rank=4, iterations=3), "als_library": "mllib"})
     return Shop(root, small, train.run(spark, small, root, DateRange(), "3"))
 
 
@@ -101,7 +101,7 @@ def test_the_model_is_one_that_spark_loads(shop: Shop, spark: SparkSession) -> N
     model = ALSModel.load(str(newest(shop.root, ALS)[0]))
     assert model.rank == 4
     assert model.userFactors.count() == len(USUAL) + 1  # the undecided one has none
-    assert shop.training.als.parameters["engine"] == "mllib"
+    assert shop.training.als.parameters["als"] == "mllib"
 
 
 def test_lists_carry_the_original_ids(shop: Shop) -> None:
