@@ -5,14 +5,20 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timezone
+from datetime import date, datetime, timezone
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import TimestampType
 
+from spark_apps.engine.base import Relation
+from spark_apps.engine.published import stored_schema
 from spark_apps.schemas import CSV_COLUMNS, EVENTS, UNKNOWN
+from spark_apps.tables import EVENTS as EVENTS_TABLE
+from spark_apps.tables import partition_folder
 
 HEADER = ",".join(CSV_COLUMNS)
 _DEFAULTS: dict[str, Any] = {
@@ -113,6 +119,23 @@ def events_frame(spark: SparkSession, rows: Sequence[Mapping[str, Any]]) -> Data
     events = [clean_event(**row) for row in rows]
     names = EVENTS.fieldNames()
     return spark.createDataFrame([tuple(one[name] for name in names) for one in events], EVENTS)
+
+
+def write_events_table(folder: Path, rows: Sequence[Mapping[str, Any]]) -> Relation:
+    """Writes clean events as the files of a table, a folder a date, and returns them as an input of units.
+
+    Args:
+        folder: of the table; it is made.
+        rows: for each event what differs from the default one, as `events_frame` takes it.
+    """
+    days: dict[date, list[dict[str, Any]]] = {}
+    for one in (clean_event(**row) for row in rows):
+        days.setdefault(one["date"], []).append(one)
+    schema = stored_schema(EVENTS_TABLE)
+    for day, events in days.items():
+        (folder / partition_folder(day)).mkdir(parents=True)
+        pq.write_table(pa.Table.from_pylist(events, schema=schema), folder / partition_folder(day) / "part-0.parquet")
+    return Relation(tuple(sorted(folder.rglob("*.parquet"))), schema)
 
 
 def rows_of(frame: DataFrame, *order: str) -> list[dict[str, Any]]:
