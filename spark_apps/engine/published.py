@@ -72,5 +72,7 @@ def stored_schema(table: Table) -> pa.Schema:
 
 
 def _files(root: StoragePath, table: Table, days: Iterable[date | None]) -> tuple[StoragePath, ...]:
-    folders = [root / table.path / partition_folder(day) for day in sorted(days, key=str)]
-    return tuple(path for folder in folders for path in sorted(folder.glob("*.parquet"), key=str))
+    found: list[StoragePath] = []
+    for day in sorted(days, key=str):
+        found += sorted((root / table.path / partition_folder(day)).glob("*.parquet"), key=str)
+    return tuple(found)
