@@ -23,6 +23,7 @@ from spark_apps.jobs import load as load_job
 from spark_apps.registry.versions import ALS, METADATA, NAMES, Metadata, model_path, newest, write_metadata
 from spark_apps.tables import EVENTS
 from tests.factory import csv_line, write_log
+from tests.terminal import WARNINGS_ARE_ERRORS, strange_lines
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -178,10 +179,11 @@ def test_clean_from_the_shell_in_another_time_zone(tmp_path: Path) -> None:
     lines = [csv_line(event_time="2019-10-01 00:30:00 UTC"), csv_line(event_time="2019-11-03 23:30:00 UTC"), "x"]
     run("load", write_log(tmp_path / "log.csv", lines), "--root", tmp_path / "root")
     command = [sys.executable, "-m", "spark_apps", "clean", "--root", "root", "--master", "local[2]", "--json"]
-    environment = {**os.environ, "TZ": "America/New_York", "PYTHONPATH": str(REPOSITORY)}
+    environment = {**os.environ, **WARNINGS_ARE_ERRORS, "TZ": "America/New_York", "PYTHONPATH": str(REPOSITORY)}
     done = subprocess.run(
         command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True, timeout=120
     )
+    assert strange_lines(done.stderr) == []
     assert json.loads(done.stdout) == [
         {"date": "2019-10-01", "raw": 1, "clean": 1, "quarantined": {}},
         {"date": "2019-11-03", "raw": 1, "clean": 1, "quarantined": {}},

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +23,7 @@ from spark_apps.tables import (
 )
 from tests.comparing import assert_rows, same
 from tests.pipeline.conftest import Trained, assert_same_lists
+from tests.terminal import shopstream
 
 KEYS = {USER_FEATURES: ["user_id"], PRODUCT_FEATURES: ["product_id"], INTERACTIONS: ["user_id", "product_id"]}
 
@@ -38,14 +36,11 @@ def again(trained_root: Trained, tmp_path_factory: pytest.TempPathFactory) -> Tr
         shutil.copytree(trained_root.root / table.path, root / table.path)
     als = trained_root.settings.als
     environment = {
-        **os.environ,
         "SHOPSTREAM_SHUFFLE_PARTITIONS": "5",
-        "SHOPSTREAM_DRIVER_MEMORY": "1g",
         "SHOPSTREAM_CLUSTER_CURVE_USERS": str(trained_root.settings.cluster_curve_users),
     }
-    command = [sys.executable, "-m", "spark_apps", "train", "--root", str(root), "--master", "local[1]"]
-    command += ["--seed", "42", "--rank", str(als.rank), "--iterations", str(als.iterations), "--als", "implicit"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)
+    command = ["train", "--root", root, "--master", "local[1]", "--seed", 42, "--rank", als.rank]
+    done = shopstream(*command, "--iterations", als.iterations, "--als", "implicit", **environment)
     assert done.returncode == 0, done.stderr
     return Trained(root, trained_root.log, trained_root.settings, {}, {}, trained_root.training, root)
 

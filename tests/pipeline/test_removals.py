@@ -94,6 +94,35 @@ def test_every_user_has_a_list_of_finite_scores(root: Path) -> None:
     assert all(0 < row["score"] < float("inf") for row in rows)
 
 
+def test_a_stream_that_brings_removals_keeps_both_products(root: Path) -> None:
+    """Also where it takes their scores into what it recommends with, after each file."""
+    later = [
+        csv_line(
+            **RARE,
+            event_time=f"2019-11-02 10:{number:02d}:00 UTC",
+            event_type="remove_from_cart",
+            product_id=product,
+            user_id=600_000_000 + number,
+            user_session=f"n{number}",
+        )
+        for number in range(40)
+        for product in (RETURNED, SHOWN)
+    ]
+    seen = [csv_line(**RARE, event_time="2019-11-03 09:00:00 UTC", product_id=SHOWN, user_id=VIEWERS[0])]
+    log = write_log(root.parent / "november.csv", [*later, *seen])
+    for command in (
+        ["load", log],
+        ["simulate", "--events", 80, "--speed", "max", "--ahead", 9],
+        ["stream", "--once", "--master", "local[2]"],
+    ):
+        done = shopstream(*command, "--root", root, SHOPSTREAM_STREAM_REFRESH="1")
+        assert done.returncode == 0, done.stderr
+    assert "2 files applied" in done.stdout
+    done = shopstream("recommend", "--user", VIEWERS[0], "--root", root, "--json")
+    listed = json.loads(done.stdout)
+    assert {RETURNED, SHOWN} <= {one["product_id"] for one in listed} and len(listed) == 10
+
+
 @pytest.mark.parametrize("removals", [1, 1200])
 def test_removals_alone_teach_nothing(spark: SparkSession, settings: Settings, tmp_path: Path, removals: int) -> None:
     """However many: the first sum to -1000, which the lifts once divided by, is among them."""
