@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import TimestampType
@@ -136,6 +137,18 @@ def write_events_table(folder: Path, rows: Sequence[Mapping[str, Any]]) -> Relat
         (folder / partition_folder(day)).mkdir(parents=True)
         pq.write_table(pa.Table.from_pylist(events, schema=schema), folder / partition_folder(day) / "part-0.parquet")
     return Relation(tuple(sorted(folder.rglob("*.parquet"))), schema)
+
+
+def rows_of_files(rows: Relation, *order: str) -> list[dict[str, Any]]:
+    """Reads files as dicts, as `rows_of` does with a frame."""
+    tables = [pq.read_table(str(path), columns=rows.schema.names, partitioning=None) for path in rows.files]
+    table = pa.concat_tables(tables) if tables else rows.schema.empty_table()
+    for place, field in enumerate(table.schema):
+        if pa.types.is_timestamp(field.type):
+            texts = pc.strftime(table[field.name].cast(pa.timestamp("us")).cast(pa.timestamp("s")), "%Y-%m-%d %H:%M:%S")
+            table = table.set_column(place, field.name, texts)
+    found: list[dict[str, Any]] = table.sort_by([(name, "ascending") for name in order]).to_pylist()
+    return found
 
 
 def rows_of(frame: DataFrame, *order: str) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ import click
 
 from spark_apps.commands.common import (
     date_options,
+    engine_options,
     json_option,
     model_options,
     next_step,
@@ -20,6 +21,7 @@ from spark_apps.commands.common import (
     spark_options,
 )
 from spark_apps.commands.failures import EXIT_NOT_PROMOTED
+from spark_apps.engine.opening import open_engine
 from spark_apps.jobs import features as features_job
 from spark_apps.jobs import recommend as recommend_job
 from spark_apps.jobs import recommendations_csv as recommendations_csv_job
@@ -57,18 +59,18 @@ _seed_option = click.option("--seed", type=int, help="Of everything random.  [de
 
 
 @click.command()
-@spark_options
+@engine_options
 @date_options
 @json_option
-def features(root: str | None, master: str | None, dates: DateRange, as_json: bool) -> None:
+def features(root: str | None, engine: str | None, master: str | None, dates: DateRange, as_json: bool) -> None:
     """Compute the user, product and interaction tables from clean events.
 
     \b
     Example: shopstream features --to 2019-10-31
     """
-    settings = load_settings(root=root, master=master)
-    with spark_session(settings, "features") as spark, step("Features", spark):
-        rows = features_job.run(spark, settings, table_root(settings), dates)
+    settings = load_settings(root=root, engine=engine, master=master)
+    with open_engine(settings, "features") as opened, step("Features"):
+        rows = features_job.run(opened, settings, table_root(settings), dates)
     if as_json:
         print_json(rows)
         return

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from spark_apps.engine.base import Engine
-from spark_apps.engine.database import Limits
 from spark_apps.engine.local import LocalEngine
 from spark_apps.session import open_spills, spark_session
-from spark_apps.settings import GIB, Settings, table_root
+from spark_apps.settings import Settings, table_root
 from spark_apps.storage import HdfsPath
-
-# What the queries of one Spark task may take before they spill; its rows come on top.
-_TASK_MEMORY = GIB
 
 
 def wants_spark(settings: Settings) -> bool:
@@ -39,10 +33,10 @@ def open_engine(settings: Settings, job: str) -> Iterator[Engine]:
         HdfsUnreachableError: when the root's NameNode does not answer.
     """
     if wants_spark(settings):
-        from spark_apps.engine.spark import SparkEngine  # a second that a local run need not wait
+        from spark_apps.engine.spark import engine_of  # a second that a local run need not wait
 
         with spark_session(settings, job) as spark:
-            yield SparkEngine(spark, Limits(1, _TASK_MEMORY, Path(tempfile.gettempdir())))
+            yield engine_of(spark)
         return
     with open_spills(settings, "engine") as spills, LocalEngine(cores(), settings.memory, spills) as engine:
         yield engine

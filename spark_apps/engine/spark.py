@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import tempfile
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import reduce
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -14,14 +16,17 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from spark_apps.engine.base import Done, Engine, Relation, Task, Unit, gathered
+from spark_apps.engine.base import Done, Engine, Task, Unit, gathered
 from spark_apps.engine.database import Database, Limits
 from spark_apps.engine.relations import register
 from spark_apps.engine.sharing import Shared, share
-from spark_apps.storage import StoragePath
+from spark_apps.settings import GIB
+from spark_apps.storage import Relation, StoragePath
 from spark_apps.workspace import discard
 
 _INPUT = "input_number"
+# What the queries of a task may take before they spill; its rows come on top.
+_TASK_MEMORY = GIB
 # a row is a file that a task wrote, or one of its results as bytes of Arrow's
 _FOUND = "name string, file string, rows long, result binary"
 _FOUND_SCHEMA = pa.schema(
@@ -79,6 +84,11 @@ class SparkEngine(Engine):
             for one in widened
         ]
         return kept.select(F.lit(number).alias(_INPUT), *columns)
+
+
+def engine_of(spark: SparkSession) -> SparkEngine:
+    """Returns an engine on a session that is open: what a task's queries take before they spill is a GiB."""
+    return SparkEngine(spark, Limits(1, _TASK_MEMORY, Path(tempfile.gettempdir())))
 
 
 def _literal(path: StoragePath) -> str:

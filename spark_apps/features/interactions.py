@@ -30,13 +30,6 @@ def interactions(pairs: DataFrame, scores: EventScores) -> DataFrame:
     return pairs.select(*(computed.get(name, F.col(name)).alias(name) for name in INTERACTIONS.fieldNames()))
 
 
-def interaction_rows(pairs: pa.Table, scores: EventScores) -> pa.Table:
-    """Does what `interactions` does with an Arrow table, the columns of `features.pairs.PAIR_SUMS`."""
-    computed = {"score": pa.array(implicit_scores(pairs, scores)), "interaction_count": pairs["events"]}
-    names = INTERACTIONS.fieldNames()
-    return pa.table([computed[name] if name in computed else pairs[name] for name in names], names)
-
-
 def implicit_score(scores: EventScores) -> Column:
     """Returns the implicit score of a row with the counts views, carts, purchases and removals."""
     return F.least(_points({name: F.col(name) for name in COUNTED_TYPES.values()}, scores), F.lit(scores.cap))

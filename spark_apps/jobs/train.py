@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from pyspark.ml.recommendation import ALSModel
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from spark_apps.engine.spark import engine_of
 from spark_apps.errors import NothingToLearnError, TooFewToTuneError
 from spark_apps.jobs import features as features_job
 from spark_apps.jobs import segment as segment_job
@@ -44,12 +46,40 @@ from spark_apps.registry.versions import (
 from spark_apps.session import task_threads
 from spark_apps.settings import AlsLibrary, Settings
 from spark_apps.storage import StoragePath
-from spark_apps.tables import RECOMMENDATIONS, USER_SEGMENTS, DateRange, read_files, write_files
+from spark_apps.tables import (
+    INTERACTIONS,
+    PRODUCT_FEATURES,
+    RECOMMENDATIONS,
+    USER_FEATURES,
+    USER_SEGMENTS,
+    DateRange,
+    read_files,
+    write_files,
+)
 
 if TYPE_CHECKING:
     from spark_apps.jobs.tune import Tuning
 
 LISTS = "lists"
+
+
+@dataclass(frozen=True)
+class _Tables:
+    """The feature tables as frames, and the first and last date of the events."""
+
+    users: DataFrame
+    products: DataFrame
+    interactions: DataFrame
+    first_date: date
+    last_date: date
+
+    @classmethod
+    def of(cls, spark: SparkSession, publication: Publication, made: FeatureTables) -> _Tables:
+        users, products, interactions = (
+            read_files(spark, publication.stage(table.path), table)
+            for table in (USER_FEATURES, PRODUCT_FEATURES, INTERACTIONS)
+        )
+        return cls(users, products, interactions, made.first_date, made.last_date)
 
 
 @dataclass(frozen=True)
@@ -60,7 +90,7 @@ class _Run:
     settings: Settings
     publication: Publication
     version: str
-    tables: FeatureTables
+    tables: _Tables
     size: als.Size
 
     def stage(self, name: str) -> StoragePath:
@@ -133,8 +163,9 @@ def run(
     with Publication(root, targets) as publication:
         spark.sparkContext.setCheckpointDir(str(publication.scratch("checkpoint")))
         with step("Features", spark) as shown:
-            tables = features_job.build(spark, settings, root, publication, dates)
-            size = als.Size(tables.users.count(), tables.products.count(), tables.interactions.count())
+            made = features_job.build(engine_of(spark), settings, root, publication, dates)
+            tables = _Tables.of(spark, publication, made)
+            size = als.Size(*(made.rows[table.name] for table in (USER_FEATURES, PRODUCT_FEATURES, INTERACTIONS)))
             shown.done = f"{size.users:,} users, {size.products:,} products, {size.pairs:,} pairs"
         if trials and not validation.wanted(size.users, settings):
             raise TooFewToTuneError(math.ceil(validation.LEAST / validation.SHARE), validation.LEAST)

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timezone
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 
-from spark_apps.features.gathering import gather
-from spark_apps.features.interactions import interactions
-from spark_apps.features.pairs import pair_sums
-from spark_apps.features.products import product_features
-from spark_apps.features.users import user_features
+from spark_apps.engine.published import stored_schema
+from spark_apps.engine.spark import engine_of
 from spark_apps.generator import GeneratorSpec, write_events
-from spark_apps.schemas import EVENT_TYPES, EVENTS, INTERACTIONS, PRODUCT_FEATURES, USER_FEATURES
-from spark_apps.settings import EventScores
+from spark_apps.schemas import EVENT_TYPES
+from spark_apps.storage import Relation
+from spark_apps.tables import EVENTS, INTERACTIONS, PRODUCT_FEATURES, USER_FEATURES, Table
 from tests import oracle
 from tests.comparing import assert_rows
-from tests.factory import events_frame, rows_of
+from tests.factory import write_events_table
+from tests.features.made import make_tables
 
-Tables = tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]
+Tables = dict[Table, list[dict[str, Any]]]
 # few of everything, so that ties, repeats and strange mixtures are the rule
 some_events = st.lists(
     st.fixed_dictionaries(
@@ -49,28 +50,22 @@ some_events = st.lists(
 )
 
 
-def tables_of(events: DataFrame, last_date: date) -> Tables:
-    together = gather(events).persist()
-    frames = (
-        (user_features(together, last_date), ["user_id"]),
-        (product_features(together), ["product_id"]),
-        (interactions(pair_sums(together), EventScores()), ["user_id", "product_id"]),
-    )
-    users, products, met = (rows_of(frame, *order) for frame, order in frames)
-    together.unpersist()
-    return users, products, met
+QUERIES = {
+    USER_FEATURES: oracle.USER_FEATURES,
+    PRODUCT_FEATURES: oracle.PRODUCT_FEATURES,
+    INTERACTIONS: oracle.INTERACTIONS,
+}
 
 
 def assert_as_in_sql(tables: Tables, database: oracle.Database) -> None:
-    queries = (oracle.USER_FEATURES, oracle.PRODUCT_FEATURES, oracle.INTERACTIONS)
-    for found, query, schema in zip(tables, queries, (USER_FEATURES, PRODUCT_FEATURES, INTERACTIONS), strict=True):
+    for table, query in QUERIES.items():
         expected = oracle.rows(database, query)
-        assert set(expected[0]) == set(schema.fieldNames())
-        assert_rows(found, expected, rel=1e-9)
+        assert set(expected[0]) == set(table.schema.fieldNames())
+        assert_rows(tables[table], expected, rel=1e-9)
 
 
 def assert_balanced(tables: Tables, events: int) -> None:
-    users, products, met = tables
+    users, products, met = (tables[table] for table in QUERIES)
     assert sum(row["total_events"] for row in users) == events
     assert sum(row["events"] for row in products) == events
     assert sum(row["interaction_count"] for row in met) == events
@@ -84,51 +79,51 @@ def generated_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def cleaned_files(spark: SparkSession, log: Path, folder: Path) -> Relation:
+    oracle.cleaned(spark, log).drop("date").coalesce(1).write.parquet(str(folder))
+    return Relation.of(folder, stored_schema(EVENTS))
+
+
 @pytest.mark.parametrize("log", ["sample_path", "generated_path"])
-def test_the_tables_of_a_log_are_those_of_sql(spark: SparkSession, request: pytest.FixtureRequest, log: str) -> None:
+def test_the_tables_of_a_log_are_those_of_sql_on_both_engines(
+    spark: SparkSession, tmp_path: Path, request: pytest.FixtureRequest, log: str
+) -> None:
     path = request.getfixturevalue(log)
     database = oracle.of_log(path)
-    events, last = database.execute("select count(*), max(event_time)::date from events").fetchone()
-    tables = tables_of(oracle.cleaned(spark, path), last)
+    count, last = database.execute("select count(*), max(event_time)::date from events").fetchone()
+    events = cleaned_files(spark, path, tmp_path / "events")
+    tables = make_tables(tmp_path / "local", events, last)
     assert_as_in_sql(tables, database)
-    assert_balanced(tables, events)
+    assert_balanced(tables, count)
+    in_tasks = make_tables(tmp_path / "spark", events, last, engine=engine_of(spark))
+    for table in QUERIES:
+        assert_rows(in_tasks[table], tables[table], rel=0)
 
 
-# each example is a few Spark jobs: few of them, and none to make a failing one smaller
-@settings(
-    max_examples=3,
-    deadline=None,
-    phases=[Phase.explicit, Phase.generate],
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=some_events)
-def test_the_tables_of_any_events_are_those_of_sql(spark: SparkSession, rows: list[dict[str, Any]]) -> None:
-    frame = events_frame(spark, rows)
+def test_the_tables_of_any_events_are_those_of_sql(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, Any]]
+) -> None:
+    folder = tmp_path_factory.mktemp("any")
     last = max(datetime.fromisoformat(row["event_time"]) for row in rows).date()
-    tables = tables_of(frame, last)
-    assert_as_in_sql(tables, oracle.of_events(frame.toArrow()))
+    files = write_events_table(folder / "events", rows)
+    tables = make_tables(folder, files, last)
+    assert_as_in_sql(tables, oracle.of_events(pa.concat_tables(pq.read_table(str(file), partitioning=None) for file in files.files)))
     assert_balanced(tables, len(rows))
-    for user in tables[0]:
+    for user in tables[USER_FEATURES]:
         assert 0 <= user["cart_abandonment"] <= 1 and user["recency"] >= 0
         assert user["frequency"] <= user["total_events"]
         assert user["first_seen"] <= user["last_seen"]
 
 
-def test_a_micro_batch_has_the_same_tables_as_a_month(spark: SparkSession, tmp_path: Path) -> None:
-    rows = [
-        {"user_id": user, "product_id": user * step % 5, "event_type": EVENT_TYPES[step % 4], "price": float(step)}
-        | {"event_time": datetime(2019, 11, 1, user, step, tzinfo=timezone.utc), "user_session": f"{user}-{step // 3}"}
-        for user in range(6)
-        for step in range(8)
+def test_prices_of_any_size_add_up_to_the_same_in_any_order(tmp_path: Path) -> None:
+    prices = [0.1, 1e15, 0.2, 99_999_999.99, 1e29, 3e31, 0.0001]
+    orders = [prices, prices[::-1], [*prices[3:], *prices[:3]]]
+    made = [
+        make_tables(tmp_path / str(number), [{"price": price, "event_type": "purchase"} for price in order])
+        for number, order in enumerate(orders)
     ]
-    events, last = events_frame(spark, rows), date(2019, 11, 1)
-    events.coalesce(1).write.parquet(str(tmp_path / "dropped"))
-    found: list[Tables] = []
-    stream = spark.readStream.schema(EVENTS).parquet(str(tmp_path / "dropped")).writeStream
-    query = stream.foreachBatch(lambda batch, _: found.append(tables_of(batch, last)))
-    query.trigger(availableNow=True).option(
-        "checkpointLocation", str(tmp_path / "checkpoint")
-    ).start().awaitTermination()
-    assert len(found) == 1
-    for batch, month in zip(found[0], tables_of(events, last), strict=True):
-        assert_rows(batch, month)
+    assert made[0] == made[1] == made[2]
+    (user,) = made[0][USER_FEATURES]
+    assert user["monetary"] == pytest.approx(1e29 + 1e15, rel=1e-12)

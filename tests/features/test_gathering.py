@@ -13,8 +13,6 @@ from spark_apps.features.gathering import gather
 from spark_apps.features.pairs import PAIR_SUMS, pair_sums
 from spark_apps.features.products import product_sums
 from spark_apps.features.users import USER_SUMS
-from spark_apps.jobs.features import stage_interactions, write_interactions
-from spark_apps.settings import EventScores
 from spark_apps.tables import try_of_task
 from tests.comparing import assert_rows
 from tests.factory import events_frame, rows_of
@@ -48,23 +46,3 @@ def test_a_row_is_of_one_kind(spark: SparkSession) -> None:
     gathered = gather(events_frame(spark, EVENTS)).persist()
     kinds = [users_of(gathered), pair_sums(gathered), product_sums(gathered)]
     assert sum(kind.count() for kind in kinds) == gathered.count()
-
-
-def test_a_task_that_was_tried_twice_leaves_its_pairs_once(spark: SparkSession, tmp_path: Path) -> None:
-    made, staged = tmp_path / "made", tmp_path / "staged"
-    events, pair = events_frame(spark, EVENTS), ("user_id", "product_id")
-    gathered = gather(events, partial(write_interactions, made, EventScores()))
-    for _ in range(2):
-        gathered.write.format("noop").mode("overwrite").save()
-    tries = {file.name for file in made.iterdir()}
-    (made / "part-00000-99.part").write_bytes(b"half a file")
-    stage_interactions(made, staged)
-    chosen = {file.name for file in staged.iterdir()}
-    assert len(tries) == 2 * len(chosen) and chosen < tries
-    rows = rows_of(spark.read.parquet(str(staged)).select(*pair), *pair)
-    assert rows == rows_of(pair_sums(gather(events)).select(*pair), *pair)
-
-
-def test_without_a_pair_there_is_an_empty_folder(tmp_path: Path) -> None:
-    stage_interactions(tmp_path / "made", tmp_path / "staged")
-    assert list((tmp_path / "staged").iterdir()) == []

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-from spark_apps.features.gathering import gather
-from spark_apps.features.interactions import implicit_score, interaction_rows, interactions
-from spark_apps.features.pairs import pair_sums
-from spark_apps.schemas import INTERACTIONS
+from spark_apps.features.interactions import implicit_score
 from spark_apps.settings import EventScores
+from spark_apps.tables import INTERACTIONS
 from tests.comparing import assert_rows
-from tests.factory import events_frame, rows_of
+from tests.features.made import make_tables
 
 # a user's events on a product, in time order: views, carts, purchases, removals as v c p r
 HISTORIES: dict[str, tuple[str, float]] = {
@@ -30,13 +28,7 @@ HISTORIES: dict[str, tuple[str, float]] = {
 KINDS = {"v": "view", "c": "cart", "p": "purchase", "r": "remove_from_cart"}
 
 
-def rows_with(spark: SparkSession, events: list[dict[str, Any]], scores: EventScores) -> list[dict[str, Any]]:
-    found = interactions(pair_sums(gather(events_frame(spark, events))), scores)
-    assert found.columns == INTERACTIONS.fieldNames()
-    return rows_of(found, "user_id", "product_id")
-
-
-def test_a_score_is_the_sum_of_its_events_up_to_the_cap(spark: SparkSession) -> None:
+def test_a_score_is_the_sum_of_its_events_up_to_the_cap(tmp_path: Path) -> None:
     events = [
         {"user_id": user, "event_type": KINDS[kind], "event_time": f"2019-10-01 00:00:{second:02}"}
         for user, (kinds, _) in enumerate(HISTORIES.values())
@@ -53,12 +45,12 @@ def test_a_score_is_the_sum_of_its_events_up_to_the_cap(spark: SparkSession) -> 
         }
         for user, (kinds, score) in enumerate(HISTORIES.values())
     ]
-    assert_rows(rows_with(spark, events, EventScores()), expected)
+    assert_rows(make_tables(tmp_path, events)[INTERACTIONS], expected)
 
 
-def test_a_pair_has_one_row_under_whatever_descriptions_it_was_seen(spark: SparkSession) -> None:
+def test_a_pair_has_one_row_under_whatever_descriptions_it_was_seen(tmp_path: Path) -> None:
     events = [{}, {"brand": "apple"}, {"category_code": None}, {"product_id": 7}, {"user_id": 7}]
-    found = rows_with(spark, events, EventScores())
+    found = make_tables(tmp_path, events)[INTERACTIONS]
     assert [(row["user_id"], row["product_id"], row["score"]) for row in found] == [
         (7, 1001, 1.0),
         (501, 7, 1.0),
@@ -66,18 +58,7 @@ def test_a_pair_has_one_row_under_whatever_descriptions_it_was_seen(spark: Spark
     ]
 
 
-def test_rows_written_by_tasks_are_those_of_spark(spark: SparkSession) -> None:
-    events = [
-        {"user_id": user, "event_type": KINDS[kind], "product_id": user % 3}
-        for user, (kinds, _) in enumerate(HISTORIES.values())
-        for kind in kinds
-    ]
-    pairs = pair_sums(gather(events_frame(spark, events))).persist()
-    found = interaction_rows(pairs.toArrow(), EventScores())
-    assert found.equals(interactions(pairs, EventScores()).toArrow().cast(found.schema))
-
-
-def test_points_and_cap_can_be_set(spark: SparkSession) -> None:
+def test_points_and_cap_can_be_set(spark: SparkSession, tmp_path: Path) -> None:
     # three views, two carts, one purchase, one removal: 3 + 6 + 5 - 1 = 13 with the usual points
     counts = spark.createDataFrame([(3, 2, 1, 1)], "views bigint, carts bigint, purchases bigint, removals bigint")
     expected = [
@@ -91,3 +72,6 @@ def test_points_and_cap_can_be_set(spark: SparkSession) -> None:
     ]
     row = counts.select(*(implicit_score(scores) for scores, _ in expected)).collect()[0]
     assert list(row) == [score for _, score in expected]
+    events = [{"event_type": KINDS[kind]} for kind in "vvvccpr"]
+    made = [make_tables(tmp_path / str(scores), events, scores=scores)[INTERACTIONS] for scores, _ in expected]
+    assert [one["score"] for (one,) in made] == [score for _, score in expected]

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 
 from spark_apps.features.gathering import gather
 from spark_apps.features.products import (
     PRIOR_USERS,
     merge_descriptions,
     newest_descriptions,
-    product_features,
     product_sums,
 )
-from spark_apps.schemas import PRODUCT_FEATURES
+from spark_apps.tables import PRODUCT_FEATURES
 from tests.comparing import assert_rows
-from tests.factory import events_frame, rows_of
+from tests.factory import events_frame
+from tests.features.made import make_tables
 
 SEEN_ONCE = {
     "events": 1,
@@ -83,16 +84,12 @@ NUMBERS = {name: number for number, name in enumerate(PRODUCTS, start=1)}
 MEAN_POINTS = (1 + 12 + 3 + 2 + 3 + 3 + 0 + 1) / (1 + 2 + 1 + 2 + 1 + 1 + 1 + 1)
 
 
-def features_of(events: DataFrame) -> DataFrame:
-    return product_features(gather(events))
-
-
 @pytest.fixture(scope="module")
-def rows(spark: SparkSession) -> dict[int, dict[str, Any]]:
+def rows(tmp_path_factory: pytest.TempPathFactory) -> dict[int, dict[str, Any]]:
     events = [{**event, "product_id": NUMBERS[name]} for name, (events, _) in PRODUCTS.items() for event in events]
-    features = features_of(events_frame(spark, events))
-    assert features.columns == PRODUCT_FEATURES.fieldNames()
-    return {row["product_id"]: row for row in rows_of(features)}
+    found = make_tables(tmp_path_factory.mktemp("products"), events)[PRODUCT_FEATURES]
+    assert [list(row) for row in found] == [PRODUCT_FEATURES.schema.fieldNames()] * len(PRODUCTS)
+    return {row["product_id"]: row for row in found}
 
 
 @pytest.mark.parametrize("name", PRODUCTS)
@@ -113,16 +110,16 @@ def test_sums_merged_by_arrow_are_those_merged_by_spark(spark: SparkSession) -> 
     assert found["product_id"].to_pylist() == sorted(NUMBERS.values())
 
 
-def test_one_lucky_user_tops_the_popularity_but_not_the_smoothed_score(spark: SparkSession) -> None:
+def test_one_lucky_user_tops_the_popularity_but_not_the_smoothed_score(tmp_path: Path) -> None:
     lucky, liked, dull = 1, 2, 3
     events = [{"product_id": lucky, "user_id": 1, "event_type": kind} for kind in ("view", "cart", "purchase")]
     events += [{"product_id": liked, "user_id": user, "event_type": "cart"} for user in range(100)]
     events += [{"product_id": dull, "user_id": user} for user in range(100)]
-    features = {row["product_id"]: row for row in rows_of(features_of(events_frame(spark, events)))}
+    features = {row["product_id"]: row for row in make_tables(tmp_path, events)[PRODUCT_FEATURES]}
     assert max(features, key=lambda product: features[product]["popularity"]) == lucky
     assert max(features, key=lambda product: features[product]["popularity_smoothed"]) == liked
     assert features[dull]["popularity_smoothed"] < features[lucky]["popularity_smoothed"]
 
 
-def test_no_events_make_no_rows(spark: SparkSession) -> None:
-    assert features_of(events_frame(spark, [])).isEmpty()
+def test_no_events_make_no_rows(tmp_path: Path) -> None:
+    assert make_tables(tmp_path, [])[PRODUCT_FEATURES] == []

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
-from pyspark.sql import DataFrame, SparkSession
 
-from spark_apps.features.gathering import gather
-from spark_apps.features.users import user_features
-from spark_apps.schemas import USER_FEATURES
+from spark_apps.tables import USER_FEATURES
 from tests.comparing import assert_rows
-from tests.factory import events_frame, rows_of
+from tests.features.made import make_tables
 
 LAST_DATE = date(2019, 10, 31)
 ONE_VIEW = {
@@ -129,32 +127,27 @@ USERS: dict[str, tuple[list[dict[str, Any]], dict[str, Any]]] = {
 NUMBERS = {name: number for number, name in enumerate(USERS, start=1)}
 
 
-def features_of(events: DataFrame, last_date: date = LAST_DATE) -> DataFrame:
-    together = gather(events)
-    return user_features(together, last_date)
-
-
 @pytest.fixture(scope="module")
-def features(spark: SparkSession) -> DataFrame:
-    rows = [{**event, "user_id": NUMBERS[name]} for name, (events, _) in USERS.items() for event in events]
-    return features_of(events_frame(spark, rows)).persist()
-
-
-@pytest.fixture(scope="module")
-def rows(features: DataFrame) -> dict[int, dict[str, Any]]:
-    return {row["user_id"]: row for row in rows_of(features)}
+def rows(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    events = [{**event, "user_id": NUMBERS[name]} for name, (events, _) in USERS.items() for event in events]
+    return make_tables(tmp_path_factory.mktemp("users"), events, LAST_DATE)[USER_FEATURES]
 
 
 @pytest.mark.parametrize("name", USERS)
-def test_the_features_of(name: str, rows: dict[int, dict[str, Any]]) -> None:
+def test_the_features_of(name: str, rows: list[dict[str, Any]]) -> None:
     expected = {"user_id": NUMBERS[name], **ONE_VIEW, **USERS[name][1]}
-    assert_rows([rows[NUMBERS[name]]], [expected])
+    assert_rows([row for row in rows if row["user_id"] == NUMBERS[name]], [expected])
 
 
-def test_each_user_has_one_row_of_the_table_s_columns(features: DataFrame) -> None:
-    assert features.columns == USER_FEATURES.fieldNames()
-    assert [row["user_id"] for row in rows_of(features, "user_id")] == list(NUMBERS.values())
+def test_each_user_has_one_row_of_the_table_s_columns(rows: list[dict[str, Any]]) -> None:
+    assert [list(row) for row in rows] == [USER_FEATURES.schema.fieldNames()] * len(NUMBERS)
+    assert [row["user_id"] for row in rows] == list(NUMBERS.values())
 
 
-def test_no_events_make_no_rows(spark: SparkSession) -> None:
-    assert features_of(events_frame(spark, [])).isEmpty()
+def test_a_user_seen_after_the_last_date_was_seen_on_it(tmp_path: Path) -> None:
+    (row,) = make_tables(tmp_path, [{"event_time": "2019-11-05 00:00:00"}], LAST_DATE)[USER_FEATURES]
+    assert row["recency"] == 0
+
+
+def test_no_events_make_no_rows(tmp_path: Path) -> None:
+    assert make_tables(tmp_path, [], LAST_DATE)[USER_FEATURES] == []
