@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 from pyspark.sql import SparkSession
 
 from spark_apps.cli import main
+from spark_apps.engine.spark import engine_of
 from spark_apps.errors import BusyRootError, NothingToDoError, UserError
 from spark_apps.ingestion.manifests import read_manifests
 from spark_apps.jobs import check, clean, features, load, simulate, unload
@@ -219,7 +220,7 @@ def test_after_the_wrong_file_the_next_clean_makes_its_dates_anew(
 def test_tables_made_of_the_file_are_named(root: Path, spark: SparkSession, settings: Settings, tmp_path: Path) -> None:
     load.run(root, [log(tmp_path, "early.csv", "2019-09-01")])
     clean.run(spark, root, DateRange())
-    features.run(spark, settings, root, DateRange(FIRST, None))
+    features.run(engine_of(spark), settings, root, DateRange(FIRST, None))
     assert unload.run(root, ["early.csv"]).tables == []
     assert unload.run(root, ["wrong.csv"]).tables == ["user_features", "product_features", "interactions"]
 

@@ -17,6 +17,7 @@ from pyspark.sql import SparkSession
 from spark_apps.analysis.balances import Balance
 from spark_apps.cli import main
 from spark_apps.commands import check as command
+from spark_apps.engine.spark import engine_of
 from spark_apps.errors import NothingToDoError
 from spark_apps.jobs import check, clean, features, load
 from spark_apps.settings import Settings
@@ -69,7 +70,7 @@ def test_it_balances_on_a_machine_of_another_zone(in_new_york: None, spark: Spar
     lines = [csv_line(event_time=f"2019-10-{day} 03:00:00 UTC") for day in ("01", "15", "31")]
     load.run(tmp_path, [write_log(tmp_path / "october.csv", lines)])
     clean.run(spark, tmp_path, DateRange())
-    features.run(spark, Settings(), tmp_path, DateRange())
+    features.run(engine_of(spark), Settings(), tmp_path, DateRange())
     assert all(one.holds for one in check.run(spark, Settings(), tmp_path).balances)
 
 

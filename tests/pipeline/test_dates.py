@@ -10,6 +10,7 @@ import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
+from spark_apps.engine.spark import engine_of
 from spark_apps.errors import MissingTableError, NothingToDoError
 from spark_apps.jobs import analyze, features
 from spark_apps.tables import (
@@ -53,7 +54,7 @@ def test_a_range_of_dates_is_explored_by_itself(spark: SparkSession, cleaned_roo
 def test_features_of_a_range_count_from_its_last_date(
     spark: SparkSession, cleaned_root: Path, trained_root: Trained
 ) -> None:
-    features.run(spark, trained_root.settings, cleaned_root, RANGE)
+    features.run(engine_of(spark), trained_root.settings, cleaned_root, RANGE)
     events = read_table(spark, cleaned_root, EVENTS).where(F.col("date").between(RANGE.first, RANGE.last))
     database = oracle.of_events(events.toArrow())
     for table, query, order in (
@@ -69,7 +70,7 @@ def test_dates_that_are_not_there_are_refused(spark: SparkSession, cleaned_root:
     with pytest.raises(NothingToDoError, match=r"holds no date in 2019-11-01 to the last date: choose another"):
         analyze.run(spark, cleaned_root, november)
     with pytest.raises(NothingToDoError):
-        features.run(spark, trained_root.settings, cleaned_root, november)
+        features.run(engine_of(spark), trained_root.settings, cleaned_root, november)
 
 
 def test_when_no_event_survived_cleaning_the_reasons_are_pointed_to(spark: SparkSession, tmp_path: Path) -> None:
@@ -85,4 +86,4 @@ def test_before_cleaning_the_command_that_cleans_is_named(
     with pytest.raises(MissingTableError, match="shopstream clean"):
         analyze.run(spark, tmp_path, DateRange())
     with pytest.raises(MissingTableError, match="shopstream clean"):
-        features.run(spark, trained_root.settings, tmp_path, DateRange())
+        features.run(engine_of(spark), trained_root.settings, tmp_path, DateRange())

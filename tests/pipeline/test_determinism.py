@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
+from spark_apps.engine.spark import engine_of
 from spark_apps.jobs import features, segment
 from spark_apps.registry.versions import ALS, POPULARITY, SEGMENTS, newest
 from spark_apps.tables import (
@@ -78,7 +79,7 @@ def test_features_and_segment_by_themselves_make_what_train_makes(
     spark: SparkSession, sample_root: Trained, tmp_path: Path
 ) -> None:
     shutil.copytree(sample_root.root / EVENTS.path, tmp_path / EVENTS.path)
-    rows = features.run(spark, sample_root.settings, tmp_path, DateRange())
+    rows = features.run(engine_of(spark), sample_root.settings, tmp_path, DateRange())
     assert rows == {table.name: len(sample_root.rows(table)) for table in KEYS}
     metadata = segment.run(spark, sample_root.settings, tmp_path, "5")
     alone = Trained(tmp_path, sample_root.log, sample_root.settings, {}, {}, sample_root.training, tmp_path)
