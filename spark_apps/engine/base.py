@@ -10,10 +10,35 @@ from typing import Any
 import pyarrow as pa
 
 from spark_apps.engine.database import Database
-from spark_apps.storage import Relation, StoragePath, for_another_thread, write_parts
+from spark_apps.storage import StoragePath, for_another_thread, write_parts
 
 # Rows of a group of rows in files that a single user is looked up in.
 ROWS_PER_GROUP = 122_880
+
+
+@dataclass(frozen=True)
+class Relation:
+    """Rows of Parquet files that are laid out alike.
+
+    Attributes:
+        files: Parquet files with the columns of the schema, and perhaps others.
+        schema: what is read of them.
+        where: a condition in SQL that rows must meet, in what DuckDB and Spark have in common; None keeps all.
+    """
+
+    files: tuple[StoragePath, ...]
+    schema: pa.Schema
+    where: str | None = None
+
+    @classmethod
+    def of(cls, folder: StoragePath, schema: pa.Schema, where: str | None = None) -> Relation:
+        """Takes all Parquet files of a folder, in the order of their names."""
+        files: list[StoragePath] = sorted(folder.glob("*.parquet"), key=str)
+        return cls(tuple(files), schema, where)
+
+    def select(self, *names: str) -> Relation:
+        """Returns the same rows with fewer columns, in this order."""
+        return Relation(self.files, pa.schema([self.schema.field(name) for name in names]), self.where)
 
 
 class Task:

@@ -13,10 +13,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from spark_apps.engine.base import Done, Engine, Task, Unit, gathered
+from spark_apps.engine.base import Done, Engine, Relation, Task, Unit, gathered
 from spark_apps.engine.database import Database, Limits
 from spark_apps.engine.relations import define
-from spark_apps.storage import Relation, StoragePath, count_rows
+from spark_apps.storage import StoragePath, count_rows
 
 # Below so many rows, starting another process takes longer than what it would do.
 ROWS_WORTH_A_PROCESS = 200_000

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from spark_apps.engine.base import Relation
 from spark_apps.engine.database import Database
-from spark_apps.storage import Relation, open_parquet
+from spark_apps.storage import open_parquet
 
 
 def define(database: Database, name: str, relation: Relation, kept: str | None = None) -> None:

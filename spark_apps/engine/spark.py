@@ -16,12 +16,12 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from spark_apps.engine.base import Done, Engine, Task, Unit, gathered
+from spark_apps.engine.base import Done, Engine, Relation, Task, Unit, gathered
 from spark_apps.engine.database import Database, Limits
 from spark_apps.engine.relations import register
 from spark_apps.engine.sharing import Shared, share
 from spark_apps.settings import GIB
-from spark_apps.storage import Relation, StoragePath
+from spark_apps.storage import StoragePath
 from spark_apps.workspace import discard
 
 _INPUT = "input_number"

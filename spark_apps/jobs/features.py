@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
-from spark_apps.engine.base import Engine
+from spark_apps.engine.base import Engine, Relation
 from spark_apps.engine.published import events_relation, stored_schema
 from spark_apps.features import units
 from spark_apps.publication import Publication
 from spark_apps.settings import Settings
-from spark_apps.storage import Relation, StoragePath
+from spark_apps.storage import StoragePath
 from spark_apps.tables import (
     INTERACTIONS,
     PRODUCT_FEATURES,

@@ -11,14 +11,12 @@ from spark_apps.storage.parquet import (
     write_parts,
 )
 from spark_apps.storage.paths import HdfsPath, StoragePath, for_another_thread, root_path, write_durably
-from spark_apps.storage.relation import Relation
 
 __all__ = [
     "HdfsPath",
     "Lease",
     "Lock",
     "ParquetBuilder",
-    "Relation",
     "StoragePath",
     "count_rows",
     "for_another_thread",

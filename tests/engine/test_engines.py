@@ -13,13 +13,12 @@ import pytest
 from pyspark.sql import SparkSession
 
 from spark_apps.engine import local
-from spark_apps.engine.base import Engine, Task
+from spark_apps.engine.base import Engine, Relation, Task
 from spark_apps.engine.database import Database, Limits
 from spark_apps.engine.local import LocalEngine
 from spark_apps.engine.opening import wants_spark
 from spark_apps.engine.spark import SparkEngine
 from spark_apps.settings import load_settings
-from spark_apps.storage import Relation
 
 VISITS = pa.schema([("user_id", pa.int64()), ("page", pa.string()), ("seen_at", pa.timestamp("us", "UTC"))])
 NAMES = pa.schema([("user_id", pa.int64()), ("name", pa.string())])

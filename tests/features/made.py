@@ -7,14 +7,13 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from spark_apps.engine.base import Engine
+from spark_apps.engine.base import Engine, Relation
 from spark_apps.engine.local import LocalEngine
 from spark_apps.engine.published import stored_schema
 from spark_apps.features import units
 from spark_apps.settings import EventScores
-from spark_apps.storage import Relation
 from spark_apps.tables import INTERACTIONS, PRODUCT_FEATURES, USER_FEATURES, Table
-from tests.factory import write_events_table, rows_of_files
+from tests.factory import rows_of_files, write_events_table
 
 Rows = list[dict[str, Any]]
 ORDER: dict[Table, tuple[str, ...]] = {

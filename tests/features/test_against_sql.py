@@ -13,11 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 
+from spark_apps.engine.base import Relation
 from spark_apps.engine.published import stored_schema
 from spark_apps.engine.spark import engine_of
 from spark_apps.generator import GeneratorSpec, write_events
 from spark_apps.schemas import EVENT_TYPES
-from spark_apps.storage import Relation
 from spark_apps.tables import EVENTS, INTERACTIONS, PRODUCT_FEATURES, USER_FEATURES, Table
 from tests import oracle
 from tests.comparing import assert_rows
@@ -109,7 +109,9 @@ def test_the_tables_of_any_events_are_those_of_sql(
     last = max(datetime.fromisoformat(row["event_time"]) for row in rows).date()
     files = write_events_table(folder / "events", rows)
     tables = make_tables(folder, files, last)
-    assert_as_in_sql(tables, oracle.of_events(pa.concat_tables(pq.read_table(str(file), partitioning=None) for file in files.files)))
+    assert_as_in_sql(
+        tables, oracle.of_events(pa.concat_tables(pq.read_table(str(file), partitioning=None) for file in files.files))
+    )
     assert_balanced(tables, len(rows))
     for user in tables[USER_FEATURES]:
         assert 0 <= user["cart_abandonment"] <= 1 and user["recency"] >= 0
