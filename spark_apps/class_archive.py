@@ -51,6 +51,9 @@ def class_archive(job: str) -> Iterator[str]:
             with step("Keeping classes for next time"):
                 if _stop_jvm() == 0 and draft.is_file():
                     draft.replace(archive)
+        except BaseException:
+            _kill_jvm()  # at its own end it would record into a folder that is gone, and complain on the terminal
+            raise
         finally:
             workspace.close()
 
@@ -67,6 +70,14 @@ def _writable(folder: Path) -> bool:
     except OSError:
         return False  # somebody else's environment: it is used as it is
     return os.access(folder, os.W_OK)
+
+
+def _kill_jvm() -> None:
+    gateway = SparkContext._gateway
+    if gateway is not None:
+        SparkContext._gateway = SparkContext._jvm = None
+        gateway.proc.kill()
+        gateway.proc.wait()
 
 
 def _stop_jvm() -> int | None:

@@ -16,6 +16,7 @@ COMMANDS = {
     "load": "events",
     "unload": "unload",
     "clean": "events",
+    "quarantine": "quarantine",
     "analyze": "events",
     "features": "models",
     "segment": "models",

@@ -7,7 +7,13 @@ from pathlib import Path
 
 
 class UserError(Exception):
-    """A mistake or a missing condition on the user's side: one sentence, exit code 2, no stack trace."""
+    """A mistake or a missing condition on the user's side: one sentence, exit code 2, no stack trace.
+
+    Attributes:
+        details: lines that a person should see before the sentence.
+    """
+
+    details: tuple[str, ...] = ()
 
 
 class BadInputError(UserError):
@@ -118,6 +124,18 @@ class BalanceError(UserError):
 
 class NothingToDoError(UserError):
     """The chosen dates or files hold no data."""
+
+
+class NothingCleanError(NothingToDoError):
+    """Lines were landed and cleaned, and every one is in quarantine."""
+
+    def __init__(self, dates: str | None = None, details: tuple[str, ...] = ()) -> None:
+        of = f" of {dates}" if dates else ""
+        super().__init__(
+            f"No event{of} survived cleaning: `shopstream quarantine` shows the lines; take their file out with "
+            "`shopstream unload FILE`, correct it, and load it again."
+        )
+        self.details = details
 
 
 class NothingToLearnError(NothingToDoError):

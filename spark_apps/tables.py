@@ -130,6 +130,8 @@ def read_table(spark: SparkSession, root: StoragePath, table: Table, dates: Date
         frame, days = read_files(spark, root / table.path, table), published_dates(root, table)
     if dates is None or table.partition is None:
         return frame
+    if not days:
+        raise NothingToDoError(f"Table {table.name} is empty: run `shopstream {table.command}` first.")
     if not any(day in dates for day in days):
         raise NothingToDoError(f"Table {table.name} holds no date in {dates}: choose another --from and --to.")
     if dates.first is not None:

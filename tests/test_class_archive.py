@@ -55,6 +55,16 @@ def test_a_recording_that_takes_too_long_is_given_up_and_the_job_ends_well(tmp_p
     assert not archive.exists() and list(archive.parent.glob("*/")) == []
 
 
+def test_after_a_first_job_that_failed_nothing_follows_its_sentence(tmp_path: Path) -> None:
+    failing = _RUN.partition("    arguments = ")[0] + "    sys.exit('the sentence')"
+    command = [sys.executable, "-c", failing, str(tmp_path / "share" / "classes.jsa"), str(tmp_path), "train", "120"]
+    # its end is that of the JVM too, which has the same standard error
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "the sentence" and done.stdout == ""
+    assert list((tmp_path / "share").glob("*/")) == []
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows knows no such modes")
 def test_a_folder_that_may_not_be_written_is_no_reason_to_fail(
     for_everybody: Path, monkeypatch: pytest.MonkeyPatch, as_nobody: Any

@@ -21,6 +21,7 @@ from spark_apps.tables import DateRange
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 out = Console(highlight=False)
+UNDATED = "undated"  # what people call the rows without a date
 FAILED = 1  # exit code of a command that looks, and found something wrong
 
 
@@ -93,6 +94,19 @@ def _kind(field: FieldInfo) -> click.ParamType[Any]:
     if field.annotation is float:
         return click.FloatRange(min=least, min_open=is_open)
     return click.Choice(get_args(AlsLibrary))
+
+
+class DayOrUndated(click.ParamType[str]):
+    """A date, or the rows without one."""
+
+    name = "date"
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> str:
+        """Returns the date in ISO's form, or UNDATED."""
+        try:
+            return value if value == UNDATED else str(datetime.strptime(str(value), "%Y-%m-%d").date())
+        except ValueError:
+            return self.fail(f"{value!r} is neither a date like 2019-10-01 nor {UNDATED}", param, context)
 
 
 def json_option(function: Function) -> Function:

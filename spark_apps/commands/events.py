@@ -18,15 +18,18 @@ from spark_apps.commands.common import (
     root_option,
     spark_options,
 )
+from spark_apps.errors import NothingCleanError
 from spark_apps.ingestion.loaded_files import listed
 from spark_apps.jobs import analyze as analyze_job
 from spark_apps.jobs import clean as clean_job
 from spark_apps.jobs import generate as generate_job
 from spark_apps.jobs import load as load_job
+from spark_apps.jobs import quarantine as quarantine_job
 from spark_apps.jobs import report as report_job
 from spark_apps.progress import step
 from spark_apps.session import spark_session
 from spark_apps.settings import load_settings, table_root
+from spark_apps.storage import StoragePath
 from spark_apps.tables import DateRange
 
 
@@ -100,7 +103,8 @@ def clean(root: str | None, master: str | None, dates: DateRange, as_json: bool)
     """Turn raw rows into typed events; set unusable ones aside with the reason.
 
     Replaces just the dates it cleans, and removes those of which no loaded file
-    has rows any more. For every date, raw = clean + quarantined.
+    has rows any more. For every date, raw = clean + quarantined. Ends with exit
+    code 2 when no row could be used.
 
     \b
     Example: shopstream clean --from 2019-10-01 --to 2019-10-07
@@ -110,10 +114,13 @@ def clean(root: str | None, master: str | None, dates: DateRange, as_json: bool)
     with spark_session(settings, "clean") as spark, step("Cleaning", spark) as shown:
         balance = clean_job.run(spark, folder, dates)
         shown.done = f"{sum(day.clean for day in balance.values()):,} clean rows"
-    _print_balance(balance, as_json)
+    _print_balance(folder, dates, balance, as_json)
+    lines = sum(day.raw for day in balance.values())
+    if lines and not any(day.clean for day in balance.values()):
+        raise NothingCleanError(None if dates == DateRange() else str(dates))
 
 
-def _print_balance(balance: clean_job.Balance, as_json: bool) -> None:
+def _print_balance(root: StoragePath, dates: DateRange, balance: clean_job.Balance, as_json: bool) -> None:
     rows: list[dict[str, Any]] = [
         {"date": str(day or "no date"), "raw": b.raw, "clean": b.clean, "quarantined": dict(b.quarantined)}
         for day, b in balance.items()
@@ -132,7 +139,14 @@ def _print_balance(balance: clean_job.Balance, as_json: bool) -> None:
     removed = [row["date"] for row in rows if not row["raw"]]
     if removed:
         out.print(f"Removed, as no loaded file has rows of it: {listed(removed)}", soft_wrap=True)
-    next_step("shopstream analyze, or shopstream train")
+    if refused:
+        for text in quarantine_job.reason_texts(root, dates, total["raw"]):
+            out.print(text, markup=False, soft_wrap=True)
+        out.print("`shopstream quarantine` shows more.")
+    if not total["raw"]:
+        next_step("shopstream load FILE")
+    elif total["clean"]:
+        next_step("shopstream analyze, or shopstream train")
 
 
 def _reasons(quarantined: dict[str, int]) -> str:

@@ -24,6 +24,8 @@ def report(error: Exception, debug: bool) -> NoReturn:
         traceback.print_exc()
     known = _user_error(error)
     if known is not None:
+        for line in known.details:
+            click.echo(line, err=True)
         click.secho(f"Error: {known}", fg="red", err=True)
         sys.exit(EXIT_USER_ERROR)
     first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

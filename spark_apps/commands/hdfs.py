@@ -5,13 +5,22 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import asdict
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import click
 
-from spark_apps.commands.common import json_option, next_step, out, print_json, print_table, spark_options
+from spark_apps.commands.common import (
+    UNDATED,
+    DayOrUndated,
+    json_option,
+    next_step,
+    out,
+    print_json,
+    print_table,
+    spark_options,
+)
 from spark_apps.errors import UserError
 from spark_apps.hdfs import usage as measuring
 from spark_apps.hdfs.applying import Change, differences, in_bytes
@@ -27,7 +36,6 @@ from spark_apps.storage import HdfsPath
 from spark_apps.tables import TABLES
 
 _DEFAULT_WEBHDFS = "http://127.0.0.1:9870"
-_UNDATED = "undated"
 _BY_NAME = {table.name: table for table in TABLES if table.partition}
 
 
@@ -216,19 +224,9 @@ def _expired_as_json(one: Expired, removed: bool) -> dict[str, object]:
     }
 
 
-class _Day(click.ParamType[str]):
-    name = "date"
-
-    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> str:
-        try:
-            return value if value == _UNDATED else str(datetime.strptime(str(value), "%Y-%m-%d").date())
-        except ValueError:
-            return self.fail(f"{value!r} is neither a date like 2019-10-01 nor {_UNDATED}", param, context)
-
-
 @hdfs.command()
 @click.argument("table", type=click.Choice(sorted(_BY_NAME)))
-@click.option("--date", "day", type=_Day(), help="One date, or undated.  [default: all that need it]")
+@click.option("--date", "day", type=DayOrUndated(), help="One date, or undated.  [default: all that need it]")
 @click.option("--webhdfs", metavar="URL", help="The NameNode's HTTP address.  [default: port 9870 of the root's host]")
 @click.option("--yes", is_flag=True, help="Do it; without this, only say what would be merged.")
 @spark_options
@@ -247,7 +245,7 @@ def compact(
     settings = load_settings(root=root, master=master, webhdfs=webhdfs)
     folder = table_root(settings)
     chosen = _BY_NAME[table]
-    planned = compact_job.plan(folder, chosen, lambda one: day is None or (str(one) if one else _UNDATED) == day)
+    planned = compact_job.plan(folder, chosen, lambda one: day is None or (str(one) if one else UNDATED) == day)
     if not planned:
         print_json([]) if as_json else out.print("Nothing to do: no date has small files that could be one.")
         return

@@ -33,8 +33,8 @@ BAD_PRICE = "bad_price"
 REASONS = (EMPTY_LINE, BAD_ENCODING, WRONG_COLUMNS, BAD_TIME, FUTURE_TIME, UNKNOWN_EVENT_TYPE, BAD_ID, BAD_PRICE)
 
 _MALFORMED = "malformed"
-_IDS = ("product_id", "category_id", "user_id")
-_NUMBERS = {**dict.fromkeys(_IDS, "bigint"), "price": "double"}
+IDS = ("product_id", "category_id", "user_id")
+_NUMBERS = {**dict.fromkeys(IDS, "bigint"), "price": "double"}
 # RFC 4180: a quote inside quotes is doubled
 _CSV_OPTIONS = {
     "mode": "PERMISSIVE",
@@ -173,6 +173,6 @@ def _reason(future: Column) -> Column:
         (_parsed_time().isNull(), BAD_TIME),
         (future, FUTURE_TIME),
         (~F.coalesce(F.col("event_type").isin(*EVENT_TYPES), F.lit(False)), UNKNOWN_EVENT_TYPE),
-        (missing("product_id") | missing("user_id") | reduce(Column.__or__, map(bad_id, _IDS)), BAD_ID),
+        (missing("product_id") | missing("user_id") | reduce(Column.__or__, map(bad_id, IDS)), BAD_ID),
     ]
     return reduce(lambda rest, pair: F.when(pair[0], pair[1]).otherwise(rest), reversed(reasons), F.lit(BAD_PRICE))

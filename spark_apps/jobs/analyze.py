@@ -10,12 +10,12 @@ from pyspark.sql import SparkSession
 
 from spark_apps.analysis.behaviour import describe_behaviour
 from spark_apps.analysis.exploration import explore
-from spark_apps.errors import NothingToDoError
 from spark_apps.ingestion.cleaning import REASON
 from spark_apps.ingestion.manifests import date_key, raw_rows, read_manifests
+from spark_apps.jobs.quarantine import require_events
 from spark_apps.publication import Publication
 from spark_apps.storage import StoragePath
-from spark_apps.tables import EVENTS, QUARANTINE, REPORTS, DateRange, published_dates, read_table, table_exists
+from spark_apps.tables import EVENTS, QUARANTINE, REPORTS, DateRange, read_table
 
 ANALYSIS = f"{REPORTS}/analysis.json"
 
@@ -27,8 +27,7 @@ def run(spark: SparkSession, root: StoragePath, dates: DateRange) -> dict[str, A
         What analysis.json holds: the figures of `analysis.exploration.explore`; `balance`, the rows per date from raw
         to clean; and the figures of `analysis.behaviour.describe_behaviour`.
     """
-    if table_exists(root, EVENTS) and not published_dates(root, EVENTS):
-        raise NothingToDoError("No event survived cleaning: see the reasons that `shopstream clean` prints.")
+    require_events(root, dates, (EVENTS,))
     events = read_table(spark, root, EVENTS, dates)
     figures = explore(events)
     figures["balance"] = _balance(spark, root, dates, figures["events_by_day"])

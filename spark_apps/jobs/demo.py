@@ -10,9 +10,9 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from spark_apps.errors import UserError
-from spark_apps.jobs import analyze, clean, generate, load, report, simulate, train
+from spark_apps.jobs import analyze, clean, generate, load, quarantine, report, simulate, train
 from spark_apps.jobs.stream import query as stream
-from spark_apps.progress import step
+from spark_apps.progress import notice, step
 from spark_apps.settings import Settings
 from spark_apps.storage import StoragePath
 from spark_apps.streaming.records import BatchRecord
@@ -61,6 +61,9 @@ def run(spark: SparkSession, settings: Settings, root: Path) -> None:
         kept = sum(day.clean for day in balance.values())
         refused = sum(day.quarantined.total() for day in balance.values())
         shown.done = f"{kept + refused:,} raw = {kept:,} clean + {refused:,} quarantined"
+    if kept and refused:
+        for line in quarantine.reason_texts(root, DateRange(), kept + refused):
+            notice(line)
     with step("Exploring", spark) as shown:
         figures = analyze.run(spark, root, DateRange())
         shown.done = f"{figures['sessions']['count']:,} sessions"

@@ -23,6 +23,7 @@ from spark_apps.features.interactions import interactions
 from spark_apps.features.pairs import pair_sums
 from spark_apps.features.products import product_features
 from spark_apps.features.users import user_features
+from spark_apps.jobs.quarantine import require_events
 from spark_apps.progress import step
 from spark_apps.publication import Publication
 from spark_apps.recommendation import als, item_knn
@@ -37,7 +38,7 @@ from spark_apps.segmentation.inputs import CLUSTER, clustering_input, in_fixed_o
 from spark_apps.session import task_threads
 from spark_apps.settings import Settings
 from spark_apps.storage import StoragePath
-from spark_apps.tables import EVALUATION, EVENTS, read_table
+from spark_apps.tables import EVALUATION, EVENTS, DateRange, read_table
 
 _CLUSTERS = 5
 
@@ -60,6 +61,7 @@ def run(spark: SparkSession, settings: Settings, root: StoragePath) -> dict[str,
     Raises:
         NothingToDoError: when the events cannot be split so that somebody has a history and new products.
     """
+    require_events(root, DateRange(), (EVENTS,))
     events = read_table(spark, root, EVENTS)
     with Publication(root, [EVALUATION]) as publication:
         spark.sparkContext.setCheckpointDir(str(publication.scratch("checkpoint")))

@@ -8,6 +8,7 @@ from datetime import date
 from spark_apps.engine.base import Engine, Relation
 from spark_apps.engine.published import events_relation, stored_schema
 from spark_apps.features import units
+from spark_apps.jobs.quarantine import require_events
 from spark_apps.publication import Publication
 from spark_apps.settings import Settings
 from spark_apps.storage import StoragePath
@@ -56,6 +57,7 @@ def build(
     engine: Engine, settings: Settings, root: StoragePath, publication: Publication, dates: DateRange
 ) -> FeatureTables:
     """Computes the feature tables into a publication that the caller commits."""
+    require_events(root, dates)
     events, days = events_relation(root, dates)
     staged = {table.name: publication.stage(table.path) for table in (USER_FEATURES, PRODUCT_FEATURES, INTERACTIONS)}
     sums = publication.scratch(_PRODUCT_SUMS)

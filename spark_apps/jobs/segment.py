@@ -11,6 +11,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from spark_apps.errors import UserError
+from spark_apps.jobs.quarantine import require_events
 from spark_apps.publication import Publication
 from spark_apps.registry.promotion import publish_ungated
 from spark_apps.registry.versions import SEGMENTS, Metadata, model_path, new_version, write_metadata
@@ -39,8 +40,10 @@ from spark_apps.tables import (
     PRODUCT_FEATURES,
     USER_FEATURES,
     USER_SEGMENTS,
+    DateRange,
     read_files,
     read_table,
+    table_exists,
     write_files,
 )
 
@@ -67,6 +70,8 @@ class Segmentation:
 
 def run(spark: SparkSession, settings: Settings, root: StoragePath, k: str) -> Metadata:
     """Segments the users of the feature table and publishes segments and model together."""
+    if not table_exists(root, USER_FEATURES):
+        require_events(root, DateRange())
     version = new_version(root)
     users, products, interactions = (
         read_table(spark, root, table) for table in (USER_FEATURES, PRODUCT_FEATURES, INTERACTIONS)

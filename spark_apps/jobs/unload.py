@@ -172,4 +172,5 @@ def _versions(root: StoragePath, files: Sequence[Manifest]) -> dict[str, list[st
 
 
 def _loaded_at(file: Manifest) -> datetime:
-    return datetime.fromisoformat(file.landed_at)
+    moment = datetime.fromisoformat(file.landed_at)
+    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)

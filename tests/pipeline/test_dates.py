@@ -73,10 +73,10 @@ def test_dates_that_are_not_there_are_refused(spark: SparkSession, cleaned_root:
         features.run(engine_of(spark), trained_root.settings, cleaned_root, november)
 
 
-def test_when_no_event_survived_cleaning_the_reasons_are_pointed_to(spark: SparkSession, tmp_path: Path) -> None:
+def test_where_everything_was_taken_out_it_says_to_load(spark: SparkSession, tmp_path: Path) -> None:
     for table in (EVENTS, QUARANTINE):
         (tmp_path / table.path).mkdir(parents=True)
-    with pytest.raises(NothingToDoError, match=r"No event survived cleaning.*shopstream clean"):
+    with pytest.raises(NothingToDoError, match=r"There is no event under .* `shopstream load FILE`, then `shopstream"):
         analyze.run(spark, tmp_path, DateRange())
 
 
