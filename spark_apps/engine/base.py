@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import pyarrow as pa
 
-from spark_apps.engine.database import Database
+from spark_apps.engine.database import Database, Limits
 from spark_apps.storage import StoragePath, for_another_thread, write_parts
 
 # Rows of a group of rows in files that a single user is looked up in.
@@ -47,27 +49,45 @@ class Task:
     def __init__(
         self,
         name: str,
-        database: Database,
+        limits: Limits,
         outputs: Mapping[str, StoragePath],
         shared: Any = None,
-        threads: int = 1,
+        item: Any = None,
     ) -> None:
         """Begins a task.
 
         Args:
             name: begins the names of its files; no other task, and no other try of it, has it.
-            database: holds the inputs.
+            limits: of its database; so many threads it may use outside of it, too.
             outputs: a folder for each output.
             shared: what the caller gave for all tasks.
-            threads: native threads that it may use.
+            item: what it is about, where a unit is run for each of several items.
         """
-        self.database, self.shared, self.threads = database, shared, threads
+        self.shared, self.item, self.threads = shared, item, limits.threads
+        self._limits = limits
         self._task, self._outputs = name, {key: for_another_thread(folder) for key, folder in outputs.items()}
         self.written: list[tuple[str, str, int]] = []
         self.results: dict[str, list[pa.Table]] = {}
 
+    def __enter__(self) -> Task:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        if "database" in vars(self):
+            self.database.close()
+
+    @cached_property
+    def database(self) -> Database:
+        """Holds the inputs; opened when it is first asked for."""
+        return Database(self._limits)
+
     def output(
-        self, name: str, schema: pa.Schema, parts: Iterable[pa.Table], seldom_repeated: Sequence[str] = ()
+        self,
+        name: str,
+        schema: pa.Schema,
+        parts: Iterable[pa.Table],
+        seldom_repeated: Sequence[str] = (),
+        folder: str | None = None,
     ) -> int:
         """Writes rows as a file of an output; the caller sees it when the whole work is done.
 
@@ -76,20 +96,26 @@ class Task:
             schema: of the rows.
             parts: the rows, a table at a time; no file is made where there is none.
             seldom_repeated: columns that take less room without a dictionary of their values.
+            folder: in the output's folder, for a table that is partitioned; the folder itself by default.
 
         Returns:
             The rows.
         """
         rows = 0
 
-        def counted() -> Iterable[pa.Table]:
+        def counted() -> Iterator[pa.Table]:
             nonlocal rows
             for part in parts:
                 rows += len(part)
                 yield part
 
-        file = f"{self._task}-{len(self.written):04d}.zstd.parquet"
-        write_parts(self._outputs[name] / file, schema, counted(), ROWS_PER_GROUP, seldom_repeated)
+        given = counted()
+        first = next(given, None)
+        if first is None:
+            return 0
+        file = f"{folder}/" if folder is not None else ""
+        file += f"{self._task}-{len(self.written):04d}.zstd.parquet"
+        write_parts(self._outputs[name] / file, schema, chain([first], given), ROWS_PER_GROUP, seldom_repeated)
         self.written.append((name, file, rows))
         return rows
 
@@ -146,6 +172,23 @@ class Engine(ABC):
 
         Raises:
             Whatever the unit raises.
+        """
+
+    @abstractmethod
+    def map(
+        self,
+        unit: Unit,
+        items: Sequence[Any],
+        outputs: Mapping[str, StoragePath] | None = None,
+        shared: Any = None,
+    ) -> Done:
+        """Runs a unit for each of some items, several at a time.
+
+        Args:
+            unit: as for `run`; it finds its item in `task.item`, and reads for itself what that names.
+            items: can be pickled; the largest first where sizes differ much.
+            outputs: as for `run`.
+            shared: as for `run`.
         """
 
 

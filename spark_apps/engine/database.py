@@ -50,6 +50,10 @@ class Database:
         return self
 
     def __exit__(self, *raised: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Frees what it holds."""
         self._connection.close()
 
     def set(self, **values: object) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import multiprocessing
 import pickle
 import uuid
-from collections.abc import Mapping
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from spark_apps.engine.base import Done, Engine, Relation, Task, Unit, gathered
-from spark_apps.engine.database import Database, Limits
+from spark_apps.engine.database import Limits
 from spark_apps.engine.relations import define
 from spark_apps.storage import StoragePath, count_rows
 
@@ -83,10 +83,26 @@ class LocalEngine(Engine):
         limits = Limits(self._cores // parts or 1, self._memory // parts, self._scratch)
         work = _Work(unit, inputs, by, outputs, shared, parts, limits)
         ran = [_run_part(work, 0)] if parts == 1 else self._in_processes(work)
-        rows = dict.fromkeys(outputs, 0)
-        for output, _, count in (file for one in ran for file in one.written):
-            rows[output] += count
-        return Done(gathered(one.results for one in ran), rows)
+        return _done(ran, outputs)
+
+    def map(
+        self,
+        unit: Unit,
+        items: Sequence[Any],
+        outputs: Mapping[str, StoragePath] | None = None,
+        shared: Any = None,
+    ) -> Done:
+        """See Engine. Items are worked on in threads: what takes time in a unit is done by Arrow, NumPy and DuckDB."""
+        made = outputs or {}
+        limits = Limits(1, self._memory // self._cores, self._scratch)
+
+        def run_one(number: int) -> _Ran:
+            with Task(_new_name(number), limits, made, shared, items[number]) as task:
+                unit(task)
+            return _Ran(task.written, task.results)
+
+        with ThreadPoolExecutor(self._cores) as pool:
+            return _done(list(pool.map(run_one, range(len(items)))), made)
 
     def _parts(self, inputs: Mapping[str, Relation]) -> int:
         rows = sum(count_rows(path) for relation in inputs.values() for path in relation.files)
@@ -107,10 +123,20 @@ def _run_packed(work: bytes, part: int) -> _Ran:
 
 def _run_part(work: _Work, part: int) -> _Ran:
     kept = f"hash({work.by}) % {work.parts} = {part}" if work.parts > 1 else None
-    with Database(work.limits) as database:
+    with Task(_new_name(part), work.limits, work.outputs, work.shared) as task:
         for name, relation in work.inputs.items():
-            define(database, name, relation, kept)
-        # a run that was killed may have left files behind
-        task = Task(f"part-{part:05d}-{uuid.uuid4().hex[:8]}", database, work.outputs, work.shared, work.limits.threads)
+            define(task.database, name, relation, kept)
         work.unit(task)
     return _Ran(task.written, task.results)
+
+
+def _new_name(number: int) -> str:
+    """The name of a task; a run that was killed may have left files of another try."""
+    return f"part-{number:05d}-{uuid.uuid4().hex[:8]}"
+
+
+def _done(ran: Sequence[_Ran], outputs: Mapping[str, StoragePath]) -> Done:
+    rows = dict.fromkeys(outputs, 0)
+    for output, _, count in (file for one in ran for file in one.written):
+        rows[output] += count
+    return Done(gathered(one.results for one in ran), rows)

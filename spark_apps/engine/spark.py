@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from spark_apps.engine.base import Done, Engine, Relation, Task, Unit, gathered
-from spark_apps.engine.database import Database, Limits
+from spark_apps.engine.database import Limits
 from spark_apps.engine.relations import register
 from spark_apps.engine.sharing import Shared, share
 from spark_apps.settings import GIB
@@ -54,18 +54,27 @@ class SparkEngine(Engine):
         in_python: bool = False,
     ) -> Done:
         """See Engine. A task holds its part of the inputs in memory."""
-        outputs = outputs or {}
-        scratch = {name: folder / f".tries-{uuid.uuid4().hex[:8]}" for name, folder in outputs.items()}
-        for folder in scratch.values():
-            folder.mkdir(parents=True, exist_ok=True)
-        handed = share(self._spark, shared)
+        scratch, handed = _scratch(outputs or {}), share(self._spark, shared)
         schemas = {name: one.schema for name, one in inputs.items()}
         step = _in_task(unit, schemas, scratch, handed, self._limits, runs_without_rows=by is None)
-        rows = self._together(inputs, by).mapInArrow(step, _FOUND)
-        # a row a file, and a row a result, which a unit says the size of
-        found = [row.asDict() for row in rows.collect()]
+        done = _done(self._together(inputs, by).mapInArrow(step, _FOUND), scratch, outputs or {})
         handed.destroy()
-        return Done(_results(found), _move(found, scratch, outputs))
+        return done
+
+    def map(
+        self,
+        unit: Unit,
+        items: Sequence[Any],
+        outputs: Mapping[str, StoragePath] | None = None,
+        shared: Any = None,
+    ) -> Done:
+        """See Engine. Each item has a task of its own."""
+        scratch, handed = _scratch(outputs or {}), share(self._spark, (list(items), shared))
+        numbers = self._spark.range(0, len(items), 1, max(1, len(items)))
+        step = _for_each(unit, scratch, handed, self._limits)
+        done = _done(numbers.mapInArrow(step, _FOUND), scratch, outputs or {})
+        handed.destroy()
+        return done
 
     def _together(self, inputs: Mapping[str, Relation], by: str | None) -> DataFrame:
         """All inputs as one frame, each row with the number of its input and nulls for what others have."""
@@ -112,13 +121,23 @@ def _in_task(
         held = [batch for batch in batches if batch.num_rows]
         if not held and not runs_without_rows:
             return
-        with Database(limits) as database:
+        with Task(_name_of_try(), limits, outputs, shared.value()) as task:
             for number, (name, schema) in enumerate(schemas.items()):
-                register(database, name, _rows_of(held, number, schema))
+                register(task.database, name, _rows_of(held, number, schema))
             held.clear()
-            task = Task(_name_of_try(), database, outputs, shared.value(), limits.threads)
             unit(task)
         yield from _told(task)
+
+    return work
+
+
+def _for_each(unit: Unit, outputs: Mapping[str, StoragePath], shared: Shared[Any], limits: Limits) -> _Step:
+    def work(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        items, for_all = shared.value()
+        for number in (number for batch in batches for number in batch["id"].to_pylist()):
+            with Task(f"{_name_of_try()}-{number}", limits, outputs, for_all, items[number]) as task:
+                unit(task)
+            yield from _told(task)
 
     return work
 
@@ -158,6 +177,20 @@ def _results(found: list[dict[str, Any]]) -> dict[str, pa.Table]:
     return gathered(parts)
 
 
+def _scratch(outputs: Mapping[str, StoragePath]) -> dict[str, StoragePath]:
+    """A folder for the files of tries in each output's own; readers pass over its name."""
+    scratch = {name: folder / f".tries-{uuid.uuid4().hex[:8]}" for name, folder in outputs.items()}
+    for folder in scratch.values():
+        folder.mkdir(parents=True, exist_ok=True)
+    return scratch
+
+
+def _done(rows: DataFrame, scratch: Mapping[str, StoragePath], outputs: Mapping[str, StoragePath]) -> Done:
+    """Does the work. A row a file, and a row a result, which a unit says the size of, come to the driver."""
+    found = [row.asDict() for row in rows.collect()]
+    return Done(_results(found), _move(found, scratch, outputs))
+
+
 def _move(
     found: list[dict[str, Any]], scratch: Mapping[str, StoragePath], outputs: Mapping[str, StoragePath]
 ) -> dict[str, int]:
@@ -165,7 +198,9 @@ def _move(
     rows = dict.fromkeys(outputs, 0)
     for one in found:
         if one["file"] is not None:
-            (scratch[one["name"]] / one["file"]).rename(outputs[one["name"]] / one["file"])
+            target = outputs[one["name"]] / one["file"]
+            target.parent.mkdir(parents=True, exist_ok=True)
+            (scratch[one["name"]] / one["file"]).rename(target)
             rows[one["name"]] += one["rows"]
     for folder in scratch.values():
         discard(folder)
