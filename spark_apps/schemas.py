@@ -68,7 +68,7 @@ QUARANTINE = _table(
 
 USER_FEATURES = _table(
     ("user_id", _LONG, "user"),
-    ("recency", _INT, "days from the user's last event to the last date in the data"),
+    ("recency", _INT, "days from the user's last event to the last date that the data support"),
     ("frequency", _LONG, "distinct dates with an event"),
     ("monetary", _DOUBLE, "sum of purchase prices, in the log's currency"),
     ("total_events", _LONG, "events"),

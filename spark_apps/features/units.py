@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import date
 
@@ -30,15 +31,18 @@ PRODUCT_SUMS = pa.schema(
         ("brand", pa.string()),
     ]
 )
+# at most a row for each date in a task
+LAST_DATES = pa.schema([("date", pa.date32()), ("users", pa.int64())])
 POINTS = pa.schema([("points", pa.int64()), ("pairs", pa.int64())])
 
 
 @dataclass(frozen=True)
 class FeatureOptions:
-    """What features depend on beside the events: the last date, from which recency counts, and points per event."""
+    """What features depend on beside the events: the dates that recency counts from and to, and points per event."""
 
     last_date: date
     scores: EventScores
+    first_date: date | None = None
 
 
 def user_tables(task: Task) -> None:
@@ -51,6 +55,7 @@ def user_tables(task: Task) -> None:
     scores = options.scores
     task.database.set(
         last_date=options.last_date,
+        first_date=options.first_date,
         view_score=scores.view,
         cart_score=scores.cart,
         purchase_score=scores.purchase,
@@ -71,6 +76,22 @@ _USER_TABLES = {
     "interactions": to_arrow_schema(INTERACTIONS),
     "product_sums": PRODUCT_SUMS,
 }
+
+
+def last_dates(task: Task) -> None:
+    """Counts users by the date of their last event. Inputs: events of whole users, user_id and event_time.
+
+    Gives `last_dates`, at most one row of LAST_DATES for each date.
+    """
+    task.give("last_dates", task.database.rows(sql(_ROOM, "last_dates"), LAST_DATES))
+
+
+def users_by_date(counted: pa.Table) -> dict[date, int]:
+    """Adds up what the tasks of `last_dates` gave."""
+    users: Counter[date] = Counter()
+    for day, number in zip(*(counted[name].to_pylist() for name in LAST_DATES.names), strict=True):
+        users[day] += number
+    return users
 
 
 def product_table(task: Task) -> None:

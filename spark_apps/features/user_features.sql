@@ -25,7 +25,8 @@ times as (
         sum(amount) filter (event_type = 'purchase') as spent
     from priced_events group by user_id)
 select user_id,
-    greatest(0, date_diff('day', last_seen::date, getvariable('last_date'))) as recency,
+    least(greatest(0, date_diff('day', last_seen::date, getvariable('last_date'))),
+        date_diff('day', getvariable('first_date'), getvariable('last_date'))) as recency,
     frequency, coalesce(spent::double, 0) as monetary, total_events, views, carts, purchases, removals,
     unique_products, unique_categories, unique_brands,
     case when priced > 0 then price_sum::double / priced end as avg_price,

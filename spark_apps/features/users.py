@@ -38,17 +38,18 @@ USER_SUMS = pa.schema(
 )
 
 
-def user_features(gathered: DataFrame, last_date: date) -> DataFrame:
+def user_features(gathered: DataFrame, last_date: date, first_date: date | None = None) -> DataFrame:
     """Computes one row of features per user.
 
     Args:
         gathered: the result of `features.gathering.gather`.
-        last_date: the last date in the data, from which recency counts.
+        last_date: the date that recency counts from; who was seen later has 0. See `features.reference`.
+        first_date: the date that it counts to at most; None for no bound.
 
     Returns:
         The columns of schemas.USER_FEATURES.
     """
-    return gathered.where(F.col("first_seen").isNotNull()).select(*feature_columns(last_date))
+    return gathered.where(F.col("first_seen").isNotNull()).select(*feature_columns(last_date, first_date))
 
 
 def sum_users(events: pa.Table) -> pa.Table:
@@ -114,11 +115,19 @@ def session_lengths(users: Groups, events: pa.Table, micros: Integers) -> Sessio
     return SessionLengths(met.first, met.rows.highest(seconds) - met.rows.lowest(seconds))
 
 
-def feature_columns(last_date: date) -> list[Column]:
-    """Returns the columns of schemas.USER_FEATURES for rows with the columns of USER_SUMS."""
+def feature_columns(last_date: date, first_date: date | None = None) -> list[Column]:
+    """Returns the columns of schemas.USER_FEATURES for rows with the columns of USER_SUMS.
+
+    Args:
+        last_date: as for `user_features`.
+        first_date: likewise.
+    """
+    recency = F.greatest(F.datediff(F.lit(last_date), F.to_date("last_seen")), F.lit(0))
+    if first_date is not None:
+        recency = F.least(recency, F.lit((last_date - first_date).days))
     views, carts, purchases = F.col("views"), F.col("carts"), F.col("purchases")
     computed = {
-        "recency": F.datediff(F.lit(last_date), F.to_date("last_seen")),
+        "recency": recency,
         "avg_price": F.when(F.col("priced") > 0, F.col("price_sum") / F.col("priced")),
         "conversion_rate": ratio(purchases, views),
         "cart_abandonment": F.greatest(ratio(carts - purchases, carts), F.lit(0.0)),

@@ -24,6 +24,7 @@ from spark_apps.features.pairs import pair_sums
 from spark_apps.features.products import product_features
 from spark_apps.features.users import user_features
 from spark_apps.jobs.quarantine import require_events
+from spark_apps.jobs.reference import find_reference_of_frame
 from spark_apps.progress import step
 from spark_apps.publication import Publication
 from spark_apps.recommendation import als, item_knn
@@ -168,14 +169,13 @@ def training_tables(training: DataFrame, settings: Settings) -> TrainingTables:
     Raises:
         NothingToDoError: when there is no event.
     """
-    gathered = gather(training).persist()
-    # a date, for a time that is collected comes in the machine's own zone
-    last = gathered.agg(F.to_date(F.max("last_seen")).alias("last")).collect()[0]["last"]
-    if last is None:
+    days = sorted(row["date"] for row in training.select("date").distinct().collect())
+    if not days:
         raise NothingToDoError("All events happened in the same second, so there is no before and after to evaluate.")
+    reference, gathered = find_reference_of_frame(training, days), gather(training).persist()
     pairs = pair_sums(gathered)
     return TrainingTables(
-        user_features(gathered, last),
+        user_features(gathered, reference.day, reference.first),
         product_features(gathered).persist(),
         interactions(pairs, settings.scores),
     )

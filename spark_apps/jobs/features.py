@@ -9,6 +9,7 @@ from spark_apps.engine.base import Engine, Relation
 from spark_apps.engine.published import events_relation, stored_schema
 from spark_apps.features import units
 from spark_apps.jobs.quarantine import require_events
+from spark_apps.jobs.reference import find_reference
 from spark_apps.publication import Publication
 from spark_apps.settings import Settings
 from spark_apps.storage import StoragePath
@@ -31,6 +32,7 @@ class FeatureTables:
         users, products, interactions: their rows.
         rows: table -> number of rows.
         first_date, last_date: of the events.
+        reference_date: the one that recency counts from.
     """
 
     users: Relation
@@ -39,6 +41,7 @@ class FeatureTables:
     rows: dict[str, int]
     first_date: date
     last_date: date
+    reference_date: date
 
 
 def run(engine: Engine, settings: Settings, root: StoragePath, dates: DateRange) -> dict[str, int]:
@@ -59,6 +62,7 @@ def build(
     """Computes the feature tables into a publication that the caller commits."""
     require_events(root, dates)
     events, days = events_relation(root, dates)
+    reference = find_reference(engine, events, days)
     staged = {table.name: publication.stage(table.path) for table in (USER_FEATURES, PRODUCT_FEATURES, INTERACTIONS)}
     sums = publication.scratch(_PRODUCT_SUMS)
     made = engine.run(
@@ -66,7 +70,7 @@ def build(
         {"events": events.select(*units.EVENT_COLUMNS.names)},
         by="user_id",
         outputs={name: staged[name] for name in (USER_FEATURES.name, INTERACTIONS.name)} | {_PRODUCT_SUMS: sums},
-        shared=units.FeatureOptions(days[-1], settings.scores),
+        shared=units.FeatureOptions(reference.day, settings.scores, reference.first),
     )
     described = engine.run(
         units.product_table,
@@ -82,4 +86,4 @@ def build(
         Relation.of(staged[table.name], stored_schema(table))
         for table in (USER_FEATURES, PRODUCT_FEATURES, INTERACTIONS)
     )
-    return FeatureTables(users, products, interactions, rows, days[0], days[-1])
+    return FeatureTables(users, products, interactions, rows, days[0], days[-1], reference.day)

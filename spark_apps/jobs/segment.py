@@ -176,13 +176,17 @@ def _metadata(
     settings: Settings, version: str, inputs: Inputs, users: int, k: str, metrics: dict[str, Any]
 ) -> Metadata:
     # dates as Spark has them, UTC: a time that is collected comes in the machine's own zone
-    first, last = inputs.users.agg(F.to_date(F.min("first_seen")), F.to_date(F.max("last_seen"))).collect()[0]
+    bounds = F.to_date(F.min("first_seen")), F.to_date(F.max("last_seen"))
+    # of users seen after the date that recency counts from, who have 0, the sum is later
+    reference = F.min(F.date_add(F.to_date("last_seen"), F.col("recency").cast("int")))
+    first, last, counted_from = inputs.users.agg(*bounds, reference).collect()[0]
     return Metadata.describe(
         name=SEGMENTS,
         version=version,
         seed=settings.seed,
         first_date=first.isoformat(),
         last_date=last.isoformat(),
+        reference_date=counted_from.isoformat(),
         users=users,
         **inputs.counts,
         segments=[cluster["name"] for cluster in metrics["clusters"]],

@@ -65,13 +65,14 @@ LISTS = "lists"
 
 @dataclass(frozen=True)
 class _Tables:
-    """The feature tables as frames, and the first and last date of the events."""
+    """The feature tables as frames, the first and last date of the events, and the one that recency counts from."""
 
     users: DataFrame
     products: DataFrame
     interactions: DataFrame
     first_date: date
     last_date: date
+    reference_date: date
 
     @classmethod
     def of(cls, spark: SparkSession, publication: Publication, made: FeatureTables) -> _Tables:
@@ -79,7 +80,7 @@ class _Tables:
             read_files(spark, publication.stage(table.path), table)
             for table in (USER_FEATURES, PRODUCT_FEATURES, INTERACTIONS)
         )
-        return cls(users, products, interactions, made.first_date, made.last_date)
+        return cls(users, products, interactions, made.first_date, made.last_date, made.reference_date)
 
 
 @dataclass(frozen=True)
@@ -355,6 +356,7 @@ def _metadata(run: _Run, lesson: _Lesson, name: str, parameters: dict[str, Any],
         seed=run.settings.seed,
         first_date=run.tables.first_date.isoformat(),
         last_date=run.tables.last_date.isoformat(),
+        reference_date=run.tables.reference_date.isoformat(),
         users=run.size.users,
         products=run.size.products,
         interactions=run.size.pairs,

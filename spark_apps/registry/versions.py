@@ -32,6 +32,8 @@ class Metadata(BaseModel):
         seed: of everything random.
         first_date: first date of the events, ISO.
         last_date: last date of the events.
+        reference_date: the date that recency counts from: see features.reference. None where it was not noted yet: then
+            it was the last date.
         users: users in the data.
         products: products in the data.
         interactions: (user, product) pairs.
@@ -49,6 +51,7 @@ class Metadata(BaseModel):
     seed: int
     first_date: str
     last_date: str
+    reference_date: str | None = None
     users: int
     products: int
     interactions: int

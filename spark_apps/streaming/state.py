@@ -41,7 +41,8 @@ class StreamState(BaseModel):
     Attributes:
         next_batch: number of the next batch.
         latest: latest event time of the stream, UTC; None before its first event.
-        last_date: last date in the data, ISO, from which recency counts.
+        last_date: last date that the data support, ISO, from which recency counts.
+        first_date: first such date, ISO, to which it counts at most; None in a state from before it was noted.
         buckets: how many buckets there are.
         bases: for each bucket the first batch that its base does not hold.
         recent: batches that some base does not hold, oldest first.
@@ -58,6 +59,7 @@ class StreamState(BaseModel):
     next_batch: int
     latest: datetime | None
     last_date: str
+    first_date: str | None = None
     buckets: int
     bases: tuple[int, ...]
     recent: tuple[RecentBatch, ...]

@@ -194,7 +194,8 @@ class BatchProcessor:
         fresh = lines.events(outputs.batch).select(*FRESH.names)
         spread = fresh.repartitionById(files.buckets, bucket_of(F.col("user_id"), files.buckets))
         learned = spread.mapInArrow(learning_step(learning), from_arrow_schema(LEARNED))
-        featured = learned.select(*feature_columns(last), *CARRIED)
+        first = date.fromisoformat(self.state.first_date) if self.state.first_date else None
+        featured = learned.select(*feature_columns(last, first), *CARRIED)
         scored = featured.select("*", *rfm_columns(self._placement.cuts))
         answered = answering_step(self._serving.models, placing, self._settings)
         return scored.mapInArrow(answered, from_arrow_schema(ANSWERED))

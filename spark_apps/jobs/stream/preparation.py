@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 from spark_apps.features.gathering import NEEDED, gather, leave_out
 from spark_apps.features.products import newest_descriptions, product_sums
 from spark_apps.jobs.hybrid import SEGMENT_SCORES
+from spark_apps.jobs.reference import find_reference_of_frame
 from spark_apps.jobs.stream.buckets import BucketFiles
 from spark_apps.jobs.stream.models import (
     Placement,
@@ -63,7 +64,8 @@ def prepare(spark: SparkSession, settings: Settings, root: StoragePath) -> Strea
     served = versions_in_force(root)
     placement = load_placement(served)
     events = read_table(spark, root, EVENTS)
-    last_date = max(day for day in published_dates(root, EVENTS) if day is not None)
+    days = [day for day in published_dates(root, EVENTS) if day is not None]
+    reference = find_reference_of_frame(events, days)
     with Publication(root, [STATE]) as publication:
         with step("Former events", spark) as shown:
             rows = events.count()
@@ -79,7 +81,8 @@ def prepare(spark: SparkSession, settings: Settings, root: StoragePath) -> Strea
         state = StreamState(
             next_batch=0,
             latest=None,
-            last_date=last_date.isoformat(),
+            first_date=reference.first.isoformat(),
+            last_date=reference.day.isoformat(),
             buckets=files.buckets,
             bases=(0,) * files.buckets,
             recent=(),
