@@ -169,7 +169,7 @@ def training_tables(training: DataFrame, settings: Settings) -> TrainingTables:
     Raises:
         NothingToDoError: when there is no event.
     """
-    days = sorted(row["date"] for row in training.select("date").distinct().collect())
+    days = sorted(row["date"] for row in training.select("date").distinct().collect())  # dates
     if not days:
         raise NothingToDoError("All events happened in the same second, so there is no before and after to evaluate.")
     reference, gathered = find_reference_of_frame(training, days), gather(training).persist()
