@@ -177,8 +177,8 @@ def _metadata(
 ) -> Metadata:
     # dates as Spark has them, UTC: a time that is collected comes in the machine's own zone
     bounds = F.to_date(F.min("first_seen")), F.to_date(F.max("last_seen"))
-    # of users seen after the date that recency counts from, who have 0, the sum is later
-    reference = F.min(F.date_add(F.to_date("last_seen"), F.col("recency").cast("int")))
+    # the same for all but a handful, whose recency is bounded: see features.reference
+    reference = F.mode(F.date_add(F.to_date("last_seen"), F.col("recency").cast("int")))
     first, last, counted_from = inputs.users.agg(*bounds, reference).collect()[0]
     return Metadata.describe(
         name=SEGMENTS,
