@@ -25,6 +25,7 @@ from rich.table import Table
 from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
+from spark_apps.engine.spark import engine_of
 from spark_apps.evaluation.metrics import recall
 from spark_apps.evaluation.protocol import sample_users
 from spark_apps.evaluation.split import before, cutoff_time, held_out
@@ -100,7 +101,7 @@ def _clean_events(spark: SparkSession, settings: Settings, events: int, work: Pa
         return
     log = generate.run(events, MONTH, SEED, None, 0.0, work, compress=False)
     load.run(root, [log])
-    clean.run(spark, root, DateRange())
+    clean.run(engine_of(spark), root, DateRange())
 
 
 def _ground(spark: SparkSession, settings: Settings) -> Ground:

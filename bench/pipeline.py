@@ -12,6 +12,7 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
+from spark_apps.engine.spark import engine_of
 from spark_apps.jobs import clean, load, train
 from spark_apps.progress import step, step_times
 from spark_apps.session import spark_session
@@ -42,7 +43,7 @@ def main() -> None:
         with step("Starting Spark"):
             spark = stack.enter_context(spark_session(settings, "bench"))
         with step("Cleaning", spark):
-            clean.run(spark, root, DateRange())
+            clean.run(engine_of(spark), root, DateRange())
         training = train.run(spark, settings, root, DateRange(), "5")
         total = time.monotonic() - began
     stages: dict[str, float] = {}

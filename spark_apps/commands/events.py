@@ -10,6 +10,7 @@ import click
 from spark_apps.commands.analysis_tables import print_figures
 from spark_apps.commands.common import (
     date_options,
+    engine_options,
     json_option,
     next_step,
     out,
@@ -18,6 +19,7 @@ from spark_apps.commands.common import (
     root_option,
     spark_options,
 )
+from spark_apps.engine.opening import open_engine
 from spark_apps.errors import NothingCleanError
 from spark_apps.ingestion.loaded_files import listed
 from spark_apps.jobs import analyze as analyze_job
@@ -96,10 +98,10 @@ def load(files: tuple[Path, ...], root: str | None, as_json: bool) -> None:
 
 
 @click.command()
-@spark_options
+@engine_options
 @date_options
 @json_option
-def clean(root: str | None, master: str | None, dates: DateRange, as_json: bool) -> None:
+def clean(root: str | None, engine: str | None, master: str | None, dates: DateRange, as_json: bool) -> None:
     """Turn raw rows into typed events; set unusable ones aside with the reason.
 
     Replaces just the dates it cleans, and removes those of which no loaded file
@@ -109,10 +111,10 @@ def clean(root: str | None, master: str | None, dates: DateRange, as_json: bool)
     \b
     Example: shopstream clean --from 2019-10-01 --to 2019-10-07
     """
-    settings = load_settings(root=root, master=master)
+    settings = load_settings(root=root, engine=engine, master=master)
     folder = table_root(settings)
-    with spark_session(settings, "clean") as spark, step("Cleaning", spark) as shown:
-        balance = clean_job.run(spark, folder, dates)
+    with open_engine(settings, "clean") as opened, step("Cleaning") as shown:
+        balance = clean_job.run(opened, folder, dates)
         shown.done = f"{sum(day.clean for day in balance.values()):,} clean rows"
     _print_balance(folder, dates, balance, as_json)
     lines = sum(day.raw for day in balance.values())

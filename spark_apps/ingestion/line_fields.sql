@@ -1,11 +1,15 @@
 -- lines(number, line, valid) cut into nine texts, all null where a line cannot be: RFC 4180, a quote inside quotes is doubled
-with cut as (
-    select number, line, valid, contains(line, '"') as quoted,
-        case when not valid or line = '' then null
-            when not contains(line, '"') then string_split(line, ',')
-            when regexp_full_match(',' || line, '(?s)(,("([^"]|"")*"|[^,"][^,]*|))*')
-            then regexp_extract_all(',' || line, '(?s),("(?:[^"]|"")*"|[^,]*)', 1) end as fields
+-- a byte order mark at the head of a line, left by files that were put together, is passed over
+with texts as (
+    select number, line, valid, case when starts_with(line, chr(65279)) then substring(line, 2) else line end as text
     from lines),
+cut as (
+    select number, line, valid, contains(text, '"') as quoted,
+        case when not valid or text = '' then null
+            when not contains(text, '"') then string_split(text, ',')
+            when regexp_full_match(',' || text, '(?s)(,("([^"]|"")*"|[^,"][^,]*|))*')
+            then regexp_extract_all(',' || text, '(?s),("(?:[^"]|"")*"|[^,]*)', 1) end as fields
+    from texts),
 whole as (
     select number, line, valid, case when len(fields) = 9 then fields end as fields, quoted from cut),
 unquoted as (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -22,7 +22,7 @@ PIECE_BYTES = 64 << 20
 EVENTS, QUARANTINE = "events", "quarantine"
 STORED_EVENTS = EVENT_COLUMNS.remove(EVENT_COLUMNS.get_field_index("date"))
 _SELDOM_REPEATED = ("event_time", "user_session")
-READ = pa.schema([("date", pa.date32()), ("reason", pa.string()), ("rows", pa.int64()), ("example", pa.string())])
+READ = pa.schema([("date", pa.date32()), ("reason", pa.string()), ("rows", pa.int64())])
 
 
 @dataclass(frozen=True)
@@ -59,43 +59,46 @@ def pieces_of(path: StoragePath, size: int, day: date | None, latest: datetime |
 def clean_piece(task: Task) -> None:
     """Writes the events of a piece, and the lines that are none, under their date.
 
-    Item: Piece. Outputs: events, quarantine. Gives `read`, READ: of the events, whose reason is null, and of each
-    reason the rows, and of a reason one of its lines.
-
-    Raises:
-        ValueError: when a row has another date than its file.
+    Item: Piece. Outputs: events, quarantine. Gives `read`, READ: the rows by date and reason, null for events. An
+    event of another date than its file's, which a change by hand may have made, is counted under its own and not
+    written.
     """
     piece: Piece = task.item
     rejected: list[pa.Table] = []
+    strayed: list[pa.Table] = []
     folder = partition_folder(piece.day)
-    clean = task.output(EVENTS, STORED_EVENTS, _events(piece, task, rejected), _SELDOM_REPEATED, folder)
+    events = _events(piece, task, rejected, strayed)
+    clean = task.output(EVENTS, STORED_EVENTS, events, _SELDOM_REPEATED, folder)
     lines = pa.concat_tables([REJECTED.empty_table(), *rejected])
     if len(lines):
         task.output(QUARANTINE, REJECTED, [lines], folder=folder)
-    task.give("read", _counted(piece.day, clean, lines))
+    task.give("read", _counted(piece.day, clean, lines, strayed))
 
 
-def _events(piece: Piece, task: Task, rejected: list[pa.Table]) -> Iterator[pa.Table]:
-    """Yields the events block by block, and notes the other lines."""
+def _events(piece: Piece, task: Task, rejected: list[pa.Table], strayed: list[pa.Table]) -> Iterator[pa.Table]:
+    """Yields the events of the piece's date block by block, and notes the other lines and events."""
     for block in _blocks(piece):
         found = read_lines(lines_of(block), piece.latest, lambda: task.database)
         if len(found.rejected):
             rejected.append(found.rejected)
-        if len(found.events):
-            days = pc.unique(found.events["date"]).to_pylist()
-            if days != [piece.day]:
-                raise ValueError(f"{piece.path} holds rows of {', '.join(map(str, days))}")
-            yield found.events.select(STORED_EVENTS.names)
+        events = found.events
+        if len(events) and pc.unique(events["date"]).to_pylist() != [piece.day]:
+            here = pc.equal(events["date"], pa.scalar(piece.day, pa.date32())).fill_null(False)
+            strayed.append(events.filter(pc.invert(here)))
+            events = events.filter(here)
+        if len(events):
+            yield events.select(STORED_EVENTS.names)
 
 
-def _counted(day: date | None, clean: int, lines: pa.Table) -> pa.Table:
-    reasons = lines.group_by("reason", use_threads=False).aggregate([("raw_line", "count"), ("raw_line", "first")])
-    rows = [(day, None, clean, None)] if clean else []
-    rows += [(day, *row) for row in zip(*(reasons[name].to_pylist() for name in _REASONS), strict=True)]
-    return pa.Table.from_pylist([dict(zip(READ.names, row, strict=True)) for row in rows], READ)
+def _counted(day: date | None, clean: int, lines: pa.Table, strayed: list[pa.Table]) -> pa.Table:
+    counts = [(day, None, clean), *((day, *reason) for reason in _by(lines["reason"]))]
+    counts += [(other, None, rows) for events in strayed for other, rows in _by(events["date"])]
+    return pa.Table.from_pylist([dict(zip(READ.names, row, strict=True)) for row in counts if row[-1]], READ)
 
 
-_REASONS = ("reason", "raw_line_count", "raw_line_first")
+def _by(column: pa.ChunkedArray) -> list[tuple[Any, int]]:
+    counted = column.value_counts()
+    return list(zip(counted.field("values").to_pylist(), counted.field("counts").to_pylist(), strict=True))
 
 
 def _blocks(piece: Piece) -> Iterator[bytes]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
+from spark_apps.engine.spark import engine_of
 from spark_apps.errors import UserError
 from spark_apps.jobs import analyze, clean, generate, load, quarantine, report, simulate, train
 from spark_apps.jobs.stream import query as stream
@@ -57,7 +58,7 @@ def land_input(settings: Settings, root: Path, files: Sequence[Path], events: in
 def run(spark: SparkSession, settings: Settings, root: Path) -> None:
     """Runs clean, analyze and train on what was landed."""
     with step("Cleaning", spark) as shown:
-        balance = clean.run(spark, root, DateRange())
+        balance = clean.run(engine_of(spark), root, DateRange())
         kept = sum(day.clean for day in balance.values())
         refused = sum(day.quarantined.total() for day in balance.values())
         shown.done = f"{kept + refused:,} raw = {kept:,} clean + {refused:,} quarantined"

@@ -23,6 +23,7 @@ from spark_apps.settings import Settings
 from spark_apps.tables import DateRange
 from tests.cluster.sizes import EVENTS_EACH
 from tests.conftest import REPOSITORY
+from tests.engines import local_engine
 
 TRAINED, STREAMED = "trained", "streamed"
 
@@ -30,7 +31,7 @@ TRAINED, STREAMED = "trained", "streamed"
 def train_here(spark: SparkSession, root: Path, log: Path) -> None:
     """Lands, cleans and trains on a log."""
     load.run(root, [log])
-    clean.run(spark, root, DateRange())
+    clean.run(local_engine(), root, DateRange())
     train.run(spark, Settings(root=str(root)), root, DateRange(), "5")
 
 

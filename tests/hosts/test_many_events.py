@@ -25,6 +25,7 @@ from spark_apps.tables import (
     read_table,
 )
 from tests.cluster.conftest import RunningCluster
+from tests.engines import local_engine
 from tests.hosts.blocks import addresses_with_blocks
 from tests.hosts.rows import CLEANED, assert_tables, in_order, rows_here
 from tests.hosts.standin import StandIns
@@ -52,7 +53,7 @@ def test_many_events_give_the_tables_of_one_machine(
         print(f"{' '.join(words[:2])} of {NUMBER:,} events: {time.monotonic() - began:.0f} s")
     here = tmp_path / "root"
     load.run(here, [log, many])
-    clean.run(spark, here, DateRange())
+    clean.run(local_engine(), here, DateRange())
     train.run(spark, Settings(root=str(here)), here, DateRange(), "5")
     for table, order in {**CLEANED, **TRAINED}.items():
         found, expected = loaded.arrow(table), rows_here(spark, here, table, order)

@@ -70,7 +70,7 @@ UNUSABLE: dict[str, list[str | bytes]] = {
             "2019-10-01 00:00:00 UTC\u2028",
         )
     ]
-    + [",,,,,,,,", ",".join(CSV_COLUMNS), "\ufeff" + csv_line(), "#" + csv_line()],
+    + [",,,,,,,,", ",".join(CSV_COLUMNS), "#" + csv_line()],
     "unknown_event_type": [csv_line(event_type=kind) for kind in (None, "NaN", "View", "click", " view")],
     "bad_id": [
         csv_line(**{name: value})

@@ -28,9 +28,14 @@ DERIVED = ("hour", "minute", "second", "day", "month", "dayofweek")
 DAYS = ("2019-10-01", "2019-11-03")
 # What CSV parsers and number parsers see differently, and what it is here.
 DECIDED: list[tuple[str, str | None]] = [
+    ("\ufeff" + csv_line(), None),
+    ("\ufeff", "wrong_columns"),
     ('""' + csv_line(), "wrong_columns"),  # text after a closing quote
     (csv_line().replace("samsung", 'sam"sung'), None),  # a quote inside an unquoted field is a letter
-    *[(csv_line(price=price), "bad_price") for price in ("1d", "1f", "0x1p3", "٣", "1_0", " 1", "1e15", "-1e15", "1e308")],
+    *[
+        (csv_line(price=price), "bad_price")
+        for price in ("1d", "1f", "0x1p3", "٣", "1_0", " 1", "1e15", "-1e15", "1e308")
+    ],
     *[(csv_line(price=price), None) for price in ("999999999999999.9", "+1", "5.", ".5", "1E2", "-1e14")],
     *[(csv_line(user_id=number), "bad_id") for number in ("٣", "1_0", "1e5", "+", "-")],
     *[(csv_line(user_id=number), None) for number in ("+7", "-7", "00000000000000000007")],

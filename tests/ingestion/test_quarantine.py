@@ -24,6 +24,7 @@ from spark_apps.jobs import analyze, clean, features, load, quarantine, unload
 from spark_apps.settings import Settings
 from spark_apps.storage import write_parquet
 from spark_apps.tables import STREAM_QUARANTINE, DateRange
+from tests.engines import local_engine
 from tests.factory import csv_line, write_log
 
 FIRST, SECOND = date(2019, 10, 1), date(2019, 10, 2)
@@ -37,7 +38,7 @@ EXCEL = "category_id 2.1E+18 is not a whole number"
 
 def cleaned(spark: SparkSession, root: Path, *lines: str) -> Path:
     load.run(root, [write_log(root.parent / "log.csv", lines)])
-    clean.run(spark, root, DateRange())
+    clean.run(local_engine(), root, DateRange())
     return root
 
 
@@ -194,7 +195,7 @@ def test_the_demo_says_the_same_and_which_time_it_wants(with_spark: None, tmp_pa
 
 def test_dates_are_blamed_only_where_they_were_asked_for(spark: SparkSession, settings: Settings, bad: Path) -> None:
     load.run(bad, [write_log(bad.parent / "good.csv", [csv_line(event_time="2019-10-03")])])
-    clean.run(spark, bad, DateRange())
+    clean.run(local_engine(), bad, DateRange())
     with pytest.raises(NothingCleanError, match="No event of 2019-10-01 to 2019-10-02 survived cleaning"):
         analyze.run(spark, bad, DateRange(FIRST, SECOND))
     with pytest.raises(NothingToDoError, match=r"holds no date in .*: choose another --from and --to"):

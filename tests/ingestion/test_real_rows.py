@@ -13,6 +13,7 @@ from pyspark.sql import functions as F
 from spark_apps.jobs import clean, load
 from spark_apps.schemas import UNKNOWN
 from spark_apps.tables import EVENTS, QUARANTINE, DateRange, read_table
+from tests.engines import local_engine
 
 FIGURES = """
     count(*) AS events,
@@ -69,7 +70,7 @@ def test_real_rows_are_read_as_duckdb_reads_them(
     log.write_bytes(sample_path.read_bytes().replace(b"\n", newline))
     rows = len(sample_path.read_bytes().splitlines()) - 1
     [(manifest, _)] = load.run(tmp_path / "root", [log])
-    balance = clean.run(spark, tmp_path / "root", DateRange())
+    balance = clean.run(local_engine(), tmp_path / "root", DateRange())
     assert manifest.rows == rows == sum(day.clean for day in balance.values())
     assert read_table(spark, tmp_path / "root", QUARANTINE).count() == 0
     assert by_spark(read_table(spark, tmp_path / "root", EVENTS)) == by_duckdb(sample_path)

@@ -23,6 +23,7 @@ from spark_apps.publication import Publication, settle
 from spark_apps.settings import Settings
 from spark_apps.streaming.drops import REPLAY
 from spark_apps.tables import EVENTS, DateRange, published_dates
+from tests.engines import local_engine
 from tests.factory import csv_line, write_log
 from tests.streaming.replays import NOVEMBER, never
 
@@ -205,9 +206,9 @@ def test_a_replay_that_rests_half_way_begins_anew_afterwards(root: Path, tmp_pat
 def test_after_the_wrong_file_the_next_clean_makes_its_dates_anew(
     root: Path, spark: SparkSession, settings: Settings
 ) -> None:
-    clean.run(spark, root, DateRange())
+    clean.run(local_engine(), root, DateRange())
     assert unload.run(root, ["wrong.csv"]).cleaned_dates == [SECOND, CHRISTMAS]
-    balance = clean.run(spark, root, DateRange())
+    balance = clean.run(local_engine(), root, DateRange())
     assert {day: (one.raw, one.clean) for day, one in balance.items()} == {
         FIRST: (3, 3),
         SECOND: (3, 3),
@@ -219,7 +220,7 @@ def test_after_the_wrong_file_the_next_clean_makes_its_dates_anew(
 
 def test_tables_made_of_the_file_are_named(root: Path, spark: SparkSession, settings: Settings, tmp_path: Path) -> None:
     load.run(root, [log(tmp_path, "early.csv", "2019-09-01")])
-    clean.run(spark, root, DateRange())
+    clean.run(local_engine(), root, DateRange())
     features.run(engine_of(spark), settings, root, DateRange(FIRST, None))
     assert unload.run(root, ["early.csv"]).tables == []
     assert unload.run(root, ["wrong.csv"]).tables == ["user_features", "product_features", "interactions"]

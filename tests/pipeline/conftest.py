@@ -17,6 +17,7 @@ from spark_apps.jobs import analyze, clean, load, report, train
 from spark_apps.jobs.recommend import Recommendation
 from spark_apps.settings import AlsParameters, Settings
 from spark_apps.tables import RECOMMENDATIONS, DateRange, Table
+from tests.engines import local_engine
 from tests.factory import csv_line, write_log
 
 GENERATED = 20_000
@@ -79,7 +80,7 @@ def small_settings(settings: Settings) -> Settings:
 def run_jobs(spark: SparkSession, settings: Settings, root: Path, log: Path) -> Trained:
     """Runs every step from a log to the report."""
     load.run(root, [log])
-    balance = clean.run(spark, root, DateRange())
+    balance = clean.run(local_engine(), root, DateRange())
     figures = analyze.run(spark, root, DateRange())
     small = small_settings(settings)
     training = train.run(spark, small, root, DateRange(), "5")

@@ -20,6 +20,7 @@ from spark_apps.errors import DiskFullError, NotWritableError, UserError, from_j
 from spark_apps.jobs import clean
 from spark_apps.storage import webhdfs
 from spark_apps.tables import EVENTS, DateRange, read_table
+from tests.engines import local_engine
 from tests.factory import HEADER, csv_line, rows_of, write_log
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -184,7 +185,7 @@ def test_clean_on_a_full_disk_leaves_what_was_there(small_disk: Path, spark: Spa
     # sessions that do not compress: the clean rows need about as much room as the raw ones
     lines = [csv_line(user_id=n, user_session=os.urandom(40).hex()) for n in range(8_000)]
     run("load", write_log(tmp_path / "small.csv", lines[:2_000]), "--root", root)
-    clean.run(spark, root, DateRange())
+    clean.run(local_engine(), root, DateRange())
     before = rows_of(read_table(spark, root, EVENTS), "user_id", "user_session")
     run("load", write_log(tmp_path / "large.csv", lines[2_000:]), "--root", root)
     ballast = root.parent / "ballast"
@@ -197,7 +198,7 @@ def test_clean_on_a_full_disk_leaves_what_was_there(small_disk: Path, spark: Spa
     ballast.unlink()
     assert rows_of(read_table(spark, root, EVENTS), "user_id", "user_session") == before
     assert workspaces_left(root) == []
-    assert sum(day.clean for day in clean.run(spark, root, DateRange()).values()) == 8_000
+    assert sum(day.clean for day in clean.run(local_engine(), root, DateRange()).values()) == 8_000
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from spark_apps.errors import NothingToDoError
 from spark_apps.jobs import check, clean, features, load
 from spark_apps.settings import Settings
 from spark_apps.tables import EVENTS, INTERACTIONS, RECOMMENDATIONS, USER_FEATURES, USER_SEGMENTS, DateRange, Table
+from tests.engines import local_engine
 from tests.factory import csv_line, write_log
 from tests.pipeline.conftest import Trained
 
@@ -69,7 +70,7 @@ def test_what_the_jobs_made_balances(trained: Trained, spark: SparkSession) -> N
 def test_it_balances_on_a_machine_of_another_zone(in_new_york: None, spark: SparkSession, tmp_path: Path) -> None:
     lines = [csv_line(event_time=f"2019-10-{day} 03:00:00 UTC") for day in ("01", "15", "31")]
     load.run(tmp_path, [write_log(tmp_path / "october.csv", lines)])
-    clean.run(spark, tmp_path, DateRange())
+    clean.run(local_engine(), tmp_path, DateRange())
     features.run(engine_of(spark), Settings(), tmp_path, DateRange())
     assert all(one.holds for one in check.run(spark, Settings(), tmp_path).balances)
 
@@ -132,14 +133,14 @@ def test_dates_that_no_file_has_are_missed_and_cleaning_mends_it(
     logs = [write_log(tmp_path / f"{day}.csv", [csv_line(event_time=day)]) for day in ("2019-10-01", "2019-12-24")]
     root = tmp_path / "root"
     load.run(root, logs)
-    clean.run(spark, root, DateRange())
+    clean.run(local_engine(), root, DateRange())
     for still_loaded in (logs[:1], []):  # the wrong one is gone, then everything
         shutil.rmtree(root / "raw")
         if still_loaded:
             load.run(root, still_loaded)
         [wrong] = [one for one in check.run(spark, settings, root).balances if not one.holds]
         assert (wrong.what, wrong.mend) == (LINES, "shopstream clean")
-        clean.run(spark, root, DateRange())
+        clean.run(local_engine(), root, DateRange())
         if still_loaded:
             assert all(one.holds for one in check.run(spark, settings, root).balances)
     with pytest.raises(NothingToDoError, match="There is nothing to count"):
@@ -148,7 +149,7 @@ def test_dates_that_no_file_has_are_missed_and_cleaning_mends_it(
 
 def test_features_of_events_that_are_gone_differ(root: Path, trained_root: Trained, spark: SparkSession) -> None:
     shutil.rmtree(root / "raw")
-    clean.run(spark, root, DateRange())
+    clean.run(local_engine(), root, DateRange())
     assert {one.mend for one in failing(spark, trained_root, root).values()} == {"shopstream train"}
 
 

@@ -16,6 +16,7 @@ from spark_apps.jobs import clean, load, train
 from spark_apps.registry.versions import MODELS
 from spark_apps.settings import Settings
 from spark_apps.tables import INTERACTIONS, RECOMMENDATIONS, DateRange
+from tests.engines import local_engine
 from tests.factory import HEADER, csv_line, write_log
 from tests.pipeline.conftest import small_settings
 from tests.terminal import shopstream
@@ -133,7 +134,7 @@ def test_removals_alone_teach_nothing(spark: SparkSession, settings: Settings, t
     ]
     root = tmp_path / "root"
     load.run(root, [write_log(tmp_path / "log.csv", lines)])
-    clean.run(spark, root, DateRange())
+    clean.run(local_engine(), root, DateRange())
     with pytest.raises(NothingToLearnError, match="nothing to learn: load more events"):
         train.run(spark, small_settings(settings), root, DateRange(), "2")
     assert not (root / RECOMMENDATIONS.path).exists() and not (root / MODELS).exists()

@@ -15,6 +15,7 @@ from spark_apps.jobs import analyze, clean, load, report
 from spark_apps.registry.versions import HYBRID, METADATA, newest
 from spark_apps.reports.formats import share
 from spark_apps.tables import EVALUATION, EVENTS, RECOMMENDATIONS, USER_SEGMENTS, DateRange
+from tests.engines import local_engine
 from tests.factory import csv_line, write_log
 from tests.pipeline.conftest import Trained
 from tests.reports.reader import Page
@@ -136,7 +137,7 @@ def test_odd_logs_make_sensible_pages(
     spark: SparkSession, tmp_path: Path, log: list[str], told: str, not_told: str
 ) -> None:
     load.run(tmp_path, [write_log(tmp_path / "log.csv", log)])
-    clean.run(spark, tmp_path, DateRange())
+    clean.run(local_engine(), tmp_path, DateRange())
     analyze.run(spark, tmp_path, DateRange())
     page = Page(report.run(spark, tmp_path).read_text(encoding="utf-8"))
     assert told in page.text and not_told not in page.text

@@ -14,6 +14,7 @@ from spark_apps.jobs import clean, load, train
 from spark_apps.registry.versions import ALS, SEGMENTS, newest
 from spark_apps.settings import Settings
 from spark_apps.tables import EVENTS, QUARANTINE, RECOMMENDATIONS, USER_FEATURES, USER_SEGMENTS, DateRange, Table
+from tests.engines import local_engine
 from tests.factory import csv_line, write_log
 from tests.pipeline.conftest import small_settings
 
@@ -44,7 +45,7 @@ def october(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def trained(spark: SparkSession, settings: Settings, root: Path, logs: list[Path]) -> Path:
     load.run(root, logs)
-    clean.run(spark, root, DateRange())
+    clean.run(local_engine(), root, DateRange())
     train.run(spark, small_settings(settings), root, DateRange(), "5", force=True)
     return root
 

@@ -24,6 +24,7 @@ from spark_apps.tables import (
     read_table,
 )
 from tests.comparing import assert_rows
+from tests.engines import local_engine
 from tests.factory import csv_line, rows_of, write_log
 
 EXACT = {
@@ -37,7 +38,7 @@ EXACT = {
 def run_batch(spark: SparkSession, settings: Settings, root: StoragePath, log: Path) -> dict[str, Any]:
     (landed, new), *_ = load.run(root, [log])
     assert new and not load.run(root, [log])[0][1]
-    balance = clean.run(spark, root, DateRange())
+    balance = clean.run(local_engine(), root, DateRange())
     assert sum(day.raw for day in balance.values()) == landed.rows and all(day.balances() for day in balance.values())
     analyze.run(spark, root, DateRange())
     return train.run(spark, settings, root, DateRange(), "3").als.metrics
