@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
+from spark_apps.engine.spark import engine_of
 from spark_apps.errors import BalanceError, NothingToDoError, UnusableFileError
 from spark_apps.ingestion.manifests import manifest_path, read_manifests
 from spark_apps.jobs import clean, load
@@ -17,6 +18,8 @@ from spark_apps.jobs.clean import DayBalance
 from spark_apps.tables import EVENTS, QUARANTINE, STREAM_EVENTS, UNDATED, DateRange, read_table
 from tests.engines import local_engine
 from tests.factory import clean_event, csv_line, rows_of, write_log
+from tests.ingestion.test_cleaning import CASES, USABLE
+from tests.ingestion.test_plain_lines import PLAIN
 
 FIRST, SECOND, THIRD = date(2019, 10, 1), date(2019, 10, 2), date(2019, 10, 3)
 
@@ -317,3 +320,16 @@ def test_dates_without_rows_are_named(dates: DateRange, spark: SparkSession, thr
 def test_an_empty_root_says_what_to_do_first(spark: SparkSession, tmp_path: Path) -> None:
     with pytest.raises(NothingToDoError, match="shopstream load FILE"):
         clean.run(local_engine(), tmp_path / "root", DateRange())
+
+
+def test_both_engines_make_the_same_tables_of_any_lines(spark: SparkSession, tmp_path: Path) -> None:
+    lines: list[str | bytes] = [*(line for line, _ in CASES), *(line for line, _ in USABLE), *PLAIN]
+    short = [line for line in lines if len(line) < 1_000]
+    found = []
+    for name, engine in (("here", local_engine()), ("spark", engine_of(spark))):
+        root = loaded(tmp_path / name, "a.csv", short)
+        balance = clean.run(engine, root, DateRange())
+        tables = [sorted(rows_of(read_table(spark, root, table)), key=str) for table in (EVENTS, QUARANTINE)]
+        found.append((balance, *tables))
+    assert found[0] == found[1]
+    assert sum(day.raw for day in found[0][0].values()) == len(short)
