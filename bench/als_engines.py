@@ -27,11 +27,10 @@ from threadpoolctl import threadpool_limits
 
 from spark_apps.engine.spark import engine_of
 from spark_apps.evaluation.metrics import recall
-from spark_apps.evaluation.protocol import sample_users
+from spark_apps.evaluation.spark_forms import fit_als, sample_users
 from spark_apps.evaluation.split import before, cutoff_time, held_out
 from spark_apps.jobs import clean, generate, load
 from spark_apps.jobs.evaluate import training_tables
-from spark_apps.recommendation.als import fit_als
 from spark_apps.recommendation.topn import Exclusions, ItemFactors, factor_matrix, top_products
 from spark_apps.session import spark_session, task_threads
 from spark_apps.settings import AlsLibrary, Settings, load_settings
@@ -152,9 +151,9 @@ def _own(ground: Ground, settings: Settings) -> Lists:
 
 def _engine(ground: Ground, settings: Settings, library: AlsLibrary) -> Lists:
     """ALS as `shopstream train` fits it, and its lists as the ALS part makes them."""
-    model = fit_als(ground.ratings, settings.als, library, SEED, task_threads(settings.master))
-    user_ids, user_factors = _factors(model.userFactors)
-    item_ids, item_factors = _factors(model.itemFactors)
+    users, items = fit_als(ground.ratings, settings.als, library, SEED, task_threads(settings.master))
+    user_ids, user_factors = _factors(users)
+    item_ids, item_factors = _factors(items)
     of_user = np.zeros((ground.scores.shape[0], settings.als.rank), np.float32)
     of_user[user_ids] = user_factors
     seen = ground.scores[ground.users]

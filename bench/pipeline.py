@@ -44,7 +44,7 @@ def main() -> None:
             spark = stack.enter_context(spark_session(settings, "bench"))
         with step("Cleaning", spark):
             clean.run(engine_of(spark), root, DateRange())
-        training = train.run(spark, settings, root, DateRange(), "5")
+        training = train.run(engine_of(spark), settings, root, DateRange(), "5")
         total = time.monotonic() - began
     stages: dict[str, float] = {}
     for name, seconds in step_times.seconds.items():

@@ -198,7 +198,7 @@ def test_clean_from_the_shell_in_another_time_zone(tmp_path: Path) -> None:
 
 def test_a_heap_that_java_cannot_have_is_a_user_s_error(tmp_path: Path) -> None:
     environment = {**os.environ, "SHOPSTREAM_DRIVER_MEMORY": "plenty", "PYTHONPATH": str(REPOSITORY)}
-    command = [sys.executable, "-m", "spark_apps", "features", "--root", str(tmp_path)]
+    command = [sys.executable, "-m", "spark_apps", "features", "--engine", "spark", "--root", str(tmp_path)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr

@@ -22,6 +22,7 @@ from spark_apps.commands.common import (
 )
 from spark_apps.commands.failures import EXIT_NOT_PROMOTED
 from spark_apps.engine.opening import open_engine
+from spark_apps.engine.spark import engine_of
 from spark_apps.jobs import features as features_job
 from spark_apps.jobs import recommend as recommend_job
 from spark_apps.jobs import recommendations_csv as recommendations_csv_job
@@ -165,7 +166,7 @@ def train(
     settings = load_settings(root=root, master=master, seed=seed, **model)
     with spark_session(settings, "train") as spark:
         number = (trials or DEFAULT_TRIALS) if tune else 0
-        training = train_job.run(spark, settings, table_root(settings), dates, k, force, number)
+        training = train_job.run(engine_of(spark), settings, table_root(settings), dates, k, force, number)
     if as_json:
         models = {"als": training.als.model_dump(), "segments": training.segments.model_dump()}
         print_json({**models, "promotion": _as_json(training.decision)})

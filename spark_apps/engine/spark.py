@@ -42,7 +42,7 @@ class SparkEngine(Engine):
 
     def __init__(self, spark: SparkSession, limits: Limits) -> None:
         """Names the session and what one task may take."""
-        self._spark, self._limits = spark, limits
+        self.session, self._limits = spark, limits
 
     def run(
         self,
@@ -54,7 +54,7 @@ class SparkEngine(Engine):
         in_python: bool = False,
     ) -> Done:
         """See Engine. A task holds its part of the inputs in memory."""
-        scratch, handed = _scratch(outputs or {}), share(self._spark, shared)
+        scratch, handed = _scratch(outputs or {}), share(self.session, shared)
         schemas = {name: one.schema for name, one in inputs.items()}
         step = _in_task(unit, schemas, scratch, handed, self._limits, runs_without_rows=by is None)
         done = _done(self._together(inputs, by).mapInArrow(step, _FOUND), scratch, outputs or {})
@@ -69,8 +69,8 @@ class SparkEngine(Engine):
         shared: Any = None,
     ) -> Done:
         """See Engine. Each item has a task of its own."""
-        scratch, handed = _scratch(outputs or {}), share(self._spark, (list(items), shared))
-        numbers = self._spark.range(0, len(items), 1, max(1, len(items)))
+        scratch, handed = _scratch(outputs or {}), share(self.session, (list(items), shared))
+        numbers = self.session.range(0, len(items), 1, max(1, len(items)))
         step = _for_each(unit, scratch, handed, self._limits)
         done = _done(numbers.mapInArrow(step, _FOUND), scratch, outputs or {})
         handed.destroy()
@@ -83,16 +83,19 @@ class SparkEngine(Engine):
         united = reduce(DataFrame.unionByName, frames)
         return united.coalesce(1) if by is None else united.repartition(by)
 
-    def _read(self, number: int, relation: Relation, widened: pa.Schema) -> DataFrame:
-        reader = self._spark.read.schema(from_arrow_schema(relation.schema))
+    def frame(self, relation: Relation) -> DataFrame:
+        """Returns the rows of a relation as Spark's frame, for what Spark's own libraries do."""
+        reader = self.session.read.schema(from_arrow_schema(relation.schema))
         paths = [_literal(path) for path in relation.files]
-        rows = reader.parquet(*paths) if paths else self._spark.createDataFrame([], from_arrow_schema(relation.schema))
-        kept = rows if relation.where is None else rows.where(relation.where)
+        rows = reader.parquet(*paths) if paths else self.session.createDataFrame([], from_arrow_schema(relation.schema))
+        return rows if relation.where is None else rows.where(relation.where)
+
+    def _read(self, number: int, relation: Relation, widened: pa.Schema) -> DataFrame:
         columns = [
             F.col(one.name) if one.name in relation.schema.names else F.lit(None).cast(_spark_type(one)).alias(one.name)
             for one in widened
         ]
-        return kept.select(F.lit(number).alias(_INPUT), *columns)
+        return self.frame(relation).select(F.lit(number).alias(_INPUT), *columns)
 
 
 def engine_of(spark: SparkSession) -> SparkEngine:

@@ -68,7 +68,7 @@ def run(spark: SparkSession, settings: Settings, root: Path) -> None:
     with step("Exploring", spark) as shown:
         figures = analyze.run(spark, root, DateRange())
         shown.done = f"{figures['sessions']['count']:,} sessions"
-    train.run(spark, settings, root, DateRange(), "5")
+    train.run(engine_of(spark), settings, root, DateRange(), "5")
 
 
 def run_november(

@@ -15,7 +15,15 @@ from spark_apps.errors import NothingToDoError, NothingToLearnError
 from spark_apps.evaluation.blocks import Judge, K
 from spark_apps.evaluation.bootstrap import LEVEL, RESAMPLES
 from spark_apps.evaluation.negatives import NEGATIVES
-from spark_apps.evaluation.protocol import judge_users, sample_users, user_rows
+from spark_apps.evaluation.spark_forms import (
+    fit_als,
+    judge_users,
+    number_ids,
+    sample_users,
+    segment_scores,
+    shows_interest,
+    user_rows,
+)
 from spark_apps.evaluation.split import TrainingTables, before, check_no_leak, cutoff_time, held_out
 from spark_apps.evaluation.summary import Summary
 from spark_apps.features.gathering import gather
@@ -30,9 +38,9 @@ from spark_apps.publication import Publication
 from spark_apps.recommendation import als, item_knn
 from spark_apps.recommendation.catalogue import Catalogue
 from spark_apps.recommendation.hybrid import HybridRecommender, hybrid_of
-from spark_apps.recommendation.ids import fits_int, number_ids, to_model_ids, to_original_ids
+from spark_apps.recommendation.ids import fits_int
 from spark_apps.recommendation.item_knn import ItemKnnRecommender
-from spark_apps.recommendation.popularity import segment_scores
+from spark_apps.recommendation.mllib import to_model_ids, to_original_ids
 from spark_apps.recommendation.recommenders import PopularityRecommender, Recommender
 from spark_apps.segmentation.clusters import fit_clusters
 from spark_apps.segmentation.inputs import CLUSTER, clustering_input, in_fixed_order
@@ -198,13 +206,14 @@ def _fit_als(spark: SparkSession, settings: Settings, split: _Split) -> _Factors
         products = _numbering(spark, tables.products.select("product_id"))
         ratings = to_model_ids(tables.interactions.select("user_id", "product_id", "score"), "user_id", "user", users)
         ratings = to_model_ids(ratings, "product_id", "item", products)
-        if not als.shows_interest(ratings):
+        if not shows_interest(ratings):
             raise NothingToLearnError
-        model = als.fit_als(ratings, settings.als, library, settings.seed, task_threads(settings.master))
+        threads = task_threads(settings.master)
+        user_factors, item_factors = fit_als(ratings, settings.als, library, settings.seed, threads)
         shown.done = f"rank {settings.als.rank}, {settings.als.iterations} iterations, {library}"
     return _Factors(
-        to_original_ids(model.userFactors, "id", "user_id", users),
-        to_original_ids(model.itemFactors, "id", "product_id", products),
+        to_original_ids(user_factors, "id", "user_id", users),
+        to_original_ids(item_factors, "id", "product_id", products),
     )
 
 

@@ -8,31 +8,66 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
+from spark_apps.engine.base import Engine, Relation
+from spark_apps.jobs.validation import Learned
+from spark_apps.publication import Publication
+from spark_apps.recommendation import popularity
 from spark_apps.recommendation.hybrid import HybridRecommender, hybrid_of
 from spark_apps.registry.versions import Metadata
 from spark_apps.settings import BlendWeights
 from spark_apps.storage import StoragePath, read_parquet
 
-PRODUCTS, SEGMENT_SCORES = "products", "segment_scores"
+PRODUCTS, SEGMENT_SCORES, SEGMENT_SUMS = "products", "segment_scores", "segment_sums"
 USER_INDEX, PRODUCT_INDEX = "userIndex", "productIndex"
 _PRODUCT_COLUMNS = ("product_id", "category_code", "brand", "avg_price", "users")
 _SCORE_COLUMNS = ("segment", "product_id", "score")
 
 
-def stage_hybrid(folder: StoragePath, products: DataFrame, scores: DataFrame) -> None:
-    """Writes the hybrid's own files.
+def stage_hybrid(
+    engine: Engine,
+    publication: Publication,
+    folder: StoragePath,
+    lists: StoragePath,
+    learned: Learned,
+    segments: Relation,
+    products: Relation,
+    kept: int,
+) -> int:
+    """Writes the hybrid's own files and the lists of popular products.
 
     Args:
-        folder: the staged version.
+        engine: runs the units.
+        publication: holds what is made on the way.
+        folder: the staged version of the hybrid.
+        lists: folder of the lists.
+        learned: what models learn from.
+        segments: columns of schemas.USER_SEGMENTS.
         products: columns of schemas.PRODUCT_FEATURES.
-        scores: from `recommendation.popularity.segment_scores`.
+        kept: products kept in each list.
+
+    Returns:
+        How many users' scores of a product are above 0.
     """
-    described = products.withColumn("users", F.col("unique_users")).select(*_PRODUCT_COLUMNS)
-    described.coalesce(1).write.parquet(str(folder / PRODUCTS))
-    scores.select(*_SCORE_COLUMNS).coalesce(1).write.parquet(str(folder / SEGMENT_SCORES))
+    sums = publication.scratch(SEGMENT_SUMS)
+    placed = {"segments": segments.select(*popularity.PLACED)}
+    made = engine.run(
+        popularity.segment_sums, {**learned.inputs(), **placed}, by="user_id", outputs={SEGMENT_SUMS: sums}
+    )
+    engine.run(
+        popularity.segment_scores,
+        {SEGMENT_SUMS: Relation.of(sums, popularity.SEGMENT_SUMS)},
+        by="product_id",
+        outputs={SEGMENT_SCORES: folder / SEGMENT_SCORES},
+    )
+    scores = Relation.of(folder / SEGMENT_SCORES, popularity.SEGMENT_SCORES)
+    engine.run(
+        popularity.popular_products,
+        {SEGMENT_SCORES: scores, PRODUCTS: products.select(*popularity.DESCRIBED)},
+        outputs={"lists": lists, PRODUCTS: folder / PRODUCTS},
+        shared=kept,
+    )
+    return sum(made.result("interest", popularity.INTEREST)["liked"].to_pylist())
 
 
 def load_hybrid(

@@ -1,7 +1,7 @@
 """`shopstream train --tune`: the ALS parameters and blend weights that best guess the products held back (SPEC R1, R3).
 
 Two levels: a trial fits ALS once, as training does, and finds what the hybrid proposes to the users whose last product
-is held back; on these proposals the weights are searched without Spark and without another fit (decision 10).
+is held back; on these proposals the weights are searched without another fit (decision 10).
 """
 
 from __future__ import annotations
@@ -14,25 +14,26 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 from optuna.distributions import FloatDistribution, IntDistribution
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 
+from spark_apps.engine.base import Relation
 from spark_apps.errors import NothingToLearnError
 from spark_apps.evaluation.proposals import mean_ndcg, proposals
-from spark_apps.evaluation.protocol import held_out_of, user_rows
+from spark_apps.evaluation.protocol import JUDGED_USERS, held_out_of
 from spark_apps.evaluation.search import Found, Point, Space, best_of, maximise
+from spark_apps.jobs.factors import Fitting, trial_factors
+from spark_apps.jobs.validation import gather_judged
 from spark_apps.progress import trial_step
-from spark_apps.recommendation import als
+from spark_apps.recommendation.als import USER_FACTORS
 from spark_apps.recommendation.catalogue import Catalogue
 from spark_apps.recommendation.histories import Histories
 from spark_apps.recommendation.hybrid import HybridRecommender
-from spark_apps.recommendation.ids import IdIndexes, to_model_ids
-from spark_apps.recommendation.implicit_engine import ITEM, USER
 from spark_apps.recommendation.lists import histories_of
 from spark_apps.recommendation.recommenders import AlsRecommender
 from spark_apps.recommendation.topn import ItemFactors, factor_matrix
-from spark_apps.session import task_threads
 from spark_apps.settings import AlsParameters, BlendWeights, Settings
+from spark_apps.storage import read_parquet
+
+_ROWS = "tuned"
 
 FACTORS: Space = {
     "rank": IntDistribution(16, 128, step=16),
@@ -99,76 +100,35 @@ class Ground:
     """What all trials share.
 
     Attributes:
-        ratings: user int, item int, score: what ALS learns from, without the products held back; cached.
-        wanted: side, id (the model's), original: users whose product is held back, and all products; cached.
-        users: those users, their factors missing.
+        fitting: what ALS is fitted to.
+        users: whose product is held back, their factors missing.
         held: place of each one's product held back.
         model: the hybrid, its factors missing.
-        size: how much there is to factorise.
     """
 
-    ratings: DataFrame
-    wanted: DataFrame
+    fitting: Fitting
     users: Histories
     held: NDArray[np.int64]
     model: HybridRecommender
-    size: als.Size
 
 
-def ground(
-    spark: SparkSession,
-    ratings: DataFrame,
-    learned: DataFrame,
-    held: DataFrame,
-    segments: DataFrame,
-    products: DataFrame,
-    model: HybridRecommender,
-    names: list[str],
-    indexes: IdIndexes,
-    size: als.Size,
-) -> Ground:
+def ground(fitting: Fitting, segments: Relation, model: HybridRecommender, names: list[str]) -> Ground:
     """Gathers what all trials share.
 
-    Brings to the driver what the drawn users touched (at most Settings.validation_users of them).
+    Brings to this process what the drawn users touched (at most Settings.validation_users of them).
 
     Args:
-        spark: the session.
-        ratings: user int, item int, score: what ALS learns from.
-        learned: columns of schemas.INTERACTIONS, without the products held back.
-        held: from `validation.held_back`.
-        segments: user_id, segment.
-        products: product_id: all products.
+        fitting: what ALS is fitted to.
+        segments: columns of schemas.USER_SEGMENTS.
         model: a hybrid made from what was learned; its factors do not matter.
         names: of the segments, in the order of the model's tastes.
-        indexes: numberings of ids.
-        size: how much there is to factorise.
     """
-    nobody = spark.createDataFrame([], "user_id bigint, features array<float>")
-    rows = user_rows(held.select("user_id"), learned, held, segments, nobody).toArrow().sort_by("user_id")
+    nobody, folder = Relation((), USER_FACTORS), fitting.publication.scratch(_ROWS)
+    gather_judged(fitting.engine, fitting.learned, segments, nobody, folder)
+    rows = read_parquet(folder, JUDGED_USERS.names).sort_by("user_id")
     (block,) = rows.combine_chunks().to_batches()
     catalogue = model.catalogue
-    return Ground(
-        ratings.persist(),
-        _wanted(held, products, indexes).persist(),
-        histories_of(block, catalogue, names, 0),
-        held_out_of(block, catalogue).last,
-        model,
-        size,
-    )
-
-
-def _wanted(held: DataFrame, products: DataFrame, indexes: IdIndexes) -> DataFrame:
-    sides = (
-        (USER, held.select(F.col("user_id").alias("original")), indexes.users),
-        (ITEM, products.select(F.col("product_id").alias("original")), indexes.products),
-    )
-    users, items = (
-        to_model_ids(ids.withColumn("again", F.col("original")), "again", "id", index).select(
-            F.lit(side).alias("side"), "id", "original"
-        )
-        for side, ids, index in sides
-    )
-    return users.unionByName(items)
+    return Ground(fitting, histories_of(block, catalogue, names, 0), held_out_of(block, catalogue).last, model)
 
 
 def tune(settings: Settings, shared: Ground, trials: int) -> Tuning:
@@ -212,16 +172,8 @@ def _weigh(settings: Settings, shared: Ground, parameters: AlsParameters, earlie
 
 
 def _fitted(settings: Settings, shared: Ground, parameters: AlsParameters) -> tuple[Histories, HybridRecommender]:
-    """Fits ALS and gives users and model their factors.
-
-    Brings to the driver rank x 4 bytes per product and drawn user, as `jobs.hybrid.load_hybrid` does: 85 MB for
-    167,000 products at rank 128.
-    """
-    library = als.choose_library(settings.als_library, shared.size, parameters.rank, settings.als_task_memory)
-    factors = als.fit_factors(shared.ratings, parameters, library, settings.seed, task_threads(settings.master))
-    kept = factors.join(F.broadcast(shared.wanted), on=["side", "id"], how="inner")
-    found = kept.select("side", "original", "features").toArrow().combine_chunks()
-    items, users = _of_side(found, ITEM), _of_side(found, USER)
+    """Fits ALS and gives users and model their factors."""
+    users, items = trial_factors(shared.fitting, settings, parameters, pa.array(shared.users.users))
     if not len(items):
         raise NothingToLearnError
     return (
@@ -231,19 +183,15 @@ def _fitted(settings: Settings, shared: Ground, parameters: AlsParameters) -> tu
 
 
 def _by_als(catalogue: Catalogue, items: pa.Table) -> AlsRecommender:
-    places, _ = catalogue.places(items.column("original").to_numpy())
+    places, _ = catalogue.places(items.column("product_id").to_numpy())
     return AlsRecommender(
         ItemFactors.sorted(places, factor_matrix(items.column("features"), len(items))), len(catalogue)
     )
 
 
-def _of_side(found: pa.Table, side: int) -> pa.Table:
-    return found.filter(pa.array(found.column("side").to_numpy() == side))
-
-
 def _user_factors(users: Histories, found: pa.Table, rank: int) -> NDArray[np.float32]:
     """Factors in the order of the users, who rise; zeros for those without."""
     factors = np.zeros((len(users), rank), np.float32)
-    rows = np.searchsorted(users.users, found.column("original").to_numpy())
+    rows = np.searchsorted(users.users, found.column("user_id").to_numpy())
     factors[rows] = factor_matrix(found.column("features"), len(found)).reshape(-1, rank)
     return factors

@@ -2,22 +2,47 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
-from pyspark.sql import DataFrame, SparkSession, Window
-from pyspark.sql import functions as F
+import pyarrow as pa
 
-from spark_apps.evaluation.blocks import Judge
-from spark_apps.evaluation.protocol import judge_users, user_rows
+from spark_apps.engine.base import Engine, Relation
+from spark_apps.evaluation import held_back as holding
+from spark_apps.evaluation.blocks import RESULT, Judge
+from spark_apps.evaluation.held_back import Draw
+from spark_apps.evaluation.protocol import JUDGED_USERS, Judging, gather_users, in_blocks, in_order, judge_users
 from spark_apps.evaluation.summary import Summary
+from spark_apps.publication import Publication
+from spark_apps.recommendation import als, lists
 from spark_apps.recommendation.hybrid import HybridRecommender
+from spark_apps.recommendation.popularity import PLACED
 from spark_apps.recommendation.recommenders import PopularityRecommender, Recommender
 from spark_apps.settings import Settings
+from spark_apps.storage import StoragePath, write_parquet
 
 # Of all users, at most so large a share lends its last product; fewer users than LEAST judge nothing.
 SHARE, LEAST = 0.05, 100
-# A user with fewer products would have hardly anything left to learn from.
-_LEAST_PRODUCTS = 3
+_HELD, _JUDGED = "held", "judged"
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What models learn from: interactions, less those held back.
+
+    Attributes:
+        interactions: columns of schemas.INTERACTIONS.
+        held: columns of held_back.HELD; no rows where too few users are there to judge models by.
+        users: whose product is held back, at most the setting validation_users.
+    """
+
+    interactions: Relation
+    held: Relation
+    users: pa.Array
+
+    def inputs(self) -> dict[str, Relation]:
+        """Inputs of units that learn."""
+        return {"interactions": self.interactions.select(*als.RATED), _HELD: self.held.select(*als.HELD.names)}
 
 
 def wanted(users: int, settings: Settings) -> int:
@@ -31,46 +56,66 @@ def wanted(users: int, settings: Settings) -> int:
     return number if number >= LEAST else 0
 
 
-def held_back(interactions: DataFrame, users: int, settings: Settings) -> DataFrame | None:
-    """Draws users by a seeded hash and takes the product each touched last.
+def hold_back(
+    engine: Engine, settings: Settings, publication: Publication, interactions: Relation, users: int
+) -> Learned:
+    """Draws users by a seeded hash and keeps the product each touched last from the models.
+
+    Brings to this process a row of each drawn user from each task: at most validation_users a task.
 
     Args:
+        engine: runs the units.
+        settings: seed, and validation_users: the most to draw.
+        publication: holds what is drawn.
         interactions: columns of schemas.INTERACTIONS.
         users: how many users there are.
-        settings: seed, and validation_users: the most to draw.
-
-    Returns:
-        user_id, first_time, product_id, score: one row per drawn user, as `evaluation.split.held_out` has them; None
-        where there are too few users to judge models by.
     """
-    number = wanted(users, settings)
-    if not number:
-        return None
-    drawn = F.xxhash64("user_id", F.lit(settings.seed))
-    able = interactions.groupBy("user_id").agg(F.count("*").alias("products"))
-    able = able.where(F.col("products") >= _LEAST_PRODUCTS).orderBy(drawn, "user_id").limit(number)
-    last = Window.partitionBy("user_id").orderBy(F.desc("last_time"), F.desc("product_id"))
-    theirs = interactions.join(F.broadcast(able.select("user_id")), on="user_id", how="left_semi")
-    ranked = theirs.withColumn("place", F.row_number().over(last)).where(F.col("place") == 1)
-    return ranked.select("user_id", F.col("last_time").alias("first_time"), "product_id", "score")
+    draw = Draw(wanted(users, settings), settings.seed)
+    if not draw.users:
+        return Learned(interactions, Relation((), holding.HELD), pa.array([], pa.int64()))
+    inputs = {"interactions": interactions.select(*holding.TIMED)}
+    drawn = engine.run(holding.draw_held_back, inputs, by="user_id", shared=draw)
+    held = holding.held_back(drawn.results.get("drawn", holding.no_rows()), draw)
+    file = publication.scratch(_HELD) / "part-00000.zstd.parquet"
+    write_parquet(file, held)
+    return Learned(interactions, Relation((file,), holding.HELD), held["user_id"].combine_chunks())
 
 
-def without(interactions: DataFrame, held: DataFrame | None) -> DataFrame:
-    """Returns the interactions that models may learn from."""
-    if held is None:
-        return interactions
-    return interactions.join(
-        F.broadcast(held.select("user_id", "product_id")), on=["user_id", "product_id"], how="left_anti"
+def gather_judged(
+    engine: Engine, learned: Learned, segments: Relation, factors: Relation, folder: StoragePath
+) -> Relation:
+    """Brings together what models know of the users whose product is held back, and that product.
+
+    Args:
+        engine: runs the unit.
+        learned: from `hold_back`.
+        segments: columns of schemas.USER_SEGMENTS.
+        factors: als.USER_FACTORS.
+        folder: new; for the rows, protocol.JUDGED_USERS.
+    """
+    inputs = {
+        "interactions": learned.interactions.select(*lists.TOUCHED),
+        _HELD: learned.held,
+        "segments": segments.select(*PLACED),
+        "factors": factors,
+    }
+    engine.run(
+        gather_users,
+        inputs,
+        by="user_id",
+        outputs={"users": folder},
+        shared=in_blocks(learned.users.to_numpy()),
     )
+    return Relation.of(folder, JUDGED_USERS)
 
 
 def validate(
-    spark: SparkSession,
+    engine: Engine,
+    publication: Publication,
     hybrid: HybridRecommender,
-    learned: DataFrame,
-    held: DataFrame,
-    segments: DataFrame,
-    factors: DataFrame,
+    learned: Learned,
+    segments: Relation,
+    factors: Relation,
     names: list[str],
     known: int,
     seed: int,
@@ -78,12 +123,12 @@ def validate(
     """Lets popularity, ALS and the hybrid guess the products held back.
 
     Args:
-        spark: the session.
+        engine: runs the units.
+        publication: holds what is made on the way.
         hybrid: made from what was learned.
-        learned: the interactions that it learned from.
-        held: from `held_back`.
-        segments: user_id, segment.
-        factors: user_id, features.
+        learned: from `hold_back`.
+        segments: columns of schemas.USER_SEGMENTS.
+        factors: als.USER_FACTORS.
         names: of the segments, in the order of the model's tastes.
         known: users in training.
         seed: of negatives and resampling.
@@ -91,10 +136,10 @@ def validate(
     Returns:
         Per model the figures of evaluation.blocks.FIGURES, each as value, low and high (95 %); and `users`.
     """
-    users = held.select("user_id")
     models: list[Recommender] = [PopularityRecommender(hybrid.catalogue), hybrid.als, hybrid]
     judge = Judge(hybrid.catalogue, models, known, seed, hybrid.als)
-    count = held.count()
-    judged = judge_users(spark, user_rows(users, learned, held, segments, factors), count, names, judge)
+    users = gather_judged(engine, learned, segments, factors, publication.scratch(_JUDGED))
+    done = engine.run(judge_users, {"users": users}, by="block", shared=Judging(judge, names), in_python=True)
+    judged = in_order(done.result("judged", RESULT))
     summary = Summary(judged, [model.name for model in models], len(hybrid.catalogue), seed)
-    return {"users": count, **summary.models(hybrid.als.name)}
+    return {"users": len(learned.users), **summary.models(hybrid.als.name)}

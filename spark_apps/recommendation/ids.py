@@ -1,4 +1,4 @@
-"""Ids for Spark's ALS, which takes 32-bit integers only.
+"""Ids for ALS models, which take 32-bit integers only.
 
 Ids that fit are used as they are. Only where one does not, ids are numbered, and the numbering is
 kept with the model.
@@ -6,21 +6,16 @@ kept with the model.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
 
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
+from spark_apps.engine.base import Task
+from spark_apps.engine.database import sql
 
 LARGEST_INT = 2**31 - 1
-INDEX_SCHEMA = "id int, original bigint"
-
-
-@dataclass(frozen=True)
-class IdIndexes:
-    """Numberings of ids that do not fit 32 bits; None where they do."""
-
-    users: DataFrame | None
-    products: DataFrame | None
+# A numbering: its rows in the order of both.
+INDEX = pa.schema([("id", pa.int32()), ("original", pa.int64())])
 
 
 def fits_int(smallest: int | None, largest: int | None) -> bool:
@@ -28,32 +23,23 @@ def fits_int(smallest: int | None, largest: int | None) -> bool:
     return smallest is None or largest is None or (smallest >= -LARGEST_INT - 1 and largest <= LARGEST_INT)
 
 
-def number_ids(spark: SparkSession, ids: DataFrame) -> DataFrame:
-    """Numbers ids from 0 in their own order.
+def number_ids(task: Task) -> None:
+    """Numbers ids from 0 in their own order, where they do not all fit 32 bits.
+
+    Inputs: ids, one column of distinct whole numbers. Output: index, INDEX; no file where ids fit.
+    """
+    bounds = task.database.rows("select min(original) as least, max(original) as most from ids as ids(original)")
+    (row,) = bounds.to_pylist()
+    if not fits_int(row["least"], row["most"]):
+        text = sql("spark_apps.recommendation", "ids")
+        task.output("index", INDEX, task.database.batches(text, INDEX), INDEX.names)
+
+
+def to_model_ids(originals: NDArray[np.int64], index: NDArray[np.int64]) -> NDArray[np.int32]:
+    """Returns the model's ids of original ids.
 
     Args:
-        spark: the session.
-        ids: one bigint column of distinct ids.
-
-    Returns:
-        id (int), original (bigint).
+        originals: ids, all of them in the index if there is one.
+        index: the original ids of an index, in their order; empty where ids fit 32 bits.
     """
-    ordered = ids.toDF("original").orderBy("original")
-    numbered = ordered.rdd.zipWithIndex().map(lambda pair: (pair[1], pair[0][0]))
-    return spark.createDataFrame(numbered, "id bigint, original bigint").select(F.col("id").cast("int"), "original")
-
-
-def to_model_ids(frame: DataFrame, column: str, name: str, index: DataFrame | None) -> DataFrame:
-    """Replaces a column of original ids by the model's 32-bit ids, under a new name."""
-    if index is None:
-        return frame.withColumn(name, F.col(column).cast("int")).drop(column)
-    joined = frame.join(index.withColumnRenamed("original", column), on=column, how="inner")
-    return joined.withColumnRenamed("id", name).drop(column)
-
-
-def to_original_ids(frame: DataFrame, name: str, column: str, index: DataFrame | None) -> DataFrame:
-    """The inverse of `to_model_ids`."""
-    if index is None:
-        return frame.withColumn(column, F.col(name).cast("bigint")).drop(name)
-    joined = frame.join(index.withColumnRenamed("id", name), on=name, how="inner")
-    return joined.withColumnRenamed("original", column).drop(name)
+    return (np.searchsorted(index, originals) if len(index) else originals).astype(np.int32)

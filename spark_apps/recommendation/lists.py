@@ -1,93 +1,128 @@
-"""The top products of every user, computed in Spark tasks from a broadcast model (SPEC R4)."""
+"""The top products of every user, from what each touched and a model that all tasks share (SPEC R4)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
+from pyspark.sql.pandas.types import to_arrow_schema
 
-from spark_apps.engine.sharing import Shared, share
+from spark_apps.engine.base import Task
+from spark_apps.engine.database import Database, sql
 from spark_apps.recommendation.catalogue import Catalogue
 from spark_apps.recommendation.histories import Histories
-from spark_apps.recommendation.hybrid import SOURCES, HybridRecommender
-from spark_apps.recommendation.topn import Exclusions, factor_matrix
-from spark_apps.settings import Settings
+from spark_apps.recommendation.hybrid import ALS_SOURCE, SOURCES, Explained, HybridRecommender
+from spark_apps.recommendation.topn import factor_matrix
+from spark_apps.schemas import RECOMMENDATIONS
 
-_LISTS = "user_id bigint, rank int, product_id bigint, score float, source string"
+_ROOM = "spark_apps.recommendation"
+# What is read of an interaction.
+TOUCHED = ("user_id", "product_id", "score", "purchases")
+LISTS = to_arrow_schema(RECOMMENDATIONS)
 USERS_PER_BLOCK = 1024
-_HISTORY = ("user_id", "segment", "features", "products", "scores", "bought")
+# Users whose rows are in memory at a time, some 30 MB; whose lists make a file, 30 MB until it is written.
+_USERS_AT_ONCE, _USERS_PER_FILE = 65_536, 262_144
+# Sums that add up exactly: of the scores whose binary exponent is the same, the sum of the whole mantissas.
+_COUNTS = pa.schema([("lists", pa.int64()), ("rows", pa.int64()), ("with_als", pa.int64()), ("listed", pa.binary())])
+_SCORES = pa.schema([("exponent", pa.int32()), ("mantissas", pa.int64())])
+_MANTISSA_BITS = 24
 
 
-def user_histories(interactions: DataFrame, segments: DataFrame, user_factors: DataFrame) -> DataFrame:
-    """Gathers what is known of each user in one row.
+@dataclass(frozen=True)
+class Listing:
+    """How lists are made.
 
-    Args:
-        interactions: columns of schemas.INTERACTIONS.
-        segments: user_id, segment: one row per user.
-        user_factors: user_id, features array<float>: users without are not in it.
-
-    Returns:
-        user_id, segment, features (null without), and side by side products array<bigint>, scores array<float> and
-        bought array<boolean>: as long as one user's products are many.
-    """
-    touched = interactions.groupBy("user_id").agg(
-        F.collect_list("product_id").alias("products"),
-        F.collect_list(F.col("score").cast("float")).alias("scores"),
-        F.collect_list(F.coalesce(F.col("purchases") > 0, F.lit(False))).alias("bought"),
-    )
-    known = segments.select("user_id", "segment").join(user_factors, on="user_id", how="left")
-    return known.join(touched, on="user_id", how="inner").select(*_HISTORY)
-
-
-def lists_for_all(
-    spark: SparkSession, histories: DataFrame, model: HybridRecommender, segments: list[str], settings: Settings
-) -> DataFrame:
-    """Computes each user's best products.
-
-    Args:
-        spark: the session.
-        histories: from `user_histories`.
-        model: the recommender; broadcast to the tasks.
+    Attributes:
+        model: the recommender.
         segments: names of the segments, in the order of the model's tastes.
-        settings: `top`, and which products are left out.
-
-    Returns:
-        user_id, rank (from 1), product_id, score, source.
+        n: length of a list.
+        exclude_purchased: whether products that the user bought are left out.
+        exclude_viewed: whether all products that the user touched are.
     """
-    return histories.mapInArrow(_list_maker(share(spark, model), segments, settings), _LISTS)
+
+    model: HybridRecommender
+    segments: list[str]
+    n: int
+    exclude_purchased: bool
+    exclude_viewed: bool
 
 
-def _list_maker(
-    shared: Shared[HybridRecommender], segments: list[str], settings: Settings
-) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:
-    n, purchased, viewed = settings.top, settings.exclude_purchased, settings.exclude_viewed
+def user_lists(task: Task) -> None:
+    """Makes the lists of whole users, a block of them at a time.
 
-    def make_lists(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        model = shared.value()
-        for users in blocks(batches, model.catalogue, segments, model.als.rank):
-            yield _list_batch(users, model, users.left_out(purchased, viewed), n)
+    Inputs: interactions, TOUCHED; segments, popularity.PLACED, a row a user; factors, als.USER_FACTORS. Shared:
+    Listing. Output: recommendations, LISTS. Gives what `list_figures` adds up: `counts`, a row, and `scores`, a row an
+    exponent of floats.
+    """
+    from threadpoolctl import threadpool_limits
 
-    return make_lists
+    users = task.database.rows("select user_id from segments order by user_id")["user_id"].to_numpy()
+    counted = _Counted.nothing(len(task.shared.model.catalogue))
+    with threadpool_limits(1, "blas"):
+        for start in range(0, len(users), _USERS_PER_FILE):
+            some = users[start : start + _USERS_PER_FILE]
+            task.output("recommendations", LISTS, _list_tables(task.database, some, task.shared, counted))
+    for name, rows in counted.tables().items():
+        task.give(name, rows)
 
 
-def blocks(
-    batches: Iterable[pa.RecordBatch], catalogue: Catalogue, segments: list[str], rank: int
-) -> Iterator[Histories]:
-    """Cuts batches of `user_histories` into blocks of users that fit the processor's caches."""
-    for batch in batches:
-        for start in range(0, batch.num_rows, USERS_PER_BLOCK):
-            yield histories_of(batch.slice(start, USERS_PER_BLOCK), catalogue, segments, rank)
+def _list_tables(
+    database: Database, users: NDArray[np.int64], listing: Listing, counted: _Counted
+) -> Iterator[pa.Table]:
+    model = listing.model
+    for start in range(0, len(users), _USERS_AT_ONCE):
+        some = users[start : start + _USERS_AT_ONCE]
+        known = histories_between(database, some, model.catalogue, listing.segments, model.als.rank)
+        tables = []
+        for first in range(0, len(known), USERS_PER_BLOCK):
+            block = known.rows(first, min(first + USERS_PER_BLOCK, len(known)))
+            excluded = block.left_out(listing.exclude_purchased, listing.exclude_viewed)
+            found = model.explained(block, excluded, listing.n)
+            counted.add(found)
+            tables.append(_list_table(block, model, found))
+        yield pa.concat_tables(tables)
+
+
+def histories_between(
+    database: Database, users: NDArray[np.int64], catalogue: Catalogue, segments: list[str], rank: int
+) -> Histories:
+    """Reads what some users touched from a database with the inputs of `user_lists`.
+
+    Args:
+        database: which one.
+        users: all users from the first to the last that have a segment, rising; at least one.
+        catalogue: products that it does not hold are left out.
+        segments: names of the segments; another name, or none, is -1.
+        rank: length of a factor.
+    """
+    database.set(first_user=int(users[0]), last_user=int(users[-1]))
+    pairs, placed = (database.rows(sql(_ROOM, name)) for name in ("history_pairs", "history_users"))
+    places, known = catalogue.places(pairs["product_id"].to_numpy())
+    rows = np.searchsorted(users, pairs["user_id"].to_numpy()[known])
+    numbers = pc.fill_null(pc.index_in(placed["segment"], pa.array(segments, pa.string())), -1)
+    return Histories(
+        users=users,
+        offsets=np.searchsorted(rows, np.arange(len(users) + 1)).astype(np.int64),
+        places=places[known].astype(np.int64),
+        scores=pairs["score"].to_numpy()[known],
+        bought=pairs["bought"].to_numpy()[known],
+        segments=numbers.to_numpy().astype(np.int32),
+        factors=_factors(placed["features"], len(users), rank),
+    )
 
 
 def histories_of(batch: pa.RecordBatch, catalogue: Catalogue, segments: list[str], rank: int) -> Histories:
-    """Turns rows of `user_histories` into arrays.
+    """Turns rows of single users into arrays.
 
     Args:
-        batch: the columns of `user_histories`.
+        batch: user_id, segment, features (null without) and, side by side, the lists products, scores and bought.
         catalogue: products that it does not hold are left out.
         segments: names of the segments; another name, or none, is -1.
         rank: length of a factor.
@@ -111,7 +146,7 @@ def histories_of(batch: pa.RecordBatch, catalogue: Catalogue, segments: list[str
     )
 
 
-def _factors(column: pa.ListArray, rows: int, rank: int) -> NDArray[np.float32]:
+def _factors(column: pa.ListArray | pa.ChunkedArray, rows: int, rank: int) -> NDArray[np.float32]:
     found = np.zeros((rows, rank), np.float32)
     there = np.asarray(column.is_valid().to_numpy(zero_copy_only=False), np.bool_)
     if there.any():
@@ -119,8 +154,7 @@ def _factors(column: pa.ListArray, rows: int, rank: int) -> NDArray[np.float32]:
     return found
 
 
-def _list_batch(users: Histories, model: HybridRecommender, excluded: Exclusions, n: int) -> pa.RecordBatch:
-    found = model.explained(users, excluded, n)
+def _list_table(users: Histories, model: HybridRecommender, found: Explained) -> pa.Table:
     lists = found.lists
     kept = np.isfinite(lists.scores)
     ranks = np.broadcast_to(np.arange(1, lists.ids.shape[1] + 1, dtype=np.int32), lists.ids.shape)
@@ -128,4 +162,72 @@ def _list_batch(users: Histories, model: HybridRecommender, excluded: Exclusions
     products = model.catalogue.ids[lists.ids]
     columns = [pa.array(column[kept]) for column in (repeated, ranks, products, lists.scores)]
     sources = pa.DictionaryArray.from_arrays(pa.array(found.sources[kept]), pa.array(SOURCES)).cast(pa.string())
-    return pa.RecordBatch.from_arrays([*columns, sources], names=["user_id", "rank", "product_id", "score", "source"])
+    return pa.table([*columns, sources], schema=LISTS)
+
+
+@dataclass
+class _Counted:
+    """What is counted of a task's lists.
+
+    Attributes:
+        listed: whether a place of the catalogue is in a list.
+        lists: users with a list.
+        with_als: users with a product that ALS speaks for.
+        mantissas: of the scores, summed by exponent.
+    """
+
+    listed: NDArray[np.bool_]
+    lists: int = 0
+    rows: int = 0
+    with_als: int = 0
+    mantissas: Counter[int] = field(default_factory=Counter)
+
+    @staticmethod
+    def nothing(products: int) -> _Counted:
+        return _Counted(np.zeros(products, np.bool_))
+
+    def add(self, found: Explained) -> None:
+        kept = np.isfinite(found.lists.scores)
+        self.rows += int(kept.sum())
+        self.lists += int(kept.any(axis=1).sum())
+        self.with_als += int(((found.sources == SOURCES.index(ALS_SOURCE)) & kept).any(axis=1).sum())
+        self.listed[found.lists.ids[kept]] = True
+        mantissas, exponents = np.frexp(found.lists.scores[kept])
+        whole = np.ldexp(mantissas.astype(np.float64), _MANTISSA_BITS)
+        for exponent in np.unique(exponents).tolist():
+            self.mantissas[exponent] += int(whole[exponents == exponent].sum())  # below 2**53, so exact
+
+    def tables(self) -> dict[str, pa.Table]:
+        counts = [[self.lists], [self.rows], [self.with_als], [np.packbits(self.listed).tobytes()]]
+        scores = [list(self.mantissas), list(self.mantissas.values())]
+        return {"counts": pa.table(counts, schema=_COUNTS), "scores": pa.table(scores, schema=_SCORES)}
+
+
+def list_figures(counts: pa.Table, scores: pa.Table, products: int) -> dict[str, Any]:
+    """Adds up what tasks of `user_lists` gave: sums are exact, so the same on every engine.
+
+    Args:
+        counts: a row a task, of which a bit a product.
+        scores: rows of exponents and sums of mantissas.
+        products: number of products in the catalogue.
+    """
+    rows, listed = sum(counts["rows"].to_pylist()), np.zeros(products, np.bool_)
+    for bits in counts["listed"].to_pylist():
+        listed |= np.unpackbits(np.frombuffer(bits, np.uint8), count=products).astype(np.bool_)
+    # in units of the smallest float, whole numbers of any size
+    smallest = min(scores["exponent"].to_pylist(), default=0)
+    units = sum(row["mantissas"] << (row["exponent"] - smallest) for row in scores.to_pylist())
+    recommended = int(listed.sum())
+    return {
+        "recommendations": rows,
+        "users_with_list": sum(counts["lists"].to_pylist()),
+        "mean_score": _ratio(units, rows, smallest - _MANTISSA_BITS) if rows else None,
+        "users_with_als": sum(counts["with_als"].to_pylist()),
+        "products_recommended": recommended,
+        "catalogue_coverage": recommended / max(1, products),
+    }
+
+
+def _ratio(units: int, rows: int, exponent: int) -> float:
+    """Returns units * 2**exponent / rows, rounded once."""
+    return float(Fraction(units, rows) * Fraction(2) ** exponent)

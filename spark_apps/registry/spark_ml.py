@@ -178,7 +178,20 @@ def write_als(folder: StoragePath, factors: AlsFactors) -> None:
         folder: new, or empty.
         factors: the model.
     """
-    rank = factors.user_factors.shape[1]
+    write_als_metadata(folder, factors.user_factors.shape[1])
+    sides = {"userFactors": (factors.users, factors.user_factors), "itemFactors": (factors.items, factors.item_factors)}
+    for name, (ids, values) in sides.items():
+        rows = [("id", pa.array(ids, pa.int32()), "integer", True), ("features", _lists(values), _SPARK_FACTOR, True)]
+        _write_rows(folder / name, rows, ["features"])
+
+
+def write_als_metadata(folder: StoragePath, rank: int) -> None:
+    """Makes an ALSModel of a folder with Parquet files in userFactors and itemFactors: id int, features array<float>.
+
+    Args:
+        folder: of the model.
+        rank: length of a factor.
+    """
     _write_stage(
         folder,
         "recommendation.ALSModel",
@@ -188,10 +201,6 @@ def write_als(folder: StoragePath, factors: AlsFactors) -> None:
         {"blockSize": 4096, "predictionCol": "prediction"},
         rank=rank,
     )
-    sides = {"userFactors": (factors.users, factors.user_factors), "itemFactors": (factors.items, factors.item_factors)}
-    for name, (ids, values) in sides.items():
-        rows = [("id", pa.array(ids, pa.int32()), "integer", True), ("features", _lists(values), _SPARK_FACTOR, True)]
-        _write_rows(folder / name, rows, ["features"])
 
 
 def read_als(folder: StoragePath) -> AlsFactors:

@@ -12,6 +12,7 @@ import pyarrow.dataset as ds
 import pytest
 from pyspark.sql import SparkSession
 
+from spark_apps.engine.spark import engine_of
 from spark_apps.generator import GeneratorSpec, write_events
 from spark_apps.jobs import analyze, clean, load, report, train
 from spark_apps.jobs.recommend import Recommendation
@@ -83,7 +84,7 @@ def run_jobs(spark: SparkSession, settings: Settings, root: Path, log: Path) -> 
     balance = clean.run(local_engine(), root, DateRange())
     figures = analyze.run(spark, root, DateRange())
     small = small_settings(settings)
-    training = train.run(spark, small, root, DateRange(), "5")
+    training = train.run(engine_of(spark), small, root, DateRange(), "5")
     return Trained(root, log, small, balance, figures, training, report.run(spark, root))
 
 

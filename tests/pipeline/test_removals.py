@@ -10,6 +10,7 @@ import pyarrow.dataset as ds
 import pytest
 from pyspark.sql import SparkSession
 
+from spark_apps.engine.spark import engine_of
 from spark_apps.errors import NothingToLearnError
 from spark_apps.generator import GeneratorSpec, write_events
 from spark_apps.jobs import clean, load, train
@@ -136,5 +137,5 @@ def test_removals_alone_teach_nothing(spark: SparkSession, settings: Settings, t
     load.run(root, [write_log(tmp_path / "log.csv", lines)])
     clean.run(local_engine(), root, DateRange())
     with pytest.raises(NothingToLearnError, match="nothing to learn: load more events"):
-        train.run(spark, small_settings(settings), root, DateRange(), "2")
+        train.run(engine_of(spark), small_settings(settings), root, DateRange(), "2")
     assert not (root / RECOMMENDATIONS.path).exists() and not (root / MODELS).exists()

@@ -10,7 +10,7 @@ from pyspark.sql import SparkSession
 from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
-from spark_apps.recommendation.als import fit_als
+from spark_apps.recommendation import mllib
 from spark_apps.recommendation.fold_in import FoldIn
 from spark_apps.recommendation.histories import Histories
 from spark_apps.recommendation.recommenders import AlsRecommender
@@ -59,7 +59,7 @@ def test_with_scaled_regularisation_it_is_the_half_step_of_mllib(
     pairs = [(u, p, float(scores[u, p])) for u, p in zip(*np.nonzero(scores), strict=True)]
     ratings = spark.createDataFrame([(int(u), int(p), s) for u, p, s in pairs], "user int, item int, score double")
     parameters = AlsParameters(rank=RANK, iterations=3, regularization=LAMBDA, alpha=ALPHA)
-    model = fit_als(ratings, parameters, "mllib", 3, 1)  # which ends with the half-step of the users
+    model = mllib.fit_ratings(ratings, parameters, 3)  # which ends with the half-step of the users
     items = np.zeros((PRODUCTS, RANK), np.float32)
     for row in model.itemFactors.collect():
         items[row["id"]] = row["features"]

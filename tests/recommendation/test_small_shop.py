@@ -12,9 +12,11 @@ import pytest
 from pyspark.ml.recommendation import ALSModel
 from pyspark.sql import SparkSession
 
+from spark_apps.engine.spark import engine_of
 from spark_apps.jobs import recommend, train
+from spark_apps.jobs.hybrid import PRODUCT_INDEX, USER_INDEX
 from spark_apps.jobs.recommend import Recommendation
-from spark_apps.jobs.train import PRODUCT_INDEX, USER_INDEX, Training
+from spark_apps.jobs.train import Training
 from spark_apps.registry.versions import ALS, newest
 from spark_apps.settings import AlsParameters, Settings
 from spark_apps.tables import (
@@ -82,7 +84,7 @@ def shop(spark: SparkSession, settings: Settings, tmp_path_factory: pytest.TempP
     root = tmp_path_factory.mktemp("shop")
     write_files(events_frame(spark, shop_events()).coalesce(1), root / EVENTS.path, EVENTS)
     small = settings.model_copy(update={"als": AlsParameters(rank=4, iterations=3), "als_library": "mllib"})
-    return Shop(root, small, train.run(spark, small, root, DateRange(), "3"))
+    return Shop(root, small, train.run(engine_of(spark), small, root, DateRange(), "3"))
 
 
 def assert_same_lists(found: list[Recommendation], expected: list[Recommendation]) -> None:

@@ -14,6 +14,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from spark_apps.commands.models import _print_training
+from spark_apps.engine.spark import engine_of
 from spark_apps.jobs import recommend, segment
 from spark_apps.jobs import train as train_job
 from spark_apps.jobs.train import Training
@@ -57,7 +58,7 @@ def first(spark: SparkSession, small: Settings, tmp_path_factory: pytest.TempPat
     """A shop whose first training was promoted."""
     folder = tmp_path_factory.mktemp("shop")
     write_files(events_frame(spark, shop_events()).coalesce(1), folder / EVENTS.path, EVENTS)
-    return folder, train_job.run(spark, small, folder, DateRange(), "3")
+    return folder, train_job.run(engine_of(spark), small, folder, DateRange(), "3")
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ from pyspark.sql import SparkSession
 
 from spark_apps.cli import main
 from spark_apps.commands.models import _print_training
+from spark_apps.engine.spark import engine_of
 from spark_apps.errors import TooFewToTuneError
 from spark_apps.jobs import train as train_job
 from spark_apps.jobs import tune as tune_job
@@ -78,7 +79,7 @@ def tuned(spark: SparkSession, small: Settings, root: Path) -> tuple[Training, l
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tune_job, "tune", twice)
-        return train_job.run(spark, small, root, DateRange(), "2", trials=TRIALS), found
+        return train_job.run(engine_of(spark), small, root, DateRange(), "2", trials=TRIALS), found
 
 
 def test_what_is_found_is_no_worse_than_what_was_given(tuned: tuple[Training, list[Tuning]]) -> None:
@@ -142,7 +143,7 @@ def test_a_tuning_that_is_cut_short_leaves_nothing(
 
     monkeypatch.setattr(tune_job, "_fitted", cut_short)
     with pytest.raises(KeyboardInterrupt):
-        train_job.run(spark, small, root, DateRange(), "2", trials=TRIALS)
+        train_job.run(engine_of(spark), small, root, DateRange(), "2", trials=TRIALS)
     left = {path: path.stat().st_mtime_ns for path in root.rglob("*") if path.is_file()}
     assert {path: time for path, time in left.items() if "temp" not in path.parts} == {
         path: time for path, time in before.items() if "temp" not in path.parts
@@ -156,7 +157,7 @@ def test_too_few_users_are_told_before_anything_is_fitted(
     monkeypatch.setattr(validation, "SHARE", 0.05)
     monkeypatch.setattr(validation, "LEAST", 100)
     with pytest.raises(TooFewToTuneError, match="it takes 2,000"):
-        train_job.run(spark, small, root, DateRange(), "2", trials=1)
+        train_job.run(engine_of(spark), small, root, DateRange(), "2", trials=1)
 
 
 @pytest.mark.parametrize("options", [["--tune", "--trials", "0"], ["--tune", "--trials", "x"], ["--trials", "3"]])

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
+from spark_apps.engine.spark import engine_of
 from spark_apps.errors import BusyRootError, LostClaimError
 from spark_apps.ingestion.manifests import read_manifests
 from spark_apps.jobs import analyze, clean, load, recommend, recommendations_csv, report, train, unload
@@ -41,7 +42,7 @@ def run_batch(spark: SparkSession, settings: Settings, root: StoragePath, log: P
     balance = clean.run(local_engine(), root, DateRange())
     assert sum(day.raw for day in balance.values()) == landed.rows and all(day.balances() for day in balance.values())
     analyze.run(spark, root, DateRange())
-    return train.run(spark, settings, root, DateRange(), "3").als.metrics
+    return train.run(engine_of(spark), settings, root, DateRange(), "3").als.metrics
 
 
 @pytest.mark.long  # tests/cluster/test_tables.py compares the same on a cluster
