@@ -35,12 +35,13 @@ PEERS = {"recipe": "seed_recipe.py", "duckdb": "peer_duckdb_implicit.py"}
 @click.option("--runs", type=int, default=1, show_default=True, help="Runs of each; the median is shown.")
 @click.option("--peers", type=click.Path(path_type=Path), default=HERE.parents[1] / "shared" / "bench", help="Folder.")
 @click.option("--work", type=click.Path(path_type=Path), default=Path("data/bench"), show_default=True)
-@click.option("--only", multiple=True, help="ours, recipe or duckdb; may be repeated.  [default: all]")
+@click.option("--only", multiple=True, help="ours, ours-spark, recipe or duckdb; may be repeated.  [default: all]")
 def main(events: int, runs: int, peers: Path, work: Path, only: tuple[str, ...]) -> None:
     """Time our batch path and its peers on the same events."""
     work.mkdir(parents=True, exist_ok=True)
     log = generate.run(events, MONTH, SEED, None, 0.0, work, compress=False)
-    commands = {"ours": [sys.executable, "-m", "bench.pipeline", str(log), str(work / "ours")]}
+    ours = [sys.executable, "-m", "bench.pipeline", str(log)]
+    commands = {"ours": [*ours, str(work / "ours"), "local"], "ours-spark": [*ours, str(work / "ours-spark"), "spark"]}
     for name, script in PEERS.items():
         if (peers / script).exists():
             commands[name] = [sys.executable, str(peers / script), str(log), str(work / name)]

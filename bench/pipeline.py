@@ -1,4 +1,4 @@
-"""Our batch path as one process, for timing: `python -m bench.pipeline EVENTS.csv WORKDIR`.
+"""Our batch path as one process, for timing: `python -m bench.pipeline EVENTS.csv WORKDIR [local|spark]`.
 
 Prints one JSON line: seconds per stage, and what came out.
 """
@@ -12,15 +12,14 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from spark_apps.engine.spark import engine_of
+from spark_apps.engine.opening import open_engine
 from spark_apps.jobs import clean, load, train
 from spark_apps.progress import step, step_times
-from spark_apps.session import spark_session
-from spark_apps.settings import load_settings
+from spark_apps.settings import load_settings, local_root
 from spark_apps.tables import DateRange
 
 STAGES = {
-    "Starting Spark": "start",
+    "Starting": "start",
     "Loading": "load",
     "Cleaning": "clean",
     "Features": "features",
@@ -33,18 +32,19 @@ STAGES = {
 
 def main() -> None:
     """Runs load, clean and train and prints their times."""
-    events, root = Path(sys.argv[1]), Path(sys.argv[2])
+    events, root, *engine = sys.argv[1:]
     shutil.rmtree(root, ignore_errors=True)
-    settings = load_settings(root=str(root))
+    settings = load_settings(root=root, engine=engine[0] if engine else None)
+    folder = local_root(settings)
     began = time.monotonic()
     with ExitStack() as stack:
         with step("Loading"):
-            load.run(root, [events])
-        with step("Starting Spark"):
-            spark = stack.enter_context(spark_session(settings, "bench"))
-        with step("Cleaning", spark):
-            clean.run(engine_of(spark), root, DateRange())
-        training = train.run(engine_of(spark), settings, root, DateRange(), "5")
+            load.run(folder, [Path(events)])
+        with step("Starting"):
+            opened = stack.enter_context(open_engine(settings, "bench"))
+        with step("Cleaning"):
+            clean.run(opened, folder, DateRange())
+        training = train.run(opened, settings, folder, DateRange(), "5")
         total = time.monotonic() - began
     stages: dict[str, float] = {}
     for name, seconds in step_times.seconds.items():
