@@ -147,6 +147,11 @@ class Settings(BaseSettings):
         lt=1,
         description="share by which another segment's centre must be nearer before a stream moves a user",
     )
+    stream_leap: float = Field(
+        24,
+        gt=0,
+        description="hours without an event after which later ones move a stream's time only if most of a batch are",
+    )
     stream_refresh: int = Field(
         30, ge=1, description="batches after which new products and new popularity enter the stream's recommendations"
     )

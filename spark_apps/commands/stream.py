@@ -68,6 +68,14 @@ def stream(context: click.Context, root: str | None, master: str | None, once: b
 def tell_batch(record: BatchRecord) -> None:
     """Prints one line for a batch, on standard error."""
     click.echo(_line(record), err=True)
+    if record.ahead and record.last_ahead:
+        events, they = (
+            ("1 event is", "it counts, and moves")
+            if record.ahead == 1
+            else (f"{record.ahead:,} events are", "they count, and move")
+        )
+        moment = f"{record.last_ahead:%Y-%m-%d %H:%M}"
+        click.echo(f"        {events} ahead of the others, to {moment}: {they} no watermark.", err=True)
 
 
 def _line(record: BatchRecord) -> str:
@@ -107,6 +115,7 @@ def _print_status(found: StreamStatus) -> None:
         ("events, good", f"{found.clean:,} in the last {found.looked_at:,} batches"),
         ("lines in quarantine", f"{found.quarantined:,} of them"),
         ("late events", f"{found.late:,} of them"),
+        ("events ahead of the stream's time", f"{found.ahead:,} of them"),
         ("state", f"{found.state_bytes / 1e6:,.1f} MB in {found.state_files:,} files"),
     ]
     rows += [(f"points in {one.sink}", f"{one.waiting:,} batches wait") for one in found.sinks]

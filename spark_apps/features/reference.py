@@ -21,7 +21,7 @@ from itertools import pairwise
 from statistics import median
 
 _GAP = 10  # usual distances
-_HANDFUL, _SHARE = 2, 100
+HANDFUL, _SHARE = 2, 100
 _OTHERS = 10
 
 
@@ -66,7 +66,7 @@ def _of(some: int, users: int) -> str:
 
 def handful(users: int) -> int:
     """Returns how many of some users are so few that their clocks prove nothing."""
-    return max(_HANDFUL, users // _SHARE)
+    return max(HANDFUL, users // _SHARE)
 
 
 def gaps(days: Sequence[date]) -> list[int]:

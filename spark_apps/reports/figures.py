@@ -9,6 +9,7 @@ from html import escape
 
 import plotly.graph_objects as go
 
+from spark_apps.features.reference import reference_of
 from spark_apps.reports.formats import known, largest_first, share, whole
 
 # Middle tones: each has a contrast above 3 to 1 on the light and on the dark page.
@@ -179,12 +180,23 @@ def date_bars(
         hoverinfo="text",
     )
     chart.update_xaxes(type="date", nticks=7, tickformat="%b %-d\n%Y", showgrid=False)
-    if dates:
-        before = date.fromisoformat(dates[0]) - timedelta(days=1)
-        if len(dates) <= _FEW_DATES:
-            chart.update_xaxes(tickvals=list(dates))
-        chart.update_xaxes(range=[f"{before.isoformat()} 12:00", f"{dates[-1]} 12:00"])
+    if len(dates) <= _FEW_DATES:
+        chart.update_xaxes(tickvals=list(dates))
     chart.update_yaxes(rangemode="tozero", nticks=7)
+
+
+def show_dates(chart: go.Figure, counts: Mapping[str, int]) -> None:
+    """Lets a chart of dates begin with the first and end with the last, but for a few rows of wrong clocks far away.
+
+    Args:
+        chart: from `date_bars`; zoomed out, it shows all its dates.
+        counts: rows per ISO date.
+    """
+    days = {date.fromisoformat(day): count for day, count in sorted(counts.items())}
+    if days:
+        shown = reference_of(list(days), days)
+        before = shown.first - timedelta(days=1) if shown.first > date.min else shown.first
+        chart.update_xaxes(range=[f"{before.isoformat()} 12:00", f"{shown.day.isoformat()} 12:00"])
 
 
 def log_axis(values: Sequence[float]) -> dict[str, object]:

@@ -116,7 +116,10 @@ class BatchRecord(_Frozen):
         rows: lines below the header = clean + quarantined.
         quarantined: reason -> lines.
         late: clean events of windows that the watermark had closed: they count everywhere but in windows.
-        first_event, last_event: original times; None without a clean event.
+        ahead: clean events later than the stream's time, which they don't move: they count everywhere, windows too.
+        first_event, last_event: original times, the last without events ahead where there are others; None without a
+            clean event.
+        last_ahead: original time of the last event ahead; None without one.
         watermark: of event time, in force for this batch; None before the first event.
         events: event type -> figures, all four types.
         segments: name -> figures after the batch.
@@ -140,8 +143,10 @@ class BatchRecord(_Frozen):
     clean: int = 0
     quarantined: dict[str, int] = {}
     late: int = 0
+    ahead: int = 0
     first_event: datetime | None = None
     last_event: datetime | None = None
+    last_ahead: datetime | None = None
     watermark: datetime | None = None
     events: dict[str, TypeCount] = {}
     activity: Activity | None = None

@@ -15,6 +15,7 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from spark_apps.streaming.centres import Centres
+from spark_apps.streaming.clock import Clock
 
 # A bucket's base is read whole: some 150 bytes of memory for each of so many events.
 EVENTS_PER_BUCKET = 500_000
@@ -40,7 +41,8 @@ class StreamState(BaseModel):
 
     Attributes:
         next_batch: number of the next batch.
-        latest: latest event time of the stream, UTC; None before its first event.
+        latest: the stream's time, UTC, which the watermark follows: see streaming.clock. None before its first event.
+        doubted: last times of users who were ahead of it.
         last_date: last date that the data support, ISO, from which recency counts.
         first_date: first such date, ISO, to which it counts at most; None in a state from before it was noted.
         buckets: how many buckets there are.
@@ -58,6 +60,7 @@ class StreamState(BaseModel):
 
     next_batch: int
     latest: datetime | None
+    doubted: tuple[datetime, ...] = ()
     last_date: str
     first_date: str | None = None
     buckets: int
@@ -70,6 +73,11 @@ class StreamState(BaseModel):
     segments: dict[str, int]
     first_popular: tuple[int, ...]
     files: dict[str, str]
+
+    @property
+    def clock(self) -> Clock:
+        """The stream's time."""
+        return Clock(self.latest, self.doubted)
 
     def due(self) -> tuple[int, ...]:
         """Returns the buckets whose bases the next batch makes anew."""

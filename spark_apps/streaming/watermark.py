@@ -1,7 +1,8 @@
 """Which five minutes an event belongs to, and when these are over (SPEC T2).
 
 The rule is Spark's: the watermark of a batch is the latest event time of the batches before it less ten minutes, and
-an event whose window ends at or before the watermark comes too late for its window.
+an event whose window ends at or before the watermark comes too late for its window. Only, what the latest time is does
+not hang on one event: see streaming.clock.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ DELAY = timedelta(minutes=10)
 
 
 def watermark_after(latest: datetime | None) -> datetime | None:
-    """Returns the watermark that follows from the latest event time so far; None before the first event."""
+    """Returns the watermark that follows from the stream's time; None before the first event."""
     return None if latest is None else latest - DELAY
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -9,18 +11,31 @@ import pyarrow.dataset as ds
 import pytest
 from pyspark.sql import SparkSession
 
+from spark_apps.commands.stream import tell_batch
 from spark_apps.generator import GeneratorSpec, write_events
-from spark_apps.jobs import clean, load, train
+from spark_apps.jobs import clean, features, load, train
+from spark_apps.jobs.stream.places import read_state
 from spark_apps.registry.versions import ALS, SEGMENTS, newest
 from spark_apps.settings import Settings
-from spark_apps.tables import EVENTS, QUARANTINE, RECOMMENDATIONS, USER_FEATURES, USER_SEGMENTS, DateRange, Table
+from spark_apps.tables import (
+    EVENTS,
+    QUARANTINE,
+    RECOMMENDATIONS,
+    STREAM_USERS,
+    STREAM_WINDOWS,
+    USER_FEATURES,
+    USER_SEGMENTS,
+    DateRange,
+    Table,
+)
 from tests.engines import local_engine
 from tests.factory import csv_line, write_log
 from tests.pipeline.conftest import small_settings
+from tests.pipeline.test_stream import drop, stream
 
 OCTOBER_EVENTS = 4_000
 # long after October, and long before its file is landed
-STRAY, STRAY_DAY = 900_000_001, "2026-06-01"
+STRAY, STRAY_DAY = 900_000_001, "2025-06-01"
 LONG_AGO = 900_000_002
 LAST_DATE = "2019-10-31"
 
@@ -99,3 +114,49 @@ def test_a_row_far_ahead_and_one_of_long_ago_move_nobody_else(
         metadata = newest(root, name)[1]
         assert (metadata.first_date, metadata.last_date) == ("1970-01-01", STRAY_DAY)
         assert metadata.reference_date == LAST_DATE
+
+
+def test_in_the_stream_one_row_closes_no_window(
+    spark: SparkSession, settings: Settings, usual: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "root"
+    shutil.copytree(usual, root)
+    ahead = csv_line(event_time=f"{STRAY_DAY} 00:00:00 UTC", user_id=STRAY)
+    usual_rows = [csv_line(event_time=f"2019-11-01 00:0{minute}:00 UTC", user_id=minute + 1) for minute in range(8)]
+    drop(root, 1, [usual_rows[0], ahead])
+    drop(root, 2, usual_rows[6:])
+    drop(root, 3, [ahead.replace(str(STRAY), str(STRAY + 5))])
+    drop(root, 4, usual_rows[1:2])
+    told = stream(spark, small_settings(settings), root)
+    assert [(record.clean, record.ahead, record.late) for record in told] == [
+        (2, 1, 0),
+        (2, 0, 0),
+        (1, 1, 0),
+        (1, 0, 0),
+    ]
+    windows = Counter(str(row["window_start"]) for row in rows(root, STREAM_WINDOWS) for _ in range(row["events"]))
+    assert windows == {
+        "2019-11-01 00:00:00+00:00": 2,
+        "2019-11-01 00:05:00+00:00": 2,
+        f"{STRAY_DAY} 00:00:00+00:00": 2,
+    }
+    assert [f"{record.watermark:%m-%d %H:%M}" for record in told if record.watermark] == ["10-31 23:50"] + [
+        "10-31 23:57"
+    ] * 2
+    assert [f"{record.last_event:%Y-%m-%d}" for record in told if record.last_event] == ["2019-11-01"] * 2 + [
+        STRAY_DAY,
+        "2019-11-01",
+    ]
+    assert {row["recency"] for row in rows(root, STREAM_USERS)} == {0}
+    state = read_state(root)
+    assert state is not None and state.last_date == "2019-11-01"
+    tell_batch(told[0])
+    assert (
+        "1 event is ahead of the others, to 2025-06-01 00:00: it counts, and moves no watermark."
+        in capsys.readouterr().err
+    )
+    features.run(local_engine(), settings, root, DateRange())
+    before = {row["user_id"]: row["recency"] for row in rows(usual, USER_FEATURES)}
+    after = {row["user_id"]: row["recency"] for row in rows(root, USER_FEATURES)}
+    assert {user: recency + 1 for user, recency in before.items()} == {user: after[user] for user in before}
+    assert after[STRAY] == after[STRAY + 5] == 0

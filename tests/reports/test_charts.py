@@ -50,6 +50,11 @@ def test_days_in_order_and_hours_complete():
     days = activity.events_by_day({"2019-10-03": 3, "2019-10-01": 1})
     assert days.data[0].x == ("2019-10-01", "2019-10-03") and days.data[0].y == (1, 3)
     assert days.layout.xaxis.range == ("2019-09-30 12:00", "2019-10-03 12:00")
+    strays = {"0001-01-01": 1, "1970-01-01": 1, **{f"2019-10-{day:02}": 100 for day in range(1, 32)}, "2099-01-01": 1}
+    days = activity.events_by_day(strays)
+    assert days.data[0].x == tuple(strays)
+    assert days.layout.xaxis.range == ("2019-09-30 12:00", "2019-10-31 12:00")
+    assert activity.events_by_day({"0001-01-01": 5}).layout.xaxis.range == ("0001-01-01 12:00", "0001-01-01 12:00")
     hours = activity.events_by_hour({"9": 5})
     assert hours.data[0].x == tuple(range(24)) and hours.data[0].y[9] == sum(hours.data[0].y) == 5
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date, datetime, timezone
+from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
@@ -149,8 +149,8 @@ class BatchProcessor:
         with Publication(self._root, claims(batch)) as publication:
             outputs = Outputs(self._root, publication, batch)
             with times.of("parse"):
-                watermark = watermark_after(self.state.latest)
-                lines = read_lines(self._spark, file, watermark)
+                leap = timedelta(hours=self._settings.stream_leap)
+                lines = read_lines(self._spark, file, self.state, leap)
                 events, quarantined = outputs.stage_lines(lines)
             changes = self._change(lines, events, outputs, times) if lines.clean else None
             lines.parsed.unpersist()
@@ -161,17 +161,19 @@ class BatchProcessor:
                 clean=lines.clean,
                 quarantined=quarantined,
                 late=lines.late,
+                ahead=lines.ahead,
                 first_event=lines.first,
-                last_event=lines.last,
-                watermark=watermark,
+                last_event=lines.last_in_time or lines.last,
+                last_ahead=lines.last if lines.ahead else None,
+                watermark=watermark_after(self.state.latest),
                 **(_told(changes) if changes else {}),
             )
             self._publish(publication, record, self._advanced(file, lines, changes))
         return record
 
     def _change(self, lines: Lines, events: tuple[str, ...], outputs: Outputs, times: Times) -> _Changes:
-        assert lines.last is not None, "a clean event has a time"
-        last = max(date.fromisoformat(self.state.last_date), lines.last.date())
+        last = date.fromisoformat(self.state.last_date)
+        last = max(last, lines.clock.latest.date()) if lines.clock.latest else last
         users = self._users(lines, last, outputs).persist()
         with times.of("update"):
             learned, answered = self._figures(users)
@@ -219,8 +221,7 @@ class BatchProcessor:
     def _advanced(self, file: Dropped, lines: Lines, changes: _Changes | None) -> StreamState:
         """The state after a batch."""
         state = self.state
-        latest = max((one for one in (state.latest, lines.last) if one is not None), default=None)
-        seen: dict[str, Any] = {"latest": latest, **_noted(state, file)}
+        seen: dict[str, Any] = {"latest": lines.clock.latest, "doubted": lines.clock.doubted, **_noted(state, file)}
         return state.model_copy(update=seen | (self._learned(changes) if changes else {}))
 
     def _learned(self, changes: _Changes) -> dict[str, Any]:

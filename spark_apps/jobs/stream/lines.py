@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import date, datetime, timedelta, timezone
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -12,9 +12,12 @@ from spark_apps.ingestion.cleaning import LATEST, LINE, REASON, USABLE, explain,
 from spark_apps.ingestion.event_times import latest_possible
 from spark_apps.jobs.stream.files import Dropped
 from spark_apps.schemas import EVENTS, STREAM_QUARANTINE
-from spark_apps.streaming.watermark import is_late, micros
+from spark_apps.streaming.clock import Clock, advanced
+from spark_apps.streaming.state import StreamState
+from spark_apps.streaming.watermark import is_late, micros, watermark_after
 
 _LATE, _NUMBER = "late", "number"
+_MICROS_PER_MINUTE = 60_000_000
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,9 @@ class Lines:
         rows: all lines = clean + those in quarantine.
         late: clean events whose window is closed.
         first, last: times of clean events; None without one.
+        clock: the stream's time after them.
+        ahead: clean events later than that.
+        last_in_time: the last of the others; None without one.
     """
 
     parsed: DataFrame
@@ -34,6 +40,9 @@ class Lines:
     late: int
     first: datetime | None
     last: datetime | None
+    clock: Clock
+    ahead: int
+    last_in_time: datetime | None
 
     def events(self, batch: int) -> DataFrame:
         """Returns the clean events: the columns of schemas.STREAM_EVENTS."""
@@ -47,14 +56,16 @@ class Lines:
         return reasons.select(LINE, REASON, F.lit(batch).alias("batch"), day).select(*STREAM_QUARANTINE.fieldNames())
 
 
-def read_lines(spark: SparkSession, file: Dropped, watermark: datetime | None) -> Lines:
+def read_lines(spark: SparkSession, file: Dropped, state: StreamState, leap: timedelta) -> Lines:
     """Parses a file and counts its lines.
 
     Args:
         spark: the session.
         file: with a header.
-        watermark: in force for this batch.
+        state: before the batch.
+        leap: see streaming.clock.
     """
+    watermark = watermark_after(state.latest)
     # a file's first line is the first row of the first partition
     lines = spark.read.text(file.path, lineSep="\n").select("value", F.monotonically_increasing_id().alias(_NUMBER))
     latest = F.timestamp_micros(F.lit(micros(latest_possible(file.dropped_at)))).alias(LATEST)
@@ -69,8 +80,36 @@ def read_lines(spark: SparkSession, file: Dropped, watermark: datetime | None) -
         F.min(F.when(good, moment)).alias("first"),
         F.max(F.when(good, moment)).alias("last"),
     ).collect()[0]
-    return Lines(judged, found["rows"], found["clean"], found["late"], _time(found["first"]), _time(found["last"]))
+    first, last = _time(found["first"]), _time(found["last"])
+    events = judged.where(USABLE)
+    clock = _clock_after(state, events, last, leap)
+    ahead, in_time = (0, last) if clock.latest == last else _ahead(events, clock)
+    return Lines(judged, found["rows"], found["clean"], found["late"], first, last, clock, ahead, in_time)
+
+
+def _clock_after(state: StreamState, events: DataFrame, last: datetime | None, leap: timedelta) -> Clock:
+    if last is None:
+        return state.clock
+    if state.clock.is_ordinary(last):
+        return Clock(max(last, state.clock.latest or last))
+    # in one task, as a file of a batch has one: no shuffle
+    users = events.coalesce(1).groupBy("user_id").agg(F.max(F.unix_micros("event_time")).alias("last"))
+    minutes = users.groupBy(F.floor(F.col("last") / _MICROS_PER_MINUTE)).agg(F.max("last"), F.count("*"))
+    seen = [(_moment(row[1]), row[2]) for row in minutes.collect()]  # a row a minute of the file
+    return advanced(state.clock, date.fromisoformat(state.last_date), seen, leap)
+
+
+def _ahead(events: DataFrame, clock: Clock) -> tuple[int, datetime | None]:
+    """Events later than the clock, and the time of the last of the others."""
+    moment = F.unix_micros("event_time")
+    later = F.lit(True) if clock.latest is None else moment > F.lit(micros(clock.latest))
+    found = events.agg(F.count_if(later).alias("ahead"), F.max(F.when(~later, moment)).alias("last")).collect()[0]
+    return found["ahead"], _time(found["last"])
+
+
+def _moment(micros: int) -> datetime:
+    return datetime.fromtimestamp(micros / 1e6, timezone.utc)
 
 
 def _time(micros: int | None) -> datetime | None:
-    return None if micros is None else datetime.fromtimestamp(micros / 1e6, timezone.utc)
+    return None if micros is None else _moment(micros)

@@ -25,8 +25,8 @@ class StreamStatus:
         batches: applied so far.
         waiting: files dropped and not applied.
         waiting_seconds: since the oldest of them was dropped; None without one.
-        looked_at: latest batches that the next three are of.
-        clean, quarantined, late: rows.
+        looked_at: latest batches that the next four are of.
+        clean, quarantined, late, ahead: rows.
         state_bytes, state_files: of what the stream keeps between batches.
         last: the last batch.
         sinks: how far the points are.
@@ -39,6 +39,7 @@ class StreamStatus:
     clean: int
     quarantined: int
     late: int
+    ahead: int
     state_bytes: int
     state_files: int
     last: BatchRecord | None
@@ -82,6 +83,7 @@ def read_status(root: StoragePath) -> StreamStatus:
         clean=sum(record.clean for record in latest),
         quarantined=sum(sum(record.quarantined.values()) for record in latest),
         late=sum(record.late for record in latest),
+        ahead=sum(record.ahead for record in latest),
         state_bytes=sum(files),
         state_files=len(files),
         last=latest[-1] if latest else None,

@@ -19,6 +19,7 @@ from spark_apps.reports.figures import (
     known_pairs,
     label,
     named_bars,
+    show_dates,
 )
 from spark_apps.reports.formats import decimal, figure, known, largest_first, share, whole
 
@@ -84,6 +85,7 @@ def events_by_day(counts: Mapping[str, int]) -> go.Figure:
     chart = empty_figure("Events by day", "Date (UTC)", "Events (count)")
     days = sorted(counts)
     date_bars(chart, days, [counts[day] for day in days], BLUE, "events")
+    show_dates(chart, counts)
     return chart
 
 

@@ -18,6 +18,7 @@ from spark_apps.reports.figures import (
     empty_figure,
     label,
     named_bars,
+    show_dates,
 )
 from spark_apps.reports.formats import largest_first, share, whole
 
@@ -56,6 +57,7 @@ def row_balance(balance: Sequence[BalanceRow]) -> go.Figure:
     date_bars(chart, dates, [row["clean"] for row in dated], GREEN, "clean rows", name="clean")
     quarantined = [sum(row["quarantined"].values()) for row in dated]
     date_bars(chart, dates, quarantined, PINK, "quarantined rows", name="quarantined")
+    show_dates(chart, {str(row["date"]): row["raw"] for row in dated})
     chart.add_scatter(
         x=dates,
         y=[row["raw"] for row in dated],
