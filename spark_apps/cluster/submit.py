@@ -21,7 +21,10 @@ from spark_apps.cluster.web import SparkMaster
 from spark_apps.errors import UserError, readable_file
 
 # jobs that need no executor
-WITHOUT_SPARK = ("load", "generate", "models", "hdfs", "metrics", "recommend", "simulate", "stream status")
+WITHOUT_SPARK = (
+    *("load", "unload", "generate", "quarantine", "models", "hdfs", "metrics", "recommend", "simulate"),
+    "stream status",
+)
 MARK = "SHOPSTREAM_SUBMISSION"
 PARTITIONS = "SHOPSTREAM_SHUFFLE_PARTITIONS"
 CORES = "SHOPSTREAM_MOST_CORES"

@@ -86,6 +86,12 @@ def _print(done: unload_job.Unloaded) -> None:
             "`shopstream simulate` begins anew with --again.",
             soft_wrap=True,
         )
+    if done.streamed:
+        out.print(
+            "The stream began with the events of its dates and keeps them: to leave them out, remove "
+            "processed/stream_* after the training, and replay with `shopstream simulate --again`.",
+            soft_wrap=True,
+        )
     then = ", then shopstream train" if done.tables or done.versions else ""
     next_step(f"shopstream clean{then}" if done.cleaned_dates else "shopstream load FILE")
 
@@ -97,4 +103,5 @@ def _as_json(done: unload_job.Unloaded) -> dict[str, object]:
         "tables": done.tables,
         "versions": done.versions,
         "replay": None if done.replay is None else f"{done.replay.month:%Y-%m}",
+        "streamed": done.streamed,
     }

@@ -14,6 +14,7 @@ from spark_apps.ingestion.landing import content_sha256
 from spark_apps.ingestion.loaded_files import loaded_file
 from spark_apps.ingestion.manifests import Manifest, date_key, manifest_path, raw_path, read_manifests
 from spark_apps.jobs.simulate import read_standing
+from spark_apps.metrics.ledger import Ledger
 from spark_apps.publication import Publication, settle
 from spark_apps.registry.versions import NAMES, versions
 from spark_apps.storage import StoragePath, read_batches
@@ -45,6 +46,7 @@ class Unloaded:
         tables: made of events of these dates since the files were loaded.
         versions: of models trained on such events, with the models' names.
         replay: the replay that takes rows of the files; None where there is none.
+        streamed: whether a stream began after a file was loaded, with the events that there were of these dates.
     """
 
     files: list[Manifest]
@@ -53,6 +55,7 @@ class Unloaded:
     tables: list[str]
     versions: dict[str, list[str]]
     replay: Standing | None
+    streamed: bool
 
 
 def loaded(root: StoragePath) -> list[Manifest]:
@@ -127,6 +130,7 @@ def _made_of(root: StoragePath, files: Sequence[Manifest], replay: Standing | No
         tables=_tables(root, files),
         versions=_versions(root, files),
         replay=replay,
+        streamed=any(day in published for day in days) and _streamed(root, files),
     )
 
 
@@ -169,6 +173,11 @@ def _versions(root: StoragePath, files: Sequence[Manifest]) -> dict[str, list[st
         if any(_has_date(file, *span) and _loaded_at(file) <= trained_at for file in files):
             found.setdefault(metadata.version, []).append(metadata.name)
     return dict(sorted(found.items()))
+
+
+def _streamed(root: StoragePath, files: Sequence[Manifest]) -> bool:
+    first = Ledger(root).record(0)
+    return first is not None and any(_loaded_at(file) <= first.committed_at for file in files)
 
 
 def _loaded_at(file: Manifest) -> datetime:

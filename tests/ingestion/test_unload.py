@@ -22,10 +22,11 @@ from spark_apps.jobs import check, clean, features, load, simulate, unload
 from spark_apps.publication import Publication, settle
 from spark_apps.settings import Settings
 from spark_apps.streaming.drops import REPLAY
+from spark_apps.streaming.records import LEDGER
 from spark_apps.tables import EVENTS, DateRange, published_dates
 from tests.engines import local_engine
 from tests.factory import csv_line, write_log
-from tests.streaming.replays import NOVEMBER, never
+from tests.streaming.replays import NOVEMBER, never, write_record
 
 FIRST, SECOND, CHRISTMAS = date(2019, 10, 1), date(2019, 10, 2), date(2019, 12, 24)
 
@@ -216,6 +217,20 @@ def test_after_the_wrong_file_the_next_clean_makes_its_dates_anew(
     }
     assert published_dates(root, EVENTS) == [FIRST, SECOND]
     assert all(one.holds for one in check.run(spark, settings, root).balances)
+
+
+def test_a_stream_that_began_with_the_file_is_named(root: Path, tmp_path: Path, spark: SparkSession) -> None:
+    clean.run(spark, root, DateRange())
+    write_record(root, 0, "batch-00000001-20261130T000000.000000Z.csv")
+    record = root / LEDGER / "batch-00000000.json"
+    told = json.loads(record.read_text())
+    for committed_at, expected in (("2019-01-01T00:00:00Z", False), ("2100-01-01T00:00:00Z", True)):
+        record.write_text(json.dumps({**told, "committed_at": committed_at}))
+        done = run("unload", "wrong.csv", "--root", root)
+        assert done.exit_code == 0 and ("The stream began with" in done.stdout) == expected
+        load.run(root, [tmp_path / "wrong.csv"])
+    load.run(root, [log(tmp_path, "november.csv", "2019-11-01")])  # not cleaned, as what is replayed
+    assert not unload.run(root, ["november.csv"]).streamed
 
 
 def test_tables_made_of_the_file_are_named(root: Path, spark: SparkSession, settings: Settings, tmp_path: Path) -> None:

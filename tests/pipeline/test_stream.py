@@ -164,6 +164,25 @@ def test_a_batch_that_lost_its_events_is_named(streamed: Streamed, spark: SparkS
     ]
 
 
+def test_what_check_says_of_a_stream_without_its_files_helps(
+    streamed: Streamed, spark: SparkSession, tmp_path: Path
+) -> None:
+    root = tmp_path / "root"
+    shutil.copytree(streamed.root, root)
+    shutil.rmtree(root / STREAM_EVENTS.path)
+    (root / STREAM_EVENTS.path).mkdir()
+    wrong = [balance for balance in check.run(spark, streamed.settings, root).balances if not balance.holds]
+    assert {balance.mend for balance in wrong} == {
+        "bring back the files below processed/stream_* from a copy, or remove them all and replay"
+    }
+    for folder in (root / "processed").glob("stream_*"):
+        shutil.rmtree(folder)
+    for number in range(2):  # a replay with --again goes on counting
+        drop(root, BATCHES + number + 1, streamed.lines[number * EVENTS_EACH : (number + 1) * EVENTS_EACH])
+    assert [record.batch for record in stream(spark, streamed.settings, root)] == [0, 1]
+    assert [balance.what for balance in check.run(spark, streamed.settings, root).balances if not balance.holds] == []
+
+
 def batch_of(file: Path) -> set[int]:
     return set(ds.dataset(file, format="parquet").to_table(columns=["batch"])["batch"].to_pylist())
 

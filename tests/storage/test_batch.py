@@ -5,20 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
 from spark_apps.engine.spark import engine_of
 from spark_apps.errors import BusyRootError, LostClaimError
 from spark_apps.ingestion.manifests import read_manifests
-from spark_apps.jobs import analyze, clean, load, recommend, recommendations_csv, report, train, unload
+from spark_apps.jobs import analyze, clean, load, quarantine, recommend, recommendations_csv, report, train, unload
 from spark_apps.publication import Publication, settle
 from spark_apps.settings import Settings
-from spark_apps.storage import HdfsPath, StoragePath
+from spark_apps.storage import HdfsPath, StoragePath, write_parquet
 from spark_apps.tables import (
     EVENTS,
     INTERACTIONS,
     PRODUCT_FEATURES,
+    QUARANTINE,
     RECOMMENDATIONS,
     USER_FEATURES,
     DateRange,
@@ -74,6 +76,15 @@ def test_a_file_is_taken_out_of_hdfs(on_hdfs: HdfsPath, tmp_path: Path) -> None:
     assert [one.file for one in read_manifests(on_hdfs)] == ["right.csv"]
     dates = list((on_hdfs / "raw" / "events").glob("*"))
     assert [path.name for path in dates] == ["date=2019-10-01"] and len(list(dates[0].glob("*"))) == 1
+
+
+def test_quarantined_lines_are_read_from_hdfs(on_hdfs: HdfsPath) -> None:
+    for day, lines in {"2019-10-01": ["a", "b"], "2019-10-02": ["c"]}.items():
+        rows = pa.table({"raw_line": lines, "reason": ["wrong_columns"] * len(lines)})
+        write_parquet(on_hdfs / QUARANTINE.path / f"date={day}" / "part-0.parquet", rows)
+    reasons, found = quarantine.run(on_hdfs, lambda day: True, "wrong_columns", 2)
+    assert reasons == {"wrong_columns": 3} and [line.raw_line for line in found] == ["c", "a"]
+    assert [line.fault for line in found] == ["it has 1 field instead of 9"] * 2
 
 
 def test_two_writers_of_a_table_are_kept_apart(on_hdfs: HdfsPath) -> None:

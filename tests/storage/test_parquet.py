@@ -67,6 +67,8 @@ def test_a_file_is_read_in_batches(folder: StoragePath) -> None:
     batches = list(read_batches(path, 300))
     assert max(batch.num_rows for batch in batches) == 300
     assert pa.Table.from_batches(batches).equals(users.slice(ROWS // 2))
+    some = pa.Table.from_batches(list(read_batches(path, 300, ["user_id"])))
+    assert some.equals(users.slice(ROWS // 2).select(["user_id"]))
     assert count_rows(path) == ROWS // 2
     assert open_parquet(path).read().equals(users.slice(ROWS // 2))
 

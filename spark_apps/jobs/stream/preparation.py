@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 from spark_apps.features.gathering import NEEDED, gather, leave_out
 from spark_apps.features.products import newest_descriptions, product_sums
 from spark_apps.jobs.hybrid import SEGMENT_SCORES
+from spark_apps.jobs.quarantine import require_events
 from spark_apps.jobs.reference import find_reference_of_frame
 from spark_apps.jobs.stream.buckets import BucketFiles
 from spark_apps.jobs.stream.models import (
@@ -39,7 +40,7 @@ from spark_apps.settings import Settings
 from spark_apps.storage import StoragePath, read_parquet, write_durably, write_parquet
 from spark_apps.streaming.learning import PROFILES as PROFILE_ROWS
 from spark_apps.streaming.state import StreamState, bucket_of, buckets_for, stored_centres
-from spark_apps.tables import EVENTS, RECOMMENDATIONS, USER_SEGMENTS, published_dates, read_table
+from spark_apps.tables import EVENTS, RECOMMENDATIONS, USER_SEGMENTS, DateRange, published_dates, read_table
 
 PRODUCT_COLUMNS = (
     *("product_id", "category_code", "brand", "events", "views", "carts", "purchases", "removals"),
@@ -60,9 +61,11 @@ def prepare(spark: SparkSession, settings: Settings, root: StoragePath) -> Strea
 
     Raises:
         MissingTableError, MissingModelError: when nothing was trained yet.
+        NothingToDoError: when no event is left of those that models were trained on.
     """
     served = versions_in_force(root)
     placement = load_placement(served)
+    require_events(root, DateRange(), (EVENTS,))
     events = read_table(spark, root, EVENTS)
     days = [day for day in published_dates(root, EVENTS) if day is not None]
     reference = find_reference_of_frame(events, days)
