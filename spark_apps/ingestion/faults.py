@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import math
 import re
 from collections.abc import Callable
 
@@ -18,6 +17,7 @@ from spark_apps.ingestion.cleaning import (
     UNKNOWN_EVENT_TYPE,
     WRONG_COLUMNS,
 )
+from spark_apps.ingestion.lines import PRICE_LIMIT
 from spark_apps.schemas import CSV_COLUMNS, EVENT_TYPES
 
 _INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
@@ -123,12 +123,12 @@ def _fits(digits: str) -> bool:
 
 def _price(fields: _Fields) -> str:
     text = fields.get("price", "")
-    return f"{_value(fields, 'price')} is {'too large' if _is_infinite(text) else 'not a number'}"
+    return f"{_value(fields, 'price')} is {'too large' if _is_too_large(text) else 'not a number'}"
 
 
-def _is_infinite(text: str) -> bool:
+def _is_too_large(text: str) -> bool:
     try:
-        return math.isinf(float(text))
+        return abs(float(text)) >= PRICE_LIMIT
     except ValueError:
         return False
 

@@ -67,6 +67,8 @@ def test_every_reason_has_its_words() -> None:
         ("bad_price", csv_line(price="cheap"), "price cheap is not a number"),
         ("bad_price", csv_line(price="1e400"), "price 1e400 is too large"),
         ("bad_price", csv_line(price="-Inf"), "price -Inf is too large"),
+        ("bad_price", csv_line(price="1e15"), "price 1e15 is too large"),
+        ("bad_price", csv_line(price="1_0"), "price 1_0 is not a number"),
         ("wrong_columns", "a,b", "it has 2 fields instead of 9"),
         ("wrong_columns", "a", "it has 1 field instead of 9"),
         ("wrong_columns", 'a,"b,c', "a quoted field does not end"),
