@@ -89,7 +89,7 @@ def _print(done: unload_job.Unloaded) -> None:
     if done.streamed:
         out.print(
             "The stream began with the events of its dates and keeps them: to leave them out, remove "
-            "processed/stream_* after the training, and replay with `shopstream simulate --again`.",
+            "processed/stream_* and temp/stream after the training, and replay with `shopstream simulate`.",
             soft_wrap=True,
         )
     then = ", then shopstream train" if done.tables or done.versions else ""

@@ -40,7 +40,7 @@ from spark_apps.tables import (
 )
 
 _TRAIN = "shopstream train"
-_REPLAY = "bring back the files below processed/stream_* from a copy, or remove them all and replay"
+_REPLAY = "bring back the files below processed/stream_* from a copy, or remove them all with temp/stream and replay"
 _COUNTS = StructType([StructField(PLACE, StringType()), StructField(COUNT, LongType())])
 # of the ledger's records (streaming/records.py), what is counted here
 _RECORD = StructType(

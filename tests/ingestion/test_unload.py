@@ -219,8 +219,8 @@ def test_after_the_wrong_file_the_next_clean_makes_its_dates_anew(
     assert all(one.holds for one in check.run(spark, settings, root).balances)
 
 
-def test_a_stream_that_began_with_the_file_is_named(root: Path, tmp_path: Path, spark: SparkSession) -> None:
-    clean.run(spark, root, DateRange())
+def test_a_stream_that_began_with_the_file_is_named(root: Path, tmp_path: Path) -> None:
+    clean.run(local_engine(), root, DateRange())
     write_record(root, 0, "batch-00000001-20261130T000000.000000Z.csv")
     record = root / LEDGER / "batch-00000000.json"
     told = json.loads(record.read_text())

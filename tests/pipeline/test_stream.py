@@ -34,7 +34,7 @@ from spark_apps.segmentation.clusters import centres_of, scale_of
 from spark_apps.segmentation.inputs import FEATURES
 from spark_apps.segmentation.model import SegmentModel, place_users
 from spark_apps.settings import Settings
-from spark_apps.streaming.drops import CHECKPOINT, DONE, INCOMING, Drop
+from spark_apps.streaming.drops import CHECKPOINT, DONE, INCOMING, STREAM, Drop
 from spark_apps.streaming.records import BatchRecord
 from spark_apps.tables import (
     EVENTS,
@@ -173,12 +173,13 @@ def test_what_check_says_of_a_stream_without_its_files_helps(
     (root / STREAM_EVENTS.path).mkdir()
     wrong = [balance for balance in check.run(spark, streamed.settings, root).balances if not balance.holds]
     assert {balance.mend for balance in wrong} == {
-        "bring back the files below processed/stream_* from a copy, or remove them all and replay"
+        "bring back the files below processed/stream_* from a copy, or remove them all with temp/stream and replay"
     }
     for folder in (root / "processed").glob("stream_*"):
         shutil.rmtree(folder)
-    for number in range(2):  # a replay with --again goes on counting
-        drop(root, BATCHES + number + 1, streamed.lines[number * EVENTS_EACH : (number + 1) * EVENTS_EACH])
+    shutil.rmtree(root / STREAM)
+    for number in range(2):
+        drop(root, number + 1, streamed.lines[number * EVENTS_EACH : (number + 1) * EVENTS_EACH])
     assert [record.batch for record in stream(spark, streamed.settings, root)] == [0, 1]
     assert [balance.what for balance in check.run(spark, streamed.settings, root).balances if not balance.holds] == []
 
