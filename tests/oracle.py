@@ -9,8 +9,11 @@ import duckdb
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
+from spark_apps.engine.base import Relation
+from spark_apps.engine.published import stored_schema
 from spark_apps.ingestion.cleaning import parse_lines, usable
 from spark_apps.schemas import CSV_COLUMNS
+from spark_apps.tables import EVENTS
 from tests.factory import HEADER
 
 _TYPED = """
@@ -122,3 +125,9 @@ def cleaned(spark: SparkSession, path: Path) -> DataFrame:
     """Returns a log's usable events, cleaned as the jobs clean them."""
     lines = spark.read.text(str(path))
     return usable(parse_lines(lines.where(lines["value"] != HEADER)))
+
+
+def cleaned_files(spark: SparkSession, log: Path, folder: Path) -> Relation:
+    """Writes a log's usable events as a file in a folder that is not there, and returns them as an input of units."""
+    cleaned(spark, log).drop("date").coalesce(1).write.parquet(str(folder))
+    return Relation.of(folder, stored_schema(EVENTS))

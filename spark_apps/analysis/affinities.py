@@ -21,11 +21,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-
-from spark_apps.analysis.visits import PURCHASE, VIEW, Ints, Visits, counted
-from spark_apps.schemas import UNKNOWN
+from numpy.typing import NDArray
 
 MAX_ITEMS = 1000
 MAX_BASKET = 50
@@ -50,37 +46,8 @@ class Together:
 
     baskets: int
     too_large: int
-    cells: Ints
-    counts: Ints
-
-
-def count_together(visits: Visits, candidates: dict[str, pa.Array]) -> dict[str, Together]:
-    """Counts baskets by the items and the pairs of items in them.
-
-    Args:
-        visits: events of whole users.
-        candidates: for each of AFFINITIES at most MAX_ITEMS product ids or category codes.
-    """
-    viewed = (visits.kind == VIEW) & (visits.visit >= 0)
-    bought = visits.kind == PURCHASE
-    unknown = pc.index(visits.categories, UNKNOWN).as_py() if len(visits.categories) else -1
-    known = visits.category != unknown
-    chosen = {
-        VIEWED_PRODUCTS: (visits.visit, visits.product, viewed),
-        BOUGHT_PRODUCTS: (visits.user, visits.product, bought),
-        VIEWED_CATEGORIES: (visits.visit, visits.category, viewed & known),
-        BOUGHT_CATEGORIES: (visits.user, visits.category, bought & known),
-    }
-    items = {
-        VIEWED_PRODUCTS: visits.products,
-        BOUGHT_PRODUCTS: visits.products,
-        VIEWED_CATEGORIES: visits.categories,
-        BOUGHT_CATEGORIES: visits.categories,
-    }
-    return {
-        name: _together(basket[mask], item[mask], _among(items[name], candidates[name]))
-        for name, (basket, item, mask) in chosen.items()
-    }
+    cells: NDArray[np.int64]
+    counts: NDArray[np.int64]
 
 
 def least_together(baskets: int) -> int:
@@ -123,31 +90,3 @@ def rules(together: Together) -> list[dict[str, Any]]:
             }
         )
     return found
-
-
-def _among(items: pa.Array, candidates: pa.Array) -> Ints:
-    """Each item's place among the candidates, -1 for the others."""
-    return np.asarray(pc.fill_null(pc.index_in(items, value_set=candidates), -1).to_numpy(), np.int64)
-
-
-def _together(basket: Ints, item: Ints, candidate: Ints) -> Together:
-    """Counts the baskets of one kind; `candidate` tells for each distinct item its place among the candidates."""
-    held = np.unique(basket * max(1, len(candidate)) + item)  # one entry an item of a basket
-    basket, item = np.divmod(held, max(1, len(candidate)))
-    numbers, sizes = counted(basket)
-    small = sizes <= MAX_BASKET
-    basket, place = basket[np.repeat(small, sizes)], candidate[item[np.repeat(small, sizes)]]
-    packed = np.sort(basket[place >= 0] * MAX_ITEMS + place[place >= 0])
-    cells, counts = counted(_pairs(*np.divmod(packed, MAX_ITEMS)))
-    return Together(int(small.sum()), len(numbers) - int(small.sum()), cells, counts)
-
-
-def _pairs(basket: Ints, place: Ints) -> Ints:
-    """Cells of every item, and of every two items of a basket; items stand in order within their basket."""
-    cells = [place * MAX_ITEMS + place]
-    for step in range(1, MAX_BASKET):
-        same = basket[step:] == basket[:-step]
-        if not same.any():
-            break
-        cells.append(place[:-step][same] * MAX_ITEMS + place[step:][same])
-    return np.concatenate(cells)

@@ -8,32 +8,59 @@ mean score lies no further from its range than this is wide. The others are name
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from functools import reduce
-from itertools import pairwise
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from pyspark.sql import Column, DataFrame, Row, Window
-from pyspark.sql import functions as F
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql.pandas.types import to_arrow_schema
 
-from spark_apps.schemas import UNKNOWN
+from spark_apps.analysis.units import merged
+from spark_apps.engine.base import Done, Engine, Relation, Task
+from spark_apps.engine.database import sql
+from spark_apps.schemas import PRODUCT_FEATURES, RECOMMENDATIONS, UNKNOWN
+from spark_apps.storage import StoragePath
 
 SCORE_BINS = 30
 TOP = 10
-# More sources than there will ever be: a bound for what comes to the driver.
-_MOST_SOURCES = 50
 # Bins of prices start at these numbers times a power of ten.
 _PRICE_STEPS = (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)
-_DESCRIBED = ("product_id", "category_code", "brand", "avg_price")
+_ROOM = "spark_apps.analysis"
+LISTS: pa.Schema = to_arrow_schema(RECOMMENDATIONS)
+PRODUCTS = pa.schema(
+    [to_arrow_schema(PRODUCT_FEATURES).field(name) for name in ("product_id", "category_code", "brand", "avg_price")]
+)
+_SUM = ("score_sum", pa.decimal128(38, 15))
+_SOURCES = pa.schema(
+    [
+        ("source", pa.string()),
+        ("recommendations", pa.int64()),
+        ("lowest", pa.float64()),
+        ("highest", pa.float64()),
+        _SUM,
+    ]
+)
+_BOUNDS = pa.schema([("low_min", pa.float64()), ("high_max", pa.float64())])
+_CELLS = pa.schema([*((name, pa.int64()) for name in ("score_bin", "price_bin", "recommendations")), _SUM])
+_NAMES = pa.schema(
+    [("kind", pa.string()), ("name", pa.string()), ("recommendations", pa.int64()), ("scored", pa.int64()), _SUM]
+)
+_TOP_PRODUCTS = pa.schema(
+    [("product_id", pa.int64()), ("users", pa.int64()), ("category_code", pa.string()), ("brand", pa.string())]
+)
+_USER_SCORES = pa.schema([("bin", pa.int64()), ("users", pa.int64())])
+_Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class _Scale:
-    """Sources whose scores can be compared, and the bins of these scores."""
+    """Sources whose scores can be compared, the bins of these scores, and those of prices."""
 
     sources: list[str]
     low: float
     high: float
+    price_edges: list[float] = field(default_factory=list)
 
     @property
     def width(self) -> float:
@@ -43,18 +70,17 @@ class _Scale:
     def edges(self) -> list[float]:
         return [self.low + self.width * step for step in range(SCORE_BINS + 1)]
 
-    def bin_of(self, score: Column) -> Column:
-        place = F.floor((score - F.lit(self.low)) / F.lit(self.width))
-        inside = F.greatest(F.lit(0), F.least(place, F.lit(SCORE_BINS - 1))).cast("int")
-        return F.when(score.isNotNull(), inside)
 
-
-def describe_recommendations(lists: DataFrame, products: DataFrame) -> dict[str, Any]:
+def describe_recommendations(
+    engine: Engine, lists: Relation, products: Relation, scratch: StoragePath
+) -> dict[str, Any]:
     """Computes what the charts of the recommendations show; counts are exact.
 
     Args:
+        engine: where it is done.
         lists: columns of schemas.RECOMMENDATIONS; sources are an open set.
         products: columns of schemas.PRODUCT_FEATURES; a product's price is its avg_price.
+        scratch: folder for sums that are too many for one process.
 
     Returns:
         recommendations; sources, with their number, lowest, mean and highest score and whether they are `compared`;
@@ -63,84 +89,122 @@ def describe_recommendations(lists: DataFrame, products: DataFrame) -> dict[str,
         recommendations with their mean score; unknown_categories, unknown_brands and unpriced, recommendations that
         these leave out; top_products, in most users' lists.
     """
-    sources = _sources(lists)
-    scale = _scale(sources)
-    edges = price_edges(products)
-    scored = lists.withColumn("comparable", F.when(F.col("source").isin(scale.sources), F.col("score")))
-    priced = products.select(*_DESCRIBED, _place_among(F.col("avg_price"), edges).alias("price_bin"))
-    described = scored.join(priced, on="product_id", how="left")
-    cells = _cells(described, scale)
-    named = _named(described)
+    inputs = {"lists": lists.select(*LISTS.names), "products": products.select(*PRODUCTS.names)}
+    bounds = engine.run(count_sources, inputs, by="product_id")
+    sources = _sources(bounds)
+    scale = _scale(sources, _price_edges(bounds))
+    described = engine.run(
+        count_lists, inputs, by="product_id", outputs={"listed_names": scratch / "listed_names"}, shared=scale
+    )
+    names = {"listed_names": Relation.of(scratch / "listed_names", _NAMES)}
+    first = engine.run(rank_names, names, by="name").result("first_names", _NAMES)
+    users = engine.run(count_user_scores, {"lists": inputs["lists"]}, by="user_id", shared=scale)
+    cells = merged(described.result("list_cells", _CELLS), "score_bin", "price_bin").to_pylist()
     return {
         "recommendations": sum(source["recommendations"] for source in sources),
         "sources": [{**source, "compared": source["source"] in scale.sources} for source in sources],
         "scores": {"bins": scale.edges, "counts": _score_counts(cells)},
-        "user_scores": {"bins": scale.edges, "counts": _user_scores(scored, scale)},
-        "prices": _prices(cells, edges, scale),
+        "user_scores": {"bins": scale.edges, "counts": _user_counts(users)},
+        "prices": _prices(cells, scale),
         "unpriced": sum(row["recommendations"] for row in cells if row["price_bin"] is None),
-        **named,
-        "top_products": _top_products(lists, products),
+        **_named(first, "categories"),
+        **_named(first, "brands"),
+        "top_products": _top_products(described),
     }
 
 
-def price_edges(products: DataFrame) -> list[float]:
+def count_sources(task: Task) -> None:
+    """Finds scores and prices. Inputs: lists, LISTS; products, PRODUCTS. Gives list_sources, few; price_bounds, one."""
+    task.give("list_sources", task.database.rows(sql(_ROOM, "list_sources"), _SOURCES))
+    task.give("price_bounds", task.database.rows(sql(_ROOM, "price_bounds"), _BOUNDS))
+
+
+def count_lists(task: Task) -> None:
+    """Counts recommendations by what they are of.
+
+    Inputs: lists, LISTS; products, PRODUCTS, both all of a product. Shared: the scale. Outputs: listed_names. Gives
+    list_cells, at most (SCORE_BINS + 1) times (price bins + 1) rows, and listed_products, at most TOP.
+    """
+    _set(task)
+    task.database.view("scored_lists", sql(_ROOM, "scored_lists"))
+    task.database.view("described_lists", sql(_ROOM, "described_lists"))
+    task.give("list_cells", task.database.rows(sql(_ROOM, "list_cells"), _CELLS))
+    task.give("listed_products", task.database.rows(sql(_ROOM, "listed_products"), _TOP_PRODUCTS))
+    task.output("listed_names", _NAMES, task.database.batches(sql(_ROOM, "listed_names"), _NAMES))
+
+
+def rank_names(task: Task) -> None:
+    """Finds the first categories and brands. Inputs: listed_names, all of a name. Gives at most 2 * (TOP + 1) rows."""
+    task.database.set(top=TOP)
+    task.give("first_names", task.database.rows(sql(_ROOM, "first_names"), _NAMES))
+
+
+def count_user_scores(task: Task) -> None:
+    """Counts users by their mean score. Inputs: lists, LISTS, all of a user. Shared: the scale. Gives a row a bin."""
+    _set(task)
+    task.database.view("scored_lists", sql(_ROOM, "scored_lists"))
+    task.give("user_scores", task.database.rows(sql(_ROOM, "user_scores"), _USER_SCORES))
+
+
+def _set(task: Task) -> None:
+    scale: _Scale = task.shared
+    task.database.set(
+        sources=scale.sources,
+        low=scale.low,
+        width=scale.width,
+        bins=SCORE_BINS,
+        edges=scale.price_edges,
+        top=TOP,
+    )
+
+
+def price_edges(low: float | None, high: float | None) -> list[float]:
     """Returns round numbers between which all prices lie, each about half as large again as the one before."""
-    bounds = products.agg(F.min("avg_price").alias("low"), F.max("avg_price").alias("high")).collect()[0]
-    if bounds["low"] is None:
+    if low is None or high is None:
         return []
-    powers = range(math.floor(math.log10(bounds["low"])) - 1, math.ceil(math.log10(bounds["high"])) + 2)
+    powers = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 2)
     rounded = [float(f"{step}e{power}") for power in powers for step in _PRICE_STEPS]
-    first = max(place for place, edge in enumerate(rounded) if edge <= bounds["low"])
-    last = min(place for place, edge in enumerate(rounded) if edge > bounds["high"])
+    first = max(place for place, edge in enumerate(rounded) if edge <= low)
+    last = min(place for place, edge in enumerate(rounded) if edge > high)
     return rounded[first : last + 1]
 
 
-def _sources(lists: DataFrame) -> list[dict[str, Any]]:
-    score = F.col("score").cast("double")
-    found = lists.groupBy("source").agg(
-        F.count("*").alias("recommendations"),
-        F.min(score).alias("lowest"),
-        F.avg(score).alias("mean"),
-        F.max(score).alias("highest"),
-    )
-    rows = found.orderBy(F.desc("recommendations"), "source").limit(_MOST_SOURCES).collect()  # at most _MOST_SOURCES
-    return [row.asDict() for row in rows]
+def _price_edges(done: Done) -> list[float]:
+    bounds = done.result("price_bounds", _BOUNDS)
+    return price_edges(pc.min(bounds["low_min"]).as_py(), pc.max(bounds["high_max"]).as_py())
 
 
-def _scale(sources: list[dict[str, Any]]) -> _Scale:
+def _sources(done: Done) -> list[dict[str, Any]]:
+    """Sources, the one with most recommendations first."""
+    found = done.result("list_sources", _SOURCES).rename_columns({"lowest": "lowest_min", "highest": "highest_max"})
+    rows = sorted(merged(found, "source").to_pylist(), key=lambda row: (-row["recommendations"], row["source"]))
+    return [
+        {
+            "source": row["source"],
+            "recommendations": row["recommendations"],
+            "lowest": row["lowest_min"],
+            "mean": float(row["score_sum"]) / row["recommendations"],
+            "highest": row["highest_max"],
+        }
+        for row in rows
+    ]
+
+
+def _scale(sources: list[dict[str, Any]], edges: list[float]) -> _Scale:
     if not sources:
-        return _Scale([], 0.0, 0.0)
+        return _Scale([], 0.0, 0.0, edges)
     main = sources[0]
     width = main["highest"] - main["lowest"]
     alike = [source for source in sources if _beyond(source["mean"], main) <= width]
     low, high = min(source["lowest"] for source in alike), max(source["highest"] for source in alike)
-    return _Scale([source["source"] for source in alike], low, high)
+    return _Scale([source["source"] for source in alike], low, high, edges)
 
 
 def _beyond(score: float, main: dict[str, Any]) -> float:
     return float(max(0.0, main["lowest"] - score, score - main["highest"]))
 
 
-def _place_among(value: Column, edges: list[float]) -> Column:
-    """The number, from 0, of the bin that a value lies in; null where it has no value."""
-    places = [(F.lit(high), F.lit(place)) for place, (_, high) in enumerate(pairwise(edges))]
-    chain = reduce(lambda done, bin_: done.when(value < bin_[0], bin_[1]), places, F.when(value.isNull(), F.lit(None)))
-    return chain.cast("int")
-
-
-def _cells(described: DataFrame, scale: _Scale) -> list[Row]:
-    """Counts by score and price, null where there is none.
-
-    At most (SCORE_BINS + 1) times (price bins + 1) rows come back.
-    """
-    return (
-        described.groupBy(scale.bin_of(F.col("comparable")).alias("score_bin"), "price_bin")
-        .agg(F.count("*").alias("recommendations"), F.sum(F.col("comparable").cast("double")).alias("score_sum"))
-        .collect()
-    )
-
-
-def _score_counts(cells: list[Row]) -> list[int]:
+def _score_counts(cells: list[_Row]) -> list[int]:
     counts = [0] * SCORE_BINS
     for row in cells:
         if row["score_bin"] is not None:
@@ -148,7 +212,8 @@ def _score_counts(cells: list[Row]) -> list[int]:
     return counts
 
 
-def _prices(cells: list[Row], edges: list[float], scale: _Scale) -> dict[str, list[Any]]:
+def _prices(cells: list[_Row], scale: _Scale) -> dict[str, list[Any]]:
+    edges = scale.price_edges
     prices: dict[str, list[Any]] = {"bins": edges, "counts": [], "score_mean": [], "score_p10": [], "score_p90": []}
     for place in range(max(0, len(edges) - 1)):
         inside = sorted(
@@ -157,7 +222,7 @@ def _prices(cells: list[Row], edges: list[float], scale: _Scale) -> dict[str, li
         )
         scored = sum(row["recommendations"] for row in inside)
         prices["counts"].append(sum(row["recommendations"] for row in cells if row["price_bin"] == place))
-        prices["score_mean"].append(sum(row["score_sum"] for row in inside) / scored if scored else None)
+        prices["score_mean"].append(float(sum(row["score_sum"] for row in inside)) / scored if scored else None)
         prices["score_p10"].append(_percentile(inside, 0.1 * scored, scale))
         prices["score_p90"].append(_percentile(inside, 0.9 * scored, scale))
     return _trimmed(prices)
@@ -171,7 +236,7 @@ def _trimmed(prices: dict[str, list[Any]]) -> dict[str, list[Any]]:
     return {**kept, "bins": prices["bins"][first : end + 1] if used else []}
 
 
-def _percentile(inside: list[Row], wanted: float, scale: _Scale) -> float | None:
+def _percentile(inside: list[_Row], wanted: float, scale: _Scale) -> float | None:
     """The middle of the first score bin up to which so many recommendations stand."""
     reached = 0
     for row in inside:
@@ -181,47 +246,32 @@ def _percentile(inside: list[Row], wanted: float, scale: _Scale) -> float | None
     return None
 
 
-def _user_scores(scored: DataFrame, scale: _Scale) -> list[int]:
-    means = scored.groupBy("user_id").agg(F.avg("comparable").alias("mean")).where(F.col("mean").isNotNull())
-    rows = means.groupBy(scale.bin_of(F.col("mean")).alias("bin")).count().collect()  # one row a bin
-    counts = {row["bin"]: row["count"] for row in rows}
+def _user_counts(done: Done) -> list[int]:
+    rows = merged(done.result("user_scores", _USER_SCORES), "bin").to_pylist()
+    counts = {row["bin"]: row["users"] for row in rows}
     return [counts.get(place, 0) for place in range(SCORE_BINS)]
 
 
-def _named(described: DataFrame) -> dict[str, Any]:
-    """Recommendations and mean score by category and by brand."""
-    names = {"categories": "category_code", "brands": "brand"}
-    known = [F.coalesce(F.col(name), F.lit(UNKNOWN)).alias(name) for name in names.values()]
-    kind = F.when(F.col("no_brand") == 1, "categories").otherwise("brands").alias("kind")
-    counted = (
-        described.select(*known, F.col("comparable").cast("double").alias("comparable"))
-        .groupingSets([[name] for name in names.values()], *names.values())
-        .agg(
-            F.count("*").alias("recommendations"),
-            F.avg("comparable").alias("mean_score"),
-            F.grouping("brand").alias("no_brand"),
-        )
-        .select(kind, F.coalesce(*names.values()).alias("name"), "recommendations", "mean_score")
+def _named(first: pa.Table, kind: str) -> dict[str, Any]:
+    """Recommendations and mean score of the first categories or brands, and recommendations of the unknown one."""
+    rows = first.filter(pc.field("kind") == kind).to_pylist()
+    known = sorted(
+        (row for row in rows if row["name"] != UNKNOWN), key=lambda row: (-row["recommendations"], row["name"])
     )
-    best = Window.partitionBy("kind").orderBy(F.col("name") == UNKNOWN, F.desc("recommendations"), "name")
-    place = F.row_number().over(best)
-    wanted = (F.col("place") <= TOP) | (F.col("name") == UNKNOWN)
-    rows = counted.withColumn("place", place).where(wanted).orderBy("place").collect()  # at most 2 * (TOP + 1)
-    figures: dict[str, Any] = {}
-    for kind_name, unknown in (("categories", "unknown_categories"), ("brands", "unknown_brands")):
-        of_kind = [row for row in rows if row["kind"] == kind_name]
-        figures[kind_name] = [
-            {name: row[name] for name in ("name", "recommendations", "mean_score")}
-            for row in of_kind
-            if row["name"] != UNKNOWN
-        ]
-        figures[unknown] = sum(row["recommendations"] for row in of_kind if row["name"] == UNKNOWN)
-    return figures
+    return {
+        kind: [
+            {
+                "name": row["name"],
+                "recommendations": row["recommendations"],
+                "mean_score": float(row["score_sum"]) / row["scored"] if row["scored"] else None,
+            }
+            for row in known[:TOP]
+        ],
+        f"unknown_{kind}": sum(row["recommendations"] for row in rows if row["name"] == UNKNOWN),
+    }
 
 
-def _top_products(lists: DataFrame, products: DataFrame) -> list[dict[str, Any]]:
-    counted = lists.groupBy("product_id").agg(F.count("*").alias("users"))
-    top = counted.orderBy(F.desc("users"), "product_id").limit(TOP)
-    described = top.join(products.select("product_id", "category_code", "brand"), on="product_id", how="left")
-    rows = described.orderBy(F.desc("users"), "product_id").collect()  # TOP rows
-    return [row.asDict() for row in rows]
+def _top_products(done: Done) -> list[dict[str, Any]]:
+    rows = done.result("listed_products", _TOP_PRODUCTS).sort_by([("users", "descending"), ("product_id", "ascending")])
+    found: list[dict[str, Any]] = rows.slice(0, TOP).to_pylist()
+    return found

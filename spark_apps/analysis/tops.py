@@ -6,40 +6,34 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import Column, DataFrame, Window
-from pyspark.sql import functions as F
-
-from spark_apps.schemas import UNKNOWN
 
 PRODUCTS, CATEGORIES, BRANDS = "products", "categories", "brands"
 BY_VIEWS, BY_PURCHASES = "by_views", "by_purchases"
 TOP = 10
 _KEYS = {PRODUCTS: "product_id", CATEGORIES: "category_code", BRANDS: "brand"}
 _MEASURES = {BY_VIEWS: "views", BY_PURCHASES: "purchases"}
-_PLACES = {BY_VIEWS: "views_place", BY_PURCHASES: "purchases_place"}
+# What an item is, and what is known of it: category code and brand null where the kind has none, for products those of
+# the last event; revenue, the sum of purchase prices to the cent.
+ITEMS = pa.schema(
+    [
+        ("kind", pa.string()),
+        ("product_id", pa.int64()),
+        ("category_code", pa.string()),
+        ("brand", pa.string()),
+        *((name, pa.int64()) for name in ("views", "carts", "purchases")),
+        ("revenue", pa.float64()),
+    ]
+)
 
 
-def ranked_items(events: DataFrame, keep: int) -> pa.Table:
-    """Ranks products, category codes and brands by their views and by their purchases.
+def top_lists(ranked: pa.Table) -> dict[str, dict[str, list[dict[str, Any]]]]:
+    """Returns for each kind the TOP items by views and by purchases.
 
     Unknown categories and brands have no rank. Equals stand in the order of product id, or of text.
 
     Args:
-        events: columns of schemas.EVENTS.
-        keep: length of each ranking.
-
-    Returns:
-        At most 6 * keep rows: `kind`, one of PRODUCTS, CATEGORIES, BRANDS; product_id, category_code, brand, null
-        where the kind has none, for products those of the last event; views, carts, purchases; revenue, the sum of
-        purchase prices to the cent; views_place and purchases_place, from 1, null where there is no such event.
+        ranked: columns ITEMS; the first TOP items of each ranking, and perhaps others.
     """
-    ranked = _placed(_summed(events))
-    wanted = (F.col("views_place") <= keep) | (F.col("purchases_place") <= keep)
-    return ranked.where(wanted).toArrow()  # at most 6 * keep
-
-
-def top_lists(ranked: pa.Table) -> dict[str, dict[str, list[dict[str, Any]]]]:
-    """Returns for each kind the TOP items by views and by purchases, as `ranked_items` ranked them."""
     return {
         kind: {by: [_described(row, kind) for row in _best(ranked, kind, by, TOP).to_pylist()] for by in _MEASURES}
         for kind in _KEYS
@@ -47,7 +41,7 @@ def top_lists(ranked: pa.Table) -> dict[str, dict[str, list[dict[str, Any]]]]:
 
 
 def best_items(ranked: pa.Table, kind: str, by: str, keep: int) -> pa.Array:
-    """Returns the ids or codes of the best items of a kind, best first."""
+    """Returns the ids or codes of the best items of a kind, best first; columns ITEMS, as `top_lists` takes them."""
     return _best(ranked, kind, by, keep)[_KEYS[kind]].combine_chunks()
 
 
@@ -57,51 +51,10 @@ def descriptions(ranked: pa.Table) -> dict[int, dict[str, str]]:
     return {row.pop("product_id"): row for row in rows}
 
 
-def _summed(events: DataFrame) -> DataFrame:
-    """One row an item: first over what a product is called, then over each of the three kinds."""
-    bought = F.col("event_type") == "purchase"
-    per_product = events.groupBy("product_id", "category_code", "brand").agg(
-        F.count_if(F.col("event_type") == "view").alias("views"),
-        F.count_if(F.col("event_type") == "cart").alias("carts"),
-        F.count_if(bought).alias("purchases"),
-        F.sum(F.when(bought, F.col("price"))).alias("revenue"),
-        F.max("event_time").alias("last_time"),
-    )
-    described = F.struct("last_time", F.col("category_code").alias("code"), F.col("brand").alias("name"))
-    sums = [F.sum(name).alias(name) for name in ("views", "carts", "purchases", "revenue")]
-    kinds = [F.grouping(key).alias(f"no_{kind}") for kind, key in _KEYS.items()]
-    return (
-        per_product.withColumn("described", described)
-        .groupingSets([[key] for key in _KEYS.values()], *_KEYS.values())
-        .agg(*sums, *kinds, F.max("described").alias("described"))
-    )
-
-
-def _placed(items: DataFrame) -> DataFrame:
-    is_product = F.col("no_products") == 0
-    kind = F.when(is_product, PRODUCTS).when(F.col("no_categories") == 0, CATEGORIES).otherwise(BRANDS)
-    known = items.where(is_product | (F.coalesce("category_code", "brand") != UNKNOWN)).select(
-        kind.alias("kind"),
-        "product_id",
-        F.when(is_product, F.col("described.code")).otherwise(F.col("category_code")).alias("category_code"),
-        F.when(is_product, F.col("described.name")).otherwise(F.col("brand")).alias("brand"),
-        "views",
-        "carts",
-        "purchases",
-        F.round(F.coalesce("revenue", F.lit(0.0)), 2).alias("revenue"),
-    )
-    return known.select("*", *(_place(measure).alias(_PLACES[by]) for by, measure in _MEASURES.items()))
-
-
-def _place(measure: str) -> Column:
-    order = Window.partitionBy("kind").orderBy(F.desc(measure), "product_id", "category_code", "brand")
-    return F.when(F.col(measure) > 0, F.row_number().over(order))
-
-
 def _best(ranked: pa.Table, kind: str, by: str, keep: int) -> pa.Table:
-    place = _PLACES[by]
-    chosen = ranked.filter((pc.field("kind") == kind) & (pc.field(place) <= keep))
-    return chosen.sort_by(place)
+    measure, key = _MEASURES[by], _KEYS[kind]
+    chosen = ranked.filter((pc.field("kind") == kind) & (pc.field(measure) > 0))
+    return chosen.sort_by([(measure, "descending"), (key, "ascending")]).slice(0, keep)
 
 
 def _described(row: dict[str, Any], kind: str) -> dict[str, Any]:

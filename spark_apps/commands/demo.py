@@ -41,7 +41,7 @@ def demo(files: tuple[Path, ...], events: int, root: str, master: str | None, se
         demo_job.run(spark, settings, folder)
         if not files:
             demo_job.run_november(spark, settings, folder, events, tell_batch)
-        page = demo_job.make_report(spark, folder)
+        page = demo_job.make_report(settings)
     click.echo(f"\nDone in {time.monotonic() - started:.0f} s. Report: {page}")
     after = "models list" if files else "simulate --stream --interval 2s"
     next_step(f"open the report, then try: shopstream {after} --root {root}")

@@ -17,7 +17,6 @@ from spark_apps.commands.common import (
     print_json,
     print_table,
     root_option,
-    spark_options,
 )
 from spark_apps.engine.opening import open_engine
 from spark_apps.errors import NothingCleanError
@@ -29,7 +28,6 @@ from spark_apps.jobs import load as load_job
 from spark_apps.jobs import quarantine as quarantine_job
 from spark_apps.jobs import report as report_job
 from spark_apps.progress import step
-from spark_apps.session import spark_session
 from spark_apps.settings import load_settings, table_root
 from spark_apps.storage import StoragePath
 from spark_apps.tables import DateRange
@@ -156,23 +154,23 @@ def _reasons(quarantined: dict[str, int]) -> str:
 
 
 @click.command()
-@spark_options
+@engine_options
 @date_options
 @json_option
-def analyze(root: str | None, master: str | None, dates: DateRange, as_json: bool) -> None:
+def analyze(root: str | None, engine: str | None, master: str | None, dates: DateRange, as_json: bool) -> None:
     """Count events, sessions, funnels, paths and affinities; write analysis.json and the report.
 
     \b
     Example: shopstream analyze --json > october.json
     """
-    settings = load_settings(root=root, master=master)
+    settings = load_settings(root=root, engine=engine, master=master)
     folder = table_root(settings)
-    with spark_session(settings, "analyze") as spark:
-        with step("Exploring", spark) as shown:
-            figures = analyze_job.run(spark, folder, dates)
+    with open_engine(settings, "analyze") as opened:
+        with step("Exploring") as shown:
+            figures = analyze_job.run(opened, folder, dates)
             shown.done = f"{figures['events']:,} events"
-        with step("Report", spark):
-            page = report_job.run(spark, folder)
+        with step("Report"):
+            page = report_job.run(opened, folder)
     if as_json:
         print_json(figures)
         return

@@ -256,15 +256,15 @@ def _write_everybody(root: str | None, as_json: bool) -> None:
 
 
 @click.command()
-@spark_options
-def report(root: str | None, master: str | None) -> None:
+@engine_options
+def report(root: str | None, engine: str | None, master: str | None) -> None:
     """Write one HTML page with charts of everything computed so far.
 
     \b
     Example: shopstream report
     """
-    settings = load_settings(root=root, master=master)
-    with spark_session(settings, "report") as spark, step("Report", spark):
-        page = report_job.run(spark, table_root(settings))
+    settings = load_settings(root=root, engine=engine, master=master)
+    with open_engine(settings, "report") as opened, step("Report"):
+        page = report_job.run(opened, table_root(settings))
     click.echo(page)
     next_step("open it in a browser; it needs no network")

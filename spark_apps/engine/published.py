@@ -65,6 +65,14 @@ def events_relation(root: StoragePath, dates: DateRange) -> tuple[Relation, list
     return Relation(files, stored_schema(EVENTS)), sorted(day for day in cleaned | streamed if day is not None)
 
 
+def files_by_date(
+    root: StoragePath, table: Table, days: Iterable[date | None]
+) -> dict[date | None, tuple[StoragePath, ...]]:
+    """Returns the files of a table that is partitioned by date, by their date; none where there is nothing."""
+    with standing_still(root):
+        return {day: _files(root, table, [day]) for day in days}
+
+
 def stored_schema(table: Table) -> pa.Schema:
     """Returns the columns that a table's files hold: the partition stands in the names of their folders."""
     schema: pa.Schema = to_arrow_schema(table.schema)

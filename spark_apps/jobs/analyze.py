@@ -3,55 +3,110 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
+from dataclasses import replace
 from typing import Any
 
-from pyspark.sql import SparkSession
-
-from spark_apps.analysis.behaviour import describe_behaviour
+from spark_apps.analysis import units
+from spark_apps.analysis.behaviour import candidates_of, describe_behaviour
+from spark_apps.analysis.counts import Counts
 from spark_apps.analysis.exploration import explore
-from spark_apps.ingestion.cleaning import REASON
+from spark_apps.analysis.tops import ITEMS
+from spark_apps.analysis.units import merged
+from spark_apps.engine.base import Done, Engine, Relation
+from spark_apps.engine.published import events_relation, files_by_date
 from spark_apps.ingestion.manifests import date_key, raw_rows, read_manifests
-from spark_apps.jobs.quarantine import require_events
+from spark_apps.jobs.quarantine import count_reasons, require_events
 from spark_apps.publication import Publication
-from spark_apps.storage import StoragePath
-from spark_apps.tables import EVENTS, QUARANTINE, REPORTS, DateRange, read_table
+from spark_apps.storage import StoragePath, count_rows
+from spark_apps.tables import EVENTS, QUARANTINE, REPORTS, DateRange
 
 ANALYSIS = f"{REPORTS}/analysis.json"
 
 
-def run(spark: SparkSession, root: StoragePath, dates: DateRange) -> dict[str, Any]:
+def run(engine: Engine, root: StoragePath, dates: DateRange) -> dict[str, Any]:
     """Explores the clean events of a range of dates and publishes analysis.json.
 
     Returns:
         What analysis.json holds: the figures of `analysis.exploration.explore`; `balance`, the rows per date from raw
         to clean; and the figures of `analysis.behaviour.describe_behaviour`.
+
+    Raises:
+        MissingTableError: when `clean` never ran.
+        NothingCleanError: when every line of these dates is in quarantine.
+        NothingToDoError: when there is no event of these dates.
     """
-    require_events(root, dates, (EVENTS,))
-    events = read_table(spark, root, EVENTS, dates)
-    figures = explore(events)
-    figures["balance"] = _balance(spark, root, dates, figures["events_by_day"])
-    figures |= describe_behaviour(events)
+    require_events(root, dates)
+    events, _ = events_relation(root, dates)
     with Publication(root, [ANALYSIS]) as publication:
+        counts = count(engine, events, publication.scratch("analysis"))
+        figures = {**explore(counts), "balance": _balance(root, dates), **describe_behaviour(counts)}
         publication.stage(ANALYSIS).write_text(json.dumps(figures, indent=1), encoding="utf-8")
         publication.replace(ANALYSIS)
         publication.commit()
     return figures
 
 
-def _balance(spark: SparkSession, root: StoragePath, dates: DateRange, clean: dict[str, int]) -> list[dict[str, Any]]:
-    """Rows per cleaned date: landed by the manifests, clean and quarantined by the tables."""
-    quarantined: dict[Any, Counter[str]] = {}
-    for row in read_table(spark, root, QUARANTINE).groupBy("date", REASON).count().collect():  # dates x reasons
-        quarantined.setdefault(row["date"], Counter())[row[REASON]] = row["count"]
+def count(engine: Engine, events: Relation, scratch: StoragePath) -> Counts:
+    """Counts everything that the analysis tells, in two passes over the users and one over the sessions.
+
+    Args:
+        engine: where it is done.
+        events: clean events with the columns of units.EVENT_COLUMNS, and perhaps others.
+        scratch: folder for sums that are too many for one process.
+    """
+    item_sums, together = scratch / "item_sums", scratch / "together"
+    of_users = engine.run(
+        units.count_users,
+        {"events": events.select(*units.EVENT_COLUMNS.names)},
+        by="user_id",
+        outputs={"item_sums": item_sums},
+    )
+    in_sessions = replace(events.select(*units.SESSION_COLUMNS), where=_both(events.where, "user_session is not null"))
+    of_sessions = engine.run(units.count_sessions, {"events": in_sessions}, by="user_session")
+    of_items = engine.run(units.rank_items, {"item_sums": Relation.of(item_sums, units.ITEM_SUMS)}, by="item")
+    ranked = of_items.result("ranked_items", ITEMS)
+    of_baskets = engine.run(
+        units.count_baskets,
+        {"events": events.select(*units.BASKET_COLUMNS)},
+        by="user_id",
+        outputs={"together": together},
+        shared=candidates_of(ranked),
+    )
+    of_cells = engine.run(units.add_baskets, {"together": Relation.of(together, units.TOGETHER)}, by="cell")
+    return Counts(
+        users=_sum(of_users, "users"),
+        products=_sum(of_items, "products"),
+        duplicates=_sum(of_users, "duplicates"),
+        cube=merged(of_users.result("cube", units.CUBE), "event_type", "date", "hour"),
+        session_shapes=merged(of_sessions.result("session_shapes", units.SESSION_SHAPES), "figure", "number"),
+        unit_types=merged(of_users.result("unit_types", units.UNIT_TYPES), "unit", "types"),
+        frequencies=merged(of_users.result("frequencies", units.FREQUENCIES), "figure", "number"),
+        sequences=merged(of_users.result("sequences", units.SEQUENCES), "sequence"),
+        ranked_items=ranked,
+        basket_counts=merged(of_baskets.result("basket_counts", units.BASKET_COUNTS), "figure"),
+        cells=of_cells.result("cells", units.TOGETHER),
+    )
+
+
+def _both(condition: str | None, other: str) -> str:
+    return other if condition is None else f"({condition}) and {other}"
+
+
+def _sum(done: Done, name: str) -> int:
+    return sum(done.results[name][name].to_pylist()) if name in done.results else 0
+
+
+def _balance(root: StoragePath, dates: DateRange) -> list[dict[str, Any]]:
+    """Rows per cleaned date: landed by the manifests, clean by the files' footers, quarantined by their reasons."""
     landed = raw_rows(read_manifests(root), dates)
-    days = sorted(landed, key=date_key)
+    clean = {day: sum(map(count_rows, files)) for day, files in files_by_date(root, EVENTS, landed).items()}
+    quarantined = {day: count_reasons(files) for day, files in files_by_date(root, QUARANTINE, landed).items()}
     return [
         {
             "date": day.isoformat() if day else None,
             "raw": landed[day],
-            "clean": clean.get(str(day), 0),
-            "quarantined": dict(sorted(quarantined.get(day, {}).items())),
+            "clean": clean[day],
+            "quarantined": dict(sorted(quarantined[day].items())),
         }
-        for day in days
+        for day in sorted(landed, key=date_key)
     ]

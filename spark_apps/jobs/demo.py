@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from datetime import date, timedelta
 from pathlib import Path
 
 from pyspark.sql import SparkSession
 
+from spark_apps.engine.base import Engine
+from spark_apps.engine.opening import open_engine
 from spark_apps.engine.spark import engine_of
 from spark_apps.errors import UserError
 from spark_apps.jobs import analyze, clean, generate, load, quarantine, report, simulate, train
 from spark_apps.jobs.stream import query as stream
 from spark_apps.progress import notice, step
-from spark_apps.settings import Settings
+from spark_apps.settings import Settings, local_root
 from spark_apps.storage import StoragePath
 from spark_apps.streaming.records import BatchRecord
 from spark_apps.tables import DateRange
@@ -65,8 +68,8 @@ def run(spark: SparkSession, settings: Settings, root: Path) -> None:
     if kept and refused:
         for line in quarantine.reason_texts(root, DateRange(), kept + refused):
             notice(line)
-    with step("Exploring", spark) as shown:
-        figures = analyze.run(spark, root, DateRange())
+    with _local_engine(settings) as engine, step("Exploring") as shown:
+        figures = analyze.run(engine, root, DateRange())
         shown.done = f"{figures['sessions']['count']:,} sessions"
     train.run(engine_of(spark), settings, root, DateRange(), "5")
 
@@ -94,11 +97,15 @@ def run_november(
     stream.run(spark, settings, root, stream.Wishes(once=True), tell)
 
 
-def make_report(spark: SparkSession, root: Path) -> StoragePath:
+def make_report(settings: Settings) -> StoragePath:
     """Shows everything above on one page.
 
     Returns:
         The page's path.
     """
-    with step("Report", spark):
-        return report.run(spark, root)
+    with _local_engine(settings) as engine, step("Report"):
+        return report.run(engine, local_root(settings))
+
+
+def _local_engine(settings: Settings) -> AbstractContextManager[Engine]:
+    return open_engine(settings.model_copy(update={"engine": "local"}), "demo")

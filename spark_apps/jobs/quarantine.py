@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -147,6 +147,16 @@ def require_events(root: StoragePath, dates: DateRange, tables: Sequence[Table] 
     raise NothingToDoError(f"There is no event under {root}: run {first}`shopstream clean` first.")
 
 
+def count_reasons(paths: Iterable[StoragePath]) -> Counter[str]:
+    """Counts the lines of files of quarantined ones by their reason."""
+    reasons: Counter[str] = Counter()
+    for path in paths:
+        for batch in read_batches(path, _REASONS_READ, [REASON]):
+            for one in pc.value_counts(batch[REASON]).to_pylist():  # at most one a reason
+                reasons[one["values"]] += one["counts"]
+    return reasons
+
+
 def _files(root: StoragePath, tables: Sequence[Table], wanted: Callable[[date | None], bool]) -> list[_File]:
     """The files of the dates asked for, latest dates first, with the reasons in them."""
     found: list[tuple[date | None, Table, StoragePath]] = []
@@ -157,15 +167,7 @@ def _files(root: StoragePath, tables: Sequence[Table], wanted: Callable[[date | 
                 paths: list[StoragePath] = sorted(folder.glob("*.parquet"), key=str)
                 found += [(day, table, path) for path in paths]
     latest_first = sorted(found, key=lambda one: one[0] or date.min, reverse=True)
-    return [_File(path, day, table, _reasons(path)) for day, table, path in latest_first]
-
-
-def _reasons(path: StoragePath) -> Counter[str]:
-    reasons: Counter[str] = Counter()
-    for batch in read_batches(path, _REASONS_READ, [REASON]):
-        for one in pc.value_counts(batch[REASON]).to_pylist():  # at most one a reason
-            reasons[one["values"]] += one["counts"]
-    return reasons
+    return [_File(path, day, table, count_reasons([path])) for day, table, path in latest_first]
 
 
 def _lines(file: _File, reason: str | None, limit: int) -> list[Refused]:

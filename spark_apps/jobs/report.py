@@ -7,10 +7,10 @@ from dataclasses import asdict
 from datetime import datetime, timezone
 from typing import Any, cast
 
-from pyspark.sql import SparkSession
-
 from spark_apps import __version__
 from spark_apps.analysis.recommended import describe_recommendations
+from spark_apps.engine.base import Engine
+from spark_apps.engine.published import table_relation
 from spark_apps.errors import MissingModelError, MissingTableError
 from spark_apps.evaluation.blocks import K
 from spark_apps.evaluation.negatives import NEGATIVES
@@ -29,7 +29,7 @@ from spark_apps.reports.formats import dates
 from spark_apps.reports.page import render_report
 from spark_apps.storage import StoragePath
 from spark_apps.streaming.course import course
-from spark_apps.tables import EVALUATION, PRODUCT_FEATURES, RECOMMENDATIONS, REPORTS, read_table
+from spark_apps.tables import EVALUATION, PRODUCT_FEATURES, RECOMMENDATIONS, REPORTS
 
 REPORT = f"{REPORTS}/report.html"
 # The latest batches that the page shows, and the points of its charts of them.
@@ -37,7 +37,7 @@ _BATCHES, _STRETCHES = 2000, 40
 _SCALARS = (str, int, float)
 
 
-def run(spark: SparkSession, root: StoragePath) -> StoragePath:
+def run(engine: Engine, root: StoragePath) -> StoragePath:
     """Renders what was computed so far and publishes the page.
 
     Returns:
@@ -46,21 +46,20 @@ def run(spark: SparkSession, root: StoragePath) -> StoragePath:
     Raises:
         MissingTableError: when nothing was analysed yet.
     """
-    page = render_report(_gather(spark, root))
-    for stale in stale_tables(root):
-        notice(f"{stale}: run `{stale.command}` to make it anew.")
+    if not (root / ANALYSIS).exists():
+        raise MissingTableError("analysis", "analyze")
     with Publication(root, [REPORT]) as publication:
+        page = render_report(_gather(engine, root, publication.scratch("report")))
+        for stale in stale_tables(root):
+            notice(f"{stale}: run `{stale.command}` to make it anew.")
         publication.stage(REPORT).write_text(page, encoding="utf-8")
         publication.replace(REPORT)
         publication.commit()
     return root / REPORT
 
 
-def _gather(spark: SparkSession, root: StoragePath) -> ReportData:
-    path = root / ANALYSIS
-    if not path.exists():
-        raise MissingTableError("analysis", "analyze")
-    analysis = json.loads(path.read_text(encoding="utf-8"))
+def _gather(engine: Engine, root: StoragePath, scratch: StoragePath) -> ReportData:
+    analysis = json.loads((root / ANALYSIS).read_text(encoding="utf-8"))
     files = [manifest.file for manifest in read_manifests(root)]
     synthetic = any(name.startswith(PREFIX) for name in files)
     days = sorted(analysis["events_by_day"])
@@ -75,7 +74,7 @@ def _gather(spark: SparkSession, root: StoragePath) -> ReportData:
         analysis=analysis,
         balance=analysis["balance"],
         segments=_segments(root),
-        recommendations=_recommendations(spark, root),
+        recommendations=_recommendations(engine, root, scratch),
         stream=_stream(root),
     )
 
@@ -92,11 +91,11 @@ def _segments(root: StoragePath) -> Segments | None:
     return None if metadata is None else cast(Segments, {"seed": metadata.seed, **metadata.metrics})
 
 
-def _recommendations(spark: SparkSession, root: StoragePath) -> Recommendations | None:
+def _recommendations(engine: Engine, root: StoragePath, scratch: StoragePath) -> Recommendations | None:
     metadata, hybrid = _metadata(root, ALS), _metadata(root, HYBRID)
     if metadata is None or hybrid is None:
         return None
-    lists, products = read_table(spark, root, RECOMMENDATIONS), read_table(spark, root, PRODUCT_FEATURES)
+    lists, products = table_relation(root, RECOMMENDATIONS), table_relation(root, PRODUCT_FEATURES)
     told = {
         "parameters": {name: value for name, value in metadata.parameters.items() if isinstance(value, _SCALARS)},
         "users": metadata.users,
@@ -107,7 +106,7 @@ def _recommendations(spark: SparkSession, root: StoragePath) -> Recommendations 
         **_evaluation(root, hybrid),
         **{name: value for name, value in metadata.metrics.items() if name == "tuning"},
     }
-    return cast(Recommendations, told | describe_recommendations(lists, products))
+    return cast(Recommendations, told | describe_recommendations(engine, lists, products, scratch))
 
 
 def _stream(root: StoragePath) -> list[Stretch]:

@@ -1,13 +1,18 @@
-"""Short ways to write events and to ask for one figure of what users do."""
+"""Short ways to write events and to ask what the analysis finds in them, on this machine."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
-
-from pyspark.sql import SparkSession
+from uuid import uuid4
 
 from spark_apps.analysis.behaviour import describe_behaviour
-from tests.factory import events_frame
+from spark_apps.analysis.counts import Counts
+from spark_apps.engine.base import Engine, Relation
+from spark_apps.engine.local import LocalEngine
+from spark_apps.jobs.analyze import count
+from tests.factory import write_events_table
 
 Row = dict[str, Any]
 
@@ -29,7 +34,19 @@ def visit(user: int, session: str | None, *steps: str, minute: int = 0) -> list[
     return rows
 
 
-def behaviour(spark: SparkSession, *visits: list[Row]) -> dict[str, Any]:
+def counts_of(folder: Path, events: Sequence[Mapping[str, Any]] | Relation, engine: Engine | None = None) -> Counts:
+    """What is counted in events.
+
+    Args:
+        folder: for files.
+        events: as `factory.events_frame` takes them, or files.
+        engine: this machine with two cores and little memory by default.
+    """
+    own = folder / uuid4().hex
+    files = events if isinstance(events, Relation) else write_events_table(own / "events", events)
+    return count(engine or LocalEngine(2, 256 << 20, own / "spill"), files, own / "sums")
+
+
+def behaviour(folder: Path, *visits: list[Row]) -> Row:
     """What `describe_behaviour` says of the events of all visits, the last events first."""
-    rows = [row for visited in visits for row in visited]
-    return describe_behaviour(events_frame(spark, rows[::-1]))
+    return describe_behaviour(counts_of(folder, [row for visited in visits for row in visited][::-1]))

@@ -11,6 +11,7 @@ from pyspark.sql import SparkSession
 from spark_apps.analysis.exploration import explore
 from spark_apps.schemas import CSV_COLUMNS
 from tests import oracle
+from tests.analysis.behaviours import counts_of
 from tests.comparing import same
 
 SESSIONS = """
@@ -35,8 +36,9 @@ def database(sample_path: Path) -> oracle.Database:
 
 
 @pytest.fixture(scope="module")
-def figures(spark: SparkSession, sample_path: Path) -> dict[str, Any]:
-    return explore(oracle.cleaned(spark, sample_path))
+def figures(spark: SparkSession, sample_path: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    folder = tmp_path_factory.mktemp("cleaned")
+    return explore(counts_of(folder, oracle.cleaned_files(spark, sample_path, folder / "events")))
 
 
 def counts(database: oracle.Database, key: str) -> dict[str, int]:

@@ -12,6 +12,7 @@ from pyspark.sql import SparkSession
 from spark_apps.analysis.behaviour import describe_behaviour
 from spark_apps.generator import GeneratorSpec, write_events
 from tests import oracle
+from tests.analysis.behaviours import counts_of
 from tests.comparing import assert_rows, same
 
 UNITS = {"users": "user_id", "sessions": "user_id, user_session", "pairs": "user_id, product_id"}
@@ -102,7 +103,9 @@ def log(request: pytest.FixtureRequest, spark: SparkSession, tmp_path_factory: p
     else:
         path = tmp_path_factory.mktemp("generated") / "events.csv"
         write_events(GeneratorSpec(60_000, "2019-10", 11, removals=0.3), path)
-    return Log(describe_behaviour(oracle.cleaned(spark, path)), oracle.of_log(path))
+    folder = tmp_path_factory.mktemp("cleaned")
+    counts = counts_of(folder, oracle.cleaned_files(spark, path, folder / "events"))
+    return Log(describe_behaviour(counts), oracle.of_log(path))
 
 
 @pytest.mark.parametrize("unit", UNITS)

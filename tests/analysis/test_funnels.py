@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from pyspark.sql import SparkSession
+from pathlib import Path
 
 from spark_apps.analysis.funnels import frequency
 from tests.analysis.behaviours import behaviour, visit
 
 
-def test_the_funnel_of_users_sessions_and_pairs(spark: SparkSession) -> None:
+def test_the_funnel_of_users_sessions_and_pairs(tmp_path: Path) -> None:
     found = behaviour(
-        spark,
+        tmp_path,
         visit(1, "a", "view 1", "cart 1", "purchase 1", "view 2"),
         visit(1, "b", "view 2", "cart 2"),
         visit(2, "c", "view 1", "view 2", "purchase 2"),
@@ -54,16 +54,16 @@ def test_the_funnel_of_users_sessions_and_pairs(spark: SparkSession) -> None:
     }
 
 
-def test_a_session_that_two_users_share_is_a_visit_of_each(spark: SparkSession) -> None:
-    found = behaviour(spark, visit(1, "a", "view", "cart"), visit(2, "a", "view", "purchase"))
+def test_a_session_that_two_users_share_is_a_visit_of_each(tmp_path: Path) -> None:
+    found = behaviour(tmp_path, visit(1, "a", "view", "cart"), visit(2, "a", "view", "purchase"))
     assert found["funnel"]["sessions"]["viewed"] == 2
     assert found["funnel"]["sessions"]["purchased"] == 0
     assert found["sequences"]["sessions"] == 2
 
 
-def test_how_often_users_come(spark: SparkSession) -> None:
+def test_how_often_users_come(tmp_path: Path) -> None:
     found = behaviour(
-        spark,
+        tmp_path,
         visit(1, "a", "view"),
         visit(1, "b", "view", minute=5),
         [{**row, "event_time": "2019-10-03 12:00:00"} for row in visit(1, "c", "view")],

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-from pyspark.sql import SparkSession
 
 from tests.analysis.behaviours import behaviour, visit
 
 
-def test_paths_are_counted_the_most_frequent_first_and_equals_by_their_text(spark: SparkSession) -> None:
+def test_paths_are_counted_the_most_frequent_first_and_equals_by_their_text(tmp_path: Path) -> None:
     found = behaviour(
-        spark,
+        tmp_path,
         visit(1, "a", "view", "view", "cart", "purchase"),
         visit(1, "b", "view"),
         visit(2, "c", "view"),
@@ -43,11 +44,11 @@ def test_paths_are_counted_the_most_frequent_first_and_equals_by_their_text(spar
         (["view", "cart"] * 20, "view>cart>view>cart>view>cart>view>cart>..."),
     ],
 )
-def test_runs_are_cut_to_two_and_paths_to_eight_steps(spark: SparkSession, steps: list[str], written: str) -> None:
-    assert [row["sequence"] for row in behaviour(spark, visit(1, "a", *steps))["sequences"]["top"]] == [written]
+def test_runs_are_cut_to_two_and_paths_to_eight_steps(tmp_path: Path, steps: list[str], written: str) -> None:
+    assert [row["sequence"] for row in behaviour(tmp_path, visit(1, "a", *steps))["sequences"]["top"]] == [written]
 
 
-def test_events_of_one_second_are_read_in_the_order_of_a_purchase(spark: SparkSession) -> None:
+def test_events_of_one_second_are_read_in_the_order_of_a_purchase(tmp_path: Path) -> None:
     rows = visit(1, "a", "purchase", "remove_from_cart", "cart", "view")
-    found = behaviour(spark, [{**row, "event_time": "2019-10-01 00:00:00"} for row in rows])
+    found = behaviour(tmp_path, [{**row, "event_time": "2019-10-01 00:00:00"} for row in rows])
     assert found["sequences"]["top"][0]["sequence"] == "view>cart>remove_from_cart>purchase"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pyspark.sql import SparkSession
+from pathlib import Path
 
 from spark_apps.analysis.behaviour import describe_behaviour
-from tests.factory import events_frame
+from tests.analysis.behaviours import counts_of
 
 
-def test_the_lists_of_a_few_events(spark: SparkSession) -> None:
+def test_the_lists_of_a_few_events(tmp_path: Path) -> None:
     apple = {"product_id": 9, "brand": "apple", "category_code": "electronics.smartphone"}
     shoe = {"product_id": 10, "brand": None, "category_code": "apparel.shoes"}
     thing = {"product_id": 2, "brand": None, "category_code": None}
@@ -22,7 +22,7 @@ def test_the_lists_of_a_few_events(spark: SparkSession) -> None:
         {**thing, "brand": "noname", "event_time": "2019-10-01"},
         {**thing, "event_time": "2019-10-02"},
     ]
-    top = describe_behaviour(events_frame(spark, events))["top"]
+    top = describe_behaviour(counts_of(tmp_path, events))["top"]
     phone = {"views": 1, "carts": 1, "purchases": 2, "revenue": 30.75}
     pair = {"views": 1, "carts": 0, "purchases": 1, "revenue": 0.0}
     assert top["products"] == {
@@ -51,8 +51,8 @@ def test_the_lists_of_a_few_events(spark: SparkSession) -> None:
     }
 
 
-def test_ten_stand_in_a_list_and_equals_by_their_id(spark: SparkSession) -> None:
+def test_ten_stand_in_a_list_and_equals_by_their_id(tmp_path: Path) -> None:
     events = [{"product_id": product, "brand": f"b{product:02d}"} for product in range(30, 0, -1)]
-    top = describe_behaviour(events_frame(spark, events))["top"]
+    top = describe_behaviour(counts_of(tmp_path, events))["top"]
     assert [row["product_id"] for row in top["products"]["by_views"]] == list(range(1, 11))
     assert [row["brand"] for row in top["brands"]["by_views"]] == [f"b{number:02d}" for number in range(1, 11)]

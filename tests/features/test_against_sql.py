@@ -13,12 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 
-from spark_apps.engine.base import Relation
-from spark_apps.engine.published import stored_schema
 from spark_apps.engine.spark import engine_of
 from spark_apps.generator import GeneratorSpec, write_events
 from spark_apps.schemas import EVENT_TYPES
-from spark_apps.tables import EVENTS, INTERACTIONS, PRODUCT_FEATURES, USER_FEATURES, Table
+from spark_apps.tables import INTERACTIONS, PRODUCT_FEATURES, USER_FEATURES, Table
 from tests import oracle
 from tests.comparing import assert_rows
 from tests.factory import write_events_table
@@ -79,11 +77,6 @@ def generated_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def cleaned_files(spark: SparkSession, log: Path, folder: Path) -> Relation:
-    oracle.cleaned(spark, log).drop("date").coalesce(1).write.parquet(str(folder))
-    return Relation.of(folder, stored_schema(EVENTS))
-
-
 @pytest.mark.parametrize("log", ["sample_path", "generated_path"])
 def test_the_tables_of_a_log_are_those_of_sql_on_both_engines(
     spark: SparkSession, tmp_path: Path, request: pytest.FixtureRequest, log: str
@@ -91,7 +84,7 @@ def test_the_tables_of_a_log_are_those_of_sql_on_both_engines(
     path = request.getfixturevalue(log)
     database = oracle.of_log(path)
     count, last = database.execute("select count(*), max(event_time)::date from events").fetchone()
-    events = cleaned_files(spark, path, tmp_path / "events")
+    events = oracle.cleaned_files(spark, path, tmp_path / "events")
     tables = make_tables(tmp_path / "local", events, last)
     assert_as_in_sql(tables, database)
     assert_balanced(tables, count)

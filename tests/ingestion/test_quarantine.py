@@ -17,7 +17,7 @@ from pyspark.sql import SparkSession
 
 from spark_apps.cli import main
 from spark_apps.commands import demo as demo_command
-from spark_apps.commands import evaluation, events, models
+from spark_apps.commands import evaluation, models
 from spark_apps.engine.spark import engine_of
 from spark_apps.errors import MissingTableError, NothingCleanError, NothingToDoError
 from spark_apps.jobs import analyze, clean, features, load, quarantine, unload
@@ -67,7 +67,7 @@ def run(*arguments: object) -> Result:
 @pytest.fixture
 def with_spark(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
     """Commands that work in the tests' own session."""
-    for module in (events, models, evaluation, demo_command):
+    for module in (models, evaluation, demo_command):
         monkeypatch.setattr(module, "spark_session", lambda *given: nullcontext(spark))
 
 
@@ -197,6 +197,6 @@ def test_dates_are_blamed_only_where_they_were_asked_for(spark: SparkSession, se
     load.run(bad, [write_log(bad.parent / "good.csv", [csv_line(event_time="2019-10-03")])])
     clean.run(local_engine(), bad, DateRange())
     with pytest.raises(NothingCleanError, match="No event of 2019-10-01 to 2019-10-02 survived cleaning"):
-        analyze.run(spark, bad, DateRange(FIRST, SECOND))
+        analyze.run(local_engine(), bad, DateRange(FIRST, SECOND))
     with pytest.raises(NothingToDoError, match=r"holds no date in .*: choose another --from and --to"):
         features.run(engine_of(spark), settings, bad, DateRange(date(2020, 1, 1), None))

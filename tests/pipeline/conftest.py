@@ -82,10 +82,10 @@ def run_jobs(spark: SparkSession, settings: Settings, root: Path, log: Path) -> 
     """Runs every step from a log to the report."""
     load.run(root, [log])
     balance = clean.run(local_engine(), root, DateRange())
-    figures = analyze.run(spark, root, DateRange())
+    figures = analyze.run(local_engine(), root, DateRange())
     small = small_settings(settings)
     training = train.run(engine_of(spark), small, root, DateRange(), "5")
-    return Trained(root, log, small, balance, figures, training, report.run(spark, root))
+    return Trained(root, log, small, balance, figures, training, report.run(local_engine(), root))
 
 
 @pytest.fixture(scope="session")

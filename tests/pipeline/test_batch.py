@@ -34,6 +34,7 @@ from spark_apps.tables import (
 )
 from tests import oracle
 from tests.comparing import assert_rows
+from tests.engines import local_engine
 from tests.factory import rows_of
 from tests.pipeline.conftest import (
     BAD_ROWS,
@@ -202,13 +203,13 @@ def test_the_report_shows_the_figures(trained: Trained) -> None:
 
 
 def test_a_report_of_lists_that_do_not_fit_the_model_says_so(
-    trained_root: Trained, spark: SparkSession, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    trained_root: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = shutil.copytree(trained_root.root, tmp_path / "root")
-    report.run(spark, root)
+    report.run(local_engine(), root)
     assert capsys.readouterr().err == ""
     (root / RECOMMENDATIONS.path / "_version.json").write_text('{"version": "20191101T000000Z"}')
-    report.run(spark, root)
+    report.run(local_engine(), root)
     version = trained_root.training.als.version
     used = f"version {version} of model hybrid is in use"
     told = f"Table recommendations was made with version 20191101T000000Z, while {used}"

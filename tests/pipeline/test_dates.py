@@ -25,6 +25,7 @@ from spark_apps.tables import (
 )
 from tests import oracle
 from tests.comparing import assert_rows
+from tests.engines import local_engine
 from tests.factory import rows_of
 from tests.pipeline.conftest import Trained
 
@@ -40,8 +41,8 @@ def cleaned_root(trained_root: Trained, tmp_path_factory: pytest.TempPathFactory
     return root
 
 
-def test_a_range_of_dates_is_explored_by_itself(spark: SparkSession, cleaned_root: Path, trained_root: Trained) -> None:
-    figures = analyze.run(spark, cleaned_root, RANGE)
+def test_a_range_of_dates_is_explored_by_itself(cleaned_root: Path, trained_root: Trained) -> None:
+    figures = analyze.run(local_engine(), cleaned_root, RANGE)
     days = {day: its for day, its in trained_root.balance.items() if day in RANGE}
     assert figures["events_by_day"] == {str(day): its.clean for day, its in days.items()}
     assert figures["balance"] == [
@@ -68,22 +69,22 @@ def test_features_of_a_range_count_from_its_last_date(
 def test_dates_that_are_not_there_are_refused(spark: SparkSession, cleaned_root: Path, trained_root: Trained) -> None:
     november = DateRange(date(2019, 11, 1), None)
     with pytest.raises(NothingToDoError, match=r"holds no date in 2019-11-01 to the last date: choose another"):
-        analyze.run(spark, cleaned_root, november)
+        analyze.run(local_engine(), cleaned_root, november)
     with pytest.raises(NothingToDoError):
         features.run(engine_of(spark), trained_root.settings, cleaned_root, november)
 
 
-def test_where_everything_was_taken_out_it_says_to_load(spark: SparkSession, tmp_path: Path) -> None:
+def test_where_everything_was_taken_out_it_says_to_load(tmp_path: Path) -> None:
     for table in (EVENTS, QUARANTINE):
         (tmp_path / table.path).mkdir(parents=True)
     with pytest.raises(NothingToDoError, match=r"There is no event under .* `shopstream load FILE`, then `shopstream"):
-        analyze.run(spark, tmp_path, DateRange())
+        analyze.run(local_engine(), tmp_path, DateRange())
 
 
 def test_before_cleaning_the_command_that_cleans_is_named(
     spark: SparkSession, trained_root: Trained, tmp_path: Path
 ) -> None:
     with pytest.raises(MissingTableError, match="shopstream clean"):
-        analyze.run(spark, tmp_path, DateRange())
+        analyze.run(local_engine(), tmp_path, DateRange())
     with pytest.raises(MissingTableError, match="shopstream clean"):
         features.run(engine_of(spark), trained_root.settings, tmp_path, DateRange())

@@ -17,6 +17,7 @@ from spark_apps.generator import GeneratorSpec, write_events
 from spark_apps.jobs import evaluate, recommend, report
 from spark_apps.settings import Settings
 from spark_apps.tables import EVENTS, INTERACTIONS, RECOMMENDATIONS
+from tests.engines import local_engine
 from tests.pipeline.conftest import Trained, run_jobs, small_settings
 from tests.reports.reader import Page
 from tests.short_form import long_but
@@ -147,7 +148,7 @@ def test_models_can_be_evaluated(odd: Trained, spark: SparkSession) -> None:
     assert found["users_evaluated"] > 0
     for figures in found["models"].values():
         assert 0 <= figures["ndcg"]["value"] <= 1
-    assert_known(report.run(spark, odd.root))
+    assert_known(report.run(local_engine(), odd.root))
 
 
 def test_no_figure_is_nan_or_infinite(odd: Trained) -> None:

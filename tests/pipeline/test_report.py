@@ -78,7 +78,7 @@ def test_the_eight_charts_of_the_lists_are_there_and_hold_every_recommendation(t
 
 
 def test_models_compare_by_the_training_s_validation_until_they_are_evaluated(
-    trained_root: Trained, spark: SparkSession, tmp_path: Path
+    trained_root: Trained, tmp_path: Path
 ) -> None:
     assert "Run shopstream evaluate , then" in Page(trained_root.page.read_text(encoding="utf-8")).text
     root = Path(shutil.copytree(trained_root.root, tmp_path / "root"))
@@ -86,13 +86,13 @@ def test_models_compare_by_the_training_s_validation_until_they_are_evaluated(
     folder, metadata = newest(root, HYBRID)
     metadata.metrics["validation"] = {"users": 212, **models}
     (folder / METADATA).write_text(metadata.model_dump_json(), encoding="utf-8")
-    page = Page(report.run(spark, root).read_text(encoding="utf-8"))
+    page = Page(report.run(local_engine(), root).read_text(encoding="utf-8"))
     assert page.tables["Models by NDCG@10"][1:] == [["als", "0.25", "0.2", "0.3"]]
     assert "Measured at training on 212 users" in page.text
     evaluation = {"k": 5, "negatives": 99, "users_evaluated": 7, "cutoff": "2019-10-25T18:59:07+00:00"}
     evaluation |= {"models": models, "judged": "hybrid", "differences": {}}
     (root / EVALUATION).write_text(json.dumps(evaluation), encoding="utf-8")
-    page = Page(report.run(spark, root).read_text(encoding="utf-8"))
+    page = Page(report.run(local_engine(), root).read_text(encoding="utf-8"))
     assert page.tables["Models by NDCG@5"][1:] == [["als", "0.25", "0.2", "0.3"]]
     assert "Measured on 7 users: models learned from the events before 2019-10-25 18:59 UTC" in page.text
 
@@ -138,8 +138,8 @@ def test_odd_logs_make_sensible_pages(
 ) -> None:
     load.run(tmp_path, [write_log(tmp_path / "log.csv", log)])
     clean.run(local_engine(), tmp_path, DateRange())
-    analyze.run(spark, tmp_path, DateRange())
-    page = Page(report.run(spark, tmp_path).read_text(encoding="utf-8"))
+    analyze.run(local_engine(), tmp_path, DateRange())
+    page = Page(report.run(local_engine(), tmp_path).read_text(encoding="utf-8"))
     assert told in page.text and not_told not in page.text
     assert all(page.charts[place] for place in page.figures)
     assert "nan" not in page.text.lower().split() and "None" not in page.text

@@ -52,6 +52,7 @@ from spark_apps.tables import (
     read_files,
 )
 from tests.comparing import assert_rows
+from tests.engines import local_engine
 from tests.factory import HEADER, csv_line
 from tests.pipeline.conftest import Trained, assert_same_lists
 from tests.reports.reader import Page
@@ -221,12 +222,10 @@ def test_products_equal_those_of_a_batch_over_the_same_events(streamed: Streamed
     assert_rows(found, [row.asDict() for row in expected.orderBy("product_id").collect()], rel=1e-9)
 
 
-def test_the_report_shows_every_batch_and_every_hit(
-    streamed: Streamed, trained_root: Trained, spark: SparkSession
-) -> None:
+def test_the_report_shows_every_batch_and_every_hit(streamed: Streamed, trained_root: Trained) -> None:
     shutil.copytree(streamed.root, root := streamed.root.parent / "reported")
     shutil.copytree(trained_root.root / REPORTS, root / REPORTS)
-    page = Page(report.run(spark, root).read_text(encoding="utf-8"))
+    page = Page(report.run(local_engine(), root).read_text(encoding="utf-8"))
     assert page.section("live-stream") == ["chart-stream-hits", "chart-stream-segments", "chart-stream-times"]
     told = [record.relevance["updated"] for record in streamed.told]
     hits, trials = sum(one.hits for one in told), sum(one.trials for one in told)

@@ -13,6 +13,7 @@ from spark_apps.engine.spark import engine_of
 from spark_apps.errors import BusyRootError, LostClaimError
 from spark_apps.ingestion.manifests import read_manifests
 from spark_apps.jobs import analyze, clean, load, quarantine, recommend, recommendations_csv, report, train, unload
+from spark_apps.jobs.analyze import ANALYSIS
 from spark_apps.publication import Publication, settle
 from spark_apps.settings import Settings
 from spark_apps.storage import HdfsPath, StoragePath, write_parquet
@@ -43,7 +44,7 @@ def run_batch(spark: SparkSession, settings: Settings, root: StoragePath, log: P
     assert new and not load.run(root, [log])[0][1]
     balance = clean.run(local_engine(), root, DateRange())
     assert sum(day.raw for day in balance.values()) == landed.rows and all(day.balances() for day in balance.values())
-    analyze.run(spark, root, DateRange())
+    analyze.run(local_engine(), root, DateRange())
     return train.run(engine_of(spark), settings, root, DateRange(), "3").als.metrics
 
 
@@ -62,7 +63,11 @@ def test_tables_on_hdfs_are_the_local_ones(
     assert lists[0] == lists[1] and len(lists[0]) == 10
     file, rows = recommendations_csv.run(on_hdfs)
     assert file.read_text().count("\n") == rows + 1 == recommendations_csv.run(tmp_path)[1] + 1
-    assert report.run(spark, on_hdfs).is_file()
+    assert report.run(local_engine(), on_hdfs).is_file()
+    figures = [(root / ANALYSIS).read_text(encoding="utf-8") for root in (on_hdfs, tmp_path)]
+    assert figures[0] == figures[1]
+    analyze.run(engine_of(spark), on_hdfs, DateRange())
+    assert (on_hdfs / ANALYSIS).read_text(encoding="utf-8") == figures[1]
     assert list((on_hdfs / "temp" / "publish").glob("*")) == []
 
 
