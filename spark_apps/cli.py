@@ -8,6 +8,10 @@ import click
 
 from spark_apps import __version__
 from spark_apps.commands.lazy import LazyGroup
+from spark_apps.threads import one_native_thread
+
+# before a command is imported, and NumPy with it
+one_native_thread()
 
 # Imported when one is called: a command waits for no other's libraries.
 COMMANDS = {

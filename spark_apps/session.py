@@ -17,6 +17,7 @@ from pyspark.sql import SparkSession
 from spark_apps.class_archive import class_archive
 from spark_apps.java import find_java
 from spark_apps.settings import Settings, table_root
+from spark_apps.threads import one_native_thread
 from spark_apps.workspace import Workspace, opening_lock, sweep_dead
 
 # The same on a laptop and in the cluster: what decides results.
@@ -153,6 +154,4 @@ def _point_to_interpreters() -> None:
     os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
     os.environ["JAVA_HOME"] = str(find_java())
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
-    # one thread per task: Spark runs as many tasks as there are cores
-    for library in ("OPENBLAS", "OMP", "MKL"):
-        os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+    one_native_thread()  # each task: Spark runs as many tasks as there are cores

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from spark_apps.threads import one_native_thread
+
+one_native_thread()  # as commands do, before NumPy is imported
+
+# ruff: noqa: E402
 import json
 import os
 import time

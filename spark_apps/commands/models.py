@@ -34,7 +34,7 @@ from spark_apps.registry.promotion import Decision
 from spark_apps.registry.serving import model_options_of
 from spark_apps.registry.versions import Metadata
 from spark_apps.session import spark_session
-from spark_apps.settings import load_settings, table_root
+from spark_apps.settings import EngineChoice, load_settings, table_root
 from spark_apps.tables import DateRange
 
 DEFAULT_TRIALS, MOST_TRIALS = 20, 500
@@ -80,19 +80,21 @@ def features(root: str | None, engine: str | None, master: str | None, dates: Da
 
 
 @click.command()
-@spark_options
+@engine_options
 @_k_option
 @_seed_option
 @json_option
-def segment(root: str | None, master: str | None, k: str, seed: int | None, as_json: bool) -> None:
+def segment(
+    root: str | None, engine: EngineChoice | None, master: str | None, k: str, seed: int | None, as_json: bool
+) -> None:
     """Group users by RFM and by k-means, and name the groups.
 
     \b
     Example: shopstream segment --k auto
     """
-    settings = load_settings(root=root, master=master, seed=seed)
-    with spark_session(settings, "segment") as spark, step("Segments", spark):
-        metadata = segment_job.run(spark, settings, table_root(settings), k)
+    settings = load_settings(root=root, engine=engine, master=master, seed=seed)
+    with open_engine(settings, "segment") as opened, step("Segments"):
+        metadata = segment_job.run(opened, settings, table_root(settings), k)
     if as_json:
         print_json(metadata.model_dump())
         return

@@ -58,6 +58,7 @@ class LocalEngine(Engine):
         """
         self._cores, self._memory, self._scratch = cores, memory, scratch
         self._pool: ProcessPoolExecutor | None = None
+        pa.set_cpu_count(cores)
 
     def __enter__(self) -> LocalEngine:
         return self
@@ -117,8 +118,10 @@ class LocalEngine(Engine):
         return [future.result() for future in futures]
 
 
-def _run_packed(work: bytes, part: int) -> _Ran:
-    return _run_part(pickle.loads(work), part)
+def _run_packed(packed: bytes, part: int) -> _Ran:
+    work: _Work = pickle.loads(packed)
+    pa.set_cpu_count(work.limits.threads)
+    return _run_part(work, part)
 
 
 def _run_part(work: _Work, part: int) -> _Ran:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import partial
 from typing import Any
 
+import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from spark_apps import __version__
+from spark_apps.engine.base import Relation
+from spark_apps.engine.spark import engine_of
 from spark_apps.errors import NothingToDoError, NothingToLearnError
 from spark_apps.evaluation.blocks import Judge, K
 from spark_apps.evaluation.bootstrap import LEVEL, RESAMPLES
@@ -42,8 +47,9 @@ from spark_apps.recommendation.ids import fits_int
 from spark_apps.recommendation.item_knn import ItemKnnRecommender
 from spark_apps.recommendation.mllib import to_model_ids, to_original_ids
 from spark_apps.recommendation.recommenders import PopularityRecommender, Recommender
-from spark_apps.segmentation.clusters import fit_clusters
-from spark_apps.segmentation.inputs import CLUSTER, clustering_input, in_fixed_order
+from spark_apps.segmentation.clusters import Clustering, fit_clusters, survey
+from spark_apps.segmentation.inputs import CLUSTERED, points_of
+from spark_apps.segmentation.sums import nearest
 from spark_apps.session import task_threads
 from spark_apps.settings import Settings
 from spark_apps.storage import StoragePath
@@ -74,16 +80,16 @@ def run(spark: SparkSession, settings: Settings, root: StoragePath) -> dict[str,
     events = read_table(spark, root, EVENTS)
     with Publication(root, [EVALUATION]) as publication:
         spark.sparkContext.setCheckpointDir(str(publication.scratch("checkpoint")))
-        evaluation = _evaluate(spark, settings, events)
+        evaluation = _evaluate(spark, settings, events, publication.scratch("users"))
         publication.stage(EVALUATION).write_text(json.dumps(evaluation, indent=1), encoding="utf-8")
         publication.replace(EVALUATION)
         publication.commit()
     return evaluation
 
 
-def _evaluate(spark: SparkSession, settings: Settings, events: DataFrame) -> dict[str, Any]:
+def _evaluate(spark: SparkSession, settings: Settings, events: DataFrame, scratch: StoragePath) -> dict[str, Any]:
     split = _split(spark, settings, events)
-    names, users, models = _models(spark, settings, split)
+    names, users, models = _models(spark, settings, split, scratch)
     judge = Judge(models.hybrid.catalogue, models.all(), split.size.users, settings.seed, models.hybrid.als)
     with step(f"Lists for {split.evaluated:,} users", spark) as shown:
         judged = judge_users(spark, users, split.evaluated, names, judge)
@@ -156,10 +162,12 @@ class _Models:
         return [PopularityRecommender(hybrid.catalogue), self.knn, hybrid.als, hybrid.content, hybrid]
 
 
-def _models(spark: SparkSession, settings: Settings, split: _Split) -> tuple[list[str], DataFrame, _Models]:
+def _models(
+    spark: SparkSession, settings: Settings, split: _Split, scratch: StoragePath
+) -> tuple[list[str], DataFrame, _Models]:
     """Fits everything on the training tables; returns segment names, rows of the users to evaluate, and the models."""
     with step("Segments", spark):
-        segments = _segments(settings, split.tables, split.size.users)
+        segments = _segments(spark, settings, split.tables, split.size.users, scratch)
         names = sorted(row["segment"] for row in segments.select("segment").distinct().collect())  # at most k
     factors = _fit_als(spark, settings, split)
     with step("Content and popularity", spark):
@@ -189,13 +197,24 @@ def training_tables(training: DataFrame, settings: Settings) -> TrainingTables:
     )
 
 
-def _segments(settings: Settings, tables: TrainingTables, users: int) -> DataFrame:
+def _segments(
+    spark: SparkSession, settings: Settings, tables: TrainingTables, users: int, scratch: StoragePath
+) -> DataFrame:
     """Clusters the training users as `shopstream segment` does; returns user_id, segment: the cluster's number."""
     if users <= _CLUSTERS:  # too few for so many clusters, as for `shopstream segment`
         return tables.users.select("user_id", F.lit("0").alias("segment"))
-    rows = in_fixed_order(clustering_input(tables.users), users).persist()
-    model = fit_clusters(rows, users, _CLUSTERS, settings.seed, settings.cluster_curve_users).model
-    return model.transform(rows).select("user_id", F.col(CLUSTER).cast("string").alias("segment")).persist()
+    tables.users.select(*CLUSTERED.names).write.parquet(str(scratch))
+    wanted, files = settings.cluster_curve_users, Relation.of(scratch, CLUSTERED)
+    clustering = fit_clusters(survey(engine_of(spark), files, users, wanted, settings.seed), _CLUSTERS, settings.seed)
+    rows = spark.read.parquet(str(scratch))
+    return rows.mapInArrow(partial(_clusters, clustering), "user_id bigint, segment string").persist()
+
+
+def _clusters(clustering: Clustering, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        points = clustering.scale.standardised(points_of(pa.Table.from_batches([batch])))
+        segments = pa.array(nearest(clustering.centres, points)).cast(pa.string())
+        yield pa.RecordBatch.from_arrays([batch["user_id"], segments], ["user_id", "segment"])
 
 
 def _fit_als(spark: SparkSession, settings: Settings, split: _Split) -> _Factors:

@@ -154,15 +154,9 @@ def _commit(run: _Run, root: StoragePath, judged: Metadata, force: bool) -> Deci
 
 
 def _segment(run: _Run, k: str) -> Metadata:
-    """Segments are still made with Spark's own frames."""
-    from spark_apps.engine.spark import SparkEngine
-
-    engine, tables = run.engine, run.tables
-    assert isinstance(engine, SparkEngine)
-    users, products, interactions = (engine.frame(one) for one in (tables.users, tables.products, tables.interactions))
-    counts = {"products": run.size.products, "interactions": run.size.pairs}
-    inputs = segment_job.Inputs(users, products, interactions, counts)
-    return segment_job.build(engine.session, run.settings, run.publication, inputs, run.version, k).metadata
+    tables, counts = run.tables, {"products": run.size.products, "interactions": run.size.pairs}
+    inputs = segment_job.Inputs(tables.users, tables.products, tables.interactions, counts)
+    return segment_job.build(run.engine, run.settings, run.publication, inputs, run.version, k).metadata
 
 
 def _recommend(run: _Run, segmented: Metadata, trials: int) -> Metadata:

@@ -5,10 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple, TypedDict
 
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
+import pyarrow as pa
 
+from spark_apps.engine.base import Engine, Relation, Task
+from spark_apps.engine.database import sql
 from spark_apps.schemas import UNKNOWN
+from spark_apps.storage import StoragePath
+
+_ROOM = "spark_apps.segmentation"
+INTERESTS = pa.schema(
+    [
+        ("segment", pa.string()),
+        ("dimension", pa.string()),
+        ("value", pa.string()),
+        ("score", pa.float64()),
+        ("users", pa.int64()),
+    ]
+)
+# parts hold exact sums, so that no order of adding up changes one
+_PARTS = INTERESTS.set(3, pa.field("score", pa.decimal128(38, 9)))
 
 Dimension = Literal["categories", "brands"]
 # each dimension's column in schemas.PRODUCT_FEATURES
@@ -46,27 +61,48 @@ class SegmentAffinities(TypedDict):
     brands: list[Affinity]
 
 
-def interests(interactions: DataFrame, products: DataFrame, segments: DataFrame) -> list[Interest]:
+def interests(
+    engine: Engine, interactions: Relation, products: Relation, segments: Relation, scratch: StoragePath
+) -> list[Interest]:
     """Adds up interest per segment and category, and per segment and brand; the unknown ones are left out.
 
-    At most k rows for each category and brand of the catalogue come back.
+    Every task holds the products' categories and brands, some 60 bytes a product. At most k rows for each category and
+    brand of the catalogue come back.
 
     Args:
+        engine: reads the tables.
         interactions: columns of schemas.INTERACTIONS; scores above 0 are interest.
         products: columns of schemas.PRODUCT_FEATURES.
         segments: user_id, segment.
+        scratch: a new folder.
     """
-    liked = interactions.where(F.col("score") > 0).select("user_id", "product_id", "score")
-    described = liked.join(products.select("product_id", *DIMENSIONS.values()), on="product_id", how="inner")
-    placed = described.join(segments.select("user_id", "segment"), on="user_id", how="inner")
-    both = F.array(
-        *(F.struct(F.lit(name).alias("dimension"), F.col(column).alias("value")) for name, column in DIMENSIONS.items())
-    )
-    known = placed.select("user_id", "segment", "score", F.inline(both)).where(F.col("value") != F.lit(UNKNOWN))
-    by_user = known.groupBy("user_id", "segment", "dimension", "value").agg(F.sum("score").alias("score"))
-    by_segment = by_user.groupBy("segment", "dimension", "value")
-    summed = by_segment.agg(F.sum("score").alias("score"), F.count("*").alias("users"))
-    return [Interest(**row.asDict()) for row in summed.collect()]
+    described = engine.run(_bring, {"products": products.select("product_id", *DIMENSIONS.values())}).results[
+        "products"
+    ]
+    inputs = {
+        "interactions": interactions.select("user_id", "product_id", "score"),
+        "segments": segments.select("user_id", "segment"),
+    }
+    parts = scratch / "interests"
+    engine.run(_sum_interests, inputs, "user_id", {"interests": parts}, described)
+    done = engine.run(_add_interests, {"interests": Relation.of(parts, _PARTS)}, "value")
+    return [Interest(**row) for row in done.result("interests", INTERESTS).to_pylist()]
+
+
+def _bring(task: Task) -> None:
+    task.give("products", task.database.rows("select * from products"))
+
+
+def _sum_interests(task: Task) -> None:
+    """Writes `interests`, rows of _PARTS, of the task's users. Shared: categories and brands of the products."""
+    task.database.register("products", task.shared)
+    task.database.set(unknown=UNKNOWN)
+    task.output("interests", _PARTS, task.database.batches(sql(_ROOM, "interests"), _PARTS))
+
+
+def _add_interests(task: Task) -> None:
+    """Gives `interests`, rows of INTERESTS, of the task's values."""
+    task.give("interests", task.database.rows(sql(_ROOM, "interest_sums"), INTERESTS))
 
 
 def affinities(found: Iterable[Interest], least_users: Mapping[str, float], kept: int) -> list[SegmentAffinities]:

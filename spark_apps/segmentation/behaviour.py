@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from itertools import chain
 
-from pyspark.sql import Column
-from pyspark.sql import functions as F
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
 
 from spark_apps.segmentation import naming, rfm
 
@@ -51,21 +52,18 @@ def label(rfm_segment: str, rule: str, bought: bool) -> str:
     return (BUYERS if bought else VISITORS)[stage][KINDS.index(rule)]
 
 
-def behaviour_column(names: Mapping[int, str]) -> Column:
-    """Returns the label of users that have rfm_segment, cluster and purchases.
+def behaviours(
+    rfm_names: NDArray[np.intp], clusters: NDArray[np.intp], bought: NDArray[np.bool_], kinds: Sequence[str]
+) -> pa.Array:
+    """Returns the labels of users.
 
     Args:
-        names: each cluster's name.
+        rfm_names: the places of their RFM names in rfm.NAMES.
+        clusters: their clusters.
+        bought: whether they have purchases.
+        kinds: each cluster's name.
     """
-    bought, visited = (_by_rfm_and_cluster(names, bought) for bought in (True, False))
-    key = F.concat_ws("/", "rfm_segment", F.col("cluster").cast("string"))
-    return F.when(F.col("purchases") > 0, bought[key]).otherwise(visited[key]).alias("behaviour")
-
-
-def _by_rfm_and_cluster(names: Mapping[int, str], bought: bool) -> Column:
-    labels = {
-        f"{rfm_name}/{cluster}": label(rfm_name, naming.rule_of(name), bought)
-        for rfm_name in rfm.NAMES
-        for cluster, name in names.items()
-    }
-    return F.create_map(*(F.lit(part) for pair in labels.items() for part in pair))
+    labels = [[[label(name, naming.rule_of(kind), of) for of in (False, True)] for kind in kinds] for name in rfm.NAMES]
+    places = np.vectorize(LABELS.index, otypes=[np.int32])(np.array(labels))
+    found = places[rfm_names, clusters, bought.astype(np.intp)]
+    return pa.DictionaryArray.from_arrays(pa.array(found), pa.array(LABELS)).cast(pa.string())

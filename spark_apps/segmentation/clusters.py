@@ -1,34 +1,36 @@
-"""K-means on user features: a Spark ML pipeline of assembler, scaler and k-means (SPEC G2)."""
+"""K-means on user features (SPEC G2)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-from pyspark.ml import Pipeline, PipelineModel
-from pyspark.ml.clustering import KMeansModel
-from pyspark.ml.evaluation import ClusteringEvaluator
-from pyspark.ml.feature import StandardScaler, StandardScalerModel, VectorAssembler
-from pyspark.sql import DataFrame, SparkSession
 
-from spark_apps.segmentation.curve import squared_silhouette
-from spark_apps.segmentation.inputs import CLUSTER, FEATURES, Floats, Scale
-from spark_apps.segmentation.local import fit_locally, nearest
-from spark_apps.segmentation.sampling import Coreset, coreset
+from spark_apps.engine.base import Done, Engine, Relation, Task, Unit
+from spark_apps.segmentation.inputs import CLUSTERED, FEATURES, Floats, Scale, blocks, matrix_of, users_in_order
+from spark_apps.segmentation.local import fit_locally
+from spark_apps.segmentation.sampling import Coreset, draw_users
+from spark_apps.segmentation.spread import measure
+from spark_apps.segmentation.sums import SUMS, ClusterSums, nearest
+from spark_apps.storage import StoragePath
 
 MAX_ITERATIONS = 100
 TOLERANCE = 1e-4
-_ASSEMBLED, _SCALED = "features", "scaled_features"
-_SUMS = "points array<array<double>>, users array<array<double>>, cost double"
-_FOUND = (
-    "centres array<array<double>>, cost double, filled bigint, passes bigint, stands_still boolean, silhouette double"
+# Up to so many users, one task moves the centres: 64 bytes a user, and about three times that while it begins.
+USERS_OF_A_TASK = 5_000_000
+_MOVED = pa.schema(
+    [
+        ("centres", pa.list_(pa.list_(pa.float64()))),
+        ("passes", pa.int64()),
+        ("stands_still", pa.bool_()),
+        ("widths", pa.float64()),
+    ]
 )
-# Up to so many users, one task moves the centres: 64 bytes a user, and about three times that while it works.
-USERS_OF_A_TASK = 2_000_000
+_WIDTHS = pa.schema([("widths", pa.float64())])
 
 
 @dataclass(frozen=True)
@@ -52,172 +54,147 @@ class Fit:
 
 @dataclass(frozen=True)
 class Clustering:
-    """A fitted pipeline of assembler, scaler and k-means, how well it fits, and the coreset it started from."""
+    """Scale and centres in standard deviations, shape (clusters, features), and how well they fit."""
 
-    model: PipelineModel
+    scale: Scale
+    centres: Floats
     fit: Fit
-    coreset: Coreset
 
-
-def fit_clusters(rows: DataFrame, users: int, k: int, seed: int, wanted: int) -> Clustering:
-    """Fits k-means to all users in Spark, from the best centres of a coreset.
-
-    Spark's own k-means takes no centres to start from. It draws one set, and where it ends depends on the seed: some
-    per cent above the best cost. See docs/decisions/0007-segments.md.
-
-    Args:
-        rows: the result of `inputs.in_fixed_order`, cached by the caller.
-        users: its number of rows, at least one.
-        k: number of clusters asked for; there are fewer where fewer users differ.
-        seed: of coreset and starts.
-        wanted: half the size of the coreset, see `sampling.coreset`.
-    """
-    prepared = _preparation().fit(rows)
-    scale = scale_of(prepared)
-    drawn = coreset(rows, users, scale, wanted, seed)
-    start = fit_locally(drawn.points, k, seed, drawn.weights).centres
-    found = _move_centres(rows, users, scale, start)
-    model = PipelineModel([*prepared.stages, _kmeans_with(rows.sparkSession, found.centres, seed)])
-    score = found.silhouette
-    if score is None and found.filled > 1:
-        score = silhouette(model.transform(rows))
-    return Clustering(model, Fit(k, found.cost, found.passes, found.stands_still, score), drawn)
-
-
-def _preparation() -> Pipeline:
-    assembler = VectorAssembler(inputCols=list(FEATURES), outputCol=_ASSEMBLED)
-    scaler = StandardScaler(inputCol=_ASSEMBLED, outputCol=_SCALED, withMean=True, withStd=True)
-    return Pipeline(stages=[assembler, scaler])
+    def means(self) -> list[dict[str, float]]:
+        """Returns each cluster's centre in the units of the features, also of a cluster without users."""
+        centres = self.centres * self.scale.deviation + self.scale.mean
+        return [dict(zip(FEATURES, map(float, centre), strict=True)) for centre in centres]
 
 
 @dataclass(frozen=True)
-class _Sums:
-    """What one pass over users finds.
+class Users:
+    """Users to be clustered, what was drawn of them, and how they are shared out among tasks.
 
     Attributes:
-        points: per centre, the sum of the users nearest to it, shape (centres, features).
-        users: per centre, shape (centres, 1).
-        cost: sum of squared distances to the nearest centre.
+        engine: reads them.
+        rows: columns of inputs.CLUSTERED.
+        count: their number, at least one.
+        by: see `Engine.run`.
+        scale: of their features.
+        sample: clustering features of some, shape (users drawn, features).
+        coreset: users who stand for all.
     """
 
-    points: Floats
-    users: Floats
-    cost: float
+    engine: Engine
+    rows: Relation
+    count: int
+    by: str | None
+    scale: Scale
+    sample: Floats
+    coreset: Coreset
+
+    def run(self, unit: Unit, shared: Any, outputs: Mapping[str, StoragePath] | None = None) -> Done:
+        """Runs a unit on `users`."""
+        return self.engine.run(unit, {"users": self.rows}, self.by, outputs, shared, in_python=True)
 
 
-@dataclass(frozen=True)
-class _Found:
-    """Where centres came to stand: cost and number of those with users, passes, and whether the last moved none.
+def survey(engine: Engine, rows: Relation, count: int, wanted: int, seed: int) -> Users:
+    """Measures users and draws some of them.
 
-    The mean silhouette is known where one task held all users and several centres have some.
+    Args:
+        engine: reads the users.
+        rows: columns of inputs.CLUSTERED.
+        count: their number, at least one.
+        wanted: size of the sample, and half the size of the coreset.
+        seed: of both.
     """
+    by = None if count <= USERS_OF_A_TASK else "user_id"
+    rows = rows.select(*CLUSTERED.names)
+    scale = measure(engine, rows, by)
+    return Users(engine, rows, count, by, scale, *draw_users(engine, rows, count, by, scale, wanted, seed))
+
+
+def fit_clusters(users: Users, k: int, seed: int) -> Clustering:
+    """Fits k-means to all users, from the best centres of a coreset.
+
+    Where k-means ends depends on where it starts, some per cent above the best cost as a rule. See
+    docs/decisions/0007-segments.md.
+
+    Args:
+        users: from `survey`.
+        k: number of clusters asked for; there are fewer where fewer users differ.
+        seed: of the starts.
+    """
+    start = fit_locally(users.coreset.points, k, seed, users.coreset.weights).centres
+    moved, widths = (_run_in_parts if users.by else _run_in_a_task)(users, start)
+    silhouette = widths / users.count if moved.filled > 1 else None
+    fit = Fit(k, moved.sums.cost(moved.centres), moved.passes, moved.stands_still, silhouette)
+    return Clustering(users.scale, moved.centres, fit)
+
+
+class _Moved(NamedTuple):
+    """Where centres came to stand, the sums of the users around them, passes, and whether the last moved none."""
 
     centres: Floats
-    cost: float
-    filled: int
+    sums: ClusterSums
     passes: int
     stands_still: bool
-    silhouette: float | None = None
+
+    @property
+    def filled(self) -> int:
+        """Centres with users."""
+        return int((self.sums.sizes > 0).sum())
 
 
-def _lloyd(sums_of: Callable[[Floats], _Sums], start: Floats) -> _Found:
+def _lloyd(sums_of: Callable[[Floats], ClusterSums], start: Floats) -> _Moved:
     """Moves centres to the means of their users until they stand still; one without users stays where it is."""
     moved, passes, stands_still = start, 0, False
     while passes < MAX_ITERATIONS and not stands_still:
         centres, sums, passes = moved, sums_of(moved), passes + 1
-        moved = np.where(sums.users > 0, sums.points / np.maximum(sums.users, 1), centres)
+        moved = sums.means(otherwise=centres)
         stands_still = bool(np.linalg.norm(moved - centres, axis=1).max() <= TOLERANCE)
-    return _Found(centres, sums.cost, int((sums.users > 0).sum()), passes, stands_still)
+    return _Moved(centres, sums, passes, stands_still)
 
 
-def _move_centres(rows: DataFrame, users: int, scale: Scale, start: Floats) -> _Found:
-    """Moves centres in one task where the users fit into it, which saves a job a pass, else in one job a pass."""
-    if users > USERS_OF_A_TASK:
-        return _lloyd(partial(_sums_of_all, rows, scale), start)
-    task = partial(_move_in_task, scale, start)
-    (found,) = rows.select(*FEATURES).coalesce(1).mapInArrow(task, _FOUND).collect()  # one row, k centres
-    return _Found(np.array(found["centres"]), *found[1:])
+def _run_in_a_task(users: Users, start: Floats) -> tuple[_Moved, float]:
+    """Moves centres where all users are in one task; also returns the sum of their silhouettes."""
+    done = users.run(_move, (users.scale, start))
+    found, sums = done.result("moved", _MOVED).to_pylist()[0], done.result("sums", SUMS)
+    moved = _Moved(matrix_of(found["centres"]), ClusterSums.from_rows(sums), found["passes"], found["stands_still"])
+    return moved, found["widths"]
 
 
-def _move_in_task(scale: Scale, start: Floats, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    points = np.concatenate([_points(scale, batch) for batch in batches])
-    found = _lloyd(partial(_sums, points), start)
-    score = squared_silhouette(points, nearest(found.centres, points)) if found.filled > 1 else None
-    columns = {name: [value] for name, value in vars(found).items()}
-    columns |= {"centres": [found.centres.tolist()], "silhouette": pa.array([score], pa.float64())}
-    yield pa.RecordBatch.from_pydict(columns)
+def _move(task: Task) -> None:
+    """Gives `moved`, a row of _MOVED, and `sums`. Shared: scale, and where the centres start."""
+    scale, start = task.shared
+    points = scale.standardised(users_in_order(task)[1])
+    moved = _lloyd(partial(ClusterSums.around, points=points), start)
+    widths = _widths(moved.sums, moved.centres, points) if moved.filled > 1 else 0.0
+    row = {"centres": moved.centres.tolist(), "passes": moved.passes, "stands_still": moved.stands_still}
+    task.give("moved", pa.Table.from_pylist([{**row, "widths": widths}], _MOVED))
+    task.give("sums", moved.sums.rows())
 
 
-def _sums_of_all(rows: DataFrame, scale: Scale, centres: Floats) -> _Sums:
-    """Adds up the users of each centre in one job."""
-    parts = rows.select(*FEATURES).mapInArrow(partial(_sum_batches, scale, centres), _SUMS)
-    found = _Sums(np.zeros_like(centres), np.zeros((len(centres), 1)), 0.0)
-    for row in parts.collect():  # k centres for each batch of 65,536 users
-        points, users = found.points + np.array(row["points"]), found.users + np.array(row["users"])
-        found = _Sums(points, users, found.cost + row["cost"])
-    return found
+def _run_in_parts(users: Users, start: Floats) -> tuple[_Moved, float]:
+    """Moves centres where each task has some of the users: a run a pass."""
+
+    def sums_of(centres: Floats) -> ClusterSums:
+        return ClusterSums.from_rows(users.run(_add_up, (users.scale, centres)).result("sums", SUMS))
+
+    moved = _lloyd(sums_of, start)
+    if moved.filled < 2:
+        return moved, 0.0
+    done = users.run(_compare, (users.scale, moved.centres, moved.sums))
+    return moved, float(np.sort(done.result("widths", _WIDTHS)["widths"].to_numpy()).sum())
 
 
-def _sum_batches(scale: Scale, centres: Floats, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    for batch in batches:
-        found = _sums(_points(scale, batch), centres)
-        sums = {"points": [found.points.tolist()], "users": [found.users.tolist()], "cost": [found.cost]}
-        yield pa.RecordBatch.from_pydict(sums)
+def _add_up(task: Task) -> None:
+    """Gives `sums`: rows of sums.SUMS, a cluster each. Shared: scale and centres."""
+    scale, centres = task.shared
+    task.give("sums", ClusterSums.around(centres, scale.standardised(users_in_order(task)[1])).rows())
 
 
-def _points(scale: Scale, batch: pa.RecordBatch) -> Floats:
-    return scale.standardised(np.column_stack([column.to_numpy() for column in batch.columns]))
+def _compare(task: Task) -> None:
+    """Gives `widths`: the sum of silhouettes. Shared: scale, centres, and the sums of all users around them."""
+    scale, centres, sums = task.shared
+    widths = _widths(sums, centres, scale.standardised(users_in_order(task)[1]))
+    task.give("widths", pa.table([[widths]], _WIDTHS))
 
 
-def _sums(points: Floats, centres: Floats) -> _Sums:
-    labels = nearest(centres, points)
-    sums = [np.bincount(labels, weights=values, minlength=len(centres)) for values in points.T]
-    users = np.bincount(labels, minlength=len(centres)).astype(float)
-    return _Sums(np.column_stack(sums), users[:, None], float(((points - centres[labels]) ** 2).sum()))
-
-
-def _kmeans_with(spark: SparkSession, centres: Floats, seed: int) -> KMeansModel:
-    """Makes Spark's model of given centres."""
-    jvm: Any = spark._jvm
-    uid = f"KMeans_{len(centres)}"
-    vectors = [jvm.org.apache.spark.mllib.linalg.Vectors.dense(_java_doubles(spark, centre)) for centre in centres]
-    points = jvm.org.apache.spark.mllib.clustering.KMeansModel(jvm.java.util.ArrayList(vectors))
-    model = KMeansModel(jvm.org.apache.spark.ml.clustering.KMeansModel(uid, points))
-    model._resetUid(uid)
-    # what a model fitted by Spark carries; two clusters are the least that it takes for k
-    return model._set(featuresCol=_SCALED, predictionCol=CLUSTER, k=max(2, len(centres)), seed=seed)
-
-
-def _java_doubles(spark: SparkSession, values: Floats) -> Any:
-    gateway: Any = spark.sparkContext._gateway
-    array = gateway.new_array(gateway.jvm.double, len(values))
-    for place, value in enumerate(values):
-        array[place] = float(value)
-    return array
-
-
-def scale_of(model: PipelineModel) -> Scale:
-    """Returns mean and standard deviation of each feature in a prepared or fitted pipeline."""
-    scaler = model.stages[1]
-    assert isinstance(scaler, StandardScalerModel)
-    return Scale(scaler.mean.toArray(), scaler.std.toArray())
-
-
-def centres_of(model: PipelineModel) -> Floats:
-    """Returns the centres of a fitted pipeline in standard deviations, shape (clusters, features)."""
-    stage = model.stages[-1]
-    assert isinstance(stage, KMeansModel)
-    return np.array(stage.clusterCenters())
-
-
-def centre_means(model: PipelineModel) -> list[dict[str, float]]:
-    """Returns each cluster's centre in the units of the features, also of a cluster without users."""
-    scale = scale_of(model)
-    centres = centres_of(model) * scale.deviation + scale.mean
-    return [dict(zip(FEATURES, map(float, centre), strict=True)) for centre in centres]
-
-
-def silhouette(placed: DataFrame) -> float:
-    """Returns the mean silhouette (squared Euclidean, standardised features) of at least two clusters."""
-    evaluator = ClusteringEvaluator(featuresCol=_SCALED, predictionCol=CLUSTER, metricName="silhouette")
-    return float(evaluator.evaluate(placed))
+def _widths(sums: ClusterSums, centres: Floats, points: Floats) -> float:
+    return sum(sums.widths(points[block], nearest(centres, points[block])) for block in blocks(len(points)))

@@ -1,28 +1,38 @@
 """How features are spread over the users of each cluster, counted in one pass: for means, medians and RFM cuts.
 
 Counts add up to the same whatever the partitions and the order in which they are read, so the same users always give
-the same figures; Spark's approximate percentiles do not promise that.
+the same figures; approximate percentiles do not promise that.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
-from spark_apps.features.grouping import grouped
-from spark_apps.segmentation.inputs import CLUSTER, Floats
+from spark_apps.engine.base import Relation, Task
+from spark_apps.engine.database import sql
+from spark_apps.segmentation.clusters import Clustering, Users
+from spark_apps.segmentation.inputs import FEATURES, Floats, users_in_order
+from spark_apps.segmentation.sums import nearest
+from spark_apps.storage import StoragePath
 
 # Values that agree in so many significant digits count as one: at most 9,000 cells for each power of ten.
 DIGITS = 4
 _LEAST_STEP = np.finfo(np.float64).tiny
-_CELLS = "cluster int, feature int, cell double, value double, users bigint, total double"
+CELLS = pa.schema(
+    [
+        ("cluster", pa.int32()),
+        ("feature", pa.int32()),
+        ("cell", pa.float64()),
+        ("value", pa.float64()),
+        ("users", pa.int64()),
+        ("total", pa.float64()),
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -60,28 +70,32 @@ class Distribution:
 Distributions = dict[int, dict[str, Distribution]]
 
 
-def count_values(placed: DataFrame, features: Sequence[str]) -> Distributions:
-    """Counts the values of features per cluster; at most 9,000 cells for each power of ten come to the driver.
+def count_values(users: Users, clustering: Clustering, scratch: StoragePath) -> Distributions:
+    """Counts the values of the features per cluster; at most 9,000 cells for each power of ten are brought together.
 
     Args:
-        placed: cluster and the features as doubles; a task holds one partition of them in memory.
-        features: names of the columns to count.
+        users: from `clusters.survey`.
+        clustering: of them.
+        scratch: a new folder.
 
     Returns:
         For each cluster that has users, the distribution of each feature.
     """
-    count: Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]] = partial(_count_partition, tuple(features))
-    parts = placed.select(CLUSTER, *features).mapInArrow(count, _CELLS)
-    whole = parts.groupBy("cluster", "feature", "cell").agg(
-        F.max("value").alias("value"), F.sum("users").alias("users"), F.sum("total").alias("total")
-    )
-    clusters, places, *columns = (column.to_numpy() for column in whole.toArrow().columns)
+    cells = scratch / "cells"
+    users.run(_count, (clustering.scale, clustering.centres), {"cells": cells})
+    done = users.engine.run(_add_cells, {"cells": Relation.of(cells, CELLS)}, by="feature")
+    return distributions_of(done.result("cells", CELLS))
+
+
+def distributions_of(cells: pa.Table) -> Distributions:
+    """Returns what rows of CELLS say: for each cluster, the distribution of each feature."""
+    clusters, places, *columns = (column.to_numpy() for column in cells.columns)
     found: Distributions = {}
     for cluster in np.unique(clusters):
-        of_feature = [(clusters == cluster) & (places == place) for place in range(len(features))]
+        of_feature = [(clusters == cluster) & (places == place) for place in range(len(FEATURES))]
         found[int(cluster)] = {
             name: _ordered(*(column[here] for column in columns))
-            for name, here in zip(features, of_feature, strict=True)
+            for name, here in zip(FEATURES, of_feature, strict=True)
         }
     return found
 
@@ -107,22 +121,33 @@ def _ordered(keys: Floats, values: Floats, users: NDArray[np.int64], totals: Flo
     return Distribution(cells[by_value], highest[by_value], together[by_value], float(np.sort(totals).sum()))
 
 
-def _count_partition(features: Sequence[str], batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    held = [batch for batch in batches if batch.num_rows]
-    if held:
-        rows = pa.Table.from_batches(held)
-        for place, name in enumerate(features):
-            yield from _count_feature(rows[CLUSTER], rows[name], place).to_batches()
+def _count(task: Task) -> None:
+    """Writes `cells`: rows of CELLS. Shared: scale and centres."""
+    scale, centres = task.shared
+    points = users_in_order(task)[1]
+    task.output("cells", CELLS, count_cells(points, nearest(centres, scale.standardised(points))))
 
 
-def _count_feature(clusters: pa.ChunkedArray, values: pa.ChunkedArray, place: int) -> pa.Table:
-    """Counts the cells of one feature, which stands at a place among the features."""
-    counted = grouped(
-        pa.table({"cluster": clusters, "cell": _rounded(values.to_numpy()), "of": values}),
-        ["cluster", "cell"],
-        {"value": ("of", "max", None), "users": ("of", "count", None), "total": ("of", "sum", None)},
-    )
-    return counted.add_column(1, "feature", pa.repeat(pa.scalar(place, pa.int32()), len(counted)))
+def count_cells(points: Floats, labels: NDArray[np.intp]) -> Iterator[pa.Table]:
+    """Yields rows of CELLS, of one feature of one cluster at a time."""
+    for cluster in np.unique(labels):
+        own = points[labels == cluster]
+        for place, values in enumerate(own.T):
+            yield _cells(int(cluster), place, values)
+
+
+def _cells(cluster: int, place: int, values: Floats) -> pa.Table:
+    ordered = np.sort(values)
+    cells = _rounded(ordered)
+    ends = np.append(np.flatnonzero(cells[1:] != cells[:-1]), len(cells) - 1)
+    totals = np.add.reduceat(ordered, np.append(0, ends[:-1] + 1))
+    here = (np.full(len(ends), number, np.int32) for number in (cluster, place))
+    return pa.table([*here, cells[ends], ordered[ends], np.diff(ends, prepend=-1), totals], CELLS)
+
+
+def _add_cells(task: Task) -> None:
+    """Gives `cells`: those of all parts, added up."""
+    task.give("cells", task.database.rows(sql("spark_apps.segmentation", "cells"), CELLS))
 
 
 def _rounded(values: Floats) -> Floats:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
-from pyspark.sql import Column, DataFrame
-from pyspark.sql import functions as F
+from pyspark.sql.pandas.types import to_arrow_schema
+
+from spark_apps import schemas
+from spark_apps.engine.base import Task
 
 UNITS = {
     "recency": "days",
@@ -21,11 +24,23 @@ UNITS = {
     "avg_price": "currency of the log",
 }
 FEATURES = tuple(UNITS)
-CLUSTER = "cluster"
-_USERS_PER_PARTITION = 100_000
 # Equal prices added up in another order differ in their last digits: these must not tell users apart.
 _OF_PRICES, _PRICE_DIGITS = ("monetary", "avg_price"), 6
+# from here on a double has no such digits
+_WHOLE = 2.0**52 / 10**_PRICE_DIGITS
+# Users whose distances and the like are in memory at a time, and stay in the processor's caches.
+BLOCK = 16_384
 Floats = NDArray[np.float64]
+
+
+def _columns(*names: str) -> pa.Schema:
+    features: pa.Schema = to_arrow_schema(schemas.USER_FEATURES)
+    return pa.schema([features.field(name) for name in names])
+
+
+# What clustering reads of a user, and what placing does.
+CLUSTERED = _columns("user_id", *FEATURES)
+PLACED = _columns("user_id", "purchases", *FEATURES, "first_seen", "last_seen")
 
 
 @dataclass(frozen=True)
@@ -42,22 +57,44 @@ class Scale:
         return scaled
 
 
-def clustering_input(features: DataFrame, *kept: str) -> DataFrame:
-    """Returns user_id, other columns to keep, and the clustering features as doubles; a missing mean price is 0."""
-    return features.select("user_id", *kept, *(_clustered(name).alias(name) for name in FEATURES))
+def points_of(users: pa.Table) -> Floats:
+    """Returns the features of users, shape (users, features); a missing mean price is 0."""
+    return np.column_stack([_doubles(users[name], name) for name in FEATURES])
 
 
-def _clustered(name: str) -> Column:
-    value = F.coalesce(F.col(name).cast("double"), F.lit(0.0))
-    return F.round(value, _PRICE_DIGITS) if name in _OF_PRICES else value
+def users_in_order(task: Task) -> tuple[NDArray[np.int64], Floats]:
+    """Returns a task's users and their features, in the order of the users: so sums don't depend on that of files."""
+    users = task.database.rows("select * from users", CLUSTERED)
+    ids: NDArray[np.int64] = users["user_id"].to_numpy()
+    order = np.argsort(ids, kind="stable")  # files are sorted as a rule, which makes it quick
+    points = points_of(users)
+    return ids[order], points[order]
 
 
-def in_fixed_order(rows: DataFrame, users: int) -> DataFrame:
-    """Lays rows out in an order and in partitions that depend on the users alone; partitions are few.
+def blocks(rows: int) -> Iterator[slice]:
+    """Yields slices of so many rows."""
+    return (slice(start, start + BLOCK) for start in range(0, rows, BLOCK))
 
-    Args:
-        rows: the result of `clustering_input`.
-        users: its number of rows.
-    """
-    partitions = max(2, math.ceil(users / _USERS_PER_PARTITION))
-    return rows.repartition(partitions, "user_id").sortWithinPartitions("user_id")
+
+def lists_of(values: Floats) -> pa.Array:
+    """Returns points as lists, as `matrix_of` reads them."""
+    return pa.array(values.tolist(), pa.list_(pa.float64()))
+
+
+def matrix_of(lists: pa.ChunkedArray | list[list[float]]) -> Floats:
+    """Returns lists of doubles, a feature each, as points."""
+    rows = lists if isinstance(lists, list) else lists.to_pylist()
+    return np.array(rows, np.float64).reshape(-1, len(FEATURES))
+
+
+def fixed_sum(parts: Floats) -> Floats:
+    """Adds up what parts found, a row each: the same whatever the order in which they come."""
+    found: Floats = np.sort(parts, axis=0).sum(axis=0)
+    return found
+
+
+def _doubles(column: pa.ChunkedArray, name: str) -> Floats:
+    values: Floats = column.fill_null(0).to_numpy().astype(np.float64)
+    if name not in _OF_PRICES:
+        return values
+    return np.where(np.abs(values) < _WHOLE, np.round(values, _PRICE_DIGITS), values)

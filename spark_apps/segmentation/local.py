@@ -1,4 +1,4 @@
-"""K-means with scikit-learn on what samples brought to the driver."""
+"""K-means with scikit-learn on samples."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 from spark_apps.segmentation.inputs import Floats
 
 STARTS = 10
-# a training fits in two threads, and which warnings are shown is for all threads
+# A segmentation fits in two threads: which warnings are shown is for all of them, and modules of scikit-learn import
+# each other in circles, so that two threads which both load it find half of it.
 _one_at_a_time = threading.Lock()
 
 
 @dataclass(frozen=True)
 class LocalFit:
-    """K-means on points in the driver: cluster of each point, centres, sum of squared distances, iterations."""
+    """K-means on points of a sample: cluster of each point, centres, sum of squared distances, iterations."""
 
     labels: NDArray[np.integer[Any]]
     centres: Floats
@@ -37,18 +38,11 @@ def fit_locally(points: Floats, k: int, seed: int, weights: Floats | None = None
         weights: of the points; 1 each by default.
         starts: tried.
     """
-    from sklearn.cluster import KMeans  # late: a second that other commands need not wait
-    from sklearn.exceptions import ConvergenceWarning
-
     with _one_at_a_time, warnings.catch_warnings():
+        from sklearn.cluster import KMeans  # late: a second that other commands need not wait
+        from sklearn.exceptions import ConvergenceWarning
+
         warnings.simplefilter("ignore", ConvergenceWarning)  # of centres that fall together, which are merged here
         fitted = KMeans(min(k, len(points)), n_init=starts, random_state=seed).fit(points, sample_weight=weights)
     centres = np.unique(fitted.cluster_centers_, axis=0)
     return LocalFit(fitted.labels_, centres, float(fitted.inertia_), int(fitted.n_iter_))
-
-
-def nearest(centres: Floats, points: Floats) -> NDArray[np.intp]:
-    """Returns the index of the nearest centre of each point."""
-    distances = (centres**2).sum(axis=1) - 2 * (points @ centres.T)
-    labels: NDArray[np.intp] = np.argmin(distances, axis=1)
-    return labels

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
-from pyspark.ml import PipelineModel
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql.pandas.types import to_arrow_schema
 
-from spark_apps.schemas import USER_SEGMENTS
-from spark_apps.segmentation.behaviour import behaviour_column
-from spark_apps.segmentation.inputs import CLUSTER, clustering_input
-from spark_apps.segmentation.rfm import Cuts, rfm_columns
+from spark_apps import schemas
+from spark_apps.engine.base import Engine, Relation, Task
+from spark_apps.segmentation.behaviour import behaviours
+from spark_apps.segmentation.inputs import FEATURES, PLACED, Floats, Scale, points_of
+from spark_apps.segmentation.profiles import CROSSED, Crossed
+from spark_apps.segmentation.rfm import SCORED, Cuts, rfm_scores
+from spark_apps.segmentation.sums import nearest
+from spark_apps.storage import StoragePath
+
+SEGMENTED = to_arrow_schema(schemas.USER_SEGMENTS)
+_DATES = pa.schema([("first", pa.date32()), ("last", pa.date32())])
+_REFERENCES = pa.schema([("day", pa.date32()), ("users", pa.int64())])
+_OUTPUT = "user_segments"
 
 
 @dataclass(frozen=True)
@@ -21,39 +31,109 @@ class SegmentModel:
     """What it takes to place a user.
 
     Attributes:
-        pipeline: assembler, scaler and k-means, fitted.
+        scale: of the features.
+        centres: in standard deviations, shape (clusters, features).
         cuts: of the RFM scores.
-        names: the name of every cluster of the pipeline.
+        names: the name of every cluster.
     """
 
-    pipeline: PipelineModel
+    scale: Scale
+    centres: Floats
     cuts: Cuts
     names: Mapping[int, str]
 
     @classmethod
-    def from_metrics(cls, pipeline: PipelineModel, metrics: Mapping[str, Any]) -> SegmentModel:
+    def from_metrics(cls, scale: Scale, centres: Floats, metrics: Mapping[str, Any]) -> SegmentModel:
         """Puts a loaded pipeline and its version's metadata together.
 
         Args:
-            pipeline: what the version's folder holds.
+            scale: of the version's pipeline, as the centres.
+            centres: in standard deviations.
             metrics: of the version's metadata.
         """
         names = {int(cluster["cluster"]): str(cluster["name"]) for cluster in metrics["clusters"]}
-        return cls(pipeline, metrics["rfm_cuts"], names)
+        return cls(scale, centres, metrics["rfm_cuts"], names)
 
 
-def place_users(model: SegmentModel, features: DataFrame) -> DataFrame:
+def place_users(model: SegmentModel, features: pa.Table) -> pa.Table:
     """Places users in the segments of a model, row by row: nothing about them changes the model.
 
     Args:
         model: fresh from training, or loaded.
-        features: user_id, purchases and the columns of clusters.FEATURES, of users old or new.
+        features: user_id, purchases and the columns of inputs.FEATURES, of users old or new.
 
     Returns:
         The columns of schemas.USER_SEGMENTS.
     """
-    placed = model.pipeline.transform(clustering_input(features, "purchases"))
-    scored = placed.select("user_id", "purchases", CLUSTER, *rfm_columns(model.cuts))
-    names = F.create_map(*(F.lit(part) for pair in model.names.items() for part in pair))
-    named = {"segment": names[F.col(CLUSTER)], "behaviour": behaviour_column(model.names)}
-    return scored.withColumns(named).select(*USER_SEGMENTS.fieldNames())
+    points = points_of(features)
+    clusters = nearest(model.centres, model.scale.standardised(points))
+    scores = rfm_scores({name: points[:, FEATURES.index(name)] for name in SCORED}, model.cuts)
+    names = [model.names[number] for number in range(len(model.centres))]
+    placed = {
+        "user_id": features["user_id"],
+        "rfm_recency": scores.recency,
+        "rfm_frequency": scores.frequency,
+        "rfm_monetary": scores.monetary,
+        "rfm_segment": scores.segments(),
+        "cluster": pa.array(clusters, pa.int32()),
+        "segment": pa.array(names).take(pa.array(clusters)),
+        "behaviour": behaviours(scores.names, clusters, features["purchases"].to_numpy() > 0, names),
+    }
+    return pa.table([placed[name] for name in SEGMENTED.names], SEGMENTED)
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A written table of segments, how its users spread, and dates.
+
+    Attributes:
+        users: the table.
+        crossed: users by what they share.
+        first_date: when the first of them was seen.
+        last_date: when the last of them was seen.
+        reference_date: from which recency counts.
+    """
+
+    users: Relation
+    crossed: list[Crossed]
+    first_date: date
+    last_date: date
+    reference_date: date
+
+
+def write_segments(engine: Engine, users: Relation, model: SegmentModel, folder: StoragePath) -> Placed:
+    """Places all users and writes the table.
+
+    Args:
+        engine: reads and writes.
+        users: columns of schemas.USER_FEATURES; at least one user.
+        model: of the segments.
+        folder: a new one.
+    """
+    inputs, outputs = {"users": users.select(*PLACED.names)}, {_OUTPUT: folder}
+    done = engine.run(_place, inputs, "user_id", outputs, model, in_python=True)
+    crossed = done.result("crossed", CROSSED).group_by(CROSSED.names[:-1]).aggregate([("users", "sum")])
+    rows = crossed.rename_columns(CROSSED.names).to_pylist()
+    dates = done.result("dates", _DATES)
+    bounds = pc.min(dates["first"]).as_py(), pc.max(dates["last"]).as_py()
+    days = done.result("references", _REFERENCES).group_by("day").aggregate([("users", "sum")])
+    reference = days.sort_by([("users_sum", "descending"), ("day", "descending")])["day"][0].as_py()
+    return Placed(Relation.of(folder, SEGMENTED), sorted(Crossed(**row) for row in rows), *bounds, reference)
+
+
+def _place(task: Task) -> None:
+    """Writes `user_segments`; gives `crossed`, at most 22 k rows for each batch of users, `dates` and `references`."""
+
+    def placed() -> Iterator[pa.Table]:
+        for users in task.database.batches("select * from users order by user_id", PLACED):
+            found = place_users(task.shared, users)
+            counted = found.group_by(CROSSED.names[:-1]).aggregate([([], "count_all")])
+            task.give("crossed", counted.rename_columns(CROSSED.names))
+            yield found
+
+    task.output(_OUTPUT, SEGMENTED, placed())
+    dates = "select min(first_seen)::date as first, max(last_seen)::date as last from users"
+    task.give("dates", task.database.rows(dates, _DATES))
+    # the same for all but a handful, whose recency is bounded: see features.reference
+    references = "select last_seen::date + recency as day, count(*) as users from users group by day"
+    task.give("references", task.database.rows(references, _REFERENCES))

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, TypedDict
 
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
+import pyarrow as pa
 
 from spark_apps.segmentation.behaviour import LABELS
 from spark_apps.segmentation.distributions import Distribution, Distributions
@@ -51,12 +50,15 @@ class Profile(TypedDict):
 
 
 class Crossed(NamedTuple):
-    """Users who share an RFM name, a segment and a behaviour."""
+    """Users who share an RFM name, a segment and a behaviour: at most 11 x k x 2 of them."""
 
     rfm_segment: str
     segment: str
     behaviour: str
     users: int
+
+
+CROSSED = pa.schema([*((name, pa.string()) for name in Crossed._fields[:-1]), ("users", pa.int64())])
 
 
 def named_clusters(
@@ -65,7 +67,7 @@ def named_clusters(
     """Names every cluster by its users' means; one without users, where a new user may yet come, by its centre.
 
     Args:
-        centres: from `clusters.centre_means`.
+        centres: from `clusters.Clustering.means`.
         distributions: of the clusters with users.
         thresholds: of the rules.
     """
@@ -100,16 +102,6 @@ def profiles(distributions: Distributions, names: Mapping[int, str]) -> list[Pro
 
 def _feature_profile(distribution: Distribution, unit: str) -> FeatureProfile:
     return {"unit": unit, "mean": distribution.mean, "median": distribution.median}
-
-
-def cross(segmented: DataFrame) -> list[Crossed]:
-    """Counts users per RFM name, segment and behaviour: at most 11 x k x 2 rows.
-
-    Args:
-        segmented: columns of schemas.USER_SEGMENTS.
-    """
-    crossed = segmented.groupBy("rfm_segment", "segment", "behaviour").agg(F.count("*").alias("users"))
-    return sorted(Crossed(**row.asDict()) for row in crossed.collect())
 
 
 def rfm_counts(crossed: Iterable[Crossed]) -> Counts:

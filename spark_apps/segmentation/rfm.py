@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pyspark.sql import Column
-from pyspark.sql import functions as F
+import pyarrow as pa
+from numpy.typing import NDArray
 
 from spark_apps.segmentation.distributions import Distribution, Distributions, all_users
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column
 
 BUCKETS = 5
 SCORED = ("recency", "frequency", "monetary")
@@ -25,7 +30,10 @@ RULES: tuple[tuple[str, ...], ...] = (
 )
 NAMES = tuple(dict.fromkeys(chain.from_iterable(reversed(RULES))))
 
+_PLACES = np.array([[NAMES.index(name) for name in row] for row in RULES])
+
 Cuts = dict[str, list[float]]
+Values = NDArray[np.number[Any]]
 
 
 def bucket_cuts(spread: Distribution) -> list[float]:
@@ -67,14 +75,52 @@ def rfm_cuts(distributions: Distributions) -> Cuts:
     return {name: bucket_cuts(all_users(distributions, name)) for name in SCORED}
 
 
-def rfm_columns(cuts: Cuts) -> list[Column]:
-    """Returns rfm_recency, rfm_frequency, rfm_monetary and rfm_segment for a frame of user features.
+@dataclass(frozen=True)
+class Scores:
+    """RFM scores of users, from 1 to 5, and the places of their names in NAMES."""
+
+    recency: NDArray[np.int32]
+    frequency: NDArray[np.int32]
+    monetary: NDArray[np.int32]
+    names: NDArray[np.intp]
+
+    def segments(self) -> pa.Array:
+        """Returns the names."""
+        return pa.DictionaryArray.from_arrays(pa.array(self.names, pa.int32()), pa.array(NAMES)).cast(pa.string())
+
+
+def rfm_scores(values: Mapping[str, Values], cuts: Cuts) -> Scores:
+    """Scores users.
 
     Args:
+        values: for each of SCORED, that of each user.
         cuts: from `rfm_cuts`, of these users or of those a saved model was made from.
     """
-    recency = (BUCKETS + 1 - _score("recency", cuts["recency"])).cast("int")
-    frequency, monetary = _score("frequency", cuts["frequency"]), _score("monetary", cuts["monetary"])
+    rising = {name: _score(values[name], cuts[name]) for name in SCORED}
+    recency = (BUCKETS + 1 - rising["recency"]).astype(np.int32)
+    frequency, monetary = rising["frequency"], rising["monetary"]
+    return Scores(recency, frequency, monetary, _PLACES[recency - 1, (frequency + monetary + 1) // 2 - 1])
+
+
+def _score(values: Values, cuts: Sequence[float]) -> NDArray[np.int32]:
+    """1 + the number of cuts below each value."""
+    return (1 + np.searchsorted(np.array(cuts, np.float64), values, side="left")).astype(np.int32)
+
+
+def rfm_columns(cuts: Cuts) -> list[Column]:
+    """Returns rfm_recency, rfm_frequency, rfm_monetary and rfm_segment for a Spark frame of user features: a stream's.
+
+    Args:
+        cuts: from `rfm_cuts`.
+    """
+    from pyspark.sql import functions as F
+
+    def score(name: str) -> Column:
+        below = [F.when(F.col(name) > F.lit(cut), 1).otherwise(0) for cut in cuts[name]]
+        return sum(below, F.lit(1)).cast("int")
+
+    recency = (BUCKETS + 1 - score("recency")).cast("int")
+    frequency, monetary = score("frequency"), score("monetary")
     strength = F.ceil((frequency + monetary) / 2).cast("int")
     table = F.array(*(F.array(*(F.lit(name) for name in row)) for row in RULES))
     return [
@@ -83,9 +129,3 @@ def rfm_columns(cuts: Cuts) -> list[Column]:
         monetary.alias("rfm_monetary"),
         F.element_at(F.element_at(table, recency), strength).alias("rfm_segment"),
     ]
-
-
-def _score(name: str, cuts: Sequence[float]) -> Column:
-    """1 + the number of cuts below the value."""
-    below = [F.when(F.col(name) > F.lit(cut), 1).otherwise(0) for cut in cuts]
-    return sum(below, F.lit(1)).cast("int")

@@ -1,4 +1,9 @@
-"""Samples of users for the driver, whose size does not grow with the users."""
+"""Samples of users, whose size does not grow with the users.
+
+Who is drawn depends on the user and the seed alone: a number from 0 to below 1 is made of both by the finaliser of
+SplitMix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014), here in NumPy. So a
+sample is the same on every engine, whatever the order of users and however they are shared out.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +11,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-from pyspark.sql import Column, DataFrame
-from pyspark.sql import functions as F
+from numpy.typing import NDArray
 
-from spark_apps.segmentation.inputs import FEATURES, Floats, Scale
+from spark_apps.engine.base import Engine, Relation, Task
+from spark_apps.segmentation.inputs import CLUSTERED, Floats, Scale, lists_of, matrix_of, users_in_order
 
-_STEPS = 2**40
+_WEYL, _FIRST, _SECOND = (np.uint64(one) for one in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
+_DRAWN = pa.schema([("user_id", pa.int64()), ("chance", pa.float64()), ("point", pa.list_(pa.float64()))])
 
 
 @dataclass(frozen=True)
@@ -27,55 +33,76 @@ class Coreset:
     weights: Floats
 
 
-def sample_users(rows: DataFrame, users: int, wanted: int, seed: int) -> Floats:
-    """Brings a seeded sample to the driver: about `wanted` users x 8 doubles, the same whatever the partitions.
+@dataclass(frozen=True)
+class _Draw:
+    """How users are drawn: their number, how many are wanted, the seed, and the scale of the features."""
+
+    users: int
+    wanted: int
+    seed: int
+    scale: Scale
+
+
+def draw_users(
+    engine: Engine, users: Relation, count: int, by: str | None, scale: Scale, wanted: int, seed: int
+) -> tuple[Floats, Coreset]:
+    """Draws a sample and a lightweight coreset: about `wanted` and twice `wanted` users, or all where they are fewer.
+
+    In the coreset, half of the chance to be drawn is the same for all users, half grows with the squared distance to
+    the mean. So the few who are far from all others, and decide where centres lie, are in it (Bachem, Lucic, Krause,
+    "Scalable k-means clustering via lightweight coresets", KDD 2018).
 
     Args:
-        rows: the result of `inputs.clustering_input`.
-        users: its number of rows.
-        wanted: users to sample; all of them where there are fewer.
-        seed: of the sample.
+        engine: reads the users.
+        users: columns of inputs.CLUSTERED.
+        count: their number.
+        by: how they are shared out, see `Engine.run`.
+        scale: of the features.
+        wanted: users of the sample; of the coreset, users to draw by the one half, and by the other.
+        seed: of the draw.
 
     Returns:
-        The clustering features, shape (users drawn, features), in the order of the users.
+        The sample's clustering features, shape (users drawn, features), and the coreset; both in the order of users.
     """
-    return _matrix(rows.where(_draw(seed) < F.lit(wanted / max(users, 1))).toArrow().sort_by("user_id"))
+    inputs = {"users": users.select(*CLUSTERED.names)}
+    done = engine.run(_draw, inputs, by, shared=_Draw(count, wanted, seed, scale), in_python=True)
+    sample, core = (done.result(name, _DRAWN).sort_by("user_id") for name in ("sample", "coreset"))
+    return matrix_of(sample["point"]), Coreset(
+        scale.standardised(matrix_of(core["point"])), 1 / core["chance"].to_numpy()
+    )
 
 
-def coreset(rows: DataFrame, users: int, scale: Scale, wanted: int, seed: int) -> Coreset:
-    """Brings a lightweight coreset to the driver: about twice `wanted` users, or all where they are fewer than that.
+def _draw(task: Task) -> None:
+    """Gives sample and coreset, rows of _DRAWN: about three times the users wanted, from all tasks together."""
+    how: _Draw = task.shared
+    ids, points = users_in_order(task)
+    if not len(ids):
+        return
+    drawn, share = drawn_numbers(ids, how.seed), how.wanted / max(how.users, 1)
+    chances = {"sample": np.full(len(ids), share), "coreset": _coreset_chances(points, how.scale, share)}
+    for name, chance in chances.items():
+        kept = drawn < chance
+        task.give(name, pa.table([ids[kept], chance[kept], lists_of(points[kept])], _DRAWN))
 
-    Half of the chance to be drawn is the same for all users, half grows with the squared distance to the mean. So the
-    few who are far from all others, and decide where centres lie, are in it (Bachem, Lucic, Krause, "Scalable k-means
-    clustering via lightweight coresets", KDD 2018).
 
-    Args:
-        rows: the result of `inputs.clustering_input`.
-        users: its number of rows.
-        scale: of the features.
-        wanted: users to draw by the one half, and by the other.
-        seed: of the draw.
-    """
+def drawn_numbers(ids: NDArray[np.int64], seed: int) -> Floats:
+    """Returns a number from 0 to below 1 for each user, by user and seed."""
+    numbers = _mixed(ids.astype(np.uint64) ^ _mixed(np.array([seed % 2**64], np.uint64)))
+    found: Floats = (numbers >> np.uint64(11)) / 2.0**53
+    return found
+
+
+def _mixed(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    numbers = numbers + _WEYL
+    numbers = (numbers ^ (numbers >> np.uint64(30))) * _FIRST
+    numbers = (numbers ^ (numbers >> np.uint64(27))) * _SECOND
+    mixed: NDArray[np.uint64] = numbers ^ (numbers >> np.uint64(31))
+    return mixed
+
+
+def _coreset_chances(points: Floats, scale: Scale, share: float) -> Floats:
     # standardised features have a mean squared distance of 1 each
     varying = max(1, int((scale.deviation > 0).sum()))
-    chance = F.least(F.lit(1.0), F.lit(wanted / max(users, 1)) * (1 + _squared_distance(scale) / varying))
-    drawn = rows.withColumn("chance", chance).where(_draw(seed) < F.col("chance")).toArrow().sort_by("user_id")
-    return Coreset(scale.standardised(_matrix(drawn)), 1 / drawn.column("chance").to_numpy())
-
-
-def _matrix(users: pa.Table) -> Floats:
-    return np.column_stack([users.column(name).to_numpy() for name in FEATURES])
-
-
-def _draw(seed: int) -> Column:
-    """A number from 0 to below 1, by user and seed."""
-    return F.pmod(F.xxhash64("user_id", F.lit(seed)), F.lit(_STEPS)) / F.lit(_STEPS)
-
-
-def _squared_distance(scale: Scale) -> Column:
-    distances = [
-        F.pow((F.col(name) - F.lit(float(mean))) / F.lit(float(deviation)), F.lit(2.0))
-        for name, mean, deviation in zip(FEATURES, scale.mean, scale.deviation, strict=True)
-        if deviation > 0
-    ]
-    return sum(distances, F.lit(0.0))
+    distances = (scale.standardised(points) ** 2).sum(axis=1)
+    chances: Floats = np.minimum(1.0, share * (1 + distances / varying))
+    return chances

@@ -7,10 +7,11 @@ from typing import TypedDict
 
 import numpy as np
 
-from spark_apps.segmentation.clusters import Clustering, centres_of, scale_of
+from spark_apps.segmentation.clusters import Clustering, Users
 from spark_apps.segmentation.inputs import Floats
-from spark_apps.segmentation.local import fit_locally, nearest
+from spark_apps.segmentation.local import fit_locally
 from spark_apps.segmentation.sampling import Coreset
+from spark_apps.segmentation.sums import nearest
 
 REPEATS = 3
 
@@ -34,25 +35,25 @@ class Stability(TypedDict):
     bootstrap: Agreement
 
 
-def stability(clustering: Clustering, sample: Floats, seed: int) -> Stability | None:
-    """Finds centres anew in the driver, and compares where they put sampled users with where the model puts them.
+def stability(users: Users, clustering: Clustering, seed: int) -> Stability | None:
+    """Finds centres anew, and compares where they put sampled users with where the model puts them.
 
     An estimate for all users from a sample of them. The refits are the first half of `clusters.fit_clusters`: they end
     with the centres of the coreset (drawn anew with replacement for the bootstrap), from which the passes over all
     users only start. So the segments are rather more stable than the figures.
 
     Args:
+        users: with the sample that is compared, and the coreset.
         clustering: of all users.
-        sample: clustering features of users, from `sampling.sample_users`.
         seed: that of the fit; those after it are tried.
 
     Returns:
         None for a single cluster.
     """
-    centres, coreset = centres_of(clustering.model), clustering.coreset
+    centres, coreset = clustering.centres, users.coreset
     if len(centres) < 2:
         return None
-    points = scale_of(clustering.model).standardised(sample)
+    points = clustering.scale.standardised(users.sample)
     seeds = range(seed + 1, seed + 1 + REPEATS)
     others = [fit_locally(coreset.points, len(centres), other, coreset.weights).centres for other in seeds]
     drawn = [_refit_to_a_draw(coreset, len(centres), other) for other in seeds]

@@ -18,8 +18,8 @@ from spark_apps.recommendation.hybrid import SOURCES, Explained, HybridRecommend
 from spark_apps.recommendation.lists import histories_of
 from spark_apps.segmentation.behaviour import label
 from spark_apps.segmentation.inputs import FEATURES
-from spark_apps.segmentation.local import nearest
 from spark_apps.segmentation.naming import rule_of
+from spark_apps.segmentation.sums import nearest
 from spark_apps.settings import Settings
 from spark_apps.streaming.centres import Floats
 from spark_apps.streaming.figures import Answered

@@ -7,15 +7,16 @@ from typing import Any
 
 import duckdb
 import pytest
-from pyspark.sql import SparkSession
 
+from spark_apps.engine.published import table_relation
 from spark_apps.jobs import segment
 from spark_apps.registry.versions import SEGMENTS, newest
-from spark_apps.segmentation.inputs import FEATURES
+from spark_apps.segmentation.inputs import FEATURES, PLACED
 from spark_apps.segmentation.model import place_users
-from spark_apps.tables import INTERACTIONS, PRODUCT_FEATURES, USER_FEATURES, USER_SEGMENTS, read_table
+from spark_apps.storage import read_parquet
+from spark_apps.tables import INTERACTIONS, PRODUCT_FEATURES, USER_FEATURES, USER_SEGMENTS
 from tests.comparing import assert_rows
-from tests.factory import rows_of
+from tests.factory import rows_of_files
 from tests.pipeline.conftest import Trained
 
 
@@ -31,10 +32,11 @@ def metrics(trained: Trained) -> dict[str, Any]:
     return newest(trained.root, SEGMENTS)[1].metrics
 
 
-def test_placing_the_training_users_gives_the_training_table(trained: Trained, spark: SparkSession) -> None:
+def test_placing_the_training_users_gives_the_training_table(trained: Trained) -> None:
     model = segment.load_model(*newest(trained.root, SEGMENTS))
-    placed = place_users(model, read_table(spark, trained.root, USER_FEATURES))
-    assert_rows(rows_of(placed, "user_id"), rows_of(read_table(spark, trained.root, USER_SEGMENTS), "user_id"))
+    placed = place_users(model, read_parquet(trained.root / USER_FEATURES.path, PLACED.names))
+    expected = rows_of_files(table_relation(trained.root, USER_SEGMENTS), "user_id")
+    assert placed.sort_by("user_id").to_pylist() == expected
 
 
 def test_profiles_are_those_of_sql(trained: Trained) -> None:

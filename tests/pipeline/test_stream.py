@@ -30,7 +30,6 @@ from spark_apps.jobs.segment import load_model
 from spark_apps.jobs.stream.places import PRODUCTS, base_file, read_state
 from spark_apps.jobs.stream.query import Wishes, run
 from spark_apps.registry.versions import SEGMENTS, newest
-from spark_apps.segmentation.clusters import centres_of, scale_of
 from spark_apps.segmentation.inputs import FEATURES
 from spark_apps.segmentation.model import SegmentModel, place_users
 from spark_apps.settings import Settings
@@ -271,7 +270,7 @@ def test_users_are_placed_as_the_saved_model_places_them_but_for_those_who_stay_
     folder, metadata = newest(streamed.root, SEGMENTS)
     model = load_model(folder, metadata)
     first = streamed.frame(spark, STREAM_USERS).where("batch = 0")  # before any centre moved
-    placed = {row["user_id"]: row.asDict() for row in place_users(model, first).collect()}
+    placed = {row["user_id"]: row for row in place_users(model, first.toArrow()).to_pylist()}
     rows = {row["user_id"]: row.asDict() for row in first.collect()}
     former = {row["user_id"]: row["segment"] for row in trained_root.rows(USER_SEGMENTS) if row["user_id"] in rows}
     reach = 1 - streamed.settings.segment_margin
@@ -292,9 +291,8 @@ def test_users_are_placed_as_the_saved_model_places_them_but_for_those_who_stay_
 
 def distances_from_centres(model: SegmentModel, user: dict[str, Any]) -> dict[str, float]:
     """Segment -> distance of a user from its centre, in standard deviations."""
-    point = scale_of(model.pipeline).standardised(np.array([float(user[name] or 0) for name in FEATURES]))
-    centres = centres_of(model.pipeline)
-    return {model.names[number]: float(np.linalg.norm(point - centre)) for number, centre in enumerate(centres)}
+    point = model.scale.standardised(np.array([float(user[name] or 0) for name in FEATURES]))
+    return {model.names[number]: float(np.linalg.norm(point - centre)) for number, centre in enumerate(model.centres)}
 
 
 def test_segments_add_up_to_the_users(streamed: Streamed, trained_root: Trained) -> None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pyspark.sql import SparkSession
 
-from spark_apps.schemas import INTERACTIONS, UNKNOWN
+from spark_apps.engine.base import Engine
+from spark_apps.schemas import UNKNOWN
 from spark_apps.segmentation.affinities import Interest, affinities, interests
-from tests.factory import clean_event
+from tests.segmentation.conftest import stored
 
 some_interests = st.dictionaries(
     st.tuples(st.sampled_from(["A", "B", "C"]), st.sampled_from(["categories", "brands"]), st.sampled_from("vwxyz")),
@@ -20,36 +23,47 @@ some_interests = st.dictionaries(
 ).map(lambda found: [Interest(*key, *figures) for key, figures in found.items()])
 
 
-def test_interest_is_added_up_as_by_hand(spark: SparkSession) -> None:
+def test_interest_is_added_up_as_by_hand_on_every_engine(engine: Engine, tmp_path: Path) -> None:
     random = np.random.default_rng(6)
-    last = clean_event()["event_time"]
     products = {
         number: (str(random.choice(["a.b", "a.c", UNKNOWN])), str(random.choice(["x", UNKNOWN])))
         for number in range(12)
     }
     segments = {user: f"S{user % 3}" for user in range(40)}
     pairs = {
-        (user, product): float(random.integers(-1, 5))
+        (user, product): float(random.integers(-1, 5)) / 10
         for user in segments
         for product in products
         if random.random() < 0.4
     }
-    found = interests(
-        spark.createDataFrame([(*pair, score, 1, 0, last) for pair, score in pairs.items()], INTERACTIONS),
-        spark.createDataFrame(
-            [(number, *its) for number, its in products.items()],
-            "product_id bigint, category_code string, brand string",
+    keys = zip(*pairs, strict=True)
+    tables = {
+        "interactions": pa.table([*map(pa.array, keys), [*pairs.values()]], ["user_id", "product_id", "score"]),
+        "products": pa.table(
+            [[*products], *zip(*products.values(), strict=True)], ["product_id", "category_code", "brand"]
         ),
-        spark.createDataFrame(list(segments.items()), "user_id bigint, segment string"),
-    )
-    scores: dict[tuple[str, str, str], float] = defaultdict(float)
+        "segments": pa.table([[*segments], [*segments.values()]], ["user_id", "segment"]),
+    }
+    found = interests(engine, *(stored(rows, tmp_path / name) for name, rows in tables.items()), tmp_path / "scratch")
+    scores: dict[tuple[str, str, str], Fraction] = defaultdict(Fraction)
     users: dict[tuple[str, str, str], set[int]] = defaultdict(set)
     for (user, product), score in pairs.items():
         for dimension, value in zip(("categories", "brands"), products[product], strict=True):
             if score > 0 and value != UNKNOWN:
-                scores[segments[user], dimension, value] += score
+                scores[segments[user], dimension, value] += Fraction(str(score))
                 users[segments[user], dimension, value].add(user)
-    assert sorted(found) == sorted(Interest(*key, scores[key], len(users[key])) for key in scores)
+    assert sorted(found) == sorted(Interest(*key, float(scores[key]), len(users[key])) for key in scores)
+
+
+def test_enormous_scores_are_interest_too(here: Engine, tmp_path: Path) -> None:
+    tables = {
+        "interactions": pa.table({"user_id": [1, 2], "product_id": [1, 1], "score": [1e300, 1e-300]}),
+        "products": pa.table({"product_id": [1], "category_code": ["a"], "brand": [UNKNOWN]}),
+        "segments": pa.table({"user_id": [1, 2], "segment": ["A", "A"]}),
+    }
+    relations = (stored(rows, tmp_path / name) for name, rows in tables.items())
+    (found,) = interests(here, *relations, tmp_path / "scratch")
+    assert found == Interest("A", "categories", "a", pytest.approx(1e20, rel=1e-15), 2)
 
 
 def test_lift_compares_shares_so_busy_segments_do_not_like_everything() -> None:

@@ -1,16 +1,16 @@
-"""Behaviours: every RFM name, cluster and purchase history has a label, and Spark gives the one of the tables."""
+"""Behaviours: every RFM name, cluster and purchase history has a label, and it is that of the tables."""
 
 from __future__ import annotations
 
 from itertools import product
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pyspark.sql import SparkSession
 
 from spark_apps.segmentation import naming, rfm
-from spark_apps.segmentation.behaviour import BUYERS, KINDS, LABELS, STAGES, VISITORS, behaviour_column, label
+from spark_apps.segmentation.behaviour import BUYERS, KINDS, LABELS, STAGES, VISITORS, behaviours, label
 from spark_apps.settings import SegmentThresholds
 
 means = st.fixed_dictionaries(
@@ -55,13 +55,12 @@ def test_a_label_is_read_off_its_table(rfm_segment: str, rule: str, bought: bool
     assert label(rfm_segment, rule, bought) == expected
 
 
-def test_spark_gives_every_user_the_label_of_the_tables(spark: SparkSession) -> None:
-    names = dict(enumerate((*KINDS, "Casual_Browsers_2", "VIP_Customers_10")))
-    users = list(product(rfm.NAMES, names, (0, 1, 7)))
-    frame = spark.createDataFrame(users, "rfm_segment string, cluster int, purchases bigint")
-    for row in frame.withColumn("behaviour", behaviour_column(names)).collect():
-        rule = naming.rule_of(names[row["cluster"]])
-        assert row["behaviour"] == label(row["rfm_segment"], rule, row["purchases"] > 0)
+def test_every_user_gets_the_label_of_the_tables() -> None:
+    names = (*KINDS, "Casual_Browsers_2", "VIP_Customers_10")
+    users = list(product(range(len(rfm.NAMES)), range(len(names)), (False, True)))
+    rfm_names, clusters, bought = (np.array(column) for column in zip(*users, strict=True))
+    found = behaviours(rfm_names, clusters, bought, names).to_pylist()
+    assert found == [label(rfm.NAMES[name], naming.rule_of(names[kind]), of) for name, kind, of in users]
 
 
 @given(st.lists(means, max_size=12))

@@ -8,7 +8,7 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import silhouette_score
 from sklearn.preprocessing import StandardScaler
 
-from spark_apps.segmentation import curve
+from spark_apps.segmentation import inputs
 from spark_apps.segmentation.curve import CurvePoint, best_k, silhouette_curve, squared_silhouette
 from spark_apps.segmentation.inputs import FEATURES
 
@@ -50,7 +50,7 @@ def test_the_silhouette_is_scikit_learn_s(groups: int, planted_groups: int) -> N
     expected = silhouette_score(scaled, labels, metric="sqeuclidean")
     assert squared_silhouette(scaled, labels) == pytest.approx(expected, rel=1e-9)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(curve, "_BLOCK", 64)  # 300 points: four blocks and a part of one
+        patch.setattr(inputs, "BLOCK", 64)  # 300 points: four blocks and a part of one
         assert squared_silhouette(scaled, labels) == pytest.approx(expected, rel=1e-9)
 
 

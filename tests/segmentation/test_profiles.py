@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from pyspark.sql import SparkSession
 
-from spark_apps.schemas import USER_SEGMENTS
 from spark_apps.segmentation.behaviour import LABELS
 from spark_apps.segmentation.distributions import Distribution, Distributions
 from spark_apps.segmentation.inputs import FEATURES, UNITS
 from spark_apps.segmentation.profiles import (
     Crossed,
     behaviour_counts,
-    cross,
     cross_table,
     named_clusters,
     profiles,
@@ -95,16 +92,6 @@ def test_the_cross_table_has_every_field() -> None:
     assert all(list(row) == ["B", "A", "Empty"] for row in table.values())
     assert table["Lost"] == {"B": 5, "A": 2, "Empty": 0}
     assert sum(users for row in table.values() for users in row.values()) == sum(row.users for row in CROSSED)
-
-
-def test_users_are_counted_by_rfm_name_segment_and_behaviour(spark: SparkSession) -> None:
-    users = [("Lost", "A", "Past Customer")] * 3 + [("Lost", "A", "Past Visitor")] + [("Loyal", "A", "Past Visitor")]
-    rows = [(user, 1, 1, 1, rfm, 0, segment, label) for user, (rfm, segment, label) in enumerate(users)]
-    assert cross(spark.createDataFrame(rows, USER_SEGMENTS)) == [
-        Crossed("Lost", "A", "Past Customer", 3),
-        Crossed("Lost", "A", "Past Visitor", 1),
-        Crossed("Loyal", "A", "Past Visitor", 1),
-    ]
 
 
 @pytest.mark.parametrize("count", [rfm_counts, behaviour_counts])

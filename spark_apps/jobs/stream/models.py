@@ -15,7 +15,6 @@ from spark_apps.recommendation.fold_in import FoldIn
 from spark_apps.recommendation.hybrid import HybridRecommender, hybrid_of
 from spark_apps.registry.serving import als_library, current
 from spark_apps.registry.versions import ALS, HYBRID, NAMES, SEGMENTS, Metadata, complete
-from spark_apps.segmentation.clusters import centres_of, scale_of
 from spark_apps.segmentation.inputs import Scale
 from spark_apps.segmentation.rfm import Cuts
 from spark_apps.settings import AlsParameters, Settings
@@ -74,13 +73,12 @@ def _served(found: dict[str, tuple[StoragePath, Metadata]]) -> Served:
 
 
 def load_placement(served: Served) -> Placement:
-    """Loads the segments model; needs a Spark session."""
+    """Loads the segments model."""
     metadata = served.metadata[SEGMENTS]
     model = load_model(served.folders[SEGMENTS], metadata)
     users = {int(cluster["cluster"]): float(cluster["users"]) for cluster in metadata.metrics["clusters"]}
-    places = centres_of(model.pipeline)
-    weights = pa.array([users.get(number, 0.0) for number in range(len(places))]).to_numpy()
-    return Placement(scale_of(model.pipeline), Centres(places, weights), model.cuts, model.names)
+    weights = pa.array([users.get(number, 0.0) for number in range(len(model.centres))]).to_numpy()
+    return Placement(model.scale, Centres(model.centres, weights), model.cuts, model.names)
 
 
 def load_recommender(served: Served, products: pa.Table, scores: pa.Table, settings: Settings) -> Models:
