@@ -8,6 +8,7 @@ from datetime import date
 import click
 
 from spark_apps.commands.common import json_option, next_step, out, print_json, print_table, root_option
+from spark_apps.ingestion.loaded_files import rows_in_words
 from spark_apps.ingestion.manifests import Manifest
 from spark_apps.jobs import unload as unload_job
 from spark_apps.settings import load_settings, table_root
@@ -66,7 +67,11 @@ def _dates(days: Sequence[date | None]) -> str:
 
 def _print(done: unload_job.Unloaded) -> None:
     for file in done.files:
-        out.print(f"Taken out: {file.file}, {file.rows:,} rows ({_dates(file.dates())}).", soft_wrap=True, markup=False)
+        out.print(
+            f"Taken out: {file.file}, {rows_in_words(file.rows)} ({_dates(file.dates())}).",
+            soft_wrap=True,
+            markup=False,
+        )
     if done.cleaned_dates:
         out.print(
             f"Tables events and quarantine still have its dates ({_dates(done.cleaned_dates)}): "

@@ -59,7 +59,9 @@ def shared_sentence(manifest: Manifest, shared: Sequence[SharedDate]) -> str:
     others = {one.other.sha256: one.other for one in shared}
     names = {sha: _called(other, other.file == manifest.file or _names(others.values(), other.file) > 1)
              for sha, other in others.items()}  # fmt: skip
-    dates = listed([f"{one.day or 'no date'}: {_rows(one.rows)} of {names[one.other.sha256]}" for one in shared], "; ")
+    dates = listed(
+        [f"{one.day or 'no date'}: {rows_in_words(one.rows)} of {names[one.other.sha256]}" for one in shared], "; "
+    )
     first = next(iter(others.values()))
     argument = first.sha256[:_SHOWN_SHA] if names[first.sha256] != first.file else shlex.quote(first.file)
     return (
@@ -72,7 +74,8 @@ def _names(manifests: Iterable[Manifest], name: str) -> int:
     return sum(manifest.file == name for manifest in manifests)
 
 
-def _rows(number: int) -> str:
+def rows_in_words(number: int) -> str:
+    """Returns a number of rows with its noun."""
     return "1 row" if number == 1 else f"{number:,} rows"
 
 
@@ -104,7 +107,9 @@ def loaded_file(manifests: Sequence[Manifest], given: str, name: str, content: s
     if len(found) == 1:
         return found[0]
     if found:
-        several = " and ".join(f"{_called(one, True)}, {_rows(one.rows)}, loaded {one.landed_at}" for one in found)
+        several = " and ".join(
+            f"{_called(one, True)}, {rows_in_words(one.rows)}, loaded {one.landed_at}" for one in found
+        )
         raise UserError(
             f"{given} may be {several}: name one by its SHA-256, as `unload {found[0].sha256[:_SHOWN_SHA]}`."
         )
