@@ -69,13 +69,9 @@ def tell_batch(record: BatchRecord) -> None:
     """Prints one line for a batch, on standard error."""
     click.echo(_line(record), err=True)
     if record.ahead and record.last_ahead:
-        events, they = (
-            ("1 event is", "it counts, and moves")
-            if record.ahead == 1
-            else (f"{record.ahead:,} events are", "they count, and move")
-        )
-        moment = f"{record.last_ahead:%Y-%m-%d %H:%M}"
-        click.echo(f"        {events} ahead of the others, to {moment}: {they} no watermark.", err=True)
+        events = "1 event" if record.ahead == 1 else f"{record.ahead:,} events"
+        until = f"{record.last_ahead:%Y-%m-%d %H:%M}"
+        click.echo(f"        {events} far ahead, up to {until}: counted, but the watermark does not follow.", err=True)
 
 
 def _line(record: BatchRecord) -> str:

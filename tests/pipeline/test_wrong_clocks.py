@@ -12,6 +12,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from spark_apps.commands.stream import tell_batch
+from spark_apps.engine.spark import engine_of
 from spark_apps.generator import GeneratorSpec, write_events
 from spark_apps.jobs import clean, features, load, train
 from spark_apps.jobs.stream.places import read_state
@@ -61,7 +62,7 @@ def october(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def trained(spark: SparkSession, settings: Settings, root: Path, logs: list[Path]) -> Path:
     load.run(root, logs)
     clean.run(local_engine(), root, DateRange())
-    train.run(spark, small_settings(settings), root, DateRange(), "5", force=True)
+    train.run(engine_of(spark), small_settings(settings), root, DateRange(), "5", force=True)
     return root
 
 
@@ -152,7 +153,7 @@ def test_in_the_stream_one_row_closes_no_window(
     assert state is not None and state.last_date == "2019-11-01"
     tell_batch(told[0])
     assert (
-        "1 event is ahead of the others, to 2025-06-01 00:00: it counts, and moves no watermark."
+        "1 event far ahead, up to 2025-06-01 00:00: counted, but the watermark does not follow."
         in capsys.readouterr().err
     )
     features.run(local_engine(), settings, root, DateRange())
