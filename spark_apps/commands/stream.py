@@ -10,6 +10,7 @@ import click
 
 from spark_apps.commands.common import json_option, next_step, out, print_json, print_table, root_option, spark_options
 from spark_apps.settings import load_settings, table_root
+from spark_apps.streaming.intake import REASONS
 from spark_apps.streaming.records import BatchRecord
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 # How long points may take to reach their sink after the last batch; `metrics push` sends the others.
 _LAST_POINTS_SECONDS = 5.0
+# entries of incoming that a person is shown of each kind
+_SHOWN = 10
 _STEPS = ("file", "models", "parse", "update", "write")
 
 
@@ -75,9 +78,10 @@ def tell_batch(record: BatchRecord) -> None:
 
 
 def _line(record: BatchRecord) -> str:
-    """One line of at most 80 columns for a batch."""
+    """One line for a batch, of at most 80 columns if its file was applied."""
     if record.outcome != "applied":
-        return f"{record.batch:>6}  {record.file}  {record.outcome}"
+        why = f": {REASONS[record.reason]}" if record.reason else ""
+        return f"{record.batch:>6}  {_one_line(record.file)}  {record.outcome}{why}"
     bad = f", {sum(record.quarantined.values()):,} bad" if record.quarantined else ""
     late = f", {record.late:,} late" if record.late else ""
     users = f"{record.activity.users:,} users" if record.activity else "no user"
@@ -112,10 +116,12 @@ def _print_status(found: StreamStatus) -> None:
         ("lines in quarantine", f"{found.quarantined:,} of them"),
         ("late events", f"{found.late:,} of them"),
         ("events ahead of the stream's time", f"{found.ahead:,} of them"),
+        ("files refused", f"{len(found.refused):,} of them"),
         ("state", f"{found.state_bytes / 1e6:,.1f} MB in {found.state_files:,} files"),
     ]
     rows += [(f"points in {one.sink}", f"{one.waiting:,} batches wait") for one in found.sinks]
     print_table("Stream", ["what", "figure"], rows)
+    _print_undone(found)
     if found.last is None:
         next_step("shopstream simulate, and shopstream stream")
         return
@@ -124,6 +130,27 @@ def _print_status(found: StreamStatus) -> None:
     out.print(f"Its last event: {_clock(found.last.last_event)}; watermark: {_clock(found.last.watermark)}.")
     out.print(f"From drop to tables: {found.last.latency:,.1f} s.")
     next_step("shopstream stream" if found.waiting else "shopstream simulate")
+
+
+def _print_undone(found: StreamStatus) -> None:
+    """Says what is not applied and why; of many files that wait their turn, the first."""
+    shown = [one for one in found.incoming if one.for_stream][:_SHOWN] + [
+        one for one in found.incoming if not one.for_stream
+    ][:_SHOWN]
+    if shown:
+        print_table("Not applied", ["in incoming", "why"], [(_one_line(one.name), one.why) for one in shown])
+    if len(shown) < len(found.incoming):
+        out.print(
+            f"And {len(found.incoming) - len(shown):,} more: `shopstream stream status --json` names all of them."
+        )
+    refused = [(_one_line(one.file), REASONS[one.reason]) for one in found.refused[-_SHOWN:] if one.reason]
+    if refused:
+        print_table("Refused", ["file", "why"], refused)
+
+
+def _one_line(name: str) -> str:
+    """Returns a file's name as a terminal can show it."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in name)
 
 
 def _seconds(value: float | None) -> str:

@@ -16,7 +16,9 @@ from spark_apps.ingestion.manifests import date_key, raw_rows, read_manifests
 from spark_apps.registry.serving import current, stale_tables
 from spark_apps.registry.versions import SEGMENTS, newest
 from spark_apps.settings import Settings
-from spark_apps.storage import StoragePath
+from spark_apps.storage import Entry, StoragePath, entries
+from spark_apps.streaming.drops import DONE, INCOMING
+from spark_apps.streaming.intake import HASH_LETTERS, hash_in_name, shown
 from spark_apps.streaming.records import LEDGER
 from spark_apps.tables import (
     EVENTS,
@@ -41,11 +43,16 @@ from spark_apps.tables import (
 
 _TRAIN = "shopstream train"
 _REPLAY = "bring back the files below processed/stream_* from a copy, or remove them all with temp/stream and replay"
+_DROP_AGAIN = f"move them from {DONE} to {INCOMING}, where what was applied is a duplicate, or remove them"
 _COUNTS = StructType([StructField(PLACE, StringType()), StructField(COUNT, LongType())])
 # of the ledger's records (streaming/records.py), what is counted here
 _RECORD = StructType(
     [
         StructField("batch", IntegerType()),
+        StructField("file", StringType()),
+        StructField("sha256", StringType()),
+        StructField("bytes", LongType()),
+        StructField("outcome", StringType()),
         StructField("rows", LongType()),
         StructField("clean", LongType()),
         StructField("late", LongType()),
@@ -88,6 +95,7 @@ def run(spark: SparkSession, settings: Settings, root: StoragePath) -> Counted:
         _features(spark, root),
         _lists(spark, settings, root),
         _stream(spark, root),
+        _put_away(spark, root),
     )
     balances = [one for part in parts for one in part]
     if not balances:
@@ -194,9 +202,42 @@ def _stream(spark: SparkSession, root: StoragePath) -> Iterator[Balance]:
     ledger.unpersist()
 
 
+def _put_away(spark: SparkSession, root: StoragePath) -> Iterator[Balance]:
+    """What stands in done against the batch log: nothing is put away that is in no table."""
+    done = root / DONE
+    if not done.is_dir() or not (root / LEDGER).is_dir():
+        return
+    # first done, then the log, which has the record before the file is put away; one row a file of the days it is kept
+    rows = [(shown(one.name), one.bytes, hash_in_name(one.name)) for one in _files_below(done)]
+    if not rows:
+        return
+    files = spark.createDataFrame(rows, "name string, size long, hash string")
+    records = _read_records(spark, root).where(F.col("outcome") != "refused")
+    hashes = records.select(F.substring("sha256", 1, HASH_LETTERS).alias("hash"))
+    # put away by an earlier version, under the name with which it was dropped
+    names = records.select(F.col("file").alias("name"), F.col("bytes").alias("size"))
+    known = files.join(hashes, "hash", "left_semi").unionByName(
+        files.where(F.col("hash").isNull()).join(names, ["name", "size"], "left_semi"), allowMissingColumns=True
+    )
+    yield balance("files in done = files with a record", counted(files, "name"), counted(known, "name"), _DROP_AGAIN)
+
+
+def _files_below(folder: StoragePath) -> Iterator[Entry]:
+    """Yields the files in a folder and in the folders that earlier versions made in it."""
+    for entry in entries(folder):
+        if entry.kind == "folder":
+            yield from _files_below(folder / entry.name)
+        else:
+            yield entry
+
+
+def _read_records(spark: SparkSession, root: StoragePath) -> DataFrame:
+    return spark.read.schema(_RECORD).option("multiLine", True).json(str(root / LEDGER))
+
+
 def _read_ledger(spark: SparkSession, root: StoragePath) -> DataFrame:
     """The ledger's records, with what they say together beside what they say."""
-    records = spark.read.schema(_RECORD).option("multiLine", True).json(str(root / LEDGER))
+    records = _read_records(spark, root)
     bad = F.aggregate(F.map_values("quarantined"), F.lit(0).cast("long"), lambda total, one: total + one)
     return records.select(
         "batch",

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 
+from spark_apps.jobs.stream.incoming import names_taken
 from spark_apps.metrics.ledger import read_record
 from spark_apps.progress import notice
 from spark_apps.storage import StoragePath
@@ -23,7 +24,7 @@ class Backlog:
 
     def __init__(self, root: StoragePath) -> None:
         """Names the folder of the tables; nothing is read yet."""
-        self._incoming, self._ledger = root / INCOMING, root / LEDGER
+        self._root, self._ledger = root, root / LEDGER
         self._read: set[str] = set()
         self._applied: set[str] = set()
 
@@ -33,13 +34,20 @@ class Backlog:
         The newest records are read first: what still stands in incoming was applied lately, so only the end of a long
         ledger is read while the stream keeps up.
         """
-        dropped = {path.name for path in self._incoming.glob("*.csv") if read_drop(path.name) is not None}
+        dropped = dropped_names(self._root)
         self._applied &= dropped
         unread = sorted({path.name for path in self._ledger.glob("*.json")} - self._read)
         while unread and len(dropped - self._applied) > enough:
             self._read.add(unread[-1])
             self._applied.add(read_record(self._ledger / unread.pop()).file)
         return len(dropped - self._applied)
+
+
+def dropped_names(root: StoragePath) -> set[str]:
+    """Returns the names of the replay's files that the stream has not put away."""
+    # in the order in which a file goes, so that none is missed on its way
+    names = [path.name for path in (root / INCOMING).glob("*.csv")] + names_taken(root)
+    return {name for name in names if read_drop(name) is not None}
 
 
 class Pace:

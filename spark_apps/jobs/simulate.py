@@ -24,7 +24,7 @@ from spark_apps.errors import NothingToDoError, UnusableFileError, UserError
 from spark_apps.ingestion.csv_layout import HEADER
 from spark_apps.ingestion.landing import whole_rows
 from spark_apps.ingestion.manifests import date_key, raw_path, read_manifests
-from spark_apps.jobs.pacing import Backlog, Pace, Wait
+from spark_apps.jobs.pacing import Backlog, Pace, Wait, dropped_names
 from spark_apps.metrics.ledger import read_record
 from spark_apps.progress import RowsDone, row_progress
 from spark_apps.publication import Publication, settle
@@ -298,7 +298,7 @@ def _refuse_another(standing: Standing, month: date, files: Sequence[RawFile]) -
 
 def _last_sequence(root: StoragePath) -> int:
     """Returns the highest number that is known of a dropped file, 0 where none is."""
-    drops = [drop for path in (root / INCOMING).glob("*.csv") if (drop := read_drop(path.name)) is not None]
+    drops = [drop for name in dropped_names(root) if (drop := read_drop(name)) is not None]
     newest = max((root / LEDGER).glob("*.json"), key=attrgetter("name"), default=None)
     applied = read_record(newest).sequence or 0 if newest is not None else 0
     return max([applied, *(drop.sequence for drop in drops)])

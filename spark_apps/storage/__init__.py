@@ -10,15 +10,17 @@ from spark_apps.storage.parquet import (
     write_parquet,
     write_parts,
 )
-from spark_apps.storage.paths import HdfsPath, StoragePath, for_another_thread, root_path, write_durably
+from spark_apps.storage.paths import Entry, HdfsPath, StoragePath, entries, for_another_thread, root_path, write_durably
 
 __all__ = [
+    "Entry",
     "HdfsPath",
     "Lease",
     "Lock",
     "ParquetBuilder",
     "StoragePath",
     "count_rows",
+    "entries",
     "for_another_thread",
     "lock_at",
     "open_parquet",

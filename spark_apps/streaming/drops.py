@@ -8,8 +8,13 @@ from datetime import datetime, timezone
 
 STREAM = "temp/stream"
 INCOMING = f"{STREAM}/incoming"
+# the one file that the stream is at work on, and beside it what it was called
+TAKEN = f"{STREAM}/taken"
 DONE = f"{STREAM}/done"
+REFUSED = f"{STREAM}/refused"
+# of the Structured Streaming query, on a cluster: both are made anew at each start
 CHECKPOINT = f"{STREAM}/checkpoint"
+TRIGGERS = f"{STREAM}/triggers"
 REPLAY = f"{STREAM}/replay"
 
 _NAME = re.compile(r"batch-(\d{8})-(\d{8}T\d{6}\.\d{6}Z)\.csv")

@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict
 # Below the root, one file a batch.
 LEDGER = "processed/stream_batches"
 Outcome = Literal["applied", "duplicate", "refused"]
+# why a file was refused: see intake.REASONS
+Reason = Literal["empty", "header", "folder", "not_a_file", "unreadable", "fault"]
 
 
 class _Frozen(BaseModel):
@@ -111,8 +113,10 @@ class BatchRecord(_Frozen):
     Attributes:
         batch: number in the order of application, from 0.
         file: its name; sequence: its number in the replay, None for a file from elsewhere.
+        sha256, bytes: of its content; empty and 0 where it could not be read.
         dropped_at: from its name, else its modification time, UTC.
-        outcome: applied; duplicate (its bytes were applied before); refused (its header is not the layout's).
+        outcome: applied; duplicate (its bytes were applied before); refused (nothing of it is in a table).
+        reason: of a refusal; None in records of earlier versions.
         rows: lines below the header = clean + quarantined.
         quarantined: reason -> lines.
         late: clean events of windows that the watermark had closed: they count everywhere but in windows.
@@ -139,6 +143,7 @@ class BatchRecord(_Frozen):
     dropped_at: datetime
     committed_at: datetime
     outcome: Outcome
+    reason: Reason | None = None
     rows: int = 0
     clean: int = 0
     quarantined: dict[str, int] = {}

@@ -22,8 +22,6 @@ EVENTS_PER_BUCKET = 500_000
 LEAST_BUCKETS = 4
 # A bucket's base is made anew after so many batches, or as many as there are buckets if these are fewer.
 BATCHES_BETWEEN_BASES = 8
-# Files whose bytes are remembered: 80 bytes each.
-FILES_REMEMBERED = 50_000
 
 
 class RecentBatch(BaseModel):
@@ -53,7 +51,6 @@ class StreamState(BaseModel):
         centres, weights: see streaming.centres.
         segments: name -> users.
         first_popular: products popular when the models in force were trained, the first first.
-        files: name -> identity of the latest files, the newest first.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -72,7 +69,6 @@ class StreamState(BaseModel):
     weights: tuple[float, ...]
     segments: dict[str, int]
     first_popular: tuple[int, ...]
-    files: dict[str, str]
 
     @property
     def clock(self) -> Clock:

@@ -16,7 +16,19 @@ from tests.cluster.disturbances import DisturbedStream, planned
 from tests.cluster.november import COMPARED, assert_streamed, records, streamed_rows
 from tests.cluster.sizes import BATCHES, EVENTS, KILLS, SEED
 from tests.cluster.undisturbed import STREAMED, Undisturbed
+from tests.factory import HEADER, csv_line
 from tests.metrics.ledgers import expected, stored
+
+# Run by the client's Python: drops a file, by rename.
+_DROP = """
+import sys
+from spark_apps.settings import load_settings, table_root
+from spark_apps.streaming.drops import INCOMING, STREAM
+root = table_root(load_settings())
+draft = root / STREAM / "draft"
+draft.write_bytes(sys.argv[2].encode())
+draft.rename(root / INCOMING / sys.argv[1])
+"""
 
 # the first of these tests waits for a cluster, a training and two runs of the stream
 pytestmark = pytest.mark.timeout(1800 + 60 * KILLS + 30 * BATCHES)
@@ -69,3 +81,19 @@ def test_every_count_balances(streamed: RunningCluster) -> None:
     (clean,) = [one for one in told["balances"] if one["what"] == "clean lines = rows of stream_events, per batch"]
     assert (clean["found"], clean["places"]) == (EVENTS, BATCHES)
     assert told["uncleaned_lines"] == EVENTS  # November is replayed, not cleaned
+
+
+def test_the_content_decides_what_is_new_and_not_the_name(streamed: RunningCluster) -> None:
+    """The last one here: the others count November's batches."""
+    for name, user in (("latest.csv", 1), ("latest.csv", 2), ("week [1].csv", 3), ("other.csv", 1)):
+        line = csv_line(event_time="2019-11-30 23:59:59 UTC", user_id=user)
+        streamed.run_in("client", "python", "-c", _DROP, name, f"{HEADER}\n{line}\n")
+        streamed.shopstream("submit", "stream", "--once")
+    assert [(one.file, one.outcome, one.rows) for one in records(streamed)[BATCHES:]] == [
+        ("latest.csv", "applied", 1),
+        ("latest.csv", "applied", 1),
+        ("week [1].csv", "applied", 1),
+        ("other.csv", "duplicate", 0),
+    ]
+    balances = json.loads(streamed.shopstream("submit", "check", "--json"))["balances"]
+    assert all(one["holds"] for one in balances if "done" in one["what"])

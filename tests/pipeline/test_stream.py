@@ -27,13 +27,14 @@ from spark_apps.generator import GeneratorSpec, write_events
 from spark_apps.jobs import check, recommend, report, train
 from spark_apps.jobs.recommend import Recommendation
 from spark_apps.jobs.segment import load_model
+from spark_apps.jobs.stream.incoming import Note
 from spark_apps.jobs.stream.places import PRODUCTS, base_file, read_state
 from spark_apps.jobs.stream.query import Wishes, run
 from spark_apps.registry.versions import SEGMENTS, newest
 from spark_apps.segmentation.inputs import FEATURES
 from spark_apps.segmentation.model import SegmentModel, place_users
 from spark_apps.settings import Settings
-from spark_apps.streaming.drops import CHECKPOINT, DONE, INCOMING, STREAM, Drop
+from spark_apps.streaming.drops import CHECKPOINT, DONE, INCOMING, STREAM, TAKEN, Drop
 from spark_apps.streaming.records import BatchRecord
 from spark_apps.tables import (
     EVENTS,
@@ -384,21 +385,23 @@ def test_a_second_start_applies_nothing_twice_even_without_a_checkpoint(
     streamed: Streamed, spark: SparkSession
 ) -> None:
     assert stream(spark, streamed.settings, streamed.root) == []
-    shutil.rmtree(streamed.root / CHECKPOINT)
-    done = streamed.root / DONE
-    for path in done.rglob("*.csv"):  # as if Spark had not come to put them away
-        shutil.copy(path, streamed.root / INCOMING / path.name)
+    shutil.rmtree(streamed.root / CHECKPOINT, ignore_errors=True)
+    (last,) = (streamed.root / DONE).glob(f"{BATCHES - 1:08d}-*")  # as if it had been killed before it put this away
+    taken = streamed.root / TAKEN / f"batch-{BATCHES - 1:08d}.csv"
+    last.rename(taken)
+    note = Note(batch=BATCHES - 1, name=streamed.told[-1].file)
+    taken.with_suffix(".json").write_text(note.model_dump_json(), encoding="utf-8")
     before = {table.name: streamed.rows(table) for table in STREAM_TABLES}
     assert stream(spark, streamed.settings, streamed.root) == []
     assert {name: len(rows) for name, rows in before.items()} == {
         table.name: len(streamed.rows(table)) for table in STREAM_TABLES
     }
+    assert last.exists() and not list((streamed.root / TAKEN).iterdir())
 
 
 def test_a_running_stream_takes_over_promoted_models(streamed: Streamed, spark: SparkSession, tmp_path: Path) -> None:
     root = tmp_path / "root"
     shutil.copytree(streamed.root, root)
-    shutil.rmtree(root / CHECKPOINT)  # Spark's names the files by their full paths
     training = train.run(engine_of(spark), streamed.settings, root, DateRange(), "4", force=True)
     october = len({row["user_id"] for row in streamed.rows(EVENTS)})
     assert training.als.users > october, "the stream's events are learned from, too"
@@ -455,7 +458,8 @@ def test_the_same_bytes_under_another_name_are_a_duplicate(strange: Streamed) ->
 def test_a_header_alone_is_a_batch_without_events_and_no_header_is_refused(strange: Streamed) -> None:
     records = by_name(strange)
     assert (records[2].outcome, records[2].rows) == ("applied", 0)
-    assert [records[number].outcome for number in (3, 4, 8)] == ["refused"] * 3
+    refused = {number: records[number].reason for number in (3, 4, 8) if records[number].outcome == "refused"}
+    assert refused == {3: "empty", 4: "header", 8: "empty"}
 
 
 def test_a_torn_line_goes_to_quarantine_and_the_others_count(strange: Streamed) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta, timezone
-from pathlib import PurePosixPath
 
 from spark_apps.jobs.simulate import Plan
 from spark_apps.storage import StoragePath
 from spark_apps.streaming.drops import DONE, INCOMING, read_drop
+from spark_apps.streaming.intake import name_put_away
 from spark_apps.streaming.records import LEDGER, BatchRecord
 from tests.factory import HEADER
 
@@ -31,14 +31,19 @@ def dropped_files(root: StoragePath) -> list[StoragePath]:
     """What was dropped, by number, whether the stream has read it or not."""
     folders = [root / INCOMING, root / DONE]
     found = [path for folder in folders if folder.exists() for path in folder.rglob("*.csv")]
-    return sorted(found, key=lambda path: path.name)
+    return sorted(found, key=lambda path: dropped_name(path))
+
+
+def dropped_name(path: StoragePath) -> str:
+    """The name under which a file of the replay was dropped, before and after it was put away."""
+    return path.name[path.name.index("batch-") :]
 
 
 def dropped(root: StoragePath) -> bytes:
     """The rows of all dropped files, whose numbers and headers are checked."""
     rows = []
     for number, path in enumerate(dropped_files(root), start=1):
-        drop = read_drop(path.name)
+        drop = read_drop(dropped_name(path))
         assert drop is not None
         assert drop.sequence == number
         header, _, body = path.read_bytes().partition(b"\n")
@@ -48,7 +53,7 @@ def dropped(root: StoragePath) -> bytes:
 
 
 def apply_next(root: StoragePath, archive: bool = True) -> str:
-    """Writes the record of the first file in incoming that has none, and archives it as Spark does."""
+    """Writes the record of the first file in incoming that has none, and puts it away as the stream does."""
     ledger = root / LEDGER
     ledger.mkdir(parents=True, exist_ok=True)
     records = sorted(ledger.glob("*.json"), key=str)
@@ -56,7 +61,7 @@ def apply_next(root: StoragePath, archive: bool = True) -> str:
     path = min((p for p in (root / INCOMING).glob("*.csv") if p.name not in applied), key=lambda p: p.name)
     write_record(root, len(records), path.name)
     if archive:
-        target = root / DONE / PurePosixPath("as/spark/does") / path.name
+        target = root / DONE / name_put_away(len(records), "0" * 64, path.name)
         target.parent.mkdir(parents=True, exist_ok=True)
         path.rename(target)  # type: ignore[arg-type]  # both are on the same storage
     return path.name

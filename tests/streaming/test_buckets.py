@@ -83,7 +83,6 @@ def state_of(files: BucketFiles) -> StreamState:
         weights=(),
         segments={},
         first_popular=(),
-        files={},
     )
 
 

@@ -14,15 +14,16 @@ import pytest
 from click.testing import CliRunner
 
 from spark_apps.cli import main
+from spark_apps.jobs.stream.incoming import Note
 from spark_apps.jobs.stream.places import STATE_FILE
 from spark_apps.jobs.stream.watching import LATEST, Watcher
-from spark_apps.streaming.drops import INCOMING, Drop
+from spark_apps.streaming.drops import INCOMING, TAKEN, Drop
 from spark_apps.streaming.records import LEDGER, BatchRecord, record_name
 from spark_apps.streaming.state import StreamState
 from tests.metrics.records import record
 
 
-def write_stream(root: Path, records: list[BatchRecord], files: dict[str, str] | None = None) -> None:
+def write_stream(root: Path, records: list[BatchRecord]) -> None:
     """Writes a ledger and a state that has applied it."""
     for one in records:
         path = root / LEDGER / record_name(one.batch)
@@ -30,7 +31,7 @@ def write_stream(root: Path, records: list[BatchRecord], files: dict[str, str] |
         path.write_text(one.model_dump_json(), encoding="utf-8")
     empty: dict[str, Any] = dict.fromkeys(("bases", "recent", "centres", "weights", "first_popular"), ())
     empty |= {"models": {}, "segments": {}, "latest": None, "last_date": "2019-11-01", "buckets": 0}
-    state = StreamState(**empty, products_from=0, files=files or {}, next_batch=records[-1].batch + 1)
+    state = StreamState(**empty, products_from=0, next_batch=records[-1].batch + 1)
     (root / STATE_FILE).parent.mkdir(parents=True, exist_ok=True)
     (root / STATE_FILE).write_text(state.model_dump_json(), encoding="utf-8")
 
@@ -75,11 +76,13 @@ def test_only_the_latest_batches_count_and_refused_files_do_not(tmp_path: Path) 
 
 def test_waiting_files_are_counted_until_they_are_applied(tmp_path: Path) -> None:
     dropped = datetime.now(timezone.utc) - timedelta(seconds=30)
-    names = [Drop(number, dropped).name for number in (1, 2)]
-    for name in names:
-        (tmp_path / INCOMING).mkdir(parents=True, exist_ok=True)
-        (tmp_path / INCOMING / name).write_text("")
-    write_stream(tmp_path, [record(0)], files={names[0]: "sha"})
+    first, second = (Drop(number, dropped).name for number in (1, 2))
+    for folder in (INCOMING, TAKEN):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / INCOMING / second).write_text("")
+    (tmp_path / TAKEN / "batch-00000000.json").write_text(Note(batch=0, name=first).model_dump_json())
+    assert "Files that wait: 2, the oldest for 3" in once(tmp_path)
+    write_stream(tmp_path, [record(0)])  # a stream that was killed before it put the file away
     assert "Files that wait: 1, the oldest for 3" in once(tmp_path)
 
 

@@ -16,7 +16,7 @@ from pyspark.sql.pandas.types import from_arrow_schema
 from spark_apps.features.users import feature_columns
 from spark_apps.jobs.stream.adoption import adopt, promoted_since
 from spark_apps.jobs.stream.buckets import BucketFiles
-from spark_apps.jobs.stream.files import Dropped, read_dropped, read_empty
+from spark_apps.jobs.stream.contents import batch_of, stage_content
 from spark_apps.jobs.stream.lines import Lines, read_lines
 from spark_apps.jobs.stream.models import Placement, Served, load_placement, versions_in_force, versions_named
 from spark_apps.jobs.stream.outputs import Outputs
@@ -28,7 +28,6 @@ from spark_apps.publication import Publication
 from spark_apps.segmentation.rfm import rfm_columns
 from spark_apps.settings import Settings
 from spark_apps.storage import StoragePath, write_durably
-from spark_apps.streaming.drops import INCOMING
 from spark_apps.streaming.figures import (
     Answered,
     Evolution,
@@ -42,17 +41,11 @@ from spark_apps.streaming.figures import (
     ranked_products,
     unpack,
 )
+from spark_apps.streaming.intake import Dropped, judge
 from spark_apps.streaming.learning import FIGURES, FRESH, LEARNED, InForce
 from spark_apps.streaming.placing import Placing
-from spark_apps.streaming.records import BatchRecord, Outcome
-from spark_apps.streaming.state import (
-    FILES_REMEMBERED,
-    RecentBatch,
-    StreamState,
-    bucket_of,
-    centres_of,
-    stored_centres,
-)
+from spark_apps.streaming.records import BatchRecord, Outcome, Reason
+from spark_apps.streaming.state import RecentBatch, StreamState, bucket_of, centres_of, stored_centres
 from spark_apps.streaming.watermark import watermark_after
 
 RANKED = 10
@@ -95,32 +88,19 @@ class BatchProcessor:
         self._placement: Placement = load_placement(self._served)
         self._serving = Serving(spark, settings, root, self._served, state)
 
-    def apply(self, files: DataFrame) -> list[BatchRecord]:
-        """Applies the files of a micro-batch, one as a rule.
+    def apply(self, file: Dropped) -> BatchRecord:
+        """Applies a file, or notes why it changes nothing; with its record all of it is published.
 
         Args:
-            files: rows of Spark's binaryFile source.
-
-        Returns:
-            What was written down; nothing of a file that was applied before a restart already.
+            file: what was taken out of incoming.
         """
-        times = Times()
+        times, content = Times(), file.content
         with times.of("file"):
-            dropped = read_dropped(files) or read_empty(self._root / INCOMING)
-        records = [self._apply(file, times) for file in dropped]
+            known = content is not None and batch_of(self._root, content.sha256) is not None
+        outcome, reason = judge(file, known)
+        record = self._learn(file, times) if outcome == "applied" else self._note(file, outcome, reason, times)
         release_unused()
-        return [record for record in records if record is not None]
-
-    def _apply(self, file: Dropped, times: Times) -> BatchRecord | None:
-        if self.state.files.get(file.name) == file.identity:
-            return None  # applied, and killed before Spark wrote that down
-        if file.identity in self.state.files.values():
-            return self._note(file, "duplicate", times)
-        if not file.is_event_log:
-            return self._note(file, "refused", times)
-        with times.of("models"):
-            self._keep_models_up_to_date()
-        return self._learn(file, times)
+        return record
 
     def _keep_models_up_to_date(self) -> None:
         """Takes over what was promoted, and now and then the products that the stream has seen."""
@@ -137,14 +117,17 @@ class BatchProcessor:
         adopted = adopt(self._spark, self._settings, self._root, self.state, served)
         self.state, self._placement, self._serving = adopted
 
-    def _note(self, file: Dropped, outcome: Outcome, times: Times) -> BatchRecord:
+    def _note(self, file: Dropped, outcome: Outcome, reason: Reason | None, times: Times) -> BatchRecord:
         """Writes down a file that changes nothing."""
-        record = self._record(file, times, outcome)
+        record = self._record(file, times, outcome=outcome, reason=reason)
         with Publication(self._root, claims(record.batch)) as publication:
-            self._publish(publication, record, self.state.model_copy(update=_noted(self.state, file)))
+            after = self.state.model_copy(update={"next_batch": self.state.next_batch + 1})
+            self._publish(publication, record, after)
         return record
 
     def _learn(self, file: Dropped, times: Times) -> BatchRecord:
+        with times.of("models"):
+            self._keep_models_up_to_date()
         batch = self.state.next_batch
         with Publication(self._root, claims(batch)) as publication:
             outputs = Outputs(self._root, publication, batch)
@@ -157,6 +140,7 @@ class BatchProcessor:
             record = self._record(
                 file,
                 times,
+                outcome="applied",
                 rows=lines.rows,
                 clean=lines.clean,
                 quarantined=quarantined,
@@ -168,7 +152,8 @@ class BatchProcessor:
                 watermark=watermark_after(self.state.latest),
                 **(_told(changes) if changes else {}),
             )
-            self._publish(publication, record, self._advanced(file, lines, changes))
+            stage_content(publication, self._root, record.sha256, batch)
+            self._publish(publication, record, self._advanced(lines, changes))
         return record
 
     def _change(self, lines: Lines, events: tuple[str, ...], outputs: Outputs, times: Times) -> _Changes:
@@ -218,10 +203,11 @@ class BatchProcessor:
         publication.commit()
         self.state = state
 
-    def _advanced(self, file: Dropped, lines: Lines, changes: _Changes | None) -> StreamState:
+    def _advanced(self, lines: Lines, changes: _Changes | None) -> StreamState:
         """The state after a batch."""
         state = self.state
-        seen: dict[str, Any] = {"latest": lines.clock.latest, "doubted": lines.clock.doubted, **_noted(state, file)}
+        clock, after = lines.clock, state.next_batch + 1
+        seen: dict[str, Any] = {"latest": clock.latest, "doubted": clock.doubted, "next_batch": after}
         return state.model_copy(update=seen | (self._learned(changes) if changes else {}))
 
     def _learned(self, changes: _Changes) -> dict[str, Any]:
@@ -237,28 +223,20 @@ class BatchProcessor:
             "segments": changes.evolution.users,
         }
 
-    def _record(self, file: Dropped, times: Times, outcome: Outcome = "applied", **told: Any) -> BatchRecord:
-        waiting = sum(1 for path in (self._root / INCOMING).glob("*.csv") if path.name > file.name)
+    def _record(self, file: Dropped, times: Times, **told: Any) -> BatchRecord:
         return BatchRecord(
             batch=self.state.next_batch,
             file=file.name,
             sequence=file.sequence,
-            sha256=file.sha256,
-            bytes=file.bytes,
+            sha256=file.content.sha256 if file.content else "",
+            bytes=file.content.bytes if file.content else 0,
             dropped_at=file.dropped_at,
             committed_at=datetime.now(timezone.utc),
-            outcome=outcome,
-            lag_files=waiting,
+            lag_files=file.waiting,
             models=self._served.versions,
             seconds=times.seconds,
             **told,
         )
-
-
-def _noted(state: StreamState, file: Dropped) -> dict[str, Any]:
-    """What every file changes in the state: the number of the next batch, and the files that are known."""
-    known = {file.name: file.identity, **state.files}
-    return {"next_batch": state.next_batch + 1, "files": dict(list(known.items())[:FILES_REMEMBERED])}
 
 
 def _told(changes: _Changes) -> dict[str, Any]:

@@ -10,9 +10,9 @@ from pyspark.sql import functions as F
 
 from spark_apps.ingestion.cleaning import LATEST, LINE, REASON, USABLE, explain, parse_lines, rejected
 from spark_apps.ingestion.event_times import latest_possible
-from spark_apps.jobs.stream.files import Dropped
 from spark_apps.schemas import EVENTS, STREAM_QUARANTINE
 from spark_apps.streaming.clock import Clock, advanced
+from spark_apps.streaming.intake import Dropped
 from spark_apps.streaming.state import StreamState
 from spark_apps.streaming.watermark import is_late, micros, watermark_after
 

@@ -14,6 +14,7 @@ from spark_apps.jobs.hybrid import SEGMENT_SCORES
 from spark_apps.jobs.quarantine import require_events
 from spark_apps.jobs.reference import find_reference_of_frame
 from spark_apps.jobs.stream.buckets import BucketFiles
+from spark_apps.jobs.stream.contents import CONTENTS
 from spark_apps.jobs.stream.models import (
     Placement,
     Served,
@@ -94,9 +95,9 @@ def prepare(spark: SparkSession, settings: Settings, root: StoragePath) -> Strea
             **stored_centres(placement.centres),
             segments=segment_counts(spark, root, placement),
             first_popular=first_popular,
-            files={},
         )
         write_durably(publication.stage(STATE_FILE), state.model_dump_json())
+        publication.stage(CONTENTS).mkdir()
         publication.replace(STATE)
         publication.commit()
     return state

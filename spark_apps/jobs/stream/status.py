@@ -2,19 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
+from spark_apps.jobs.stream.incoming import names_taken
 from spark_apps.jobs.stream.places import STATE, read_state
 from spark_apps.metrics.ledger import Ledger
 from spark_apps.metrics.sender import SinkStatus, describe_status
-from spark_apps.storage import StoragePath
-from spark_apps.streaming.drops import INCOMING, read_drop
-from spark_apps.streaming.records import BatchRecord
+from spark_apps.storage import Entry, StoragePath, entries
+from spark_apps.streaming.drops import INCOMING
+from spark_apps.streaming.intake import in_turn, moment_of, shown, why_left
+from spark_apps.streaming.records import BatchRecord, Reason
 
 # Records that are read for sums.
 _LATEST = 100
+_AT_WORK, _IN_TURN = "it is being applied", "it waits its turn"
+
+
+@dataclass(frozen=True)
+class Undone:
+    """Something dropped that is not applied, and why; `for_stream` where the stream will take it."""
+
+    name: str
+    why: str
+    for_stream: bool
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A file of the latest batches that was refused; the reason is None in records of earlier versions."""
+
+    batch: int
+    file: str
+    reason: Reason | None
 
 
 @dataclass(frozen=True)
@@ -24,9 +45,11 @@ class StreamStatus:
     Attributes:
         batches: applied so far.
         waiting: files dropped and not applied.
+        incoming: these in their turn, and after them whatever else stands there, each with the reason.
         waiting_seconds: since the oldest of them was dropped; None without one.
         looked_at: latest batches that the next four are of.
         clean, quarantined, late, ahead: rows.
+        refused: files of them.
         state_bytes, state_files: of what the stream keeps between batches.
         last: the last batch.
         sinks: how far the points are.
@@ -35,11 +58,13 @@ class StreamStatus:
     batches: int
     waiting: int
     waiting_seconds: float | None
+    incoming: list[Undone]
     looked_at: int
     clean: int
     quarantined: int
     late: int
     ahead: int
+    refused: list[Refused]
     state_bytes: int
     state_files: int
     last: BatchRecord | None
@@ -54,17 +79,34 @@ class Waiting:
     seconds: float | None
 
 
-def read_waiting(root: StoragePath, applied: Collection[str]) -> Waiting:
+def read_waiting(root: StoragePath, batches: int) -> Waiting:
     """Looks for files that wait.
 
     Args:
         root: of the stream.
-        applied: names of files that were applied and may still stand there.
+        batches: how many the state says are applied; a file taken for one of them waits no more.
     """
-    waiting = sorted(path.name for path in (root / INCOMING).glob("*.csv") if path.name not in applied)
-    dropped = [drop.dropped_at for drop in map(read_drop, waiting) if drop is not None]
+    waiting, taken = in_turn(_entries(root)), names_taken(root, batches)
+    dropped = [moment_of(one.name, one.modified) for one in waiting]
     seconds = (datetime.now(timezone.utc) - min(dropped)).total_seconds() if dropped else None
-    return Waiting(len(waiting), seconds)
+    return Waiting(len(waiting) + len(taken), seconds)
+
+
+def read_incoming(root: StoragePath, batches: int) -> list[Undone]:
+    """Says of everything that was dropped and not applied why: see `read_waiting`."""
+    found = _entries(root)
+    others = sorted((entry for entry in found if why_left(entry) is not None), key=lambda entry: entry.name)
+    return [
+        *(Undone(name, _AT_WORK, True) for name in names_taken(root, batches)),
+        *(Undone(shown(entry.name), _IN_TURN, True) for entry in in_turn(found)),
+        *(Undone(shown(entry.name), why_left(entry) or "", False) for entry in others),
+    ]
+
+
+def _entries(root: StoragePath) -> list[Entry]:
+    with suppress(FileNotFoundError):  # nothing was dropped under this root yet
+        return entries(root / INCOMING)
+    return []
 
 
 def read_status(root: StoragePath) -> StreamStatus:
@@ -73,17 +115,19 @@ def read_status(root: StoragePath) -> StreamStatus:
     batches = state.next_batch if state else 0
     read = [ledger.record(batch) for batch in range(max(0, batches - _LATEST), batches)]
     latest = [record for record in read if record is not None]
-    waiting = read_waiting(root, state.files if state else {})
+    waiting = read_waiting(root, batches)
     files = [path.stat().st_size for path in (root / STATE).rglob("*") if path.is_file()]
     return StreamStatus(
         batches=batches,
         waiting=waiting.files,
         waiting_seconds=waiting.seconds,
+        incoming=read_incoming(root, batches),
         looked_at=len(latest),
         clean=sum(record.clean for record in latest),
         quarantined=sum(sum(record.quarantined.values()) for record in latest),
         late=sum(record.late for record in latest),
         ahead=sum(record.ahead for record in latest),
+        refused=[Refused(one.batch, one.file, one.reason) for one in latest if one.outcome == "refused"],
         state_bytes=sum(files),
         state_files=len(files),
         last=latest[-1] if latest else None,

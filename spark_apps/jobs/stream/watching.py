@@ -37,4 +37,4 @@ class Watcher:
         wanted = range(max(0, batches - LATEST), batches)
         found = {batch: self._read.get(batch) or self._ledger.record(batch) for batch in wanted}
         self._read = {batch: record for batch, record in found.items() if record is not None}
-        return Seen(list(self._read.values()), read_waiting(self._root, state.files if state else {}))
+        return Seen(list(self._read.values()), read_waiting(self._root, batches))

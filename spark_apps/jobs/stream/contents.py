@@ -1,0 +1,64 @@
+"""The record of contents: which bytes were applied, and as which batch (SPEC T2, T6).
+
+It is an index of the batch log, part of the state and published with it: 256 small files, by the first two digits of
+a SHA-256, with a line for each content that was applied. It never forgets one, and a batch reads and writes one file.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from spark_apps.jobs.stream.places import STATE
+from spark_apps.metrics.ledger import Ledger
+from spark_apps.progress import step
+from spark_apps.publication import Publication
+from spark_apps.storage import StoragePath, write_durably
+
+CONTENTS = f"{STATE}/contents"
+_DIGITS = 2
+
+
+def batch_of(root: StoragePath, sha256: str) -> int | None:
+    """Returns the batch as which a content was applied; None for one that is new."""
+    for line in _lines(root, sha256):
+        content, _, batch = line.partition(" ")
+        if content == sha256:
+            return int(batch)
+    return None
+
+
+def stage_content(publication: Publication, root: StoragePath, sha256: str, batch: int) -> None:
+    """Stages that a content is applied, for the publication of its batch."""
+    path = _file(sha256)
+    write_durably(publication.stage(path), "\n".join([*_lines(root, sha256), f"{sha256} {batch}"]) + "\n")
+    publication.replace(path)
+
+
+def ensure_contents(root: StoragePath) -> None:
+    """Makes the record of contents from the batch log where a state of an earlier version, or a loss, left none."""
+    if (root / CONTENTS).is_dir():
+        return
+    with Publication(root, [STATE]) as publication, step("Contents of former files") as shown:
+        ledger = Ledger(root)
+        files: defaultdict[str, list[str]] = defaultdict(list)  # some 100 bytes of memory a batch
+        for batch in (numbers := ledger.numbers()):
+            record = ledger.record(batch)
+            if record is not None and record.outcome == "applied":
+                files[_file(record.sha256)].append(f"{record.sha256} {batch}")
+        publication.stage(CONTENTS).mkdir(parents=True)
+        for path, lines in files.items():
+            write_durably(publication.stage(path), "\n".join(lines) + "\n")
+        publication.replace(CONTENTS)
+        publication.commit()
+        shown.done = f"{len(numbers):,} records"
+
+
+def _file(sha256: str) -> str:
+    return f"{CONTENTS}/{sha256[:_DIGITS]}"
+
+
+def _lines(root: StoragePath, sha256: str) -> list[str]:
+    try:
+        return (root / _file(sha256)).read_text(encoding="ascii").splitlines()
+    except FileNotFoundError:
+        return []

@@ -1,0 +1,289 @@
+"""What decides that a dropped file is new: the record of contents, and nothing else (SPEC T1, T2, T6)."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import pyarrow.dataset as ds
+import pytest
+from click.testing import CliRunner
+from hypothesis import Phase, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from pyspark.sql import SparkSession
+
+from spark_apps.analysis.balances import Balance
+from spark_apps.cli import main
+from spark_apps.generator import GeneratorSpec, write_events
+from spark_apps.jobs import check, clean, load, train
+from spark_apps.jobs.stream.batch import BatchProcessor
+from spark_apps.jobs.stream.query import Wishes, run
+from spark_apps.settings import Settings
+from spark_apps.streaming.drops import CHECKPOINT, DONE, INCOMING, REFUSED, TAKEN, Drop
+from spark_apps.streaming.intake import REASONS
+from spark_apps.streaming.records import BatchRecord
+from spark_apps.tables import STREAM_EVENTS, DateRange
+from tests.factory import HEADER, csv_line
+from tests.pipeline.conftest import small_settings
+
+DROPPED_AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
+ODD_NAMES = (
+    "week [1].csv",
+    "a{1}.csv",
+    "a b%20c.csv",
+    "a*b.csv",
+    "a?b.csv",
+    "ümlaut.csv",
+    "a\\b.csv",
+    "a\nb.csv",
+    "#.csv",
+)
+
+
+@pytest.fixture(scope="session")
+def small_settings_of_streams(settings: Settings) -> Settings:
+    """Settings with which a training and a batch are cheap."""
+    return small_settings(settings)
+
+
+@pytest.fixture(scope="session")
+def barely_trained(
+    spark: SparkSession, small_settings_of_streams: Settings, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A root with the smallest training that a stream can go on from. Copy it, don't write to it."""
+    root = tmp_path_factory.mktemp("barely-trained") / "root"
+    write_events(GeneratorSpec(1_000, "2019-10", 3), log := root.parent / "log.csv")
+    load.run(root, [log])
+    clean.run(spark, root, DateRange())
+    train.run(spark, small_settings_of_streams, root, DateRange(), "3", force=True)
+    return root
+
+
+@pytest.fixture
+def root(barely_trained: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(barely_trained, tmp_path / "root")
+
+
+def lines(first: int, number: int = 2) -> list[str]:
+    """So many events that nothing else here has, of users from a number on."""
+    return [csv_line(event_time="2019-11-01 10:00:00 UTC", user_id=user) for user in range(first, first + number)]
+
+
+def text_of(events: Sequence[str]) -> bytes:
+    return "\n".join([HEADER, *events, ""]).encode()
+
+
+def drop(root: Path, name: str, content: bytes, moment: float | None = None) -> None:
+    """Drops a file by rename, as the guide says."""
+    (root / INCOMING).mkdir(parents=True, exist_ok=True)
+    (draft := root / "draft").write_bytes(content)
+    if moment is not None:
+        os.utime(draft, (moment, moment))
+    draft.rename(root / INCOMING / name)
+
+
+def stream(spark: SparkSession, settings: Settings, root: Path) -> list[BatchRecord]:
+    told: list[BatchRecord] = []
+    run(spark, settings, root, Wishes(once=True), told.append)
+    return told
+
+
+def streamed_users(root: Path) -> list[int]:
+    """The users of the streamed events, each as often as it has events."""
+    found = ds.dataset(root / STREAM_EVENTS.path, format="parquet").to_table(columns=["user_id"])
+    return sorted(found["user_id"].to_pylist())
+
+
+@pytest.fixture(params=["local[2]", "spark://somewhere:7077"], ids=["loop", "structured"])
+def either(request: pytest.FixtureRequest, small_settings_of_streams: Settings) -> Settings:
+    """Settings with which the stream is a loop of its own, and such with which Structured Streaming runs it.
+
+    The master is only read to choose between them: the session is this machine's.
+    """
+    return small_settings_of_streams.model_copy(update={"master": request.param})
+
+
+def test_a_second_content_under_the_same_name_is_applied(spark: SparkSession, either: Settings, root: Path) -> None:
+    told = []
+    for name, users in (("latest.csv", range(1, 3)), ("latest.csv", range(3, 6)), ("other.csv", range(6, 7))):
+        drop(root, name, text_of(lines(users.start, len(users))))
+        told += stream(spark, either, root)
+    assert [(one.outcome, one.rows) for one in told] == [("applied", 2), ("applied", 3), ("applied", 1)]
+    assert streamed_users(root) == list(range(1, 7))
+    assert len([path for path in (root / DONE).rglob("*") if path.is_file()]) == 3
+
+
+def test_no_name_stops_the_stream(spark: SparkSession, either: Settings, root: Path) -> None:
+    for user, name in enumerate(ODD_NAMES, start=1):
+        drop(root, name, text_of(lines(user, 1)))
+    told = stream(spark, either, root)
+    assert [one.outcome for one in told] == ["applied"] * len(ODD_NAMES)
+    assert streamed_users(root) == list(range(1, len(ODD_NAMES) + 1))
+
+
+@pytest.mark.parametrize("way", ["moved", "copied", "without temp", "without its checkpoint"])
+def test_a_root_elsewhere_goes_on_and_applies_nothing_again(
+    spark: SparkSession, small_settings_of_streams: Settings, root: Path, way: str
+) -> None:
+    drop(root, "a0.csv", text_of(lines(1)))
+    assert [one.outcome for one in stream(spark, small_settings_of_streams, root)] == ["applied"]
+    elsewhere = root.with_name("elsewhere")
+    if way == "moved":
+        root.rename(elsewhere)
+    else:
+        shutil.copytree(root, elsewhere)
+    for lost in {"without temp": "temp", "without its checkpoint": CHECKPOINT}.get(way, "").split():
+        shutil.rmtree(elsewhere / lost, ignore_errors=True)
+    drop(elsewhere, "a0.csv", text_of(lines(1)))
+    drop(elsewhere, "a1.csv", text_of(lines(3)))
+    told = stream(spark, small_settings_of_streams, elsewhere)
+    assert [(one.file, one.outcome) for one in told] == [("a0.csv", "duplicate"), ("a1.csv", "applied")]
+    assert streamed_users(elsewhere) == [1, 2, 3, 4]
+
+
+def test_what_is_in_done_without_a_record_is_named(
+    spark: SparkSession, small_settings_of_streams: Settings, root: Path
+) -> None:
+    drop(root, "a.csv", text_of(lines(1)))
+    drop(root, "b.csv", text_of(lines(1)))
+    drop(root, "empty.csv", b"")
+    assert {one.outcome for one in stream(spark, small_settings_of_streams, root)} == {
+        "applied",
+        "duplicate",
+        "refused",
+    }
+    (root / DONE / "data").mkdir()
+    old, forgotten = (root / DONE / "data" / name for name in ("a.csv", "forgotten.csv"))  # as earlier versions do
+    old.write_bytes(text_of(lines(1)))
+    assert done_balance(spark, small_settings_of_streams, root).holds
+    forgotten.write_bytes(text_of(lines(1)))
+    old.write_bytes(text_of(lines(3)))
+    old.rename(root / DONE / "00000000-0123456789ab-a.csv")
+    found = done_balance(spark, small_settings_of_streams, root)
+    assert (found.expected, found.found) == (4, 2)
+    assert found.examples == ("00000000-0123456789ab-a.csv: 1 and 0", "forgotten.csv: 1 and 0")
+
+
+def done_balance(spark: SparkSession, settings: Settings, root: Path) -> Balance:
+    (found,) = [one for one in check.run(spark, settings, root).balances if "done" in one.what]
+    return found
+
+
+def test_whatever_cannot_be_applied_is_refused_with_a_reason_and_status_says_what_is_left(
+    spark: SparkSession, either: Settings, root: Path
+) -> None:
+    incoming = root / INCOMING
+    (incoming / "folder.csv").mkdir(parents=True)
+    (incoming / "to-nothing.csv").symlink_to("nothing")
+    os.mkfifo(incoming / "pipe.csv")
+    left = (".part.csv", "_part.csv", "packed.csv.gz", "upper.CSV")
+    for name, content in (("torn.csv", b"\x1f\x8b\x08"), ("empty.csv", b""), *((name, b"x") for name in left)):
+        drop(root, name, content)
+    (incoming / "a folder").mkdir()
+    drop(root, "good.csv", text_of(lines(1)), moment=4e9)
+    assert [one["name"] for one in status(root)["incoming"] if one["for_stream"]][-1] == "good.csv"
+    told = {one.file: (one.outcome, one.reason) for one in stream(spark, either, root)}
+    assert told == {
+        "folder.csv": ("refused", "folder"),
+        "to-nothing.csv": ("refused", "unreadable"),
+        "pipe.csv": ("refused", "not_a_file"),
+        "torn.csv": ("refused", "header"),
+        "empty.csv": ("refused", "empty"),
+        "good.csv": ("applied", None),
+    }
+    assert stream(spark, either, root) == [] and len(list((root / REFUSED).iterdir())) == 5
+    found = status(root)
+    assert {one["name"]: one["why"] for one in found["incoming"]} == {
+        **dict.fromkeys((".part.csv", "_part.csv"), BEGINNING),
+        **dict.fromkeys(("packed.csv.gz", "upper.CSV"), "its name does not end with .csv"),
+        "a folder": "it is a folder",
+    }
+    assert (found["waiting"], len(found["refused"])) == (0, 5)
+    page = CliRunner().invoke(main, ["stream", "status", "--root", str(root)], env={"COLUMNS": "100"}).stdout
+    assert "packed.csv.gz" in page and REASONS["not_a_file"] in page
+
+
+BEGINNING = "its name begins with a dot or an underscore, as those of unfinished files do"
+
+
+def status(root: Path) -> dict[str, Any]:
+    done = CliRunner().invoke(main, ["stream", "status", "--root", str(root), "--json"])
+    assert done.exit_code == 0, done.output
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def test_a_fault_of_ours_is_no_refusal(
+    spark: SparkSession, either: Settings, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drop(root, "a.csv", text_of(lines(1)))
+    with monkeypatch.context() as patch:
+        patch.setattr(BatchProcessor, "_learn", _fails)
+        with pytest.raises(ZeroDivisionError):
+            stream(spark, either, root)
+    (waiting,) = status(root)["incoming"]
+    assert (waiting["name"], waiting["for_stream"]) == ("a.csv", True)
+    assert [one.outcome for one in stream(spark, either, root)] == ["applied"]
+
+
+def _fails(*_: Any) -> None:
+    raise ZeroDivisionError
+
+
+@dataclass(frozen=True)
+class Dropping:
+    """One file of a sequence: who stands in it decides what is new; the rest must not."""
+
+    users: tuple[int, ...]
+    name: str
+    moment: float
+    torn: bool
+    moved: bool
+
+
+STEPS = st.builds(
+    Dropping,
+    users=st.sampled_from([(1,), (1, 2), (3,), ()]),
+    name=st.sampled_from(["latest.csv", "week [1].csv", Drop(1, DROPPED_AT).name]),
+    moment=st.floats(1.7e9, 4e9),
+    torn=st.booleans(),
+    moved=st.booleans(),
+)
+
+
+@given(steps=st.lists(STEPS, min_size=6, max_size=6))
+@hypothesis_settings(max_examples=2, deadline=None, phases=[Phase.explicit, Phase.generate], derandomize=True)
+def test_the_rows_of_the_record_are_those_of_the_distinct_contents(
+    spark: SparkSession, small_settings_of_streams: Settings, barely_trained: Path, steps: list[Dropping]
+) -> None:
+    """Whatever is dropped in which order, through starts and moves of the root.
+
+    `Dropping` is the place for what else may happen between two files: a training, for one.
+    """
+    with tempfile.TemporaryDirectory() as home:
+        root = shutil.copytree(barely_trained, Path(home) / "0")
+        told: list[BatchRecord] = []
+        expected: dict[bytes, int] = {}
+        for number, step in enumerate(steps):
+            content = text_of([csv_line(event_time="2019-11-01 10:00:00 UTC", user_id=user) for user in step.users])
+            content = content.replace(b"event_time", b"time") if step.torn else content
+            if step.moved:
+                root = root.rename(Path(home) / str(number + 1))
+            drop(root, step.name, content, step.moment)
+            if not step.torn:
+                expected[content] = len(step.users)
+            told += stream(spark, small_settings_of_streams, root)
+        applied = [one for one in told if one.outcome == "applied"]
+        assert len(told) == len(steps) and sum(one.rows for one in applied) == sum(expected.values())
+        assert len({one.sha256 for one in applied}) == len(applied) == len(expected)
+        assert len(streamed_users(root)) == sum(expected.values())
+        assert done_balance(spark, small_settings_of_streams, root).holds
+        assert not list((root / INCOMING).iterdir()) and not list((root / TAKEN).iterdir())
