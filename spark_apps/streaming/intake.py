@@ -59,6 +59,8 @@ class Dropped:
         name: under which it was dropped, as it can be shown.
         sequence: its number in the replay; None for a file from elsewhere.
         dropped_at: from its name, else the time of its last change, UTC, never later than now.
+        arrived_at: no event of it can be later: when it was dropped, for one from elsewhere when it was taken, since
+            its own time may be that of an archive that it comes from.
         content: None where it could not be read.
         trouble: why it is refused whatever its content.
         waiting: files that waited behind it when it was taken.
@@ -68,6 +70,7 @@ class Dropped:
     name: str
     sequence: int | None
     dropped_at: datetime
+    arrived_at: datetime
     content: Content | None
     trouble: Reason | None = None
     waiting: int = 0

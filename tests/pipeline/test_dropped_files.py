@@ -121,6 +121,14 @@ def test_a_second_content_under_the_same_name_is_applied(spark: SparkSession, ei
     assert len([path for path in (root / DONE).rglob("*") if path.is_file()]) == 3
 
 
+def test_an_archives_old_time_makes_no_event_one_of_the_future(
+    spark: SparkSession, small_settings_of_streams: Settings, root: Path
+) -> None:
+    drop(root, "a.csv", text_of(lines(1)), moment=1.0)
+    (found,) = stream(spark, small_settings_of_streams, root)
+    assert (found.clean, found.quarantined) == (2, {})
+
+
 def test_no_name_stops_the_stream(spark: SparkSession, either: Settings, root: Path) -> None:
     for user, name in enumerate(ODD_NAMES, start=1):
         drop(root, name, text_of(lines(user, 1)))

@@ -389,7 +389,7 @@ def test_a_second_start_applies_nothing_twice_even_without_a_checkpoint(
     (last,) = (streamed.root / DONE).glob(f"{BATCHES - 1:08d}-*")  # as if it had been killed before it put this away
     taken = streamed.root / TAKEN / f"batch-{BATCHES - 1:08d}.csv"
     last.rename(taken)
-    note = Note(batch=BATCHES - 1, name=streamed.told[-1].file)
+    note = Note(batch=BATCHES - 1, name=streamed.told[-1].file, taken_at=DROPPED_AT)
     taken.with_suffix(".json").write_text(note.model_dump_json(), encoding="utf-8")
     before = {table.name: streamed.rows(table) for table in STREAM_TABLES}
     assert stream(spark, streamed.settings, streamed.root) == []

@@ -174,7 +174,7 @@ def test_no_time_is_too_odd(applier: Applier, moment: float) -> None:
 
 def test_a_file_that_goes_before_it_is_taken_is_nobodys(applier: Applier) -> None:
     drop(applier.root, "a.csv", log_of("a"))
-    note = Note(batch=0, name="a.csv")
+    note = Note(batch=0, name="a.csv", taken_at=DROPPED)
     write_durably(applier.root / TAKEN / "batch-00000000.json", note.model_dump_json())  # killed before its rename
     (applier.root / INCOMING / "a.csv").unlink()
     assert applier.drain() == []
@@ -272,7 +272,7 @@ class Drops(RuleBasedStateMachine):
     @rule()
     def killed_before_it_took_a_file(self) -> None:
         if not names_taken(self.stream.root):
-            note = Note(batch=self.stream.next_batch(), name="a.csv")
+            note = Note(batch=self.stream.next_batch(), name="a.csv", taken_at=DROPPED)
             path = self.stream.root / TAKEN / f"batch-{note.batch:08d}.json"
             write_durably(path, note.model_dump_json())
 

@@ -38,7 +38,7 @@ def entry(name: str, modified: float = 0.0, kind: Literal["file", "folder", "oth
 
 def dropped(content: bytes | None, trouble: Reason | None = None) -> Dropped:
     read = None if content is None else content_of([content])
-    return Dropped("/taken", "x.csv", None, MOMENT, read, trouble)
+    return Dropped("/taken", "x.csv", None, MOMENT, MOMENT, read, trouble)
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,7 @@ def test_waiting_files_are_counted_until_they_are_applied(tmp_path: Path) -> Non
     for folder in (INCOMING, TAKEN):
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / INCOMING / second).write_text("")
-    (tmp_path / TAKEN / "batch-00000000.json").write_text(Note(batch=0, name=first).model_dump_json())
+    (tmp_path / TAKEN / "batch-00000000.json").write_text(Note(batch=0, name=first, taken_at=dropped).model_dump_json())
     assert "Files that wait: 2, the oldest for 3" in once(tmp_path)
     write_stream(tmp_path, [record(0)])  # a stream that was killed before it put the file away
     assert "Files that wait: 1, the oldest for 3" in once(tmp_path)

@@ -14,6 +14,7 @@ import stat as modes
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -50,6 +51,7 @@ class Note(BaseModel):
 
     Attributes:
         batch: the number of the batch that it is taken for.
+        taken_at: when, UTC.
         name: under which it was dropped; bytes that are no UTF-8 as \\x and their digits.
         waiting: files that waited behind it.
         faults: how often the stream ended in a fault at it.
@@ -59,6 +61,7 @@ class Note(BaseModel):
 
     batch: int
     name: str
+    taken_at: datetime
     waiting: int = 0
     faults: int = 0
 
@@ -89,7 +92,8 @@ class Incoming:
                 return file
         waiting = self.waiting()
         for place, entry in enumerate(waiting, start=1):
-            note = Note(batch=batch, name=shown(entry.name), waiting=len(waiting) - place)
+            now = datetime.now(timezone.utc)
+            note = Note(batch=batch, name=shown(entry.name), taken_at=now, waiting=len(waiting) - place)
             wanted = (names is None or entry.name in names) and self._not_before.get(note.name, 0) <= time.monotonic()
             if wanted and self._taken(self._root / INCOMING / entry.name, note):
                 if names is not None:
@@ -173,6 +177,7 @@ class Incoming:
             name=note.name,
             sequence=drop.sequence if drop else None,
             dropped_at=moment_of(note.name, modified),
+            arrived_at=drop.dropped_at if drop else note.taken_at,
             content=content,
             trouble=trouble,
             waiting=note.waiting,

@@ -68,7 +68,7 @@ def read_lines(spark: SparkSession, file: Dropped, state: StreamState, leap: tim
     watermark = watermark_after(state.latest)
     # a file's first line is the first row of the first partition
     lines = spark.read.text(file.path, lineSep="\n").select("value", F.monotonically_increasing_id().alias(_NUMBER))
-    latest = F.timestamp_micros(F.lit(micros(latest_possible(file.dropped_at)))).alias(LATEST)
+    latest = F.timestamp_micros(F.lit(micros(latest_possible(file.arrived_at)))).alias(LATEST)
     parsed, time = parse_lines(lines.where(F.col(_NUMBER) > 0).select("value", latest), [LATEST]), F.col("event_time")
     late = F.coalesce(is_late(time, watermark), F.lit(False)).alias(_LATE)
     judged = parsed.select("*", late).persist()

@@ -212,8 +212,10 @@ class _Announcer:
 
 def _start(spark: SparkSession, root: StoragePath, handle: Callable[[DataFrame, int], None]) -> StreamingQuery:
     (root / TRIGGERS).mkdir(parents=True)
-    source = spark.readStream.option("maxFilesPerTrigger", 1).option("cleanSource", "delete").text(str(root / TRIGGERS))
-    writer = source.writeStream.foreachBatch(handle).option("checkpointLocation", str(root / CHECKPOINT))
+    source = spark.readStream.option("maxFilesPerTrigger", 1).option("cleanSource", "delete")
+    source = source.option("pathGlobFilter", "*.txt")  # no draft of one
+    rows = source.text(str(root / TRIGGERS))
+    writer = rows.writeStream.foreachBatch(handle).option("checkpointLocation", str(root / CHECKPOINT))
     return writer.trigger(processingTime=_TRIGGER).queryName("shopstream stream").start()
 
 

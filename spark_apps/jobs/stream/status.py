@@ -17,7 +17,7 @@ from spark_apps.streaming.records import BatchRecord, Reason
 
 # Records that are read for sums.
 _LATEST = 100
-_AT_WORK, _IN_TURN = "it is being applied", "it waits its turn"
+_AT_WORK, _IN_TURN = "it was taken: a stream that runs applies it, or the next start", "it waits its turn"
 
 
 @dataclass(frozen=True)
