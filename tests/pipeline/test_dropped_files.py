@@ -31,6 +31,7 @@ from spark_apps.streaming.drops import CHECKPOINT, DONE, INCOMING, REFUSED, TAKE
 from spark_apps.streaming.intake import REASONS
 from spark_apps.streaming.records import BatchRecord
 from spark_apps.tables import STREAM_EVENTS, DateRange
+from tests.engines import local_engine
 from tests.factory import HEADER, csv_line
 from tests.pipeline.conftest import small_settings
 
@@ -55,15 +56,13 @@ def small_settings_of_streams(settings: Settings) -> Settings:
 
 
 @pytest.fixture(scope="session")
-def barely_trained(
-    spark: SparkSession, small_settings_of_streams: Settings, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
+def barely_trained(small_settings_of_streams: Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A root with the smallest training that a stream can go on from. Copy it, don't write to it."""
     root = tmp_path_factory.mktemp("barely-trained") / "root"
     write_events(GeneratorSpec(1_000, "2019-10", 3), log := root.parent / "log.csv")
     load.run(root, [log])
-    clean.run(spark, root, DateRange())
-    train.run(spark, small_settings_of_streams, root, DateRange(), "3", force=True)
+    clean.run(local_engine(), root, DateRange())
+    train.run(local_engine(), small_settings_of_streams, root, DateRange(), "3", force=True)
     return root
 
 
