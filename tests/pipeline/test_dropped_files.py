@@ -22,6 +22,7 @@ from pyspark.sql import SparkSession
 
 from spark_apps.analysis.balances import Balance
 from spark_apps.cli import main
+from spark_apps.engine.spark import engine_of
 from spark_apps.generator import GeneratorSpec, write_events
 from spark_apps.jobs import check, clean, load, train
 from spark_apps.jobs.stream.batch import BatchProcessor
@@ -56,13 +57,15 @@ def small_settings_of_streams(settings: Settings) -> Settings:
 
 
 @pytest.fixture(scope="session")
-def barely_trained(small_settings_of_streams: Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def barely_trained(
+    spark: SparkSession, small_settings_of_streams: Settings, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """A root with the smallest training that a stream can go on from. Copy it, don't write to it."""
     root = tmp_path_factory.mktemp("barely-trained") / "root"
     write_events(GeneratorSpec(1_000, "2019-10", 3), log := root.parent / "log.csv")
     load.run(root, [log])
     clean.run(local_engine(), root, DateRange())
-    train.run(local_engine(), small_settings_of_streams, root, DateRange(), "3", force=True)
+    train.run(engine_of(spark), small_settings_of_streams, root, DateRange(), "3", force=True)
     return root
 
 
