@@ -18,8 +18,9 @@ from spark_apps.engine.database import sql
 from spark_apps.schemas import EVENTS
 
 _ROOM = "spark_apps.analysis"
-# Events whose visits or baskets are in memory at once, some 100 bytes each: lists of a group by are never spilled.
-EVENTS_HELD = 10_000_000
+# Room for an event in lists of its visit or basket, which are never spilled: 120 were measured. What does not fit into
+# the memory is counted a share of the users at a time, and each share reads the files again.
+BYTES_PER_EVENT = 200
 # The nine columns of the log, in its order.
 LOGGED = EVENTS.fieldNames()[:9]
 EVENT_COLUMNS: pa.Schema = to_arrow_schema(StructType([EVENTS[name] for name in LOGGED]))
@@ -152,7 +153,8 @@ def add_baskets(task: Task) -> None:
 
 def _shares_of_users(task: Task) -> Iterator[int]:
     """Lets `steps` be those of as many users at a time as may be held, one share after the other."""
-    shares = int(task.database.value("select count(*) from events")) // EVENTS_HELD + 1
+    needed = int(task.database.value("select count(*) from events")) * BYTES_PER_EVENT
+    shares = needed // task.database.memory + 1
     task.database.view("steps", sql(_ROOM, "steps"))
     for share in range(shares):
         task.database.set(shares=shares, share=share)

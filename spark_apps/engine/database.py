@@ -31,10 +31,15 @@ class Limits:
 
 
 class Database:
-    """A DuckDB database in memory. Times in it are UTC without a zone; Arrow gets them with one."""
+    """A DuckDB database in memory. Times in it are UTC without a zone; Arrow gets them with one.
+
+    Attributes:
+        memory: bytes that its queries may take before they spill; lists that a group by collects are never spilled.
+    """
 
     def __init__(self, limits: Limits) -> None:
         """Opens an empty database."""
+        self.memory = limits.memory
         config: dict[str, Any] = {
             "threads": limits.threads,
             "memory_limit": f"{limits.memory >> 20}MiB",

@@ -71,7 +71,7 @@ def test_spark_s_tasks_count_the_same(spark: SparkSession, tmp_path: Path, local
 def test_users_that_are_counted_a_share_at_a_time(
     tmp_path: Path, local: Counts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(units, "EVENTS_HELD", 500)
+    monkeypatch.setattr(units, "BYTES_PER_EVENT", 1 << 19)  # seven shares of 256 MiB
     found = counts_of(tmp_path, odd_events())
     assert_rows([figures(found)], [figures(local)], rel=0)
     for one in ("unit_types", "frequencies", "sequences", "basket_counts"):
