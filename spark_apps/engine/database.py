@@ -50,6 +50,8 @@ class Database:
         self._connection = duckdb.connect(config=config)
         # rows keep no order of their own: a query that wants one says so
         self._connection.execute("set preserve_insertion_order = false")
+        # what a command tells is its own
+        self._connection.execute("set enable_progress_bar = false")
 
     def __enter__(self) -> Database:
         return self

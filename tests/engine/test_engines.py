@@ -145,6 +145,12 @@ def test_values_reach_texts_with_their_types(tmp_path: Path) -> None:
         ]
 
 
+def test_a_long_query_writes_nothing_between_a_command_s_lines(tmp_path: Path) -> None:
+    """DuckDB's default is a bar on standard output after two seconds, also where that is a file."""
+    with Database(Limits(1, 64 << 20, tmp_path)) as database:
+        assert database.value("select current_setting('enable_progress_bar')") is False
+
+
 @pytest.mark.parametrize(
     ("given", "spark"),
     [
