@@ -12,8 +12,8 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 # Warnings become errors in the command, in what it starts and in Spark's Python workers, whose tasks fail then. PySpark
 # leaves sockets and files to the garbage collector; Python shows that warning to nobody who does not ask for it.
 WARNINGS_ARE_ERRORS = {"PYTHONWARNINGS": "error,ignore::ResourceWarning"}
-# A finished step, a notice, what to do next, what was wrong, a batch of the stream.
-_OWN = re.compile(r"✓ |! |Next: |Error: | *\d+  +([\d,]+ events|\S+\.csv)")
+# A finished step, a notice, what to do next, what was wrong, a batch of the stream and its events far ahead.
+_OWN = re.compile(r"✓ |! |Next: |Error: | *\d+  +([\d,]+ events|\S+\.csv)| +[\d,]+ events? far ahead")
 # Java says so whenever Spark starts it; no option of Spark or Java keeps it from that.
 _OF_JAVA = "WARNING: Using incubator modules: jdk.incubator.vector"
 
@@ -36,7 +36,7 @@ def shopstream(*arguments: object, timeout: float = 300, **environment: str) -> 
         check=False,
         timeout=timeout,
     )
-    assert strange_lines(done.stderr) == []
+    assert strange_lines(done.stderr) == [], done.stderr
     return done
 
 

@@ -35,11 +35,11 @@ def demo(files: tuple[Path, ...], events: int, root: str, master: str | None, se
     folder = local_root(settings)
     demo_job.prepare_root(folder)
     demo_job.land_input(settings, folder, files, events)
+    demo_job.run(settings, folder)
     with ExitStack() as stack:
-        with step("Starting Spark"):
-            spark = stack.enter_context(spark_session(settings, "demo"))
-        demo_job.run(spark, settings, folder)
         if not files:
+            with step("Starting Spark"):
+                spark = stack.enter_context(spark_session(settings, "demo"))
             demo_job.run_november(spark, settings, folder, events, tell_batch)
         page = demo_job.make_report(settings)
     click.echo(f"\nDone in {time.monotonic() - started:.0f} s. Report: {page}")

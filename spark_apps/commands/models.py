@@ -18,11 +18,9 @@ from spark_apps.commands.common import (
     print_json,
     print_table,
     root_option,
-    spark_options,
 )
 from spark_apps.commands.failures import EXIT_NOT_PROMOTED
 from spark_apps.engine.opening import open_engine
-from spark_apps.engine.spark import engine_of
 from spark_apps.jobs import features as features_job
 from spark_apps.jobs import recommend as recommend_job
 from spark_apps.jobs import recommendations_csv as recommendations_csv_job
@@ -33,7 +31,6 @@ from spark_apps.progress import step
 from spark_apps.registry.promotion import Decision
 from spark_apps.registry.serving import model_options_of
 from spark_apps.registry.versions import Metadata
-from spark_apps.session import spark_session
 from spark_apps.settings import EngineChoice, load_settings, table_root
 from spark_apps.tables import DateRange
 
@@ -132,7 +129,7 @@ _SHOWN_MEANS = ("recency", "frequency", "monetary", "conversion_rate")
 
 
 @click.command()
-@spark_options
+@engine_options
 @date_options
 @_k_option
 @_seed_option
@@ -145,6 +142,7 @@ _SHOWN_MEANS = ("recency", "frequency", "monetary", "conversion_rate")
 @json_option
 def train(
     root: str | None,
+    engine: str | None,
     master: str | None,
     dates: DateRange,
     k: str,
@@ -155,7 +153,7 @@ def train(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Features, segments, ALS and the top 10 of every user, in one application.
+    """Features, segments, ALS and the top 10 of every user.
 
     Everything appears together at the end, or nothing does. Models that do worse than popularity, or clearly worse
     than the promoted ones, are kept to be looked at and not promoted: exit code 3.
@@ -165,10 +163,10 @@ def train(
     """
     if trials is not None and not tune:
         raise click.UsageError("--trials says how long --tune searches: give both, or none.")
-    settings = load_settings(root=root, master=master, seed=seed, **model)
-    with spark_session(settings, "train") as spark:
+    settings = load_settings(root=root, engine=engine, master=master, seed=seed, **model)
+    with open_engine(settings, "train") as opened:
         number = (trials or DEFAULT_TRIALS) if tune else 0
-        training = train_job.run(engine_of(spark), settings, table_root(settings), dates, k, force, number)
+        training = train_job.run(opened, settings, table_root(settings), dates, k, force, number)
     if as_json:
         models = {"als": training.als.model_dump(), "segments": training.segments.model_dump()}
         print_json({**models, "promotion": _as_json(training.decision)})

@@ -12,7 +12,6 @@ from pyspark.sql import SparkSession
 
 from spark_apps.engine.base import Engine
 from spark_apps.engine.opening import open_engine
-from spark_apps.engine.spark import engine_of
 from spark_apps.errors import UserError
 from spark_apps.jobs import analyze, clean, generate, load, quarantine, report, simulate, train
 from spark_apps.jobs.stream import query as stream
@@ -58,20 +57,21 @@ def land_input(settings: Settings, root: Path, files: Sequence[Path], events: in
     return rows
 
 
-def run(spark: SparkSession, settings: Settings, root: Path) -> None:
+def run(settings: Settings, root: Path) -> None:
     """Runs clean, analyze and train on what was landed."""
-    with step("Cleaning", spark) as shown:
-        balance = clean.run(engine_of(spark), root, DateRange())
-        kept = sum(day.clean for day in balance.values())
-        refused = sum(day.quarantined.total() for day in balance.values())
-        shown.done = f"{kept + refused:,} raw = {kept:,} clean + {refused:,} quarantined"
-    if kept and refused:
-        for line in quarantine.reason_texts(root, DateRange(), kept + refused):
-            notice(line)
-    with _local_engine(settings) as engine, step("Exploring") as shown:
-        figures = analyze.run(engine, root, DateRange())
-        shown.done = f"{figures['sessions']['count']:,} sessions"
-    train.run(engine_of(spark), settings, root, DateRange(), "5")
+    with _local_engine(settings) as engine:
+        with step("Cleaning") as shown:
+            balance = clean.run(engine, root, DateRange())
+            kept = sum(day.clean for day in balance.values())
+            refused = sum(day.quarantined.total() for day in balance.values())
+            shown.done = f"{kept + refused:,} raw = {kept:,} clean + {refused:,} quarantined"
+        if kept and refused:
+            for line in quarantine.reason_texts(root, DateRange(), kept + refused):
+                notice(line)
+        with step("Exploring") as shown:
+            figures = analyze.run(engine, root, DateRange())
+            shown.done = f"{figures['sessions']['count']:,} sessions"
+        train.run(engine, settings, root, DateRange(), "5")
 
 
 def run_november(

@@ -16,7 +16,6 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-from spark_apps.engine.spark import engine_of
 from spark_apps.jobs import clean, load, simulate, train
 from spark_apps.jobs.stream.query import Wishes, run
 from spark_apps.session import spark_session
@@ -33,7 +32,7 @@ def train_here(spark: SparkSession, root: Path, log: Path) -> None:
     """Lands, cleans and trains on a log."""
     load.run(root, [log])
     clean.run(local_engine(), root, DateRange())
-    train.run(engine_of(spark), Settings(root=str(root)), root, DateRange(), "5")
+    train.run(local_engine(), Settings(root=str(root)), root, DateRange(), "5")
 
 
 def stream_here(spark: SparkSession, root: Path, files: int | None = None) -> int:

@@ -12,7 +12,7 @@ from spark_apps.tables import EVENTS, INTERACTIONS, QUARANTINE, RECOMMENDATIONS,
 from tests.cluster.conftest import RunningCluster, eventually
 
 # where a job under way puts its first table, below its own folder
-STAGED = {"clean": ("scratch", "plain"), "train": ("scratch", "interactions")}
+STAGED = {"clean": ("scratch", "plain"), "train": ("scratch", "product_sums")}
 COUNTED: tuple[tuple[Table, str], ...] = (
     (EVENTS, "user_id"),
     (QUARANTINE, "raw_line"),

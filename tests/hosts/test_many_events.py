@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from spark_apps.engine.spark import engine_of
 from spark_apps.generator import GeneratorSpec, write_events
 from spark_apps.jobs import clean, load, train
 from spark_apps.settings import Settings
@@ -55,7 +54,7 @@ def test_many_events_give_the_tables_of_one_machine(
     here = tmp_path / "root"
     load.run(here, [log, many])
     clean.run(local_engine(), here, DateRange())
-    train.run(engine_of(spark), Settings(root=str(here)), here, DateRange(), "5")
+    train.run(local_engine(), Settings(root=str(here)), here, DateRange(), "5")
     for table, order in {**CLEANED, **TRAINED}.items():
         found, expected = loaded.arrow(table), rows_here(spark, here, table, order)
         if found is None:  # no file holds a row of it

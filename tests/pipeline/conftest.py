@@ -12,7 +12,6 @@ import pyarrow.dataset as ds
 import pytest
 from pyspark.sql import SparkSession
 
-from spark_apps.engine.spark import engine_of
 from spark_apps.generator import GeneratorSpec, write_events
 from spark_apps.jobs import analyze, clean, load, report, train
 from spark_apps.jobs.recommend import Recommendation
@@ -84,7 +83,7 @@ def run_jobs(spark: SparkSession, settings: Settings, root: Path, log: Path) -> 
     balance = clean.run(local_engine(), root, DateRange())
     figures = analyze.run(local_engine(), root, DateRange())
     small = small_settings(settings)
-    training = train.run(engine_of(spark), small, root, DateRange(), "5")
+    training = train.run(local_engine(), small, root, DateRange(), "5")
     return Trained(root, log, small, balance, figures, training, report.run(local_engine(), root))
 
 

@@ -10,7 +10,6 @@ import pyarrow.dataset as ds
 import pytest
 from pyspark.sql import SparkSession
 
-from spark_apps.engine.spark import engine_of
 from spark_apps.errors import NothingToLearnError
 from spark_apps.generator import GeneratorSpec, write_events
 from spark_apps.jobs import clean, load, train
@@ -67,7 +66,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     log = write_log(folder / "log.csv", [*lines, *rare_lines(busy)])
     root = folder / "root"
     small = ["--rank", "16", "--iterations", "5", "--als", "implicit", "--k", "5"]
-    for command in (["load", log], ["clean", "--master", "local[2]"], ["train", "--master", "local[2]", *small]):
+    for command in (["load", log], ["clean"], ["train", *small]):
         done = shopstream(*command, "--root", root)
         assert done.returncode == 0, done.stderr
     return root
@@ -137,5 +136,5 @@ def test_removals_alone_teach_nothing(spark: SparkSession, settings: Settings, t
     load.run(root, [write_log(tmp_path / "log.csv", lines)])
     clean.run(local_engine(), root, DateRange())
     with pytest.raises(NothingToLearnError, match="nothing to learn: load more events"):
-        train.run(engine_of(spark), small_settings(settings), root, DateRange(), "2")
+        train.run(local_engine(), small_settings(settings), root, DateRange(), "2")
     assert not (root / RECOMMENDATIONS.path).exists() and not (root / MODELS).exists()

@@ -19,7 +19,6 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from spark_apps.engine.spark import engine_of
 from spark_apps.features.gathering import gather
 from spark_apps.features.products import features_of, product_features
 from spark_apps.features.users import user_features
@@ -402,7 +401,7 @@ def test_a_second_start_applies_nothing_twice_even_without_a_checkpoint(
 def test_a_running_stream_takes_over_promoted_models(streamed: Streamed, spark: SparkSession, tmp_path: Path) -> None:
     root = tmp_path / "root"
     shutil.copytree(streamed.root, root)
-    training = train.run(engine_of(spark), streamed.settings, root, DateRange(), "4", force=True)
+    training = train.run(local_engine(), streamed.settings, root, DateRange(), "4", force=True)
     october = len({row["user_id"] for row in streamed.rows(EVENTS)})
     assert training.als.users > october, "the stream's events are learned from, too"
     drop(root, 7, streamed.lines[:EVENTS_EACH:2])

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.dataset as ds
 import pytest
 from pyspark.ml.recommendation import ALSModel
 from pyspark.sql import SparkSession
 
+from spark_apps.engine.base import Engine
+from spark_apps.engine.published import table_relation
 from spark_apps.engine.spark import engine_of
+from spark_apps.errors import UserError
 from spark_apps.jobs import recommend, train
+from spark_apps.jobs.factors import Fitting, number_ids, stage_als, trial_factors
 from spark_apps.jobs.hybrid import PRODUCT_INDEX, USER_INDEX
 from spark_apps.jobs.recommend import Recommendation
 from spark_apps.jobs.train import Training
-from spark_apps.registry.versions import ALS, newest
+from spark_apps.jobs.validation import hold_back
+from spark_apps.publication import Publication
+from spark_apps.recommendation.als import USER_FACTORS, Size
+from spark_apps.registry.versions import ALS, HYBRID, POPULARITY, newest
 from spark_apps.settings import AlsParameters, Settings
 from spark_apps.tables import (
     EVENTS,
@@ -28,9 +40,10 @@ from spark_apps.tables import (
     USER_SEGMENTS,
     DateRange,
     Table,
-    write_files,
 )
-from tests.factory import events_frame
+from tests.engines import local_engine
+from tests.factory import write_events_table
+from tests.terminal import REPOSITORY, WARNINGS_ARE_ERRORS, strange_lines
 
 PRODUCTS = [2**40 + 7 * number for number in range(16)]
 USUAL = [2**33 + number for number in range(14)]
@@ -80,11 +93,19 @@ class Shop:
 
 
 @pytest.fixture(scope="module")
-def shop(spark: SparkSession, settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Shop:
-    root = tmp_path_factory.mktemp("shop")
-    write_files(events_frame(spark, shop_events()).coalesce(1), root / EVENTS.path, EVENTS)
-    small = settings.model_copy(update={"als": AlsParameters(rank=4, iterations=3), "als_library": "mllib"})
-    return Shop(root, small, train.run(engine_of(spark), small, root, DateRange(), "3"))
+def shop(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    return trained(local_engine(), settings, tmp_path_factory.mktemp("shop"))
+
+
+@pytest.fixture(scope="module")
+def shop_on_spark(spark: SparkSession, settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    return trained(engine_of(spark), settings, tmp_path_factory.mktemp("shop-on-spark"))
+
+
+def trained(engine: Engine, settings: Settings, root: Path) -> Shop:
+    write_events_table(root / EVENTS.path, shop_events())
+    small = settings.model_copy(update={"als": AlsParameters(rank=4, iterations=3), "als_library": "implicit"})
+    return Shop(root, small, train.run(engine, small, root, DateRange(), "3"))
 
 
 def assert_same_lists(found: list[Recommendation], expected: list[Recommendation]) -> None:
@@ -103,7 +124,69 @@ def test_the_model_is_one_that_spark_loads(shop: Shop, spark: SparkSession) -> N
     model = ALSModel.load(str(newest(shop.root, ALS)[0]))
     assert model.rank == 4
     assert model.userFactors.count() == len(USUAL) + 1  # the undecided one has none
-    assert shop.training.als.parameters["als"] == "mllib"
+    assert shop.training.als.parameters["als"] == "implicit"
+
+
+def test_both_engines_train_the_same(shop: Shop, shop_on_spark: Shop) -> None:
+    """Equal to the last bit: scores of lists too, for so few users stand in one block."""
+    for table in (USER_FEATURES, PRODUCT_FEATURES, INTERACTIONS, USER_SEGMENTS, RECOMMENDATIONS):
+        one, other = (sorted(made.rows(table), key=str) for made in (shop, shop_on_spark))
+        assert one == other, table.name
+    for name in (ALS, HYBRID, POPULARITY):
+        one, other = (newest(made.root, name)[1].model_dump() for made in (shop, shop_on_spark))
+        own = ("version", "trained_at", "files", "gate")
+        assert {key: one[key] for key in one if key not in own} == {key: other[key] for key in other if key not in own}
+
+
+def test_mllib_makes_the_same_files(shop: Shop, spark: SparkSession, tmp_path: Path) -> None:
+    settings = shop.settings.model_copy(update={"als_library": "mllib"})
+    engine, tables = engine_of(spark), [table_relation(shop.root, one) for one in (USER_FEATURES, PRODUCT_FEATURES)]
+    with Publication(tmp_path / "root", []) as publication:
+        learned = hold_back(engine, settings, publication, table_relation(shop.root, INTERACTIONS), 16)
+        indexes = number_ids(engine, publication, *tables)
+        fitting = Fitting(engine, publication, learned, indexes, Size(16, 16, 100))
+        users, products = trial_factors(fitting, settings, settings.als, pa.array([UNDECIDED, GREEDY]))
+        library, by_user = stage_als(fitting, settings, tmp_path / "als")
+        assert library == "mllib" and by_user.files
+        found = ds.dataset([str(file) for file in by_user.files], format="parquet").to_table().sort_by("user_id")
+    assert found["user_id"].to_pylist() == [*USUAL, GREEDY] and found.schema.names == USER_FACTORS.names
+    assert users["user_id"].to_pylist() == [GREEDY] and sorted(products["product_id"].to_pylist()) == PRODUCTS
+    assert ALSModel.load(str(tmp_path / "als")).userFactors.count() == len(USUAL) + 1
+    ours = newest(shop.root, ALS)[0]
+    for index in (USER_INDEX, PRODUCT_INDEX):
+        one, other = (ds.dataset(folder / index, format="parquet").to_table() for folder in (ours, tmp_path / "als"))
+        assert one.sort_by("id").equals(other.sort_by("id"))
+
+
+def test_mllib_is_refused_where_spark_is_not_used(shop: Shop, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    with pytest.raises(UserError, match="choose --als implicit, or --engine spark"):
+        train.run(local_engine(), shop.settings.model_copy(update={"als_library": "mllib"}), root, DateRange(), "3")
+    assert not root.exists()
+
+
+def test_a_machine_without_java_trains_and_recommends(tmp_path: Path) -> None:
+    """The commands themselves, warnings being errors; --als mllib is one sentence."""
+    write_events_table(tmp_path / "root" / EVENTS.path, shop_events())
+    bare = {name: value for name, value in os.environ.items() if name not in ("JAVA_HOME", "SPARK_HOME")}
+    bare = {**bare, **WARNINGS_ARE_ERRORS, "PATH": str(tmp_path)}
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "spark_apps", *arguments, "--root", str(tmp_path / "root")]
+        return subprocess.run(
+            command, cwd=REPOSITORY, env=bare, capture_output=True, text=True, check=False, timeout=300
+        )
+
+    small = ["--k", "3", "--rank", "4", "--iterations", "3"]
+    done = run("train", *small, "--als", "mllib")
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1) and "--engine spark" in done.stderr
+    done = run("train", *small)
+    assert done.returncode == 0, done.stderr
+    assert strange_lines(done.stderr) == []
+    done = run("recommend", "--user", str(GREEDY), "--json")
+    assert {one["product_id"] for one in json.loads(done.stdout)} == set(PRODUCTS[:2])
+    done = run("recommend", "--all")
+    assert done.returncode == 0, done.stderr
 
 
 def test_lists_carry_the_original_ids(shop: Shop) -> None:

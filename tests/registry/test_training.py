@@ -11,10 +11,8 @@ from pathlib import Path
 
 import pyarrow.dataset as ds
 import pytest
-from pyspark.sql import SparkSession
 
 from spark_apps.commands.models import _print_training
-from spark_apps.engine.spark import engine_of
 from spark_apps.jobs import recommend, segment
 from spark_apps.jobs import train as train_job
 from spark_apps.jobs.train import Training
@@ -23,9 +21,10 @@ from spark_apps.registry.promotion import Decision, promote
 from spark_apps.registry.serving import current, stale_tables
 from spark_apps.registry.versions import ALS, NAMES, SEGMENTS, newest
 from spark_apps.settings import AlsParameters, Settings
-from spark_apps.tables import EVENTS, RECOMMENDATIONS, DateRange, write_files
+from spark_apps.tables import EVENTS, RECOMMENDATIONS, DateRange
 from tests.conftest import REPOSITORY
-from tests.factory import events_frame
+from tests.engines import local_engine
+from tests.factory import write_events_table
 from tests.recommendation.test_small_shop import USUAL, shop_events
 from tests.registry.trainings import V1
 
@@ -54,11 +53,11 @@ def small(settings: Settings) -> Settings:
 
 
 @pytest.fixture(scope="module")
-def first(spark: SparkSession, small: Settings, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Training]:
+def first(small: Settings, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Training]:
     """A shop whose first training was promoted."""
     folder = tmp_path_factory.mktemp("shop")
-    write_files(events_frame(spark, shop_events()).coalesce(1), folder / EVENTS.path, EVENTS)
-    return folder, train_job.run(engine_of(spark), small, folder, DateRange(), "3")
+    write_events_table(folder / EVENTS.path, shop_events())
+    return folder, train_job.run(local_engine(), small, folder, DateRange(), "3")
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +68,7 @@ def root(first: tuple[Path, Training]) -> Path:
 @pytest.fixture(scope="module")
 def refused(root: Path) -> subprocess.CompletedProcess[str]:
     """The second training, by the command."""
-    command = [sys.executable, "-c", REFUSED, "train", "--root", str(root), "--master", "local[2]", "--json"]
+    command = [sys.executable, "-c", REFUSED, "train", "--root", str(root), "--json"]
     command += ["--k", "3", "--rank", str(RANK_OF_REFUSED), "--iterations", "3", "--als", "implicit"]
     environment = {**os.environ, "SHOPSTREAM_DRIVER_MEMORY": "1g"}
     return subprocess.run(
@@ -159,8 +158,8 @@ def test_a_refused_version_promoted_by_hand_is_recommended_from(
     assert [stale.table for stale in stale_tables(root)] == ["recommendations", "user_segments"]
 
 
-def test_segment_alone_promotes_what_it_made(spark: SparkSession, small: Settings, root: Path) -> None:
-    metadata = segment.run(spark, small, root, "2")
+def test_segment_alone_promotes_what_it_made(small: Settings, root: Path) -> None:
+    metadata = segment.run(local_engine(), small, root, "2")
     assert current(root, SEGMENTS)[1].version == metadata.version
     pointer = read_pointer(root, SEGMENTS)
     assert pointer is not None and pointer.reason == "made by `shopstream segment`, which no gate judges"

@@ -10,11 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from pyspark.sql import SparkSession
 
 from spark_apps.cli import main
 from spark_apps.commands.models import _print_training
-from spark_apps.engine.spark import engine_of
 from spark_apps.errors import TooFewToTuneError
 from spark_apps.jobs import train as train_job
 from spark_apps.jobs import tune as tune_job
@@ -23,8 +21,9 @@ from spark_apps.jobs.train import Training
 from spark_apps.jobs.tune import Ground, Tuning
 from spark_apps.registry.versions import ALS, HYBRID, newest
 from spark_apps.settings import AlsParameters, BlendWeights, Settings
-from spark_apps.tables import EVENTS, DateRange, write_files
-from tests.factory import events_frame
+from spark_apps.tables import EVENTS, DateRange
+from tests.engines import local_engine
+from tests.factory import write_events_table
 
 TRIALS = 3
 # parameters far from any that are good
@@ -54,9 +53,9 @@ def small(settings: Settings) -> Settings:
 
 
 @pytest.fixture(scope="module")
-def root(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tuned")
-    write_files(events_frame(spark, shop_events()).coalesce(1), folder / EVENTS.path, EVENTS)
+    write_events_table(folder / EVENTS.path, shop_events())
     return folder
 
 
@@ -69,7 +68,7 @@ def few_are_enough() -> Any:
 
 
 @pytest.fixture(scope="module")
-def tuned(spark: SparkSession, small: Settings, root: Path) -> tuple[Training, list[Tuning]]:
+def tuned(small: Settings, root: Path) -> tuple[Training, list[Tuning]]:
     """A training, and what its tuning found when it was done twice."""
     real, found = tune_job.tune, []
 
@@ -79,7 +78,7 @@ def tuned(spark: SparkSession, small: Settings, root: Path) -> tuple[Training, l
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tune_job, "tune", twice)
-        return train_job.run(engine_of(spark), small, root, DateRange(), "2", trials=TRIALS), found
+        return train_job.run(local_engine(), small, root, DateRange(), "2", trials=TRIALS), found
 
 
 def test_what_is_found_is_no_worse_than_what_was_given(tuned: tuple[Training, list[Tuning]]) -> None:
@@ -126,7 +125,6 @@ def test_the_version_shows_what_was_tuned_and_how_to_train_so_again(
 
 
 def test_a_tuning_that_is_cut_short_leaves_nothing(
-    spark: SparkSession,
     small: Settings,
     root: Path,
     tuned: tuple[Training, list[Tuning]],
@@ -143,7 +141,7 @@ def test_a_tuning_that_is_cut_short_leaves_nothing(
 
     monkeypatch.setattr(tune_job, "_fitted", cut_short)
     with pytest.raises(KeyboardInterrupt):
-        train_job.run(engine_of(spark), small, root, DateRange(), "2", trials=TRIALS)
+        train_job.run(local_engine(), small, root, DateRange(), "2", trials=TRIALS)
     left = {path: path.stat().st_mtime_ns for path in root.rglob("*") if path.is_file()}
     assert {path: time for path, time in left.items() if "temp" not in path.parts} == {
         path: time for path, time in before.items() if "temp" not in path.parts
@@ -152,12 +150,12 @@ def test_a_tuning_that_is_cut_short_leaves_nothing(
 
 
 def test_too_few_users_are_told_before_anything_is_fitted(
-    spark: SparkSession, small: Settings, root: Path, monkeypatch: pytest.MonkeyPatch
+    small: Settings, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(validation, "SHARE", 0.05)
     monkeypatch.setattr(validation, "LEAST", 100)
     with pytest.raises(TooFewToTuneError, match="it takes 2,000"):
-        train_job.run(engine_of(spark), small, root, DateRange(), "2", trials=1)
+        train_job.run(local_engine(), small, root, DateRange(), "2", trials=1)
 
 
 @pytest.mark.parametrize("options", [["--tune", "--trials", "0"], ["--tune", "--trials", "x"], ["--trials", "3"]])
