@@ -145,10 +145,14 @@ def test_values_reach_texts_with_their_types(tmp_path: Path) -> None:
         ]
 
 
-def test_a_long_query_writes_nothing_between_a_command_s_lines(tmp_path: Path) -> None:
-    """DuckDB's default is a bar on standard output after two seconds, also where that is a file."""
-    with Database(Limits(1, 64 << 20, tmp_path)) as database:
-        assert database.value("select current_setting('enable_progress_bar')") is False
+def _bar(task: Task) -> None:
+    task.give("bar", task.database.rows("select current_setting('enable_progress_bar') as shown"))
+
+
+def test_a_long_query_writes_nothing_between_a_command_s_lines(engine: Engine, tmp_path: Path) -> None:
+    """In a process that runs no file, as those of a pool, DuckDB's default is a bar on standard output."""
+    done = engine.run(_bar, {"visits": visits(tmp_path / "visits")}, by="user_id", in_python=True)
+    assert set(done.results["bar"]["shown"].to_pylist()) == {False}
 
 
 @pytest.mark.parametrize(
