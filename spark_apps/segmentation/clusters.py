@@ -20,8 +20,8 @@ from spark_apps.storage import StoragePath
 
 MAX_ITERATIONS = 100
 TOLERANCE = 1e-4
-# Up to so many users, one task moves the centres: 64 bytes a user, and about three times that while it begins.
-USERS_OF_A_TASK = 5_000_000
+# Up to so many users, one task moves the centres: 64 bytes a user, and some 320 while it begins (3 million: 1.1 GB).
+USERS_OF_A_TASK = 4_000_000
 _MOVED = pa.schema(
     [
         ("centres", pa.list_(pa.list_(pa.float64()))),
