@@ -16,7 +16,7 @@ from pyspark.ml.recommendation import ALSModel
 from pyspark.sql import SparkSession
 
 from spark_apps import __version__
-from spark_apps.jobs import recommend, report, train
+from spark_apps.jobs import hybrid, recommend, report, train
 from spark_apps.jobs.analyze import ANALYSIS
 from spark_apps.registry.serving import stale_tables
 from spark_apps.registry.versions import ALS, NAMES, POPULARITY, SEGMENTS, newest, versions
@@ -155,8 +155,8 @@ def test_one_user_s_recommendations_take_well_under_a_second(trained_root: Train
 
 def test_ids_that_fit_are_not_numbered(trained: Trained) -> None:
     folder = newest(trained.root, ALS)[0]
-    assert not (folder / train.USER_INDEX).exists()
-    assert not (folder / train.PRODUCT_INDEX).exists()
+    assert not (folder / hybrid.USER_INDEX).exists()
+    assert not (folder / hybrid.PRODUCT_INDEX).exists()
 
 
 @pytest.mark.parametrize("name", NAMES)
