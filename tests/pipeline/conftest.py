@@ -19,7 +19,9 @@ from spark_apps.settings import AlsParameters, Settings
 from spark_apps.tables import RECOMMENDATIONS, DateRange, Table
 from tests.engines import local_engine
 from tests.factory import csv_line, write_log
+from tests.storage.conftest import on_hdfs
 
+__all__ = ["on_hdfs"]
 GENERATED = 20_000
 # Rows that cannot be used, with their reasons.
 BAD_ROWS = [

@@ -28,7 +28,8 @@ from spark_apps.jobs import check, clean, load, train
 from spark_apps.jobs.stream.batch import BatchProcessor
 from spark_apps.jobs.stream.query import Wishes, run
 from spark_apps.settings import Settings
-from spark_apps.streaming.drops import CHECKPOINT, DONE, INCOMING, REFUSED, TAKEN, Drop
+from spark_apps.storage import HdfsPath, StoragePath
+from spark_apps.streaming.drops import DONE, INCOMING, REFUSED, TAKEN, Drop
 from spark_apps.streaming.intake import REASONS
 from spark_apps.streaming.records import BatchRecord
 from spark_apps.tables import STREAM_EVENTS, DateRange
@@ -92,7 +93,7 @@ def drop(root: Path, name: str, content: bytes, moment: float | None = None) -> 
     draft.rename(root / INCOMING / name)
 
 
-def stream(spark: SparkSession, settings: Settings, root: Path) -> list[BatchRecord]:
+def stream(spark: SparkSession, settings: Settings, root: StoragePath) -> list[BatchRecord]:
     told: list[BatchRecord] = []
     run(spark, settings, root, Wishes(once=True), told.append)
     return told
@@ -139,24 +140,54 @@ def test_no_name_stops_the_stream(spark: SparkSession, either: Settings, root: P
     assert streamed_users(root) == list(range(1, len(ODD_NAMES) + 1))
 
 
-@pytest.mark.parametrize("way", ["moved", "copied", "without temp", "without its checkpoint"])
 def test_a_root_elsewhere_goes_on_and_applies_nothing_again(
-    spark: SparkSession, small_settings_of_streams: Settings, root: Path, way: str
+    spark: SparkSession, small_settings_of_streams: Settings, root: Path
 ) -> None:
+    """Moved, copied as it is, and brought back without its temporary files."""
     drop(root, "a0.csv", text_of(lines(1)))
     assert [one.outcome for one in stream(spark, small_settings_of_streams, root)] == ["applied"]
-    elsewhere = root.with_name("elsewhere")
-    if way == "moved":
-        root.rename(elsewhere)
-    else:
-        shutil.copytree(root, elsewhere)
-    for lost in {"without temp": "temp", "without its checkpoint": CHECKPOINT}.get(way, "").split():
-        shutil.rmtree(elsewhere / lost, ignore_errors=True)
-    drop(elsewhere, "a0.csv", text_of(lines(1)))
-    drop(elsewhere, "a1.csv", text_of(lines(3)))
-    told = stream(spark, small_settings_of_streams, elsewhere)
-    assert [(one.file, one.outcome) for one in told] == [("a0.csv", "duplicate"), ("a1.csv", "applied")]
-    assert streamed_users(elsewhere) == [1, 2, 3, 4]
+    for number, way in enumerate(("moved", "copied", "without temp"), start=1):
+        elsewhere = root.with_name(way)
+        if way == "moved":
+            root.rename(elsewhere)
+        else:
+            shutil.copytree(root, elsewhere)
+        if way == "without temp":
+            shutil.rmtree(elsewhere / "temp")
+        root = elsewhere
+        drop(root, "a0.csv", text_of(lines(1)))
+        drop(root, "a1.csv", text_of(lines(1 + 2 * number)))
+        told = stream(spark, small_settings_of_streams, root)
+        assert [(one.file, one.outcome) for one in told] == [("a0.csv", "duplicate"), ("a1.csv", "applied")]
+        assert streamed_users(root) == list(range(1, 3 + 2 * number))
+
+
+def test_on_hdfs_the_content_decides_and_no_name_stops_the_stream(
+    spark: SparkSession, small_settings_of_streams: Settings, barely_trained: Path, on_hdfs: HdfsPath
+) -> None:
+    """As on a cluster: tables on HDFS, and Structured Streaming that runs the batches."""
+    for name in ("processed", "models"):
+        for path in sorted((barely_trained / name).rglob("*")):
+            if path.is_file():
+                (on_hdfs / str(path.relative_to(barely_trained))).write_bytes(path.read_bytes())
+    url, _, _ = on_hdfs.connection.about
+    cluster = {"master": "spark://somewhere:7077", "root": str(on_hdfs), "webhdfs": url}
+    structured = small_settings_of_streams.model_copy(update=cluster)
+    told: list[BatchRecord] = []
+    for name, users in (("latest.csv", (1,)), ("latest.csv", (2, 3)), ("week [1].csv", (4,)), ("a b%20c.csv", (1,))):
+        draft = on_hdfs / "draft"
+        draft.write_bytes(text_of([line for user in users for line in lines(user, 1)]))
+        (on_hdfs / INCOMING).mkdir(parents=True, exist_ok=True)
+        draft.rename(on_hdfs / INCOMING / name)
+        if name != "week [1].csv":  # it waits together with the next one
+            told += stream(spark, structured, on_hdfs)
+    assert [(one.file, one.outcome, one.rows) for one in told] == [
+        ("latest.csv", "applied", 1),
+        ("latest.csv", "applied", 2),
+        ("week [1].csv", "applied", 1),
+        ("a b%20c.csv", "duplicate", 0),
+    ]
+    assert done_balance(spark, structured, on_hdfs).found == len(told)
 
 
 def test_what_is_in_done_without_a_record_is_named(
@@ -182,7 +213,7 @@ def test_what_is_in_done_without_a_record_is_named(
     assert found.examples == ("00000000-0123456789ab-a.csv: 1 and 0", "forgotten.csv: 1 and 0")
 
 
-def done_balance(spark: SparkSession, settings: Settings, root: Path) -> Balance:
+def done_balance(spark: SparkSession, settings: Settings, root: StoragePath) -> Balance:
     (found,) = [one for one in check.run(spark, settings, root).balances if "done" in one.what]
     return found
 

@@ -147,10 +147,10 @@ def _structured(spark: SparkSession, root: StoragePath, stream: _Stream) -> None
     announcer = _Announcer(for_another_thread(root), triggers)  # batches are run by another thread
     try:
         while not query.awaitTermination(_LOOK_SECONDS):  # type: ignore[arg-type]  # it takes parts of seconds
-            if stream.stopping.is_set() and not triggers.under_way():
-                query.stop()
-                return
-            if not announcer.look() and stream.is_over():
+            over = stream.stopping.is_set() or (triggers.idle and stream.is_over())
+            if not over:
+                over = not announcer.look() and stream.is_over()
+            if over and not triggers.under_way():
                 query.stop()
                 return
     except StreamingQueryException as error:
