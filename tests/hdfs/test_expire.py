@@ -14,7 +14,7 @@ from spark_apps.hdfs.layout import DEFAULT_LAYOUT, Layout, read_layout
 from spark_apps.hdfs.retention import Expired, expired, remove
 from spark_apps.publication import Publication
 from spark_apps.storage import HdfsPath, root_path
-from spark_apps.streaming.drops import CHECKPOINT, DONE, INCOMING, REPLAY, STREAM, TAKEN
+from spark_apps.streaming.drops import CHECKPOINT, DONE, INCOMING, REFUSED, REPLAY, STREAM, TAKEN
 from tests.hdfs.conftest import Shopstream
 from tests.hdfs.server import HdfsServer
 
@@ -150,7 +150,7 @@ def test_a_dead_publication_goes_and_a_committed_one_stays(superuser: Hdfs, plac
 
 
 def test_what_replay_and_stream_go_on_from_stays(superuser: Hdfs, place: Place, layout: Layout) -> None:
-    for kept in (INCOMING, TAKEN, REPLAY, CHECKPOINT):
+    for kept in (INCOMING, TAKEN, REFUSED, REPLAY, CHECKPOINT):
         place(f"/data/{kept}/x", 4_000)
     place(f"/data/{DONE}/data/{INCOMING}/old.csv", OLD)
     place(f"/data/{DONE}/data/{INCOMING}/young.csv", 6.9)

@@ -27,8 +27,8 @@ def read(folder: Path, *directories: dict[str, Any], **more: object) -> Layout:
 def test_the_kits_own_layout_has_a_place_for_everything_that_is_written() -> None:
     layout = read_layout(DEFAULT_LAYOUT)
     written = (RAW_EVENTS, RAW_MANIFESTS, REPORTS, "models/als", *(table.path for table in TABLES))
-    homes = {below: below.split("/")[0] for below in written} | {one: one for one in (PUBLISH, DONE, REFUSED)}
-    for below, its_home in (homes | {kept: STREAM for kept in (INCOMING, TAKEN, REPLAY, CHECKPOINT)}).items():
+    homes = {below: below.split("/")[0] for below in written} | {PUBLISH: PUBLISH, DONE: DONE}
+    for below, its_home in (homes | {kept: STREAM for kept in (INCOMING, TAKEN, REFUSED, REPLAY, CHECKPOINT)}).items():
         home = layout.home_of(f"{layout.tables}/{below}")
         assert home is not None
         assert home.path == f"{layout.tables}/{its_home}"
@@ -43,7 +43,7 @@ def test_the_kits_own_layout_lets_blocks_be_written() -> None:
 
 def test_retention_as_the_specification_has_it() -> None:
     kept = {d.path: d.retention.days for d in read_layout(DEFAULT_LAYOUT).directories if d.retention}
-    temporary = ("/data/temp", "/data/temp/publish", "/data/temp/stream/done", "/data/temp/stream/refused", "/tmp")
+    temporary = ("/data/temp", "/data/temp/publish", "/data/temp/stream/done", "/tmp")
     assert kept == {"/spark-events": 30, **dict.fromkeys(temporary, 7)}
 
 

@@ -69,7 +69,7 @@ def test_usage_by_directory_and_table(filled: Hdfs, shopstream: Shopstream) -> N
     assert directories["/data/processed"]["files"] == 4
     assert directories["/tmp"]["quota_space"] == 50 << 30
     assert directories["/data/temp"]["files"] == 0
-    assert directories["/data/temp"]["directories"] == 4  # publish, stream, stream/done, stream/refused
+    assert directories["/data/temp"]["directories"] == 3  # publish, stream and stream/done
     assert set(tables) == {"raw events", "events"}
     events = tables["events"]
     assert (events["bytes"], events["bytes_with_copies"], events["small_files"]) == (60, 120, 3)
