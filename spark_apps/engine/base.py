@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
 from typing import Any
@@ -79,7 +79,8 @@ class Task:
     @cached_property
     def database(self) -> Database:
         """Holds the inputs; opened when it is first asked for."""
-        return Database(self._limits)
+        # databases that share a folder would take each other's files
+        return Database(replace(self._limits, spill=self._limits.spill / self._task))
 
     def output(
         self,

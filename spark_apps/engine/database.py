@@ -39,6 +39,7 @@ class Database:
 
     def __init__(self, limits: Limits) -> None:
         """Opens an empty database."""
+        limits.spill.parent.mkdir(parents=True, exist_ok=True)  # DuckDB makes the folder itself, and removes it
         self.memory = limits.memory
         config: dict[str, Any] = {
             "threads": limits.threads,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -124,7 +126,7 @@ def _in_task(
         held = [batch for batch in batches if batch.num_rows]
         if not held and not runs_without_rows:
             return
-        with Task(_name_of_try(), limits, outputs, shared.value()) as task:
+        with Task(_name_of_try(), _on_spark_s_disk(limits), outputs, shared.value()) as task:
             for number, (name, schema) in enumerate(schemas.items()):
                 register(task.database, name, _rows_of(held, number, schema))
             held.clear()
@@ -138,11 +140,18 @@ def _for_each(unit: Unit, outputs: Mapping[str, StoragePath], shared: Shared[Any
     def work(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         items, for_all = shared.value()
         for number in (number for batch in batches for number in batch["id"].to_pylist()):
-            with Task(f"{_name_of_try()}-{number}", limits, outputs, for_all, items[number]) as task:
+            name = f"{_name_of_try()}-{number}"
+            with Task(name, _on_spark_s_disk(limits), outputs, for_all, items[number]) as task:
                 unit(task)
             yield from _told(task)
 
     return work
+
+
+def _on_spark_s_disk(limits: Limits) -> Limits:
+    """Has a task spill where Spark does: a container's /tmp may be small, and in memory."""
+    folders = os.environ.get("SPARK_LOCAL_DIRS")
+    return limits if not folders else replace(limits, spill=Path(folders.split(",")[0]))
 
 
 def _rows_of(batches: list[pa.RecordBatch], number: int, schema: pa.Schema) -> pa.Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from functools import partial
@@ -123,6 +124,22 @@ def test_a_query_that_does_not_fit_its_memory_spills_and_leaves_nothing_behind(t
         done = engine.run(partial(many_groups, rows), {})
     assert done.results["found"]["groups"].to_pylist() == [rows]
     assert not list(spill.rglob("*"))
+
+
+def _spill_and_wait(task: Task) -> None:
+    together: threading.Barrier = task.shared
+    rows = 2_000_000 + task.item
+    groups = f"select i, max(i::varchar || repeat('x', 20)) from range({rows}) numbers(i) group by i"
+    task.database.table("kept", groups)
+    together.wait(60)  # each holds what it spilled while the other does
+    task.give("found", task.database.rows("select count(*) as rows, max(i) as last from kept"))
+
+
+def test_two_queries_that_spill_at_once_keep_apart(tmp_path: Path) -> None:
+    with LocalEngine(2, 256 << 20, tmp_path / "spill") as engine:
+        done = engine.map(_spill_and_wait, [0, 1], shared=threading.Barrier(2))
+    assert sorted(done.results["found"]["rows"].to_pylist()) == [2_000_000, 2_000_001]
+    assert not [file for file in (tmp_path / "spill").rglob("*") if file.is_file()]
 
 
 def test_times_are_utc_in_a_database_whatever_the_machine_s_zone(tmp_path: Path, in_new_york: None) -> None:
