@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, timezone
+from functools import reduce
 
+from pydantic import ValidationError
 from pyspark import TaskContext
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from spark_apps import schemas
-from spark_apps.errors import MissingTableError, NothingToDoError
+from spark_apps.errors import MissingTableError, NothingToDoError, UnusableFileError
+from spark_apps.provenance import (
+    LEDGER,
+    AppliedBatch,
+    CleanedDate,
+    EventsRead,
+    Holding,
+    applied_batch,
+    batch_number,
+    held_by_clean,
+)
 from spark_apps.publication import settle, standing_still
 from spark_apps.storage import StoragePath
 
@@ -20,6 +33,15 @@ UNDATED = "__HIVE_DEFAULT_PARTITION__"
 RAW_EVENTS = "raw/events"
 RAW_MANIFESTS = "raw/manifests"
 REPORTS = "reports"
+# what `clean` made each date of, a file a date
+CLEANED = "processed/cleaned"
+# which events the feature tables were made of
+FEATURES_READ = "processed/features_read.json"
+# of the stream's records (streaming/records.py), the fields of provenance.AppliedBatch
+_APPLIED_BATCH = (
+    "batch int, sequence int, sha256 string, clean long, first_event string, last_event string, last_ahead string, "
+    "committed_at string, replayed map<string, array<string>>"
+)
 # what `shopstream evaluate` finds
 EVALUATION = f"{REPORTS}/evaluation.json"
 
@@ -142,7 +164,7 @@ def read_table(spark: SparkSession, root: StoragePath, table: Table, dates: Date
 
 
 def read_events(spark: SparkSession, root: StoragePath, dates: DateRange) -> tuple[DataFrame, list[date]]:
-    """Reads clean events of some dates: of each date what `clean` published, else what the stream took in.
+    """Reads the events of some dates, each once: what `clean` published, and what else the stream took in.
 
     Args:
         spark: the session.
@@ -156,16 +178,201 @@ def read_events(spark: SparkSession, root: StoragePath, dates: DateRange) -> tup
         MissingTableError: when `clean` never ran.
         NothingToDoError: when there is no event of these dates.
     """
-    published = set(published_dates(root, EVENTS))
-    cleaned = {day for day in published if day in dates}
-    streamed = {day for day in published_dates(root, STREAM_EVENTS) if day in dates} - published
-    if not streamed:
-        events = read_table(spark, root, EVENTS, dates)
-    else:
-        more = read_table(spark, root, STREAM_EVENTS).where(F.col("date").isin(sorted(streamed - {None})))
-        events = more.select(*EVENTS.schema.fieldNames())
-        events = read_table(spark, root, EVENTS, dates).unionByName(events) if cleaned else events
-    return events, sorted(day for day in cleaned | streamed if day is not None)
+    applied = read_applied(spark, root, dates)
+    return applied.events, applied.days
+
+
+@dataclass(frozen=True)
+class AppliedEvents:
+    """Events of clean and stream, each once.
+
+    Attributes:
+        events: columns of schemas.EVENTS.
+        days: the dates that there are of them, in order.
+        read: which they are, but for the rows of each date.
+    """
+
+    events: DataFrame
+    days: list[date]
+    read: EventsRead
+
+
+def read_applied(
+    spark: SparkSession, root: StoragePath, dates: DateRange, again: EventsRead | None = None
+) -> AppliedEvents:
+    """Reads events as `read_events` does, and says which they are.
+
+    Args:
+        spark: the session.
+        root: folder of the tables.
+        dates: which dates.
+        again: leaves out what came after an earlier reading, and takes in what that one should have read.
+
+    Raises:
+        MissingTableError: when `clean` never ran.
+        NothingToDoError: when there is no event of these dates.
+    """
+    with standing_still(root):  # one state of all tables
+        found = list_applied(root, dates)
+        clean = read_files(spark, root / EVENTS.path, EVENTS) if found.cleaned else None
+        taken = read_files(spark, root / STREAM_EVENTS.path, STREAM_EVENTS) if found.streamed else None
+        records = _read_records(spark, root) if found.streamed and (root / LEDGER).is_dir() else None
+    if clean is None and taken is None:
+        read_table(spark, root, EVENTS, dates)  # says why there is none
+    holdings = found.holdings
+    if again is not None:
+        covered = [day for day, note in found.cleaned.items() if again.covers_date(day, note)]
+        clean = clean.where(F.col("date").isin(covered)) if clean is not None else None
+        holdings = again.holdings({day: holdings[day] for day in covered})
+    parts = [_within(clean, dates)] if clean is not None else []
+    if taken is not None:
+        taken = _within(taken, dates)
+        parts.append(_not_held(spark, taken, records, holdings, again) if records is not None else taken)
+    events = reduce(DataFrame.unionByName, [part.select(*EVENTS.schema.fieldNames()) for part in parts])
+    return AppliedEvents(events, found.days, found.read)
+
+
+@dataclass(frozen=True)
+class AppliedDates:
+    """The dates of events that there are, of a range.
+
+    Attributes:
+        cleaned: dates that `clean` published, with what it noted of them.
+        streamed: dates that the stream took in.
+        holdings: what the cleaned dates hold.
+        read: what a reader of all of them has read, but for the rows of each date.
+    """
+
+    cleaned: dict[date, CleanedDate | None]
+    streamed: list[date]
+    holdings: dict[date, Holding]
+    read: EventsRead
+
+    @property
+    def days(self) -> list[date]:
+        """The dates of either, in order."""
+        return sorted({*self.cleaned, *self.streamed})
+
+
+def list_applied(root: StoragePath, dates: DateRange) -> AppliedDates:
+    """Lists the dates of events, for a caller that keeps them from changing meanwhile (publication.standing_still)."""
+    cleaned = cleaned_dates(root, (day for day in published_dates(root, EVENTS) if day in dates))
+    streamed = [day for day in published_dates(root, STREAM_EVENTS) if day is not None and day in dates]
+    read = EventsRead(
+        read_at=datetime.now(timezone.utc),
+        first=dates.first,
+        last=dates.last,
+        cleaned={day.isoformat(): note.parts if note else None for day, note in cleaned.items()},
+        batches=_batches(root),
+    )
+    return AppliedDates(cleaned, streamed, _holdings(root, cleaned), read)
+
+
+def rows_per_date(events: DataFrame) -> dict[str, int]:
+    """Counts events by date: ISO date -> rows."""
+    counted = events.groupBy(F.col("date").cast("string").alias("date")).count().orderBy("date").collect()  # dates
+    return {row["date"]: row["count"] for row in counted}
+
+
+def read_features_read(root: StoragePath) -> EventsRead | None:
+    """Returns which events the published feature tables were made of; None where they were made by an earlier version.
+
+    Raises:
+        UnusableFileError: when the file that says so is damaged.
+    """
+    settle(root)
+    path = root / FEATURES_READ
+    try:
+        return EventsRead.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValidationError:
+        raise UnusableFileError(f"{path} is damaged: run `shopstream train`, which writes it anew.") from None
+
+
+def _within(frame: DataFrame, dates: DateRange) -> DataFrame:
+    if dates.first is not None:
+        frame = frame.where(F.col("date") >= F.lit(dates.first))
+    if dates.last is not None:
+        frame = frame.where(F.col("date") <= F.lit(dates.last))
+    return frame
+
+
+def _not_held(
+    spark: SparkSession,
+    taken: DataFrame,
+    records: DataFrame,
+    holdings: dict[date, Holding],
+    again: EventsRead | None,
+) -> DataFrame:
+    """The stream's events that clean's do not hold."""
+    if again is None and not holdings:
+        return taken
+    batches = [applied_batch(row.asDict()) for row in records.collect()]  # a few fields of each batch
+    if again is not None:
+        batches = [batch for batch in batches if again.covers_batch(batch)]
+        taken = taken.where(F.col("batch") <= max((batch.batch for batch in batches), default=-1))
+    held = held_by_clean(batches, holdings)  # at most batches x dates of a batch
+    if not held:
+        return taken
+    pairs = spark.createDataFrame(held, "batch int, date date")
+    return taken.join(F.broadcast(pairs), ["batch", "date"], "left_anti")
+
+
+def _read_records(spark: SparkSession, root: StoragePath) -> DataFrame:
+    return spark.read.schema(_APPLIED_BATCH).option("multiLine", True).json(str(root / LEDGER))
+
+
+def read_batches(spark: SparkSession, root: StoragePath) -> list[AppliedBatch]:
+    """Returns what the stream's records say of the events of each batch; none where it never ran."""
+    if not (root / LEDGER).is_dir():
+        return []
+    return [applied_batch(row.asDict()) for row in _read_records(spark, root).collect()]  # a few fields of each batch
+
+
+def _batches(root: StoragePath) -> int:
+    """The number of the next batch, by the records that there are."""
+    numbers = (batch_number(path.name) for path in (root / LEDGER).glob("batch-*.json"))
+    return max((number for number in numbers if number is not None), default=-1) + 1
+
+
+def cleaned_path(day: date | None) -> str:
+    """Returns the path below the root of what `clean` notes of a date."""
+    return f"{CLEANED}/{partition_folder(day)}.json"
+
+
+def cleaned_dates(root: StoragePath, days: Iterable[date | None]) -> dict[date, CleanedDate | None]:
+    """Returns what `clean` noted of dates that it published; None of those that an earlier version did."""
+    return {day: _read_cleaned(root / cleaned_path(day)) for day in days if day is not None}
+
+
+def _read_cleaned(path: StoragePath) -> CleanedDate | None:
+    try:
+        return CleanedDate.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValidationError:
+        raise UnusableFileError(f"{path} is damaged: remove it, and run `shopstream clean` for its date.") from None
+
+
+def clean_holdings(root: StoragePath, days: Collection[date]) -> dict[date, Holding]:
+    """Returns the raw parts that clean's events were made of, for those of the dates that `clean` published."""
+    with standing_still(root):
+        return _holdings(root, cleaned_dates(root, (day for day in published_dates(root, EVENTS) if day in days)))
+
+
+def _holdings(root: StoragePath, cleaned: Mapping[date, CleanedDate | None]) -> dict[date, Holding]:
+    return {
+        day: Holding(frozenset(note.parts), is_noted=True)
+        if note
+        else Holding(_landed_parts(root, day), is_noted=False)
+        for day, note in cleaned.items()
+    }
+
+
+def _landed_parts(root: StoragePath, day: date) -> frozenset[str]:
+    files = (root / RAW_EVENTS / partition_folder(day)).glob("*.csv")
+    return frozenset(path.name.removesuffix(".csv") for path in files)
 
 
 def published_dates(root: StoragePath, table: Table) -> list[date | None]:

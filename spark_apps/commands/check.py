@@ -53,6 +53,14 @@ def _print(found: Counted, wrong: list[Balance]) -> None:
             f"Landed and not cleaned: {found.uncleaned_lines:,} lines of {found.uncleaned_dates:,} dates. "
             "`shopstream clean` takes them; `simulate` replays them."
         )
+    if found.events_since:
+        out.print(
+            f"{found.events_since:,} events applied since the last training: `shopstream train` learns from them."
+        )
+    if found.events_outside:
+        out.print(
+            f"{found.events_outside:,} events are of other dates than those that the last training was asked for."
+        )
     for one in wrong:
         out.print(f"{one.what}: {'; '.join(one.examples)}{' ...' if one.differing > len(one.examples) else ''}")
         out.print(f"  To mend: {one.mend}")

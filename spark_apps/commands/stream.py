@@ -84,9 +84,10 @@ def _line(record: BatchRecord) -> str:
         return f"{record.batch:>6}  {_one_line(record.file)}  {record.outcome}{why}"
     bad = f", {sum(record.quarantined.values()):,} bad" if record.quarantined else ""
     late = f", {record.late:,} late" if record.late else ""
+    held = f", {record.held:,} known" if record.held else ""
     users = f"{record.activity.users:,} users" if record.activity else "no user"
     clock = f"to {record.last_event:%m-%d %H:%M}" if record.last_event else ""
-    return f"{record.batch:>6}  {record.clean:>7,} events{bad}{late}, {users}  {clock}  {record.duration:.1f} s"
+    return f"{record.batch:>6}  {record.clean:>7,} events{bad}{late}{held}, {users}  {clock}  {record.duration:.1f} s"
 
 
 @stream.command()

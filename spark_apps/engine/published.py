@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 
 import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import ValidationError
 from pyspark.sql.pandas.types import to_arrow_schema
 
 from spark_apps.engine.base import Relation
-from spark_apps.errors import MissingTableError, NothingToDoError
+from spark_apps.errors import MissingTableError, NothingToDoError, UnusableFileError
+from spark_apps.provenance import LEDGER, AppliedBatch, CleanedDate, EventsRead, batch_number, held_by_clean
 from spark_apps.publication import standing_still
-from spark_apps.storage import StoragePath
-from spark_apps.tables import EVENTS, STREAM_EVENTS, DateRange, Table, partition_folder, published_dates
+from spark_apps.storage import StoragePath, count_rows, read_batches, write_parts
+from spark_apps.tables import EVENTS, STREAM_EVENTS, DateRange, Table, list_applied, partition_folder, published_dates
+
+_ROWS_AT_ONCE = 1 << 16
 
 
 def table_relation(root: StoragePath, table: Table, dates: DateRange | None = None) -> Relation:
@@ -41,12 +47,15 @@ def table_relation(root: StoragePath, table: Table, dates: DateRange | None = No
         return Relation(_files(root, table, wanted), stored_schema(table))
 
 
-def events_relation(root: StoragePath, dates: DateRange) -> tuple[Relation, list[date]]:
-    """Returns the clean events of some dates, by the rule of `tables.read_events`.
+def events_relation(
+    root: StoragePath, dates: DateRange, scratch: StoragePath | None = None
+) -> tuple[Relation, list[date]]:
+    """Returns the events of some dates, each once, by the rule of `tables.read_events`.
 
     Args:
         root: folder of the tables.
         dates: which dates.
+        scratch: see `applied_relation`.
 
     Returns:
         The events, with the columns of schemas.EVENTS but for `date`, and the dates that there are of them, in order.
@@ -55,14 +64,112 @@ def events_relation(root: StoragePath, dates: DateRange) -> tuple[Relation, list
         MissingTableError: when `clean` never ran.
         NothingToDoError: when there is no event of these dates.
     """
+    applied = applied_relation(root, dates, scratch)
+    return applied.events, applied.days
+
+
+@dataclass(frozen=True)
+class AppliedRelation:
+    """Events of clean and stream, each once.
+
+    Attributes:
+        events: columns of schemas.EVENTS but for `date`.
+        days: the dates that there are of them, in order.
+        read: which they are.
+    """
+
+    events: Relation
+    days: list[date]
+    read: EventsRead
+
+
+def applied_relation(root: StoragePath, dates: DateRange, scratch: StoragePath | None = None) -> AppliedRelation:
+    """Returns events as `events_relation` does, and says which they are.
+
+    Args:
+        root: folder of the tables.
+        dates: which dates.
+        scratch: a folder for copies, without the events that clean holds, of files merged from several batches.
+
+    Raises:
+        MissingTableError: when `clean` never ran.
+        NothingToDoError: when there is no event of these dates.
+    """
     with standing_still(root):
-        published = set(published_dates(root, EVENTS))
-        cleaned = {day for day in published if day in dates}
-        streamed = {day for day in published_dates(root, STREAM_EVENTS) if day in dates} - published
-        files = (*_files(root, EVENTS, cleaned), *_files(root, STREAM_EVENTS, streamed))
-    if not cleaned and not streamed:
-        return table_relation(root, EVENTS, dates), []  # raises, and says what is missing
-    return Relation(files, stored_schema(EVENTS)), sorted(day for day in cleaned | streamed if day is not None)
+        found = list_applied(root, dates)
+        clean = {day: _files(root, EVENTS, [day]) for day in found.cleaned}
+        taken = {day: _files(root, STREAM_EVENTS, [day]) for day in found.streamed}
+    if not found.days:
+        table_relation(root, EVENTS, dates)  # says why there is none
+    batches = _batches(root, taken)
+    held = set(held_by_clean(batches.values(), found.holdings))
+    taken = {day: _not_held(day, files, held, scratch) for day, files in taken.items()}
+    rows = {day: _clean_rows(found.cleaned[day], files) for day, files in clean.items()}
+    for day, files in taken.items():
+        rows[day] = rows.get(day, 0) + sum(_streamed_rows(file, batches) for file in files)
+    read = found.read.model_copy(update={"rows": {str(day): rows[day] for day in sorted(rows) if rows[day]}})
+    files = tuple(file for files in (*clean.values(), *taken.values()) for file in files)
+    return AppliedRelation(Relation(files, stored_schema(EVENTS)), found.days, read)
+
+
+def _batches(root: StoragePath, taken: Mapping[date, Sequence[StoragePath]]) -> dict[int, AppliedBatch]:
+    """The batches of files; all that there are, where files were merged."""
+    numbers = {batch_number(file.name) for files in taken.values() for file in files}
+    if None in numbers:
+        numbers = {batch_number(path.name) for path in (root / LEDGER).glob("batch-*.json")}
+    named = sorted(number for number in numbers if number is not None)
+    return {number: _read_batch(root / LEDGER / f"batch-{number:08d}.json") for number in named}
+
+
+def _read_batch(path: StoragePath) -> AppliedBatch:
+    try:
+        return AppliedBatch.model_validate_json(path.read_bytes())
+    except (FileNotFoundError, ValidationError):
+        raise UnusableFileError(
+            f"{path}, the record of a batch, is missing or damaged: run `shopstream check`, which says what to do."
+        ) from None
+
+
+def _not_held(
+    day: date, files: Sequence[StoragePath], held: Collection[tuple[int, date]], scratch: StoragePath | None
+) -> tuple[StoragePath, ...]:
+    """Of a date's files of the stream, those whose events clean does not hold, cut down where they are merged."""
+    numbers = [batch for batch, one in held if one == day]
+    return tuple(
+        file if batch_number(file.name) is not None or not numbers else _without(file, numbers, scratch, day)
+        for file in files
+        if batch_number(file.name) not in numbers
+    )
+
+
+def _without(file: StoragePath, numbers: Sequence[int], scratch: StoragePath | None, day: date) -> StoragePath:
+    """Copies a merged file without the events of some batches, a part of it at a time."""
+    if scratch is None:
+        raise ValueError(
+            f"{file} holds events that clean holds as well, and there is no folder for a copy without them"
+        )
+    folder, schema = scratch / str(day), stored_schema(STREAM_EVENTS)
+    folder.mkdir(parents=True, exist_ok=True)
+    left_out = pa.array(numbers, pa.int32())
+    parts = (pa.Table.from_batches([part]) for part in read_batches(file, _ROWS_AT_ONCE, schema.names))
+    kept = (part.filter(pc.invert(pc.is_in(part["batch"], value_set=left_out))) for part in parts)
+    write_parts(folder / file.name, schema, (part.select(schema.names).cast(schema) for part in kept), _ROWS_AT_ONCE)
+    return folder / file.name
+
+
+def _clean_rows(note: CleanedDate | None, files: Sequence[StoragePath]) -> int:
+    return note.clean if note is not None else sum(map(count_rows, files))
+
+
+def _streamed_rows(file: StoragePath, batches: Mapping[int, AppliedBatch]) -> int:
+    """Rows of a file of the stream: all of its batch, where that is of one date."""
+    number = batch_number(file.name)
+    batch = batches[number] if number is not None else None
+    return (
+        batch.clean
+        if batch is not None and batch.dates is not None and batch.dates[0] == batch.dates[1]
+        else count_rows(file)
+    )
 
 
 def files_by_date(

@@ -24,7 +24,7 @@ ANALYSIS = f"{REPORTS}/analysis.json"
 
 
 def run(engine: Engine, root: StoragePath, dates: DateRange) -> dict[str, Any]:
-    """Explores the clean events of a range of dates and publishes analysis.json.
+    """Explores the events of a range of dates, those of the stream among them, and publishes analysis.json.
 
     Returns:
         What analysis.json holds: the figures of `analysis.exploration.explore`; `balance`, the rows per date from raw

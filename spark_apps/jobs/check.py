@@ -10,9 +10,10 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import IntegerType, LongType, MapType, StringType, StructField, StructType
 
-from spark_apps.analysis.balances import COUNT, PLACE, Balance, balance, counted, summed, together
+from spark_apps.analysis.balances import COUNT, PLACE, SHOWN_PLACES, Balance, balance, counted, summed, together
 from spark_apps.errors import NothingToDoError
 from spark_apps.ingestion.manifests import date_key, raw_rows, read_manifests
+from spark_apps.provenance import EventsRead, part_of
 from spark_apps.registry.serving import current, stale_tables
 from spark_apps.registry.versions import SEGMENTS, newest
 from spark_apps.settings import Settings
@@ -35,9 +36,13 @@ from spark_apps.tables import (
     USER_SEGMENTS,
     DateRange,
     Table,
+    cleaned_dates,
     published_dates,
-    read_events,
+    read_applied,
+    read_batches,
+    read_features_read,
     read_table,
+    rows_per_date,
     table_exists,
 )
 
@@ -55,6 +60,7 @@ _RECORD = StructType(
         StructField("outcome", StringType()),
         StructField("rows", LongType()),
         StructField("clean", LongType()),
+        StructField("held", LongType()),
         StructField("late", LongType()),
         StructField("quarantined", MapType(StringType(), LongType())),
         StructField("lists", StructType([StructField("users", LongType())])),
@@ -69,11 +75,15 @@ class Counted:
     Attributes:
         balances: in the order in which the tables are made.
         uncleaned_dates, uncleaned_lines: landed and not cleaned, as what `simulate` replays.
+        events_since: applied after the features were made, of the dates that these are of.
+        events_outside: applied, of other dates than those that were asked for when the features were made.
     """
 
     balances: list[Balance]
     uncleaned_dates: int
     uncleaned_lines: int
+    events_since: int = 0
+    events_outside: int = 0
 
 
 def run(spark: SparkSession, settings: Settings, root: StoragePath) -> Counted:
@@ -92,6 +102,7 @@ def run(spark: SparkSession, settings: Settings, root: StoragePath) -> Counted:
     waiting = [rows for day, rows in landed.items() if day not in cleaned]
     parts = (
         _lines_landed(spark, root, {day: rows for day, rows in landed.items() if day in cleaned}),
+        _stale_dates(root),
         _features(spark, root),
         _lists(spark, settings, root),
         _stream(spark, root),
@@ -100,7 +111,7 @@ def run(spark: SparkSession, settings: Settings, root: StoragePath) -> Counted:
     balances = [one for part in parts for one in part]
     if not balances:
         raise NothingToDoError(f"There is nothing to count under {root}: run `shopstream clean` first.")
-    return Counted(balances, len(waiting), sum(waiting))
+    return Counted(balances, len(waiting), sum(waiting), *_not_in_features(spark, root))
 
 
 def _lines_landed(spark: SparkSession, root: StoragePath, landed: dict[date | None, int]) -> Iterator[Balance]:
@@ -121,7 +132,8 @@ def _features(spark: SparkSession, root: StoragePath) -> Iterator[Balance]:
     if not table_exists(root, USER_FEATURES):
         return
     users, products, pairs = (read_table(spark, root, one) for one in (USER_FEATURES, PRODUCT_FEATURES, INTERACTIONS))
-    events = _events_behind(spark, root, users)
+    events = _events_behind(spark, root).persist()
+    yield from _left_out(spark, root)
     sides = (
         ("events = those of user_features, per user", "user_id", users, "total_events"),
         ("events = those of product_features, per product", "product_id", products, "events"),
@@ -132,19 +144,77 @@ def _features(spark: SparkSession, root: StoragePath) -> Iterator[Balance]:
     bought = counted(events.where(F.col("event_type") == "purchase"), "user_id")
     purchases = summed(pairs.where(F.col("purchases") > 0), "user_id", "purchases")
     yield balance("purchases = those of interactions, per user", bought, purchases, _TRAIN)
+    events.unpersist()
 
 
-def _events_behind(spark: SparkSession, root: StoragePath, users: DataFrame) -> DataFrame:
-    """The events of the time that the features were made of."""
-    first, last = F.min("first_seen"), F.max("last_seen")
-    # not as times, which would be collected in the machine's own zone
-    seen = users.agg(F.to_date(first), F.to_date(last), F.unix_micros(first), F.unix_micros(last)).collect()[0]
-    first_day, last_day, begin, end = seen
+def _events_behind(spark: SparkSession, root: StoragePath) -> DataFrame:
+    """The events that were applied when the features were made, of the dates that were asked for: date and ids."""
+    read = read_features_read(root)
+    dates = DateRange(read.first, read.last) if read is not None else DateRange()
+    return _applied(spark, root, dates, again=read).select("date", "user_id", "product_id", "event_type")
+
+
+def _applied(spark: SparkSession, root: StoragePath, dates: DateRange, again: EventsRead | None = None) -> DataFrame:
+    """Events of clean and stream, none where all were taken out."""
     try:
-        events, _ = read_events(spark, root, DateRange(first_day, last_day))
-    except NothingToDoError:  # they were taken out
+        return read_applied(spark, root, dates, again).events
+    except NothingToDoError:
         return spark.createDataFrame([], EVENTS.schema)
-    return events.where(F.unix_micros("event_time").between(begin, end))
+
+
+def _left_out(spark: SparkSession, root: StoragePath) -> Iterator[Balance]:
+    """What was applied when features were made, and is not written down among what they were made of."""
+    read = read_features_read(root)
+    if read is None:
+        missed = ["features were made by an earlier version, which did not write down of what"]
+    else:
+        missed = [*_dates_left_out(root, read), *_batches_left_out(spark, root, read)]
+    if missed:
+        what = "events applied = events that features were made of, per date or batch"
+        yield Balance(what, len(missed), 0, len(missed), len(missed), tuple(missed[:SHOWN_PLACES]), _TRAIN)
+
+
+def _dates_left_out(root: StoragePath, read: EventsRead) -> Iterator[str]:
+    asked = DateRange(read.first, read.last)
+    for day, note in cleaned_dates(root, (day for day in published_dates(root, EVENTS) if day in asked)).items():
+        parts = read.cleaned.get(day.isoformat())
+        if day.isoformat() not in read.cleaned and read.covers_date(day, note):
+            yield f"{day}: {note.clean if note else 0:,} and 0"
+        elif note is not None and parts is not None and set(parts) != set(note.parts):
+            yield f"{day} was cleaned of other files since"
+
+
+def _batches_left_out(spark: SparkSession, root: StoragePath, read: EventsRead) -> Iterator[str]:
+    asked = DateRange(read.first, read.last)
+    for batch in read_batches(spark, root):
+        missed = batch.batch >= read.batches and read.covers_batch(batch)
+        if missed and batch.dates is not None and any(day in asked for day in batch.dates):
+            yield f"batch {batch.batch}: {batch.clean:,} and 0"
+
+
+def _not_in_features(spark: SparkSession, root: StoragePath) -> tuple[int, int]:
+    """Events that were applied after the features were made, and those of other dates than were asked for."""
+    read = read_features_read(root)
+    if read is None:
+        return 0, 0
+    now = rows_per_date(_applied(spark, root, DateRange()))
+    asked = sum(rows for day, rows in now.items() if date.fromisoformat(day) in DateRange(read.first, read.last))
+    return max(0, asked - _events_behind(spark, root).count()), sum(now.values()) - asked
+
+
+def _stale_dates(root: StoragePath) -> Iterator[Balance]:
+    """Dates that `clean` made of other files than those that are landed now."""
+    manifests = read_manifests(root)
+    if not manifests:
+        return  # raw rows are kept elsewhere, or not at all
+    stale = []
+    for day, note in cleaned_dates(root, published_dates(root, EVENTS)).items():
+        landed = sorted(part_of(one.sha256) for one in manifests if day.isoformat() in one.rows_per_date)
+        if note is not None and landed and landed != sorted(note.parts):  # dates without a file have other counts, too
+            stale.append(f"{day}: {len(landed)} files landed, cleaned from {len(note.parts)}")
+    if stale:
+        what = "dates cleaned = dates cleaned of the files that are landed"
+        yield Balance(what, len(stale), 0, len(stale), len(stale), tuple(stale[:SHOWN_PLACES]), "shopstream clean")
 
 
 def _lists(spark: SparkSession, settings: Settings, root: StoragePath) -> Iterator[Balance]:
@@ -238,6 +308,7 @@ def _read_records(spark: SparkSession, root: StoragePath) -> DataFrame:
 def _read_ledger(spark: SparkSession, root: StoragePath) -> DataFrame:
     """The ledger's records, with what they say together beside what they say."""
     records = _read_records(spark, root)
+    learned = F.col("clean") - F.coalesce("held", F.lit(0))
     bad = F.aggregate(F.map_values("quarantined"), F.lit(0).cast("long"), lambda total, one: total + one)
     return records.select(
         "batch",
@@ -245,7 +316,8 @@ def _read_ledger(spark: SparkSession, root: StoragePath) -> DataFrame:
         "clean",
         bad.alias("bad"),
         (F.col("clean") + bad).alias("accounted"),
-        (F.col("clean") - F.col("late")).alias("in_time"),
+        learned.alias("learned"),
+        (learned - F.col("late")).alias("in_time"),
         F.coalesce("lists.users", F.lit(0)).alias("users"),
     )
 
@@ -266,7 +338,7 @@ def _users(rows: DataFrame) -> DataFrame:
 _STREAMED: tuple[tuple[str, str, Table, Callable[[DataFrame], DataFrame]], ...] = (
     ("clean lines = rows of stream_events", "clean", STREAM_EVENTS, _lines),
     ("quarantined lines = rows of stream_quarantine", "bad", STREAM_QUARANTINE, _lines),
-    ("clean lines = events of stream_products", "clean", STREAM_PRODUCTS, _events),
+    ("clean lines = events of stream_products", "learned", STREAM_PRODUCTS, _events),
     ("clean lines in time = events of stream_windows", "in_time", STREAM_WINDOWS, _events),
     ("new lists = users of stream_recommendations", "users", STREAM_RECOMMENDATIONS, _users),
 )

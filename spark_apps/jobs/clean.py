@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime, timezone
 
 import pyarrow as pa
 
@@ -12,13 +12,16 @@ from spark_apps.engine.base import Engine
 from spark_apps.errors import BalanceError, NothingToDoError
 from spark_apps.ingestion.manifests import Manifest, date_key, latest_events, raw_files, raw_rows, read_manifests
 from spark_apps.ingestion.raw_lines import READ, Piece, clean_piece, pieces_of
+from spark_apps.provenance import CleanedDate, part_of
 from spark_apps.publication import Publication, settle
-from spark_apps.storage import StoragePath
+from spark_apps.storage import StoragePath, write_durably
 from spark_apps.tables import (
+    CLEANED,
     EVENTS,
     QUARANTINE,
     RAW_EVENTS,
     DateRange,
+    cleaned_path,
     partition_date,
     partition_folder,
     published_dates,
@@ -55,7 +58,7 @@ def run(engine: Engine, root: StoragePath, dates: DateRange) -> Balance:
             nothing is published then.
     """
     settle(root)
-    with Publication(root, [EVENTS.path, QUARANTINE.path]) as publication:
+    with Publication(root, [EVENTS.path, QUARANTINE.path, CLEANED]) as publication:
         manifests = read_manifests(root)
         expected = raw_rows(manifests, dates)
         removed = _dates_without_rows(root, dates, expected)
@@ -69,6 +72,7 @@ def run(engine: Engine, root: StoragePath, dates: DateRange) -> Balance:
         for day in (*expected, *removed):
             for table, folder in staged.items():
                 _replace_date(publication, table.path, folder, day)
+            _note_parts(publication, manifests, day, balance.get(day))
         for table in (EVENTS, QUARANTINE):
             (root / table.path).mkdir(parents=True, exist_ok=True)
         publication.commit()
@@ -130,3 +134,19 @@ def _replace_date(publication: Publication, table: str, staged: StoragePath, day
         publication.replace(target, source)
     else:
         publication.remove(target)
+
+
+def _note_parts(publication: Publication, manifests: list[Manifest], day: date | None, rows: DayBalance | None) -> None:
+    """Writes down which landed files the date was made of; of one that is removed nothing stays."""
+    if rows is None:
+        publication.remove(cleaned_path(day))
+        return
+    parts = sorted(part_of(manifest.sha256) for manifest in manifests if date_key(day) in manifest.rows_per_date)
+    note = CleanedDate(
+        parts=tuple(parts),
+        clean=rows.clean,
+        quarantined=rows.quarantined.total(),
+        cleaned_at=datetime.now(timezone.utc),
+    )
+    write_durably(publication.stage(cleaned_path(day)), note.model_dump_json())
+    publication.replace(cleaned_path(day))

@@ -53,7 +53,7 @@ from spark_apps.segmentation.sums import nearest
 from spark_apps.session import task_threads
 from spark_apps.settings import Settings
 from spark_apps.storage import StoragePath
-from spark_apps.tables import EVALUATION, EVENTS, DateRange, read_table
+from spark_apps.tables import EVALUATION, DateRange, read_events
 
 _CLUSTERS = 5
 
@@ -76,8 +76,8 @@ def run(spark: SparkSession, settings: Settings, root: StoragePath) -> dict[str,
     Raises:
         NothingToDoError: when the events cannot be split so that somebody has a history and new products.
     """
-    require_events(root, DateRange(), (EVENTS,))
-    events = read_table(spark, root, EVENTS)
+    require_events(root, DateRange())
+    events, _ = read_events(spark, root, DateRange())
     with Publication(root, [EVALUATION]) as publication:
         spark.sparkContext.setCheckpointDir(str(publication.scratch("checkpoint")))
         evaluation = _evaluate(spark, settings, events, publication.scratch("users"))

@@ -6,21 +6,23 @@ from dataclasses import dataclass
 from datetime import date
 
 from spark_apps.engine.base import Engine, Relation
-from spark_apps.engine.published import events_relation, stored_schema
+from spark_apps.engine.published import applied_relation, stored_schema
 from spark_apps.features import units
 from spark_apps.jobs.quarantine import require_events
 from spark_apps.jobs.reference import find_reference
 from spark_apps.publication import Publication
 from spark_apps.settings import Settings
-from spark_apps.storage import StoragePath
+from spark_apps.storage import StoragePath, write_durably
 from spark_apps.tables import (
+    FEATURES_READ,
     INTERACTIONS,
     PRODUCT_FEATURES,
+    STREAM_EVENTS,
     USER_FEATURES,
     DateRange,
 )
 
-TARGETS = [table.path for table in (USER_FEATURES, PRODUCT_FEATURES, INTERACTIONS)]
+TARGETS = [*(table.path for table in (USER_FEATURES, PRODUCT_FEATURES, INTERACTIONS)), FEATURES_READ]
 _PRODUCT_SUMS = "product_sums"
 
 
@@ -61,7 +63,8 @@ def build(
 ) -> FeatureTables:
     """Computes the feature tables into a publication that the caller commits."""
     require_events(root, dates)
-    events, days = events_relation(root, dates)
+    applied = applied_relation(root, dates, publication.scratch(STREAM_EVENTS.name))
+    events, days = applied.events, applied.days
     reference = find_reference(engine, events, days)
     staged = {table.name: publication.stage(table.path) for table in (USER_FEATURES, PRODUCT_FEATURES, INTERACTIONS)}
     sums = publication.scratch(_PRODUCT_SUMS)
@@ -79,8 +82,9 @@ def build(
         outputs={PRODUCT_FEATURES.name: staged[PRODUCT_FEATURES.name]},
         shared=units.mean_points(made.result("points", units.POINTS)),
     )
-    for table in TARGETS:
-        publication.replace(table)
+    write_durably(publication.stage(FEATURES_READ), applied.read.model_dump_json())
+    for target in TARGETS:
+        publication.replace(target)
     rows = {name: (made.rows | described.rows)[name] for name in staged}
     users, products, interactions = (
         Relation.of(staged[table.name], stored_schema(table))

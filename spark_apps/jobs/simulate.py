@@ -8,6 +8,7 @@ it. Any other was not finished, and is made again.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from itertools import groupby
 from operator import attrgetter
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO, Any, BinaryIO, cast
 
 from pydantic import ValidationError
@@ -27,14 +28,24 @@ from spark_apps.ingestion.manifests import date_key, raw_path, read_manifests
 from spark_apps.jobs.pacing import Backlog, Pace, Wait, dropped_names
 from spark_apps.metrics.ledger import read_record
 from spark_apps.progress import RowsDone, row_progress
+from spark_apps.provenance import ReplayedParts
 from spark_apps.publication import Publication, settle
 from spark_apps.storage import StoragePath, write_durably
-from spark_apps.streaming.drops import INCOMING, REPLAY, Drop, read_drop
+from spark_apps.streaming.drops import (
+    INCOMING,
+    PROVENANCE,
+    REPLAY,
+    REPLAY_STATE,
+    Drop,
+    provenance_path,
+    read_drop,
+)
 from spark_apps.streaming.records import LEDGER
 from spark_apps.streaming.replay import (
     Block,
     Cutter,
     EventCutter,
+    PartCutter,
     Piece,
     Position,
     RawFile,
@@ -42,9 +53,9 @@ from spark_apps.streaming.replay import (
     Standing,
     pieces,
 )
-from spark_apps.tables import DateRange, partition_date
+from spark_apps.tables import DateRange, clean_holdings, partition_date
 
-STANDING = f"{REPLAY}/replay.json"
+STANDING = REPLAY_STATE
 _DRAFT = f"{REPLAY}/draft.csv"
 
 
@@ -129,7 +140,7 @@ def run(root: StoragePath, plan: Plan, wait: Wait) -> Replayed:
     _month_files(root, plan.month)  # nothing is made where there is nothing to replay
     with Publication(root, [REPLAY]) as claim:
         files = _month_files(root, plan.month)  # which `unload` leaves alone from here on
-        for folder in (INCOMING, REPLAY):
+        for folder in (INCOMING, REPLAY, PROVENANCE):
             (root / folder).mkdir(parents=True, exist_ok=True)
         standing = _beginning(root, plan, files)
         done = Replayed(f"{plan.month:%Y-%m}", standing.position.rows, standing.rows)
@@ -144,7 +155,8 @@ def run(root: StoragePath, plan: Plan, wait: Wait) -> Replayed:
 def _drop_files(
     root: StoragePath, claim: Publication, plan: Plan, standing: Standing, pace: Pace, done: Replayed, show: RowsDone
 ) -> None:
-    batches = groupby(pieces(_blocks(root, standing), plan.cutter()), key=attrgetter("batch"))
+    cutter = PartCutter(plan.cutter(), _cleaned_files(root, standing))
+    batches = groupby(pieces(_blocks(root, standing), cutter), key=attrgetter("batch"))
     for _, batch in batches:
         if done.files == plan.files or pace.ended():
             return
@@ -162,6 +174,8 @@ class _Draft:
     """A batch that is written but has no name yet: what it holds, and what the replay comes to with it."""
 
     path: StoragePath
+    sha256: str
+    replayed: ReplayedParts
     events: int
     bytes: int
     first: datetime | None
@@ -174,18 +188,36 @@ def _write_draft(path: StoragePath, rows_before: int, batch: Iterable[Piece]) ->
     path.unlink(missing_ok=True)
     header = f"{HEADER}\n".encode()
     first = piece = None
-    events, size = 0, len(header)
+    events, size, digest = 0, len(header), hashlib.sha256(header)
+    files: dict[str, None] = {}
     with path.open("ab") as stream:
         stream.write(header)
         for piece in batch:
             stream.write(piece.rows)
+            digest.update(piece.rows)
+            files[piece.file] = None
             first = piece.first if first is None else first
             events, size = events + piece.events, size + len(piece.rows)
         _sync(path, stream)
     assert piece is not None  # a batch has rows
-    return _Draft(
-        path, events, size, first, piece.last, Position(file=piece.file, offset=piece.end, rows=rows_before + events)
-    )
+    reached = Position(file=piece.file, offset=piece.end, rows=rows_before + events)
+    return _Draft(path, digest.hexdigest(), _replayed(files), events, size, first, piece.last, reached)
+
+
+def _replayed(files: Iterable[str]) -> ReplayedParts:
+    parts: dict[str, tuple[str, ...]] = {}
+    for file in map(PurePosixPath, files):
+        day = file.parent.name.removeprefix("date=")
+        parts[day] = (*parts.get(day, ()), file.stem)
+    return ReplayedParts(parts=parts)
+
+
+def _cleaned_files(root: StoragePath, standing: Standing) -> set[str]:
+    """The month's raw files that clean's events were made of."""
+    of_file = {file.path: PurePosixPath(file.path) for file in standing.files}
+    days = {path: partition_date(name.parent.name) for path, name in of_file.items()}
+    holdings = clean_holdings(root, {day for day in days.values() if day is not None})
+    return {path for path, day in days.items() if day in holdings and of_file[path].stem in holdings[day].parts}
 
 
 def _sync(path: StoragePath, stream: IO[Any]) -> None:
@@ -202,6 +234,8 @@ def _drop(root: StoragePath, claim: Publication, standing: Standing, draft: _Dra
     staged = root / REPLAY / drop.name
     draft.path.rename(staged)
     claim.refuse_if_lost()
+    # before the drop: whoever finds the drop finds what it was cut from
+    write_durably(root / provenance_path(draft.sha256), draft.replayed.model_dump_json())
     write_durably(root / STANDING, reached.model_dump_json(indent=1))
     staged.rename(root / INCOMING / drop.name)
     return reached

@@ -8,8 +8,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from spark_apps import provenance
+
 # Below the root, one file a batch.
-LEDGER = "processed/stream_batches"
+LEDGER = provenance.LEDGER
 Outcome = Literal["applied", "duplicate", "refused"]
 # why a file was refused: see intake.REASONS
 Reason = Literal["empty", "header", "folder", "not_a_file", "unreadable", "fault"]
@@ -119,7 +121,9 @@ class BatchRecord(_Frozen):
         reason: of a refusal; None in records of earlier versions.
         rows: lines below the header = clean + quarantined.
         quarantined: reason -> lines.
-        late: clean events of windows that the watermark had closed: they count everywhere but in windows.
+        held: clean events that were learned from before, as `clean` had them when the stream took over its events.
+        late: of the other clean events, those of windows that the watermark had closed: they count everywhere but in
+            windows.
         ahead: clean events later than the stream's time, which they don't move: they count everywhere, windows too.
         first_event, last_event: original times, the last without events ahead where there are others; None without a
             clean event.
@@ -130,6 +134,8 @@ class BatchRecord(_Frozen):
         change_rate: share of the batch's known users whose segment changed.
         shift: half the sum of absolute changes of the segments' shares of all users.
         relevance: recommender (updated, static, popularity) -> figures.
+        replayed: what the replay cut the file from, ISO date -> raw parts (see spark_apps/provenance.py); empty for a
+            file from elsewhere, None where that is not known.
         sources: als, content, popularity -> places in the batch's lists.
         models: model -> version in force.
         seconds: step -> duration, up to the commit.
@@ -147,6 +153,7 @@ class BatchRecord(_Frozen):
     rows: int = 0
     clean: int = 0
     quarantined: dict[str, int] = {}
+    held: int = 0
     late: int = 0
     ahead: int = 0
     first_event: datetime | None = None
@@ -168,6 +175,7 @@ class BatchRecord(_Frozen):
     top_categories: tuple[RankedCategory, ...] = ()
     new_products: int = 0
     lag_files: int = 0
+    replayed: dict[str, tuple[str, ...]] | None = None
     models: dict[str, str] = {}
     seconds: dict[str, float] = {}
 

@@ -7,7 +7,7 @@ the times at the heads of the rows, so no row is looked at one by one.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, timezone
 from itertools import pairwise
@@ -190,6 +190,27 @@ class SpanCutter:
             return False
         self._window = window
         return before is not None
+
+
+class PartCutter:
+    """Batches of another cutter, cut once more where one of two files of a date is in clean's events and one is not.
+
+    So all rows that a batch has of a date were clean's when it was cut, or none was.
+    """
+
+    def __init__(self, batches: Cutter, cleaned: Container[str]) -> None:
+        """Names the other cutter, and the files that clean's events were made of."""
+        self._batches, self._cleaned = batches, cleaned
+        self._before: Block | None = None
+
+    def breaks(self, block: Block, starts: Integers) -> Sequence[int]:
+        """See Cutter."""
+        before, self._before = self._before, block
+        found = self._batches.breaks(block, starts)
+        if before is None or before.day != block.day or 0 in found:
+            return found
+        changes = (before.file in self._cleaned) != (block.file in self._cleaned)
+        return [0, *found] if changes else found
 
 
 def pieces(blocks: Iterable[Block], cutter: Cutter) -> Iterator[Piece]:

@@ -51,6 +51,8 @@ class StreamState(BaseModel):
         centres, weights: see streaming.centres.
         segments: name -> users.
         first_popular: products popular when the models in force were trained, the first first.
+        cleaned: ISO date -> raw parts of clean's events that the bases hold, null parts where they were not noted (see
+            spark_apps/provenance.py); None for a state of an earlier version.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -69,6 +71,7 @@ class StreamState(BaseModel):
     weights: tuple[float, ...]
     segments: dict[str, int]
     first_popular: tuple[int, ...]
+    cleaned: dict[str, tuple[str, ...] | None] | None = None
 
     @property
     def clock(self) -> Clock:

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from spark_apps import tables
 from spark_apps.metrics.provision import READER_TOKEN
 from spark_apps.streaming.records import LEDGER
-from spark_apps.tables import STREAM_EVENTS, STREAM_QUARANTINE, Table
+from spark_apps.tables import STREAM_EVENTS, STREAM_QUARANTINE, USER_FEATURES, Table
 from tests.cluster.conftest import RunningCluster
 from tests.cluster.disturbances import DisturbedStream, planned
 from tests.cluster.november import COMPARED, assert_streamed, records, streamed_rows
@@ -81,10 +82,11 @@ def test_every_count_balances(streamed: RunningCluster) -> None:
     (clean,) = [one for one in told["balances"] if one["what"] == "clean lines = rows of stream_events, per batch"]
     assert (clean["found"], clean["places"]) == (EVENTS, BATCHES)
     assert told["uncleaned_lines"] == EVENTS  # November is replayed, not cleaned
+    assert told["events_since"] == EVENTS
 
 
 def test_the_content_decides_what_is_new_and_not_the_name(streamed: RunningCluster) -> None:
-    """The last one here: the others count November's batches."""
+    """Late here: the others count November's batches."""
     for name, user in (("latest.csv", 1), ("latest.csv", 2), ("week [1].csv", 3), ("other.csv", 1)):
         line = csv_line(event_time="2019-11-30 23:59:59 UTC", user_id=user)
         streamed.run_in("client", "python", "-c", _DROP, name, f"{HEADER}\n{line}\n")
@@ -97,3 +99,12 @@ def test_the_content_decides_what_is_new_and_not_the_name(streamed: RunningClust
     ]
     balances = json.loads(streamed.shopstream("submit", "check", "--json"))["balances"]
     assert all(one["holds"] for one in balances if "done" in one["what"])
+
+
+def test_a_month_that_is_cleaned_after_it_was_streamed_counts_once(streamed: RunningCluster) -> None:
+    """The last test: it publishes tables anew."""
+    for job in ("clean", "features"):
+        streamed.shopstream("submit", job)
+    users, events = streamed.arrow(USER_FEATURES), streamed.arrow(tables.EVENTS)
+    assert users is not None and events is not None
+    assert sum(users["total_events"].to_pylist()) == len(events)

@@ -21,9 +21,11 @@ from spark_apps.jobs.stream.lines import Lines, read_lines
 from spark_apps.jobs.stream.models import Placement, Served, load_placement, versions_in_force, versions_named
 from spark_apps.jobs.stream.outputs import Outputs
 from spark_apps.jobs.stream.places import claims, ledger_path, stage_state
+from spark_apps.jobs.stream.replayed import replayed_parts
 from spark_apps.jobs.stream.serving import Serving
 from spark_apps.jobs.stream.tasks import ANSWERED, CARRIED, Learning, answering_step, learning_step
 from spark_apps.memory import release_unused
+from spark_apps.provenance import AppliedBatch, held_by_clean, holdings_of
 from spark_apps.publication import Publication
 from spark_apps.segmentation.rfm import rfm_columns
 from spark_apps.settings import Settings
@@ -47,6 +49,7 @@ from spark_apps.streaming.placing import Placing
 from spark_apps.streaming.records import BatchRecord, Outcome, Reason
 from spark_apps.streaming.state import RecentBatch, StreamState, bucket_of, centres_of, stored_centres
 from spark_apps.streaming.watermark import watermark_after
+from spark_apps.tables import partition_folder
 
 RANKED = 10
 
@@ -135,7 +138,14 @@ class BatchProcessor:
                 leap = timedelta(hours=self._settings.stream_leap)
                 lines = read_lines(self._spark, file, self.state, leap)
                 events, quarantined = outputs.stage_lines(lines)
-            changes = self._change(lines, events, outputs, times) if lines.clean else None
+            assert file.content is not None, "what is learned from was read"
+            sha256 = file.content.sha256
+            replayed = replayed_parts(self._root, sha256, file.sequence)
+            held = self._held(file, sha256, lines, replayed)
+            fresh = lines.without(held)
+            folders = [f"/{partition_folder(day)}/" for day in held]
+            events = tuple(path for path in events if not any(folder in path for folder in folders))
+            changes = self._change(fresh, events, outputs, times) if fresh.clean else None
             lines.parsed.unpersist()
             record = self._record(
                 file,
@@ -144,7 +154,9 @@ class BatchProcessor:
                 rows=lines.rows,
                 clean=lines.clean,
                 quarantined=quarantined,
-                late=lines.late,
+                held=lines.clean - fresh.clean,
+                late=fresh.late,
+                replayed=replayed,
                 ahead=lines.ahead,
                 first_event=lines.first,
                 last_event=lines.last_in_time or lines.last,
@@ -155,6 +167,25 @@ class BatchProcessor:
             stage_content(publication, self._root, record.sha256, batch)
             self._publish(publication, record, self._advanced(lines, changes))
         return record
+
+    def _held(
+        self, file: Dropped, sha256: str, lines: Lines, replayed: dict[str, tuple[str, ...]] | None
+    ) -> list[date]:
+        """The dates of the file whose events clean had when the bases were made: they are learned already."""
+        holdings = holdings_of(self.state.cleaned or {})
+        if not holdings or lines.first is None or lines.last is None:
+            return []
+        batch = AppliedBatch(
+            batch=self.state.next_batch,
+            sequence=file.sequence,
+            sha256=sha256,
+            clean=lines.clean,
+            first_event=lines.first,
+            last_event=lines.last,
+            committed_at=datetime.now(timezone.utc),
+            replayed=replayed,
+        )
+        return [day for _, day in held_by_clean([batch], holdings)]
 
     def _change(self, lines: Lines, events: tuple[str, ...], outputs: Outputs, times: Times) -> _Changes:
         last = date.fromisoformat(self.state.last_date)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta, timezone
 
 from pyspark.sql import DataFrame, SparkSession
@@ -48,6 +48,19 @@ class Lines:
         """Returns the clean events: the columns of schemas.STREAM_EVENTS."""
         good = self.parsed.where(USABLE)
         return good.select(*EVENTS.fieldNames(), _LATE, F.lit(batch).alias("batch"))
+
+    def without(self, days: list[date]) -> Lines:
+        """Returns the lines but for those of some dates."""
+        if not days:
+            return self
+        others = self.parsed.where(~F.coalesce(F.col("date").isin(days), F.lit(False)))
+        good = F.col(USABLE)
+        counts = (
+            F.count("*").alias("rows"),
+            F.count_if(good).alias("clean"),
+            F.count_if(good & F.col(_LATE)).alias("late"),
+        )
+        return replace(self, parsed=others, **others.agg(*counts).collect()[0].asDict())
 
     def quarantine(self, batch: int) -> DataFrame:
         """Returns the other lines with their reasons: the columns of schemas.STREAM_QUARANTINE."""

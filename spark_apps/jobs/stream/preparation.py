@@ -41,7 +41,7 @@ from spark_apps.settings import Settings
 from spark_apps.storage import StoragePath, read_parquet, write_durably, write_parquet
 from spark_apps.streaming.learning import PROFILES as PROFILE_ROWS
 from spark_apps.streaming.state import StreamState, bucket_of, buckets_for, stored_centres
-from spark_apps.tables import EVENTS, RECOMMENDATIONS, USER_SEGMENTS, DateRange, published_dates, read_table
+from spark_apps.tables import RECOMMENDATIONS, USER_SEGMENTS, DateRange, read_applied, read_table
 
 PRODUCT_COLUMNS = (
     *("product_id", "category_code", "brand", "events", "views", "carts", "purchases", "removals"),
@@ -66,59 +66,73 @@ def prepare(spark: SparkSession, settings: Settings, root: StoragePath) -> Strea
     """
     served = versions_in_force(root)
     placement = load_placement(served)
-    require_events(root, DateRange(), (EVENTS,))
-    events = read_table(spark, root, EVENTS)
-    days = [day for day in published_dates(root, EVENTS) if day is not None]
-    reference = find_reference_of_frame(events, days)
+    require_events(root, DateRange())
+    applied = read_applied(spark, root, DateRange())  # those of an earlier stream under this root too
+    events, number = applied.events, applied.read.batches
+    reference = find_reference_of_frame(events, applied.days)
     with Publication(root, [STATE]) as publication:
         with step("Former events", spark) as shown:
             rows = events.count()
             files = BucketFiles.of(root, settings, buckets_for(rows))
-            _write_bases(events.select(*NEEDED.names), NEEDED, HISTORY, files, root, publication)
+            write_bases(events.select(*NEEDED.names), NEEDED, HISTORY, files, root, publication, number)
             shown.done = f"{rows:,} events in {files.buckets} buckets"
         with step("Former lists and segments", spark):
-            _write_bases(known_users(spark, root), PROFILE_ROWS, PROFILES, files, root, publication)
+            write_bases(known_users(spark, root), PROFILE_ROWS, PROFILES, files, root, publication, number)
         with step("Products", spark):
-            products = newest_descriptions(product_sums(gather(events, leave_out)))
-            table = products.select(*PRODUCT_COLUMNS).toArrow()  # a row a product: the catalogue
-            first_popular = stage_catalogue(publication, 0, table, served, settings)
+            first_popular = stage_catalogue(publication, number, product_base(events), served, settings)
         state = StreamState(
-            next_batch=0,
+            next_batch=number,
             latest=None,
             first_date=reference.first.isoformat(),
             last_date=reference.day.isoformat(),
             buckets=files.buckets,
-            bases=(0,) * files.buckets,
+            bases=(number,) * files.buckets,
             recent=(),
             models=served.versions,
-            products_from=0,
+            products_from=number,
             **stored_centres(placement.centres),
             segments=segment_counts(spark, root, placement),
             first_popular=first_popular,
+            cleaned=applied.read.cleaned,
         )
         write_durably(publication.stage(STATE_FILE), state.model_dump_json())
-        publication.stage(CONTENTS).mkdir()
+        if not number:  # else they are made of the batch log
+            publication.stage(CONTENTS).mkdir()
         publication.replace(STATE)
         publication.commit()
     return state
 
 
-def _write_bases(
-    rows: DataFrame, schema: pa.Schema, kind: str, files: BucketFiles, root: StoragePath, publication: Publication
+def product_base(events: DataFrame) -> pa.Table:
+    """Returns the products of events: columns of PRODUCT_COLUMNS."""
+    products = newest_descriptions(product_sums(gather(events, leave_out)))
+    return products.select(*PRODUCT_COLUMNS).toArrow()  # a row a product: the catalogue
+
+
+def write_bases(
+    rows: DataFrame,
+    schema: pa.Schema,
+    kind: str,
+    files: BucketFiles,
+    root: StoragePath,
+    publication: Publication,
+    batch: int,
 ) -> None:
-    """Writes the first base of every bucket, from a task of its own."""
+    """Writes the base of every bucket that holds all batches before one, from a task of its own."""
     staged = staged_below(publication, root)
     spread = rows.repartitionById(files.buckets, bucket_of(F.col("user_id"), files.buckets))
-    spread.select(*schema.names).mapInArrow(_base_writer(schema, kind, files, staged), "rows long").collect()  # buckets
+    spread.select(*schema.names).mapInArrow(
+        _base_writer(schema, kind, files, staged, batch), "rows long"
+    ).collect()  # buckets
 
 
 def _base_writer(
-    schema: pa.Schema, kind: str, files: BucketFiles, staged: str
+    schema: pa.Schema, kind: str, files: BucketFiles, staged: str, batch: int
 ) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     def write(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         held = [batch for batch in batches if batch.num_rows]
         rows = pa.Table.from_batches(held).select(schema.names).cast(schema) if held else schema.empty_table()
-        files.write(kind, staged, 0, bucket_of_task(), rows)
+        files.write(kind, staged, batch, bucket_of_task(), rows)
         yield pa.RecordBatch.from_pydict({"rows": pa.array([len(rows)])})
 
     return write
