@@ -17,24 +17,25 @@ from typing import Any
 import click
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from implicit.cpu.als import AlternatingLeastSquares
 from numpy.typing import NDArray
-from pyspark.sql import DataFrame, SparkSession
 from rich.console import Console
 from rich.table import Table
 from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
-from spark_apps.engine.spark import engine_of
+from spark_apps.engine.base import Engine, Relation
+from spark_apps.engine.opening import cores, open_engine
 from spark_apps.evaluation.metrics import recall
-from spark_apps.evaluation.spark_forms import fit_als, sample_users
-from spark_apps.evaluation.split import before, cutoff_time, held_out
-from spark_apps.jobs import clean, generate, load
-from spark_apps.jobs.evaluate import training_tables
+from spark_apps.jobs import clean, evaluate, generate, load
+from spark_apps.jobs.factors import Fitting, number_ids, trial_factors
+from spark_apps.publication import Publication
+from spark_apps.recommendation.als import RATED
 from spark_apps.recommendation.topn import Exclusions, ItemFactors, factor_matrix, top_products
-from spark_apps.session import spark_session, task_threads
 from spark_apps.settings import AlsLibrary, Settings, load_settings
-from spark_apps.tables import EVENTS, DateRange, read_table
+from spark_apps.storage import read_parquet
+from spark_apps.tables import EVENTS, DateRange
 
 SEED, MONTH, K = 42, "2019-10", 20
 # What share of the recall of implicit on its own each engine is meant to reach.
@@ -47,14 +48,18 @@ class Ground:
     """The same for all contestants: numbers stand for users and products.
 
     Attributes:
-        ratings: user int, item int, score double: the training interactions, cached.
-        scores: the same as a matrix, users x products.
+        fitting: the training interactions, as ALS is fitted to them.
+        user_ids: of the training users, rising.
+        product_ids: of the training products, rising.
+        scores: the training interactions as a matrix, users x products.
         users: numbers of the users to judge, rising.
         relevant: users to judge x products: what each touched first after the split.
         unknown: products per user that training never saw; no model can list them, and they count as missed.
     """
 
-    ratings: DataFrame
+    fitting: Fitting
+    user_ids: NDArray[np.int64]
+    product_ids: NDArray[np.int64]
     scores: csr_matrix
     users: NDArray[np.int64]
     relevant: csr_matrix
@@ -77,10 +82,10 @@ class Ground:
 def main(events: int, users: int, share: float, work: Path, only: tuple[str, ...]) -> None:
     """Compare Recall@20 of implicit on its own and of both engines."""
     root = work / f"als-{events}"
-    settings = load_settings(root=str(root), evaluation_users=users, evaluation_share=share)
-    with spark_session(settings, "bench") as spark:
-        _clean_events(spark, settings, events, work)
-        ground = _ground(spark, settings)
+    settings = load_settings(root=str(root), engine="spark", evaluation_users=users, evaluation_share=share)
+    with open_engine(settings, "bench") as engine, Publication(root, []) as publication:
+        _clean_events(engine, settings, events, work)
+        ground = _ground(evaluate.Run(engine, settings, publication))
         contestants: dict[str, Callable[[], Lists]] = {
             "own": lambda: _own(ground, settings),
             "implicit": lambda: _engine(ground, settings, "implicit"),
@@ -94,41 +99,43 @@ def main(events: int, users: int, share: float, work: Path, only: tuple[str, ...
     click.echo(f"Written to {target}")
 
 
-def _clean_events(spark: SparkSession, settings: Settings, events: int, work: Path) -> None:
+def _clean_events(engine: Engine, settings: Settings, events: int, work: Path) -> None:
     root = Path(settings.root)
     if (root / EVENTS.path).exists():
         return
     log = generate.run(events, MONTH, SEED, None, 0.0, work, compress=False)
     load.run(root, [log])
-    clean.run(engine_of(spark), root, DateRange())
+    clean.run(engine, root, DateRange())
 
 
-def _ground(spark: SparkSession, settings: Settings) -> Ground:
-    events = read_table(spark, Path(settings.root), EVENTS)
-    cutoff = cutoff_time(events, settings.evaluation_share)
-    assert cutoff is not None
-    tables = training_tables(events.where(before(cutoff)), settings)
-    later = held_out(events, tables.interactions, cutoff, settings.scores)
-    drawn = later.join(sample_users(later, settings.evaluation_users, SEED), on="user_id", how="left_semi")
-    pairs = tables.interactions.select("user_id", "product_id", "score").toArrow()
+def _ground(run: evaluate.Run) -> Ground:
+    split = evaluate.split_in_time(run, evaluate.Events.of(Path(run.settings.root), run.publication))
+    tables, learned = split.tables, split.learned
+    pairs = _read(tables.interactions.select(*RATED))
     user_ids, rows = np.unique(pairs.column("user_id").to_numpy(), return_inverse=True)
     product_ids, columns = np.unique(pairs.column("product_id").to_numpy(), return_inverse=True)
     scores = pairs.column("score").to_numpy()
-    ratings = spark.createDataFrame(
-        pa.table({"user": rows.astype(np.int32), "item": columns.astype(np.int32), "score": scores})
-    )
-    held = drawn.select("user_id", "product_id").toArrow()
+    indexes = number_ids(run.engine, run.publication, tables.users, tables.products)
+    held = _read(learned.held.select("user_id", "product_id"))
+    held = held.filter(pc.is_in(held["user_id"], learned.users))
     judged, held_rows = np.unique(held.column("user_id").to_numpy(), return_inverse=True)
     wanted = held.column("product_id").to_numpy()
     places = np.minimum(np.searchsorted(product_ids, wanted), len(product_ids) - 1)
     known = product_ids[places] == wanted
     return Ground(
-        ratings.persist(),
+        Fitting(run.engine, run.publication, learned, indexes, split.size),
+        user_ids,
+        product_ids,
         csr_matrix((scores, (rows, columns)), shape=(len(user_ids), len(product_ids))),
         np.searchsorted(user_ids, judged),
         csr_matrix((np.ones(known.sum()), (held_rows[known], places[known])), shape=(len(judged), len(product_ids))),
         np.bincount(held_rows[~known], minlength=len(judged)),
     )
+
+
+def _read(relation: Relation) -> pa.Table:
+    """All rows of the one folder that the files are in."""
+    return read_parquet(relation.files[0].parent, relation.schema.names)
 
 
 def _own(ground: Ground, settings: Settings) -> Lists:
@@ -140,7 +147,7 @@ def _own(ground: Ground, settings: Settings) -> Lists:
             iterations=settings.als.iterations,
             regularization=settings.als.regularization,
             alpha=settings.als.alpha,
-            num_threads=task_threads(settings.master),
+            num_threads=cores(),
             random_state=SEED,
         )
         model.fit(liked, show_progress=False)
@@ -151,20 +158,22 @@ def _own(ground: Ground, settings: Settings) -> Lists:
 
 def _engine(ground: Ground, settings: Settings, library: AlsLibrary) -> Lists:
     """ALS as `shopstream train` fits it, and its lists as the ALS part makes them."""
-    users, items = fit_als(ground.ratings, settings.als, library, SEED, task_threads(settings.master))
-    user_ids, user_factors = _factors(users)
+    chosen = settings.model_copy(update={"als_library": library})
+    ids = pa.array(ground.user_ids[ground.users])
+    users, items = trial_factors(ground.fitting, chosen, settings.als, ids)
+    of_user = np.zeros((len(ids), settings.als.rank), np.float32)
+    known, user_factors = _factors(users)
+    of_user[np.searchsorted(ids.to_numpy(), known)] = user_factors
     item_ids, item_factors = _factors(items)
-    of_user = np.zeros((ground.scores.shape[0], settings.als.rank), np.float32)
-    of_user[user_ids] = user_factors
+    places = np.searchsorted(ground.product_ids, item_ids)
     seen = ground.scores[ground.users]
     excluded = Exclusions(seen.indptr.astype(np.int64), seen.indices.astype(np.int64))
-    lists = top_products(of_user[ground.users], ItemFactors.sorted(item_ids, item_factors), excluded, K)
+    lists = top_products(of_user, ItemFactors.sorted(places, item_factors), excluded, K)
     return np.where(np.isfinite(lists.scores), lists.ids, -1)
 
 
-def _factors(frame: DataFrame) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    table = frame.select("id", "features").toArrow()
-    return table.column("id").to_numpy().astype(np.int64), factor_matrix(table.column("features"), len(table))
+def _factors(table: pa.Table) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    return table.column(0).to_numpy(), factor_matrix(table.column("features"), len(table))
 
 
 def _judged(ground: Ground, lists: Callable[[], Lists]) -> dict[str, Any]:

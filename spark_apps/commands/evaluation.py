@@ -7,16 +7,16 @@ from typing import Any
 import click
 
 from spark_apps.commands.common import (
+    engine_options,
     json_option,
     model_options,
     next_step,
     out,
     print_json,
     print_table,
-    spark_options,
 )
+from spark_apps.engine.opening import open_engine
 from spark_apps.jobs import evaluate as evaluate_job
-from spark_apps.session import spark_session
 from spark_apps.settings import load_settings, table_root
 
 _ACCURACY = {
@@ -30,7 +30,7 @@ _COMPARED = ("ndcg", "map", "hit_rate_sampled", "ndcg_sampled")
 
 
 @click.command()
-@spark_options
+@engine_options
 @click.option("--seed", type=int, help="Of everything random.  [default: 42]")
 @click.option("--users", type=click.IntRange(min=1), help="Most users to evaluate on.  [default: 20000]")
 @click.option(
@@ -42,6 +42,7 @@ _COMPARED = ("ndcg", "map", "hit_rate_sampled", "ndcg_sampled")
 @json_option
 def evaluate(
     root: str | None,
+    engine: str | None,
     master: str | None,
     seed: int | None,
     users: int | None,
@@ -58,9 +59,9 @@ def evaluate(
     Example: shopstream evaluate --users 5000
     """
     options = {"seed": seed, "evaluation_users": users, "evaluation_share": share, **model}
-    settings = load_settings(root=root, master=master, **options)
-    with spark_session(settings, "evaluate") as spark:
-        evaluation = evaluate_job.run(spark, settings, table_root(settings))
+    settings = load_settings(root=root, engine=engine, master=master, **options)
+    with open_engine(settings, "evaluate") as opened:
+        evaluation = evaluate_job.run(opened, settings, table_root(settings))
     if as_json:
         print_json(evaluation)
         return

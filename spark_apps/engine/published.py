@@ -76,11 +76,13 @@ class AppliedRelation:
         events: columns of schemas.EVENTS but for `date`.
         days: the dates that there are of them, in order.
         read: which they are.
+        by_day: the files of each of the dates.
     """
 
     events: Relation
     days: list[date]
     read: EventsRead
+    by_day: Mapping[date, tuple[StoragePath, ...]]
 
 
 def applied_relation(root: StoragePath, dates: DateRange, scratch: StoragePath | None = None) -> AppliedRelation:
@@ -109,7 +111,8 @@ def applied_relation(root: StoragePath, dates: DateRange, scratch: StoragePath |
         rows[day] = rows.get(day, 0) + sum(_streamed_rows(file, batches) for file in files)
     read = found.read.model_copy(update={"rows": {str(day): rows[day] for day in sorted(rows) if rows[day]}})
     files = tuple(file for files in (*clean.values(), *taken.values()) for file in files)
-    return AppliedRelation(Relation(files, stored_schema(EVENTS)), found.days, read)
+    by_day = {day: (*clean.get(day, ()), *taken.get(day, ())) for day in found.days}
+    return AppliedRelation(Relation(files, stored_schema(EVENTS)), found.days, read, by_day)
 
 
 def _batches(root: StoragePath, taken: Mapping[date, Sequence[StoragePath]]) -> dict[int, AppliedBatch]:

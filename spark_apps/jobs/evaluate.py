@@ -3,101 +3,146 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
-from functools import partial
+from datetime import date, datetime, timezone
 from typing import Any
 
 import pyarrow as pa
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 
 from spark_apps import __version__
-from spark_apps.engine.base import Relation
-from spark_apps.engine.spark import engine_of
+from spark_apps.engine.base import Engine, Relation
+from spark_apps.engine.published import applied_relation
 from spark_apps.errors import NothingToDoError, NothingToLearnError
-from spark_apps.evaluation.blocks import Judge, K
+from spark_apps.evaluation import segments as placing
+from spark_apps.evaluation import split
+from spark_apps.evaluation.blocks import RESULT, Judge, K
 from spark_apps.evaluation.bootstrap import LEVEL, RESAMPLES
+from spark_apps.evaluation.held_back import HELD
 from spark_apps.evaluation.negatives import NEGATIVES
-from spark_apps.evaluation.spark_forms import (
-    fit_als,
-    judge_users,
-    number_ids,
-    sample_users,
-    segment_scores,
-    shows_interest,
-    user_rows,
-)
-from spark_apps.evaluation.split import TrainingTables, before, check_no_leak, cutoff_time, held_out
+from spark_apps.evaluation.protocol import Judging, in_order, judge_users
 from spark_apps.evaluation.summary import Summary
-from spark_apps.features.gathering import gather
-from spark_apps.features.interactions import interactions
-from spark_apps.features.pairs import pair_sums
-from spark_apps.features.products import product_features
-from spark_apps.features.users import user_features
+from spark_apps.jobs import factors as factors_job
+from spark_apps.jobs import features as features_job
+from spark_apps.jobs.factors import Fitting
+from spark_apps.jobs.features import FeatureTables
+from spark_apps.jobs.hybrid import hybrid_with, stage_hybrid
 from spark_apps.jobs.quarantine import require_events
-from spark_apps.jobs.reference import find_reference_of_frame
+from spark_apps.jobs.validation import Learned, gather_judged
 from spark_apps.progress import step
 from spark_apps.publication import Publication
 from spark_apps.recommendation import als, item_knn
 from spark_apps.recommendation.catalogue import Catalogue
-from spark_apps.recommendation.hybrid import HybridRecommender, hybrid_of
-from spark_apps.recommendation.ids import fits_int
-from spark_apps.recommendation.item_knn import ItemKnnRecommender
-from spark_apps.recommendation.mllib import to_model_ids, to_original_ids
+from spark_apps.recommendation.hybrid import HybridRecommender
+from spark_apps.recommendation.item_knn import ItemKnnRecommender, NeighbourSearch
 from spark_apps.recommendation.recommenders import PopularityRecommender, Recommender
-from spark_apps.segmentation.clusters import Clustering, fit_clusters, survey
-from spark_apps.segmentation.inputs import CLUSTERED, points_of
-from spark_apps.segmentation.sums import nearest
-from spark_apps.session import task_threads
+from spark_apps.segmentation.clusters import fit_clusters, survey
+from spark_apps.segmentation.inputs import CLUSTERED
 from spark_apps.settings import Settings
-from spark_apps.storage import StoragePath
-from spark_apps.tables import EVALUATION, DateRange, read_events
+from spark_apps.storage import StoragePath, count_rows, write_parquet
+from spark_apps.tables import (
+    EVALUATION,
+    INTERACTIONS,
+    PRODUCT_FEATURES,
+    STREAM_EVENTS,
+    USER_FEATURES,
+    DateRange,
+)
 
 _CLUSTERS = 5
+_TABLES = (USER_FEATURES, PRODUCT_FEATURES, INTERACTIONS)
 
 
 @dataclass(frozen=True)
-class _Factors:
-    """ALS factors: user_id or product_id, features array<float>."""
+class Run:
+    """What every step of an evaluation works with."""
 
-    users: DataFrame
-    products: DataFrame
+    engine: Engine
+    settings: Settings
+    publication: Publication
+
+    def scratch(self, name: str) -> StoragePath:
+        """A path for what is made on the way."""
+        return self.publication.scratch(name)
 
 
-def run(spark: SparkSession, settings: Settings, root: StoragePath) -> dict[str, Any]:
+def run(engine: Engine, settings: Settings, root: StoragePath) -> dict[str, Any]:
     """Trains every model on the first share of the events, judges it on the rest, and publishes evaluation.json.
+
+    Args:
+        engine: runs the units.
+        settings: the run's settings.
+        root: folder of the tables.
 
     Returns:
         What evaluation.json holds: how it was measured; `models`: figures per model; `differences`: the last
         model's figures minus each other's.
 
     Raises:
+        UserError: when MLlib is to fit ALS on the local engine.
         NothingToDoError: when the events cannot be split so that somebody has a history and new products.
     """
+    factors_job.refuse_mllib_without_spark(engine, settings)
     require_events(root, DateRange())
-    events, _ = read_events(spark, root, DateRange())
     with Publication(root, [EVALUATION]) as publication:
-        spark.sparkContext.setCheckpointDir(str(publication.scratch("checkpoint")))
-        evaluation = _evaluate(spark, settings, events, publication.scratch("users"))
+        evaluation = _evaluate(Run(engine, settings, publication), Events.of(root, publication))
         publication.stage(EVALUATION).write_text(json.dumps(evaluation, indent=1), encoding="utf-8")
         publication.replace(EVALUATION)
         publication.commit()
     return evaluation
 
 
-def _evaluate(spark: SparkSession, settings: Settings, events: DataFrame, scratch: StoragePath) -> dict[str, Any]:
-    split = _split(spark, settings, events)
-    names, users, models = _models(spark, settings, split, scratch)
-    judge = Judge(models.hybrid.catalogue, models.all(), split.size.users, settings.seed, models.hybrid.als)
-    with step(f"Lists for {split.evaluated:,} users", spark) as shown:
-        judged = judge_users(spark, users, split.evaluated, names, judge)
+@dataclass(frozen=True)
+class Events:
+    """The events by date."""
+
+    files: Mapping[date, tuple[StoragePath, ...]]
+
+    @staticmethod
+    def of(root: StoragePath, publication: Publication) -> Events:
+        """Finds the files of events of clean and stream, each event once.
+
+        Args:
+            root: folder of the tables.
+            publication: holds copies without events that come again.
+
+        Raises:
+            MissingTableError: when `clean` never ran.
+        """
+        return Events(applied_relation(root, DateRange(), publication.scratch(STREAM_EVENTS.name)).by_day)
+
+    def rows(self) -> dict[date, int]:
+        """Events of each date."""
+        return {day: sum(map(count_rows, files)) for day, files in self.files.items()}
+
+    def some(self, days: list[date]) -> Relation:
+        """The events of some dates."""
+        return Relation(tuple(file for day in days for file in self.files[day]), split.EVENTS_OF_DAY)
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Events before and after the cutoff, and the dates that there are of those before."""
+
+    cutoff: datetime
+    before: Relation
+    days: list[date]
+    after: Relation
+
+
+def _evaluate(run: Run, events: Events) -> dict[str, Any]:
+    judged_by = split_in_time(run, events)
+    names, users, models = _models(run, judged_by)
+    judge = Judge(models.hybrid.catalogue, models.all(), judged_by.size.users, run.settings.seed, models.hybrid.als)
+    with step(f"Lists for {len(judged_by.learned.users):,} users") as shown:
+        done = run.engine.run(judge_users, {"users": users}, "block", shared=Judging(judge, names), in_python=True)
+        judged = in_order(done.result("judged", RESULT))
         shown.done = f"{len(models.all())} models"
     with step("Intervals"):
-        summary = Summary(judged, [model.name for model in models.all()], split.size.products, settings.seed)
+        figures = [model.name for model in models.all()]
+        summary = Summary(judged, figures, judged_by.size.products, run.settings.seed)
         return {
-            **_conditions(settings, split),
+            **_conditions(run.settings, judged_by),
             "models": summary.models(models.hybrid.als.name),
             "judged": models.hybrid.name,
             "differences": summary.differences(models.hybrid.name),
@@ -105,48 +150,118 @@ def _evaluate(spark: SparkSession, settings: Settings, events: DataFrame, scratc
 
 
 @dataclass(frozen=True)
-class _Split:
+class Split:
     """What models learn from, and what they are judged by.
 
     Attributes:
         cutoff: the first moment that is not training.
         tables: of the training events.
         size: of the tables.
-        held: from `evaluation.split.held_out`.
-        sampled: the users to evaluate.
-        evaluated: their number.
+        learned: the interactions, what is held out, and the users to evaluate.
         with_new: number of users from whom they were drawn.
     """
 
     cutoff: datetime
-    tables: TrainingTables
+    tables: FeatureTables
     size: als.Size
-    held: DataFrame
-    sampled: DataFrame
-    evaluated: int
+    learned: Learned
     with_new: int
 
 
-def _split(spark: SparkSession, settings: Settings, events: DataFrame) -> _Split:
-    with step("Split", spark) as shown:
-        cutoff = cutoff_time(events, settings.evaluation_share)
-        if cutoff is None:
-            raise NothingToDoError("There is no clean event to evaluate with: load and clean some first.")
-        shown.done = f"training before {cutoff:%Y-%m-%d %H:%M:%S}"
-    with step("Features", spark) as shown:
-        tables = training_tables(events.where(before(cutoff)), settings)
-        check_no_leak(tables, cutoff)
-        size = als.Size(tables.users.count(), tables.products.count(), tables.interactions.count())
-        held = held_out(events, tables.interactions, cutoff, settings.scores).persist()
-        sampled = sample_users(held, settings.evaluation_users, settings.seed).persist()
-        evaluated, with_new = sampled.count(), held.select("user_id").distinct().count()
+def split_in_time(run: Run, events: Events) -> Split:
+    """Makes what models learn from, and what they are judged by.
+
+    Raises:
+        NothingToDoError: when the events cannot be split so that somebody has a history and new products.
+        LeakError: when the tables know of events after the cutoff.
+    """
+    with step("Split") as shown:
+        cut = cut_events(run.engine, events, run.settings.evaluation_share, run.scratch("cut"))
+        shown.done = f"training before {cut.cutoff:%Y-%m-%d %H:%M:%S}"
+    with step("Features") as shown:
+        tables = training_tables(run.engine, run.settings, cut, run.scratch("training"))
+        _refuse_leaks(run.engine, tables, cut.cutoff)
+        size = als.Size(*(tables.rows[table.name] for table in _TABLES))
+        learned, with_new = _held_out(run, tables, cut.after)
         shown.done = f"{size.users:,} users, of whom {with_new:,} touch new products later"
-    if not evaluated:
+    if not with_new:
         raise NothingToDoError(
-            f"No user from before {cutoff:%Y-%m-%d %H:%M:%S} touches a new product afterwards: load more events, "
+            f"No user from before {cut.cutoff:%Y-%m-%d %H:%M:%S} touches a new product afterwards: load more events, "
             "or choose another --share."
         )
-    return _Split(cutoff, tables, size, held, sampled, evaluated, with_new)
+    return Split(cut.cutoff, tables, size, learned, with_new)
+
+
+def cut_events(engine: Engine, events: Events, share: float, folder: StoragePath) -> Cut:
+    """Cuts events at the first second by whose end a share of them has happened, so the same on every run.
+
+    Args:
+        engine: runs the units.
+        events: by date.
+        share: of the events, above 0 and below 1.
+        folder: new; for the events of the one date that is cut.
+
+    Raises:
+        NothingToDoError: when there is no event, or none before the cutoff.
+    """
+    found = split.day_of_cutoff(events.rows(), share)
+    if found is None:
+        raise NothingToDoError("There is no clean event to evaluate with: load and clean some first.")
+    day, wanted = found
+    of_day = events.some([day])
+    counted = engine.run(split.count_seconds, {"events": of_day.select("user_id", "event_time")}, by="user_id")
+    cutoff = split.cutoff_second(counted.results["seconds"], wanted)
+    outputs = {name: folder / name for name in ("before", "after")}
+    cut = engine.run(split.cut_day, {"events": of_day}, "user_id", outputs, cutoff)
+    earlier, later = sorted(one for one in events.files if one < day), sorted(one for one in events.files if one > day)
+    if not earlier and not cut.rows["before"]:
+        raise NothingToDoError("All events happened in the same second, so there is no before and after to evaluate.")
+    days = [*earlier, day] if cut.rows["before"] else earlier
+    return Cut(
+        cutoff, _with(events.some(earlier), outputs["before"]), days, _with(events.some(later), outputs["after"])
+    )
+
+
+def _with(relation: Relation, folder: StoragePath) -> Relation:
+    return Relation((*relation.files, *Relation.of(folder, relation.schema).files), relation.schema)
+
+
+def training_tables(engine: Engine, settings: Settings, cut: Cut, folder: StoragePath) -> FeatureTables:
+    """Computes the feature tables of the training events.
+
+    Args:
+        engine: runs the units.
+        settings: the run's settings.
+        cut: the events.
+        folder: new; for the tables.
+    """
+    folders = {table.name: folder / table.name for table in _TABLES}
+    return features_job.compute(engine, settings, cut.before, cut.days, folders, folder / "product_sums")
+
+
+def _refuse_leaks(engine: Engine, tables: FeatureTables, cutoff: datetime) -> None:
+    inputs = {
+        "users": tables.users.select(*split.LEAKING_USERS),
+        "interactions": tables.interactions.select(*split.LEAKING_PAIRS),
+    }
+    leaks = engine.run(split.look_for_leaks, inputs, by="user_id", shared=cutoff).result("leaks", split.LEAKS)
+    products = {"products": tables.products.select("product_id", "events")}
+    counted = engine.run(split.count_events, products, by="product_id").result("counted", split.COUNTED)
+    split.check_no_leak(leaks, counted, cutoff)
+
+
+def _held_out(run: Run, tables: FeatureTables, after: Relation) -> tuple[Learned, int]:
+    """Brings to this process a row of each drawn user from each task: at most evaluation_users a task."""
+    settings, folder = run.settings, run.scratch("held")
+    options = split.HoldOut(settings.scores, settings.evaluation_users, settings.seed)
+    inputs = {
+        "events": after.select(*split.LATER),
+        "interactions": tables.interactions.select("user_id", "product_id"),
+    }
+    done = run.engine.run(split.hold_out, inputs, "user_id", {"held": folder}, options)
+    drawn = split.lowest(done.result("drawn", split.DRAWN), settings.evaluation_users)
+    with_new = sum(done.result("numbers", split.NUMBERS)["users"].to_pylist())
+    return Learned(tables.interactions, Relation.of(folder, HELD), drawn), with_new
 
 
 @dataclass(frozen=True)
@@ -162,121 +277,85 @@ class _Models:
         return [PopularityRecommender(hybrid.catalogue), self.knn, hybrid.als, hybrid.content, hybrid]
 
 
-def _models(
-    spark: SparkSession, settings: Settings, split: _Split, scratch: StoragePath
-) -> tuple[list[str], DataFrame, _Models]:
+def _models(run: Run, judged_by: Split) -> tuple[list[str], Relation, _Models]:
     """Fits everything on the training tables; returns segment names, rows of the users to evaluate, and the models."""
-    with step("Segments", spark):
-        segments = _segments(spark, settings, split.tables, split.size.users, scratch)
-        names = sorted(row["segment"] for row in segments.select("segment").distinct().collect())  # at most k
-    factors = _fit_als(spark, settings, split)
-    with step("Content and popularity", spark):
-        hybrid = _hybrid(settings, split.tables, segments, factors, names)
-    with step("Item-kNN", spark) as shown:
-        knn = _item_knn(settings, split, hybrid.catalogue)
+    learned, tables, settings = judged_by.learned, judged_by.tables, run.settings
+    with step("Segments"):
+        segments, names = _segments(run, tables, judged_by.size.users)
+    with step("Content and popularity"):
+        folder = run.scratch("hybrid")
+        # nothing that is held out is among the interactions
+        liked = stage_hybrid(
+            run.engine,
+            run.publication,
+            folder,
+            run.scratch("popular"),
+            learned,
+            segments,
+            tables.products,
+            settings.popular_kept,
+        )
+    if not liked:
+        raise NothingToLearnError
+    of_users, of_products = _factors(run, judged_by)
+    hybrid = hybrid_with(folder, of_products, names, settings.blend, settings.popular_kept)
+    with step("Item-kNN") as shown:
+        knn = _item_knn(run, judged_by, hybrid.catalogue)
         shown.done = f"{knn.similarity.nnz:,} neighbours"
-    rows = user_rows(split.sampled, split.tables.interactions, split.held, segments, factors.users)
+    rows = gather_judged(run.engine, learned, segments, of_users, run.scratch("judged"))
     return names, rows, _Models(hybrid, knn)
 
 
-def training_tables(training: DataFrame, settings: Settings) -> TrainingTables:
-    """Computes the feature tables of the training events, cached for the models.
-
-    Raises:
-        NothingToDoError: when there is no event.
-    """
-    days = sorted(row["date"] for row in training.select("date").distinct().collect())  # dates
-    if not days:
-        raise NothingToDoError("All events happened in the same second, so there is no before and after to evaluate.")
-    reference, gathered = find_reference_of_frame(training, days), gather(training).persist()
-    pairs = pair_sums(gathered)
-    return TrainingTables(
-        user_features(gathered, reference.day, reference.first),
-        product_features(gathered).persist(),
-        interactions(pairs, settings.scores),
+def _segments(run: Run, tables: FeatureTables, users: int) -> tuple[Relation, list[str]]:
+    """Clusters the training users as `shopstream segment` does; a segment is called by its cluster's number."""
+    settings, folder, clustering = run.settings, run.scratch("segments"), None
+    rows = tables.users.select(*CLUSTERED.names)
+    if users > _CLUSTERS:  # otherwise too few for so many clusters, as for `shopstream segment`
+        surveyed = survey(run.engine, rows, users, settings.cluster_curve_users, settings.seed)
+        clustering = fit_clusters(surveyed, _CLUSTERS, settings.seed)
+    done = run.engine.run(
+        placing.place_users, {"users": rows}, "user_id", {"segments": folder}, clustering, in_python=True
     )
+    names = set(done.result("names", placing.NAMES)["segment"].to_pylist())
+    return Relation.of(folder, placing.SEGMENTED), sorted(names)
 
 
-def _segments(
-    spark: SparkSession, settings: Settings, tables: TrainingTables, users: int, scratch: StoragePath
-) -> DataFrame:
-    """Clusters the training users as `shopstream segment` does; returns user_id, segment: the cluster's number."""
-    if users <= _CLUSTERS:  # too few for so many clusters, as for `shopstream segment`
-        return tables.users.select("user_id", F.lit("0").alias("segment"))
-    tables.users.select(*CLUSTERED.names).write.parquet(str(scratch))
-    wanted, files = settings.cluster_curve_users, Relation.of(scratch, CLUSTERED)
-    clustering = fit_clusters(survey(engine_of(spark), files, users, wanted, settings.seed), _CLUSTERS, settings.seed)
-    rows = spark.read.parquet(str(scratch))
-    return rows.mapInArrow(partial(_clusters, clustering), "user_id bigint, segment string").persist()
-
-
-def _clusters(clustering: Clustering, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    for batch in batches:
-        points = clustering.scale.standardised(points_of(pa.Table.from_batches([batch])))
-        segments = pa.array(nearest(clustering.centres, points)).cast(pa.string())
-        yield pa.RecordBatch.from_arrays([batch["user_id"], segments], ["user_id", "segment"])
-
-
-def _fit_als(spark: SparkSession, settings: Settings, split: _Split) -> _Factors:
-    tables, size = split.tables, split.size
-    library = als.choose_library(settings.als_library, size, settings.als.rank, settings.als_task_memory)
-    with step("ALS", spark) as shown:
-        users = _numbering(spark, tables.users.select("user_id"))
-        products = _numbering(spark, tables.products.select("product_id"))
-        ratings = to_model_ids(tables.interactions.select("user_id", "product_id", "score"), "user_id", "user", users)
-        ratings = to_model_ids(ratings, "product_id", "item", products)
-        if not shows_interest(ratings):
-            raise NothingToLearnError
-        threads = task_threads(settings.master)
-        user_factors, item_factors = fit_als(ratings, settings.als, library, settings.seed, threads)
+def _factors(run: Run, judged_by: Split) -> tuple[Relation, pa.Table]:
+    """Factors of the users to evaluate and of all products: see `factors.trial_factors`."""
+    settings, tables = run.settings, judged_by.tables
+    with step("ALS") as shown:
+        indexes = factors_job.number_ids(run.engine, run.publication, tables.users, tables.products)
+        fitting = Fitting(run.engine, run.publication, judged_by.learned, indexes, judged_by.size)
+        users, products = factors_job.trial_factors(fitting, settings, settings.als, judged_by.learned.users)
+        library = fitting.library(settings, settings.als.rank)
         shown.done = f"rank {settings.als.rank}, {settings.als.iterations} iterations, {library}"
-    return _Factors(
-        to_original_ids(user_factors, "id", "user_id", users),
-        to_original_ids(item_factors, "id", "product_id", products),
-    )
+    file = run.scratch("factors") / "part-00000.zstd.parquet"
+    write_parquet(file, users.select(als.USER_FACTORS.names).cast(als.USER_FACTORS))
+    return Relation((file,), als.USER_FACTORS), products
 
 
-def _numbering(spark: SparkSession, ids: DataFrame) -> DataFrame | None:
-    column = ids.columns[0]
-    bounds = ids.agg(F.min(column).alias("smallest"), F.max(column).alias("largest")).collect()[0]
-    return None if fits_int(bounds["smallest"], bounds["largest"]) else number_ids(spark, ids).persist()
+def _item_knn(run: Run, judged_by: Split, catalogue: Catalogue) -> ItemKnnRecommender:
+    """Brings to this process at most item_knn.NEIGHBOURS per product."""
+    settings, size = run.settings, judged_by.size
+    bound = item_knn.bound_of(size.pairs, size.products, settings.als_task_memory)
+    search = NeighbourSearch(bound, settings.seed, factors_job.task_threads_of(run.engine, settings))
+    inputs = {"interactions": judged_by.tables.interactions.select(*als.RATED)}
+    near = run.engine.run(item_knn.find_neighbours, inputs, shared=search).result("neighbours", item_knn.NEAR)
+    return ItemKnnRecommender.of(near, catalogue)
 
 
-def _hybrid(
-    settings: Settings, tables: TrainingTables, segments: DataFrame, factors: _Factors, names: list[str]
-) -> HybridRecommender:
-    """Brings to the driver what `jobs.hybrid.load_hybrid` does: some 300 bytes per product."""
-    described = tables.products.withColumn("users", F.col("unique_users"))
-    return hybrid_of(
-        described.select("product_id", "category_code", "brand", "avg_price", "users").toArrow(),
-        segment_scores(tables.interactions, segments).toArrow(),
-        factors.products.select("product_id", "features").toArrow(),
-        names,
-        settings.blend,
-        settings.popular_kept,
-    )
-
-
-def _item_knn(settings: Settings, split: _Split, catalogue: Catalogue) -> ItemKnnRecommender:
-    """Brings to the driver at most item_knn.NEIGHBOURS per product."""
-    fitting = item_knn.users_that_fit(
-        split.tables.interactions, split.size.pairs, split.size.products, settings.als_task_memory, settings.seed
-    )
-    return ItemKnnRecommender.of(item_knn.fit(fitting, task_threads(settings.master)).toArrow(), catalogue)
-
-
-def _conditions(settings: Settings, split: _Split) -> dict[str, Any]:
-    size = split.size
+def _conditions(settings: Settings, judged_by: Split) -> dict[str, Any]:
+    size = judged_by.size
     return {
         "evaluated_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "code_version": __version__,
         "seed": settings.seed,
         "share": settings.evaluation_share,
-        "cutoff": split.cutoff.isoformat(),
+        "cutoff": judged_by.cutoff.isoformat(),
         "k": K,
         "negatives": NEGATIVES,
         "interval": {"level": LEVEL, "resamples": RESAMPLES},
         "training": {"users": size.users, "products": size.products, "interactions": size.pairs},
-        "users_with_new_products": split.with_new,
-        "users_evaluated": split.evaluated,
+        "users_with_new_products": judged_by.with_new,
+        "users_evaluated": len(judged_by.learned.users),
     }

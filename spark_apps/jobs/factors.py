@@ -66,8 +66,13 @@ class Fitting:
 
     def how(self, settings: Settings, parameters: AlsParameters) -> als.Fit:
         """How implicit is to fit."""
-        threads = 1 if self.engine.name == "local" else task_threads(settings.master)
+        threads = task_threads_of(self.engine, settings)
         return als.Fit(parameters, settings.seed, threads, tuple(self.indexes.inputs()))
+
+
+def task_threads_of(engine: Engine, settings: Settings) -> int:
+    """Returns the native threads that a single task may have beside those that the engine gives it."""
+    return 1 if engine.name == "local" else task_threads(settings.master)
 
 
 def refuse_mllib_without_spark(engine: Engine, settings: Settings) -> None:

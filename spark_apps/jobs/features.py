@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
@@ -22,7 +23,8 @@ from spark_apps.tables import (
     DateRange,
 )
 
-TARGETS = [*(table.path for table in (USER_FEATURES, PRODUCT_FEATURES, INTERACTIONS)), FEATURES_READ]
+_TABLES = (USER_FEATURES, PRODUCT_FEATURES, INTERACTIONS)
+TARGETS = [*(table.path for table in _TABLES), FEATURES_READ]
 _PRODUCT_SUMS = "product_sums"
 
 
@@ -64,30 +66,48 @@ def build(
     """Computes the feature tables into a publication that the caller commits."""
     require_events(root, dates)
     applied = applied_relation(root, dates, publication.scratch(STREAM_EVENTS.name))
-    events, days = applied.events, applied.days
-    reference = find_reference(engine, events, days)
-    staged = {table.name: publication.stage(table.path) for table in (USER_FEATURES, PRODUCT_FEATURES, INTERACTIONS)}
+    staged = {table.name: publication.stage(table.path) for table in _TABLES}
     sums = publication.scratch(_PRODUCT_SUMS)
+    tables = compute(engine, settings, applied.events, applied.days, staged, sums)
+    write_durably(publication.stage(FEATURES_READ), applied.read.model_dump_json())
+    for target in TARGETS:
+        publication.replace(target)
+    return tables
+
+
+def compute(
+    engine: Engine,
+    settings: Settings,
+    events: Relation,
+    days: list[date],
+    folders: Mapping[str, StoragePath],
+    scratch: StoragePath,
+) -> FeatureTables:
+    """Computes the feature tables of events.
+
+    Args:
+        engine: runs the units.
+        settings: the run's settings.
+        events: columns of schemas.EVENTS.
+        days: the dates that there are of them, in order; at least one.
+        folders: by the names of the tables, new ones.
+        scratch: a new folder for what is made on the way.
+    """
+    reference = find_reference(engine, events, days)
     made = engine.run(
         units.user_tables,
         {"events": events.select(*units.EVENT_COLUMNS.names)},
         by="user_id",
-        outputs={name: staged[name] for name in (USER_FEATURES.name, INTERACTIONS.name)} | {_PRODUCT_SUMS: sums},
+        outputs={name: folders[name] for name in (USER_FEATURES.name, INTERACTIONS.name)} | {_PRODUCT_SUMS: scratch},
         shared=units.FeatureOptions(reference.day, settings.scores, reference.first),
     )
     described = engine.run(
         units.product_table,
-        {_PRODUCT_SUMS: Relation.of(sums, units.PRODUCT_SUMS)},
+        {_PRODUCT_SUMS: Relation.of(scratch, units.PRODUCT_SUMS)},
         by="product_id",
-        outputs={PRODUCT_FEATURES.name: staged[PRODUCT_FEATURES.name]},
+        outputs={PRODUCT_FEATURES.name: folders[PRODUCT_FEATURES.name]},
         shared=units.mean_points(made.result("points", units.POINTS)),
     )
-    write_durably(publication.stage(FEATURES_READ), applied.read.model_dump_json())
-    for target in TARGETS:
-        publication.replace(target)
-    rows = {name: (made.rows | described.rows)[name] for name in staged}
-    users, products, interactions = (
-        Relation.of(staged[table.name], stored_schema(table))
-        for table in (USER_FEATURES, PRODUCT_FEATURES, INTERACTIONS)
-    )
+    rows = {table.name: (made.rows | described.rows)[table.name] for table in _TABLES}
+    users, products, interactions = (Relation.of(folders[table.name], stored_schema(table)) for table in _TABLES)
     return FeatureTables(users, products, interactions, rows, days[0], days[-1], reference.day)

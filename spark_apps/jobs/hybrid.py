@@ -85,7 +85,7 @@ def load_hybrid(
         weights: of the blend.
         kept: popular products kept per segment.
     """
-    return _with_items(folder, item_factors(als), segments, weights, kept)
+    return hybrid_with(folder, item_factors(als), segments, weights, kept)
 
 
 def load_without_factors(
@@ -93,12 +93,21 @@ def load_without_factors(
 ) -> HybridRecommender:
     """Loads a staged hybrid whose ALS part knows no product yet; otherwise as `load_hybrid`."""
     none = pa.table({"product_id": pa.array([], pa.int64()), "features": pa.array([], pa.list_(pa.float32()))})
-    return _with_items(folder, none, segments, weights, kept)
+    return hybrid_with(folder, none, segments, weights, kept)
 
 
-def _with_items(
+def hybrid_with(
     folder: StoragePath, items: pa.Table, segments: list[str], weights: BlendWeights, kept: int
 ) -> HybridRecommender:
+    """Loads a staged hybrid; otherwise as `load_hybrid`.
+
+    Args:
+        folder: of the hybrid's version.
+        items: product_id, features: ALS factors.
+        segments: names of the segments, in the order that histories count them.
+        weights: of the blend.
+        kept: popular products kept per segment.
+    """
     products = read_parquet(folder / PRODUCTS, _PRODUCT_COLUMNS)
     scores = read_parquet(folder / SEGMENT_SCORES, _SCORE_COLUMNS)
     return hybrid_of(products, scores, items, segments, weights, kept)

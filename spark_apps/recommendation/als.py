@@ -13,7 +13,7 @@ batch at a time, so that a pair takes 16 bytes, and always takes implicit.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,8 +70,8 @@ class Ratings:
     Attributes:
         users: ids, rising.
         products: ids, rising.
-        confidence: users x products: 1 + alpha * |score|, with the sign of the score; products rise within a user,
-            so that sums have one order, whatever order the rows came in.
+        confidence: users x products: for ALS 1 + alpha * |score|, with the sign of the score; products rise within a
+            user, so that sums have one order, whatever order the rows came in.
     """
 
     users: NDArray[np.int64]
@@ -170,19 +170,29 @@ def read_ratings(database: Database, alpha: float) -> Ratings:
     """
     database.view("learned", sql(_ROOM, "learned"))
     database.view("ratings", sql(_ROOM, "ratings"))
+    return read_matrix(database, lambda scores: np.sign(scores) * (1.0 + alpha * np.abs(scores)))
+
+
+def read_matrix(database: Database, weigh: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> Ratings:
+    """Reads `ratings` from a database, a batch of pairs at a time.
+
+    Args:
+        database: with the relation `ratings`: user_id, product_id, score.
+        weigh: makes of scores what stands in the matrix.
+    """
     rows = database.rows("select user_id, count(*) as pairs from ratings group by user_id order by user_id")
     products = database.rows("select distinct product_id from ratings order by product_id")["product_id"].to_numpy()
     ends = np.concatenate([[0], np.cumsum(rows["pairs"].to_numpy())])
-    places, confidence = np.empty(ends[-1], np.int32), np.empty(ends[-1], np.float32)
+    places, weights = np.empty(ends[-1], np.int32), np.empty(ends[-1], np.float32)
     read = 0
     for batch in database.batches("select product_id, score from ratings order by user_id, product_id"):
-        part, scores = slice(read, read + len(batch)), batch["score"].to_numpy()
+        part = slice(read, read + len(batch))
         places[part] = np.searchsorted(products, batch["product_id"].to_numpy())
-        confidence[part] = np.sign(scores) * (1.0 + alpha * np.abs(scores))
+        weights[part] = weigh(batch["score"].to_numpy())
         read = part.stop
     users = rows["user_id"].to_numpy()
     offsets = ends.astype(np.int32 if ends[-1] < 2**31 else np.int64)
-    return Ratings(users, products, csr_matrix((confidence, places, offsets), shape=(len(users), len(products))))
+    return Ratings(users, products, csr_matrix((weights, places, offsets), shape=(len(users), len(products))))
 
 
 def factorise(ratings: Ratings, parameters: AlsParameters, seed: int, threads: int) -> Factors:

@@ -1,23 +1,24 @@
 """Item-kNN: products that the same users cared for, by the cosine of their columns of scores.
 
 A baseline for the evaluation: Sarwar et al., "Item-Based Collaborative Filtering Recommendation Algorithms",
-WWW 2001, as the library implicit has it. Fitted like ALS in one Spark task, by the same rule of memory; where all
+WWW 2001, as the library implicit has it. Fitted like ALS in one task, by the same rule of memory; where all
 users do not fit, by as many as do.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 from scipy.sparse import csr_matrix
 
+from spark_apps.engine.base import Task
+from spark_apps.engine.database import sql
+from spark_apps.recommendation.als import Ratings, read_matrix
 from spark_apps.recommendation.catalogue import Catalogue
 from spark_apps.recommendation.histories import Histories
 from spark_apps.recommendation.topn import Exclusions, TopLists
@@ -27,9 +28,15 @@ NEIGHBOURS = 100
 BYTES_PER_PAIR = 64
 # place and similarity of a neighbour, in the task's result and as Arrow
 BYTES_PER_NEIGHBOUR = 32
-_NEIGHBOURS = "product_id bigint, neighbours array<bigint>, similarities array<float>"
+NEAR = pa.schema(
+    [
+        ("product_id", pa.int64()),
+        ("neighbours", pa.list_(pa.int64())),
+        ("similarities", pa.list_(pa.float32())),
+    ]
+)
 _ROWS_PER_BATCH = 8192
-_SHARES = 1_000_000
+_HASHES = 16**8
 _USER_SALT = 1
 
 
@@ -46,7 +53,7 @@ class ItemKnnRecommender:
 
     @staticmethod
     def of(neighbours: pa.Table, catalogue: Catalogue) -> ItemKnnRecommender:
-        """Places neighbours, the rows of `fit`, in a catalogue."""
+        """Places neighbours, the rows of `find_neighbours`, in a catalogue."""
         table = neighbours.combine_chunks()
         lists = table.column("neighbours").combine_chunks()
         rows = np.repeat(catalogue.places(table.column("product_id").to_numpy())[0], lists.value_lengths().to_numpy())
@@ -90,63 +97,59 @@ class ItemKnnRecommender:
         return found
 
 
-def users_that_fit(interactions: DataFrame, pairs: int, products: int, task_memory: int, seed: int) -> DataFrame:
-    """Keeps the interactions of as many users, by a seeded draw, as one task has room for.
+@dataclass(frozen=True)
+class NeighbourSearch:
+    """How neighbours are found.
+
+    Attributes:
+        bound: users whose hash is below it are looked at: see `bound_of`; None takes all.
+        seed: of the draw.
+        threads: native threads of a Spark task; locally there are as many as cores.
+    """
+
+    bound: str | None
+    seed: int
+    threads: int = 1
+
+
+def bound_of(pairs: int, products: int, task_memory: int) -> str | None:
+    """Returns the hash below which as many users stand as one task has room for; None where all fit.
 
     Args:
-        interactions: columns of schemas.INTERACTIONS.
-        pairs: its number of rows.
+        pairs: number of interactions.
         products: number of products.
         task_memory: bytes that the task may take.
-        seed: of the draw.
     """
     room = max(0, task_memory - products * NEIGHBOURS * BYTES_PER_NEIGHBOUR)
     share = min(1.0, room / max(1, pairs * BYTES_PER_PAIR))
-    drawn = F.pmod(F.xxhash64("user_id", F.lit(seed), F.lit(_USER_SALT)), F.lit(_SHARES)) < F.lit(int(share * _SHARES))
-    return interactions if share == 1 else interactions.where(drawn)
+    return None if share == 1 else f"{int(share * _HASHES):08x}"
 
 
-def fit(interactions: DataFrame, threads: int) -> DataFrame:
-    """Finds every product's nearest neighbours in a single task.
+def find_neighbours(task: Task) -> None:
+    """Finds every product's nearest neighbours; needs all rows in one task.
 
-    Args:
-        interactions: user_id, product_id, score; a pair at most once; scores of 0 and below are ignored.
-        threads: native threads of the task.
-
-    Returns:
-        product_id, neighbours (product ids, the product itself among them), similarities: at most NEIGHBOURS
-        each, for products that somebody cares for.
+    Inputs: interactions, als.RATED; a pair at most once. Shared: NeighbourSearch. Gives `neighbours`, NEAR: at most
+    NEIGHBOURS for each product that somebody cares for, the product itself among them.
     """
-    liked = interactions.where(F.col("score") > 0).select("user_id", "product_id", "score")
-    return liked.coalesce(1).mapInArrow(_fitter(threads), _NEIGHBOURS)
+    search: NeighbourSearch = task.shared
+    task.database.set(seed=search.seed, salt=_USER_SALT, bound=search.bound)
+    task.database.view("ratings", sql("spark_apps.recommendation", "liked"))
+    liked = read_matrix(task.database, lambda scores: scores)
+    if len(liked.users):
+        for rows in _neighbours(liked, max(task.threads, search.threads)):
+            task.give("neighbours", rows)
 
 
-def _fitter(threads: int) -> Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]:
-    def fit_batches(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        held = [batch for batch in batches if batch.num_rows]
-        if held:
-            users, products, scores = (column.to_numpy() for column in pa.Table.from_batches(held).columns)
-            yield from _neighbour_batches(users, products, scores, threads)
-
-    return fit_batches
-
-
-def _neighbour_batches(
-    users: NDArray[np.int64], products: NDArray[np.int64], scores: NDArray[np.float64], threads: int
-) -> Iterator[pa.RecordBatch]:
-    # loaded in the worker: the driver need not have it
+def _neighbours(liked: Ratings, threads: int) -> Iterator[pa.Table]:
+    # a fifth of a second, and only here
     from implicit.nearest_neighbours import CosineRecommender
     from implicit.utils import ParameterWarning
 
-    user_ids, rows = np.unique(users, return_inverse=True)
-    ids, columns = np.unique(products, return_inverse=True)
-    matrix = csr_matrix((scores, (rows, columns)), shape=(len(user_ids), len(ids)))
-    matrix.sort_indices()  # the same sums in the same order, whatever order the rows came in
     model = CosineRecommender(K=NEIGHBOURS, num_threads=threads)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ParameterWarning)  # it converts its own intermediate matrix
-        model.fit(matrix, show_progress=False)
-    similarity = model.similarity
+        model.fit(liked.confidence.astype(np.float64), show_progress=False)
+    similarity, ids = model.similarity, liked.products
     similarity.eliminate_zeros()
     similarity.sort_indices()
     for start in range(0, len(ids), _ROWS_PER_BATCH):
@@ -156,5 +159,4 @@ def _neighbour_batches(
             pa.ListArray.from_arrays(offsets, pa.array(values))
             for values in (ids[some.indices], some.data.astype(np.float32))
         ]
-        near = [pa.array(ids[start : start + _ROWS_PER_BATCH]), *lists]
-        yield pa.RecordBatch.from_arrays(near, names=["product_id", "neighbours", "similarities"])
+        yield pa.table([pa.array(ids[start : start + _ROWS_PER_BATCH]), *lists], schema=NEAR)

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import pytest
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 
+from spark_apps.engine.base import Engine, Relation
+from spark_apps.engine.spark import engine_of
 from spark_apps.errors import MissingTableError, NothingToDoError
 from spark_apps.evaluation.blocks import FIGURES, K
 from spark_apps.evaluation.split import LeakError
 from spark_apps.jobs import evaluate
+from spark_apps.jobs.features import FeatureTables
 from spark_apps.reports.chapters.comparison import comparison_parts
 from spark_apps.reports.comparison import evaluated
 from spark_apps.reports.data import Recommendations
 from spark_apps.reports.layout import Chart
 from spark_apps.settings import AlsParameters, Settings
-from spark_apps.tables import EVENTS, write_files
-from tests.factory import clean_event, events_frame
+from spark_apps.tables import EVENTS
+from tests.engines import local_engine
+from tests.factory import clean_event, write_events_table
 from tests.reports.reader import Page
 
 USERS, PRODUCTS = 60, 80
@@ -55,34 +60,26 @@ def shop_log() -> list[dict[str, Any]]:
     return log
 
 
-def test_recency_counts_from_the_last_date_in_utc_on_any_machine(
-    in_new_york: None, spark: SparkSession, settings: Settings
-) -> None:
-    log = [{"event_time": f"2019-10-{day} 03:00:00 UTC", "user_id": int(day)} for day in ("01", "31")]
-    users = evaluate.training_tables(events_frame(spark, log), settings).users
-    assert {row["user_id"]: row["recency"] for row in users.collect()} == {1: 30, 31: 0}
-
-
 @dataclass(frozen=True)
 class Shop:
     root: Path
     settings: Settings
 
 
-def shop_of(spark: SparkSession, root: Path, settings: Settings, log: list[dict[str, Any]]) -> Shop:
-    write_files(events_frame(spark, log).coalesce(1), root / EVENTS.path, EVENTS)
+def shop_of(root: Path, settings: Settings, log: list[dict[str, Any]]) -> Shop:
+    write_events_table(root / EVENTS.path, log)
     small = settings.model_copy(update={"als": AlsParameters(rank=8, iterations=5), "root": str(root)})
     return Shop(root, small)
 
 
 @pytest.fixture(scope="module")
-def shop(spark: SparkSession, settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Shop:
-    return shop_of(spark, tmp_path_factory.mktemp("evaluated"), settings, shop_log())
+def shop(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    return shop_of(tmp_path_factory.mktemp("evaluated"), settings, shop_log())
 
 
 @pytest.fixture(scope="module")
-def found(spark: SparkSession, shop: Shop) -> dict[str, Any]:
-    return evaluate.run(spark, shop.settings, shop.root)
+def found(shop: Shop) -> dict[str, Any]:
+    return evaluate.run(local_engine(), shop.settings, shop.root)
 
 
 def test_the_report_shows_every_figure_of_every_model(found: dict[str, Any]) -> None:
@@ -173,39 +170,41 @@ def without_time(evaluation: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in evaluation.items() if name != "evaluated_at"}
 
 
-def test_the_same_seed_gives_the_same_figures_in_other_partitions(
-    spark: SparkSession, shop: Shop, found: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+def test_both_engines_find_the_same_figures(
+    spark: SparkSession, shop: Shop, found: dict[str, Any], tmp_path: Path
 ) -> None:
-    read = evaluate.read_table
-    monkeypatch.setattr(evaluate, "read_table", lambda *given: read(*given).repartition(7, "event_time"))
-    partitions = spark.conf.get("spark.sql.shuffle.partitions")
-    spark.conf.set("spark.sql.shuffle.partitions", "5")
-    try:
-        again = evaluate.run(spark, shop.settings, shop.root)
-    finally:
-        spark.conf.set("spark.sql.shuffle.partitions", partitions or "2")
-    assert without_time(again) == without_time(found)
+    shutil.copytree(shop.root / EVENTS.path, tmp_path / EVENTS.path)
+    assert without_time(evaluate.run(engine_of(spark), shop.settings, tmp_path)) == without_time(found)
 
 
-def test_fewer_users_are_a_draw_by_the_seed(spark: SparkSession, shop: Shop, found: dict[str, Any]) -> None:
+@pytest.mark.usefixtures("in_new_york")
+def test_figures_are_the_same_in_other_files_and_on_a_machine_with_another_zone(
+    shop: Shop, found: dict[str, Any], tmp_path: Path
+) -> None:
+    shop_of(tmp_path, shop.settings, list(reversed(shop_log())))
+    assert without_time(evaluate.run(local_engine(), shop.settings, tmp_path)) == without_time(found)
+
+
+def test_fewer_users_are_a_draw_by_the_seed(shop: Shop, found: dict[str, Any]) -> None:
     few = shop.settings.model_copy(update={"evaluation_users": 10})
-    drawn = evaluate.run(spark, few, shop.root)
+    drawn = evaluate.run(local_engine(), few, shop.root)
     assert (drawn["users_evaluated"], drawn["users_with_new_products"]) == (10, found["users_evaluated"])
-    other = evaluate.run(spark, few.model_copy(update={"seed": 1}), shop.root)
+    other = evaluate.run(local_engine(), few.model_copy(update={"seed": 1}), shop.root)
     assert other["models"]["popularity"]["ndcg"] != drawn["models"]["popularity"]["ndcg"]
 
 
 def test_features_made_from_all_events_stop_the_evaluation(
-    spark: SparkSession, shop: Shop, found: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    shop: Shop, found: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     honest, published = evaluate.training_tables, (shop.root / evaluate.EVALUATION).read_text()
 
-    def from_all_events(training: DataFrame, settings: Settings) -> evaluate.TrainingTables:
-        return honest(evaluate.read_table(spark, shop.root, EVENTS), settings)
+    def from_all_events(engine: Engine, settings: Settings, cut: evaluate.Cut, folder: Path) -> FeatureTables:
+        everything = Relation((*cut.before.files, *cut.after.files), cut.before.schema)
+        return honest(engine, settings, replace(cut, before=everything), folder)
 
     monkeypatch.setattr(evaluate, "training_tables", from_all_events)
     with pytest.raises(LeakError, match="interactions"):
-        evaluate.run(spark, shop.settings, shop.root)
+        evaluate.run(local_engine(), shop.settings, shop.root)
     assert (shop.root / evaluate.EVALUATION).read_text() == published
 
 
@@ -220,29 +219,27 @@ def test_features_made_from_all_events_stop_the_evaluation(
     ],
 )
 def test_a_log_without_before_and_after_cannot_be_evaluated(
-    spark: SparkSession, settings: Settings, tmp_path: Path, log: list[dict[str, Any]], told: str
+    settings: Settings, tmp_path: Path, log: list[dict[str, Any]], told: str
 ) -> None:
-    shop = shop_of(spark, tmp_path, settings, log)
+    shop = shop_of(tmp_path, settings, log)
     with pytest.raises(NothingToDoError, match=told):
-        evaluate.run(spark, shop.settings, shop.root)
+        evaluate.run(local_engine(), shop.settings, shop.root)
     assert not (tmp_path / evaluate.EVALUATION).exists()
 
 
-def test_without_events_the_command_that_makes_them_is_named(
-    spark: SparkSession, settings: Settings, tmp_path: Path
-) -> None:
+def test_without_events_the_command_that_makes_them_is_named(settings: Settings, tmp_path: Path) -> None:
     with pytest.raises(MissingTableError, match="shopstream clean"):
-        evaluate.run(spark, settings, tmp_path)
+        evaluate.run(local_engine(), settings, tmp_path)
 
 
-def test_a_shop_of_two_users_can_be_evaluated(spark: SparkSession, settings: Settings, tmp_path: Path) -> None:
+def test_a_shop_of_two_users_can_be_evaluated(settings: Settings, tmp_path: Path) -> None:
     log = [
         {"user_id": user, "product_id": product, "event_time": f"2019-10-01 00:0{minute}:00", "price": None}
         for user, product, minute in [(1, 1, 0), (2, 1, 1), (2, 2, 2), (2, 3, 3), (1, 4, 5), (1, 2, 6)]
     ]
     assert clean_event(**log[0])["price"] is None
-    shop = shop_of(spark, tmp_path, settings.model_copy(update={"evaluation_share": 0.7}), log)
-    found = evaluate.run(spark, shop.settings, shop.root)
+    shop = shop_of(tmp_path, settings.model_copy(update={"evaluation_share": 0.7}), log)
+    found = evaluate.run(local_engine(), shop.settings, shop.root)
     popularity = found["models"]["popularity"]
     # of user 1's new products, nobody knew 4 in training; 2 is the most popular of the two that user 1 has not seen
     assert popularity["recall"]["value"] == 0.5

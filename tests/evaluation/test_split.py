@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 
-from spark_apps.evaluation.split import LeakError, TrainingTables, before, check_no_leak, cutoff_time, held_out
-from spark_apps.jobs.evaluate import training_tables
+from spark_apps.engine.base import Engine, Relation
+from spark_apps.errors import NothingToDoError
+from spark_apps.evaluation import split
+from spark_apps.evaluation.held_back import HELD
+from spark_apps.evaluation.split import LeakError, day_of_cutoff
+from spark_apps.jobs import evaluate
+from spark_apps.jobs.evaluate import Cut, cut_events, training_tables
+from spark_apps.jobs.features import FeatureTables
+from spark_apps.publication import Publication
 from spark_apps.settings import EventScores, Settings
-from tests.factory import events_frame, rows_of
+from spark_apps.tables import EVENTS
+from tests.engines import local_engine
+from tests.factory import rows_of_files, write_events_table
+from tests.recommendation.made import ENGINES, engine_named
 
 CUTOFF = datetime(2019, 10, 2, 12, 0, 0, tzinfo=timezone.utc)
 
@@ -38,38 +50,54 @@ LOG = [
 ]
 
 
-@pytest.fixture(scope="module")
-def log(spark: SparkSession) -> DataFrame:
-    return events_frame(spark, LOG)
+def cut_of(folder: Path, engine: Engine, log: list[dict[str, Any]], share: float) -> Cut:
+    write_events_table(folder / "root" / EVENTS.path, log)
+    with Publication(folder / "root", []) as publication:
+        events = evaluate.Events.of(folder / "root", publication)
+    return cut_events(engine, events, share, folder / "cut")
 
 
-@pytest.fixture(scope="module")
-def tables(log: DataFrame, settings: Settings) -> TrainingTables:
-    return training_tables(log.where(before(CUTOFF)), settings)
+def at_cutoff(folder: Path, engine: Engine) -> Cut:
+    """LOG, cut at CUTOFF: 5 of its 13 events happen up to the end of that second."""
+    cut = cut_of(folder, engine, LOG, 5 / len(LOG))
+    assert cut.cutoff == CUTOFF
+    return cut
 
 
+def tables_of(folder: Path, engine: Engine, cut: Cut, settings: Settings) -> FeatureTables:
+    return training_tables(engine, settings, cut, folder / "tables")
+
+
+@pytest.mark.parametrize("name", ENGINES)
 def test_held_out_is_what_users_with_a_history_touch_first_after_the_cutoff(
-    log: DataFrame, tables: TrainingTables
+    name: str, spark: SparkSession, settings: Settings, tmp_path: Path
 ) -> None:
-    found = rows_of(held_out(log, tables.interactions, CUTOFF, EventScores()), "user_id", "first_time", "product_id")
-    assert [tuple(row.values()) for row in found] == [
+    engine = engine_named(name, spark, tmp_path)
+    cut = at_cutoff(tmp_path, engine)
+    pairs = tables_of(tmp_path, engine, cut, settings).interactions.select("user_id", "product_id")
+    inputs = {"events": cut.after.select(*split.LATER), "interactions": pairs}
+    options, outputs = split.HoldOut(EventScores(), 1, 42), {"held": tmp_path / "held"}
+    done = engine.run(split.hold_out, inputs, "user_id", outputs, options)
+    found = rows_of_files(Relation.of(tmp_path / "held", HELD), "user_id", "first_time", "product_id")
+    assert [(row["user_id"], row["product_id"], row["first_time"], row["score"]) for row in found] == [
         (1, 12, "2019-10-02 12:00:00", 1.0),
         (1, 13, "2019-10-03 09:00:00", 4.0),
         (1, 14, "2019-10-03 09:30:00", 1.0),
         (4, 14, "2019-10-05 00:00:00", 1.0),
         (4, 15, "2019-10-05 00:00:00", 1.0),
     ]
+    assert sum(done.result("numbers", split.NUMBERS)["users"].to_pylist()) == 2
+    assert len(split.lowest(done.result("drawn", split.DRAWN), 1)) == 1
 
 
-def test_training_ends_before_the_cutoff(tables: TrainingTables) -> None:
-    pairs = rows_of(tables.interactions.select("user_id", "product_id", "score"), "user_id", "product_id")
+def test_training_ends_before_the_cutoff(settings: Settings, tmp_path: Path) -> None:
+    engine = local_engine()
+    tables = tables_of(tmp_path, engine, at_cutoff(tmp_path, engine), settings)
+    pairs = rows_of_files(tables.interactions.select("user_id", "product_id", "score"), "user_id", "product_id")
     assert [tuple(row.values()) for row in pairs] == [(1, 10, 1.0), (1, 11, 3.0), (2, 10, 1.0), (4, 10, 5.0)]
-    assert {row["product_id"] for row in rows_of(tables.products)} == {10, 11}
-    assert {row["user_id"]: row["recency"] for row in rows_of(tables.users)} == {1: 0, 2: 1, 4: 1}
-
-
-def test_tables_of_the_training_events_hold_no_leak(tables: TrainingTables) -> None:
-    check_no_leak(tables, CUTOFF)
+    assert {row["product_id"] for row in rows_of_files(tables.products, "product_id")} == {10, 11}
+    assert {row["user_id"]: row["recency"] for row in rows_of_files(tables.users, "user_id")} == {1: 0, 2: 1, 4: 1}
+    evaluate._refuse_leaks(engine, tables, CUTOFF)
 
 
 @pytest.mark.parametrize(
@@ -80,27 +108,40 @@ def test_tables_of_the_training_events_hold_no_leak(tables: TrainingTables) -> N
         ("products", r"^product features count 13 events, the interactions before .* 4$"),
     ],
 )
-def test_a_table_made_from_all_events_is_caught(
-    log: DataFrame, tables: TrainingTables, settings: Settings, table: str, told: str
-) -> None:
-    leaking = training_tables(log, settings)
-    planted = TrainingTables(**{**tables.__dict__, table: getattr(leaking, table)})
+def test_a_table_made_from_all_events_is_caught(settings: Settings, tmp_path: Path, table: str, told: str) -> None:
+    engine = local_engine()
+    cut = at_cutoff(tmp_path, engine)
+    everything = replace(cut, before=Relation((*cut.before.files, *cut.after.files), cut.before.schema))
+    leaking = tables_of(tmp_path / "leaking", engine, everything, settings)
+    planted = replace(tables_of(tmp_path, engine, cut, settings), **{table: getattr(leaking, table)})
     with pytest.raises(LeakError, match=told):
-        check_no_leak(planted, CUTOFF)
+        evaluate._refuse_leaks(engine, planted, CUTOFF)
 
 
-def test_one_event_at_the_cutoff_is_a_leak(log: DataFrame, settings: Settings) -> None:
-    first_late = log.where((log.event_time <= CUTOFF) & (log.user_id == 1))
+def test_one_event_at_the_cutoff_is_a_leak(settings: Settings, tmp_path: Path) -> None:
+    engine = local_engine()
+    late = [one for one in LOG[:3] if one["user_id"] == 1]
+    cut = cut_of(tmp_path, engine, [*late, one(9, 9, "09 00:00:00")], 0.99)
     with pytest.raises(LeakError):
-        check_no_leak(training_tables(first_late, settings), CUTOFF)
+        evaluate._refuse_leaks(engine, tables_of(tmp_path, engine, cut, settings), CUTOFF)
 
 
-@pytest.mark.parametrize("share", [0.01, 0.25, 0.5, 0.8, 0.99])
-def test_the_cutoff_is_the_exact_quantile_of_the_times(log: DataFrame, share: float) -> None:
+@pytest.mark.usefixtures("in_new_york")
+@pytest.mark.parametrize("share", [0.25, 0.5, 0.8, 0.99])
+def test_the_cutoff_is_the_exact_quantile_of_the_times(share: float, tmp_path: Path) -> None:
     times = np.array([event["event_time"] for event in LOG], "datetime64[s]")
     wanted = np.quantile(times.astype(np.int64), share, method="inverted_cdf")
-    assert cutoff_time(log.repartition(5), share) == datetime.fromtimestamp(int(wanted), timezone.utc)
+    cut = cut_of(tmp_path, local_engine(), LOG, share)
+    assert cut.cutoff == datetime.fromtimestamp(int(wanted), timezone.utc)
+    days = {row["event_time"][:10] for row in rows_of_files(cut.before, "event_time")}
+    assert days == {day.isoformat() for day in cut.days}
+    assert len(rows_of_files(cut.before, "event_time")) + len(rows_of_files(cut.after, "event_time")) == len(LOG)
 
 
-def test_without_events_there_is_no_cutoff(log: DataFrame) -> None:
-    assert cutoff_time(log.where("false"), 0.8) is None
+def test_the_first_second_has_nothing_before_it(tmp_path: Path) -> None:
+    with pytest.raises(NothingToDoError, match="same second"):
+        cut_of(tmp_path, local_engine(), LOG, 0.01)
+
+
+def test_without_events_there_is_no_cutoff() -> None:
+    assert day_of_cutoff({}, 0.8) is None

@@ -6,7 +6,6 @@ import json
 import shutil
 import subprocess
 import sys
-from contextlib import nullcontext
 from datetime import date
 from pathlib import Path
 
@@ -16,8 +15,6 @@ from click.testing import CliRunner, Result
 from pyspark.sql import SparkSession
 
 from spark_apps.cli import main
-from spark_apps.commands import demo as demo_command
-from spark_apps.commands import evaluation, models
 from spark_apps.engine.spark import engine_of
 from spark_apps.errors import MissingTableError, NothingCleanError, NothingToDoError
 from spark_apps.jobs import analyze, clean, features, load, quarantine, unload
@@ -62,13 +59,6 @@ def streamed(root: Path, day: date, *lines: tuple[str, str]) -> None:
 
 def run(*arguments: object) -> Result:
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
-
-
-@pytest.fixture
-def with_spark(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Commands that work in the tests' own session."""
-    for module in (models, evaluation, demo_command):
-        monkeypatch.setattr(module, "spark_session", lambda *given: nullcontext(spark))
 
 
 def test_lines_are_shown_with_what_is_wrong_the_latest_first(bad: Path) -> None:
@@ -137,7 +127,7 @@ finally:
     assert "it has 1 field instead of 9" in done.stdout and len(done.stdout) < 1000
 
 
-def test_clean_says_a_line_for_each_reason_and_never_to_train(with_spark: None, bad: Path, spark: SparkSession) -> None:
+def test_clean_says_a_line_for_each_reason_and_never_to_train(bad: Path, spark: SparkSession) -> None:
     done = run("clean", "--root", bad)
     assert done.exit_code == 2
     assert f"bad_id: 30 of 32 lines (93.8%): {EXCEL}" in done.stdout
@@ -152,14 +142,14 @@ def test_clean_says_a_line_for_each_reason_and_never_to_train(with_spark: None, 
     assert json.loads(of_a_date.stdout)[0]["quarantined"] == {"bad_id": 30}
 
 
-def test_clean_of_good_and_bad_lines_goes_on(with_spark: None, bad: Path) -> None:
+def test_clean_of_good_and_bad_lines_goes_on(bad: Path) -> None:
     load.run(bad, [write_log(bad.parent / "good.csv", [csv_line()])])
     done = run("clean", "--root", bad)
     assert done.exit_code == 0 and "Next: shopstream analyze, or shopstream train" in done.stderr
     assert f"bad_id: 30 of 33 lines (90.9%): {EXCEL}" in done.stdout and "`shopstream quarantine`" in done.stdout
 
 
-def test_clean_without_files_any_more_names_what_it_removed(with_spark: None, bad: Path) -> None:
+def test_clean_without_files_any_more_names_what_it_removed(bad: Path) -> None:
     unload.run(bad, ["log.csv"])
     done = run("clean", "--root", bad)
     assert done.exit_code == 0
@@ -173,7 +163,7 @@ def test_clean_without_files_any_more_names_what_it_removed(with_spark: None, ba
 
 
 @pytest.mark.parametrize("command", ["analyze", "train", "features", "segment", "evaluate"])
-def test_the_commands_after_it_say_the_same(command: str, with_spark: None, bad: Path) -> None:
+def test_the_commands_after_it_say_the_same(command: str, bad: Path) -> None:
     done = run(command, "--root", bad)
     *details, last = done.stderr.splitlines()
     assert done.exit_code == 2 and done.stdout == ""
@@ -182,7 +172,7 @@ def test_the_commands_after_it_say_the_same(command: str, with_spark: None, bad:
     assert "choose another" not in done.stderr
 
 
-def test_the_demo_says_the_same_and_which_time_it_wants(with_spark: None, tmp_path: Path) -> None:
+def test_the_demo_says_the_same_and_which_time_it_wants(tmp_path: Path) -> None:
     log = write_log(tmp_path / "iso.csv", [csv_line(event_time="2019-10-01 00:00:00+00:00")])
     done = run("demo", "--input", log, "--root", tmp_path / "demo")
     assert done.exit_code == 2

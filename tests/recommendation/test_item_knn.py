@@ -1,27 +1,37 @@
-"""Item-kNN: the library's own lists, whatever the order of the rows, and users that fit a task."""
+"""Item-kNN: the library's own lists, whatever the engine and the order of the rows, and users that fit a task."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from implicit.nearest_neighbours import CosineRecommender
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 
+from spark_apps.engine.base import Engine
+from spark_apps.recommendation.als import RATED
 from spark_apps.recommendation.catalogue import Catalogue
 from spark_apps.recommendation.histories import Histories
 from spark_apps.recommendation.item_knn import (
     BYTES_PER_NEIGHBOUR,
     BYTES_PER_PAIR,
+    NEAR,
     NEIGHBOURS,
     ItemKnnRecommender,
-    fit,
-    users_that_fit,
+    NeighbourSearch,
+    bound_of,
+    find_neighbours,
 )
+from tests.engines import local_engine
+from tests.recommendation.made import interactions, spark_engine
 from tests.recommendation.shelves import catalogue, histories
 
-PRODUCTS, USERS = 150, 300
+PRODUCTS, USERS, SEED = 150, 300, 5
+Rows = Iterable[tuple[int, int, float]]
 
 
 @pytest.fixture(scope="module")
@@ -34,19 +44,21 @@ def users() -> Histories:
     return histories(USERS, PRODUCTS)
 
 
-def rows_of(users: Histories, goods: Catalogue) -> Iterator[tuple[int, int, float]]:
+def rows_of(users: Histories, goods: Catalogue) -> list[tuple[int, int, float]]:
     owners = np.repeat(users.users, np.diff(users.offsets))
-    return zip(owners.tolist(), goods.ids[users.places].tolist(), users.scores.tolist(), strict=True)
+    return list(zip(owners.tolist(), goods.ids[users.places].tolist(), users.scores.tolist(), strict=True))
+
+
+def near(folder: Path, engine: Engine, rows: Rows, bound: str | None = None) -> pa.Table:
+    given = {"interactions": interactions(folder, rows).select(*RATED)}
+    done = engine.run(find_neighbours, given, shared=NeighbourSearch(bound, SEED))
+    return done.result("neighbours", NEAR)
 
 
 @pytest.fixture(scope="module")
-def pairs(spark: SparkSession, users: Histories, goods: Catalogue) -> DataFrame:
-    return spark.createDataFrame(list(rows_of(users, goods)), "user_id bigint, product_id bigint, score double")
-
-
-@pytest.fixture(scope="module")
-def model(pairs: DataFrame, goods: Catalogue) -> ItemKnnRecommender:
-    return ItemKnnRecommender.of(fit(pairs, threads=1).toArrow(), goods)
+def model(users: Histories, goods: Catalogue, tmp_path_factory: pytest.TempPathFactory) -> ItemKnnRecommender:
+    folder = tmp_path_factory.mktemp("knn") / "pairs"
+    return ItemKnnRecommender.of(near(folder, local_engine(), rows_of(users, goods)), goods)
 
 
 def test_lists_and_scores_are_the_library_s(model: ItemKnnRecommender, users: Histories) -> None:
@@ -66,16 +78,18 @@ def test_lists_and_scores_are_the_library_s(model: ItemKnnRecommender, users: Hi
         assert not set(lists.ids[row]) & set(touched)
 
 
-def test_the_order_of_the_rows_does_not_matter(model: ItemKnnRecommender, pairs: DataFrame, goods: Catalogue) -> None:
-    again = ItemKnnRecommender.of(fit(pairs.repartition(5).orderBy("score"), threads=2).toArrow(), goods)
+def test_neither_the_engine_nor_the_order_of_the_rows_matters(
+    model: ItemKnnRecommender, users: Histories, goods: Catalogue, spark: SparkSession, tmp_path: Path
+) -> None:
+    shuffled = sorted(rows_of(users, goods), key=lambda row: (row[2], -row[0]))
+    again = ItemKnnRecommender.of(near(tmp_path / "pairs", spark_engine(spark, tmp_path), shuffled), goods)
     assert (again.similarity != model.similarity).nnz == 0
 
 
-def test_equal_products_come_in_the_order_of_their_ids_and_a_list_may_be_short(spark: SparkSession) -> None:
+def test_equal_products_come_in_the_order_of_their_ids_and_a_list_may_be_short(tmp_path: Path) -> None:
     goods = catalogue(4)
     rows = [(user, int(product), 1.0) for user in (1, 2) for product in goods.ids[:3]]
-    pairs = spark.createDataFrame(rows, "user_id bigint, product_id bigint, score double")
-    model = ItemKnnRecommender.of(fit(pairs, threads=1).toArrow(), goods)
+    model = ItemKnnRecommender.of(near(tmp_path / "pairs", local_engine(), rows), goods)
     asking = histories(2, 4)
     asking = Histories(
         asking.users,
@@ -92,13 +106,19 @@ def test_equal_products_come_in_the_order_of_their_ids_and_a_list_may_be_short(s
     assert model.scores(asking, np.array([[3], [0]])).tolist() == [[0.0], [0.0]]
 
 
-def test_all_users_are_kept_where_they_fit_and_a_seeded_share_where_not(pairs: DataFrame) -> None:
-    count = pairs.count()
-    neighbours = PRODUCTS * NEIGHBOURS * BYTES_PER_NEIGHBOUR
-    needed = neighbours + count * BYTES_PER_PAIR
-    assert users_that_fit(pairs, count, PRODUCTS, needed, 1) is pairs
-    half = users_that_fit(pairs, count, PRODUCTS, neighbours + count * BYTES_PER_PAIR // 2, 1)
-    kept = {row["user_id"] for row in half.select("user_id").distinct().collect()}
+def test_all_users_are_looked_at_where_they_fit_and_a_seeded_share_where_not(
+    users: Histories, goods: Catalogue, tmp_path: Path
+) -> None:
+    rows = rows_of(users, goods)
+    room = PRODUCTS * NEIGHBOURS * BYTES_PER_NEIGHBOUR
+    assert bound_of(len(rows), PRODUCTS, room + len(rows) * BYTES_PER_PAIR) is None
+    half = bound_of(len(rows), PRODUCTS, room + len(rows) * BYTES_PER_PAIR // 2)
+    assert half is not None
+    kept = {u for u, _, _ in rows if hashlib.md5(f"{u} {SEED} 1".encode()).hexdigest() < half}
     assert 0.35 * USERS < len(kept) < 0.65 * USERS
-    assert half.count() == pairs.where(pairs.user_id.isin(list(kept))).count()  # whole users
-    assert users_that_fit(pairs, count, PRODUCTS, 0, 1).count() == 0
+    found, expected = (
+        near(tmp_path / name, local_engine(), some, bound)
+        for name, some, bound in (("all", rows, half), ("few", [row for row in rows if row[0] in kept], None))
+    )
+    assert found.equals(expected) and len(found) > 0
+    assert len(near(tmp_path / "none", local_engine(), rows, bound_of(len(rows), PRODUCTS, 0))) == 0
