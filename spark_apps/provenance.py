@@ -88,6 +88,10 @@ class Holding:
     parts: frozenset[str]
     is_noted: bool
 
+    def has(self, part: str) -> bool:
+        """Says whether the date holds a raw part's events; where nothing is noted, it holds whatever was landed."""
+        return part in self.parts or not self.is_noted
+
 
 class EventsRead(_Frozen):
     """Which events a job has read, so that others can count the same ones again.
@@ -178,8 +182,7 @@ def _is_held(batch: AppliedBatch, day: date, holding: Holding) -> bool:
         return True
     if batch.replayed is None:
         return batch.sequence is not None
-    parts = batch.replayed.get(day.isoformat(), ())
-    return any(part in holding.parts for part in parts) or bool(parts and not holding.is_noted)
+    return any(map(holding.has, batch.replayed.get(day.isoformat(), ())))
 
 
 def batch_number(name: str) -> int | None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from itertools import groupby
@@ -26,10 +26,12 @@ from spark_apps.ingestion.csv_layout import HEADER
 from spark_apps.ingestion.landing import whole_rows
 from spark_apps.ingestion.manifests import date_key, raw_path, read_manifests
 from spark_apps.jobs.pacing import Backlog, Pace, Wait, dropped_names
+from spark_apps.jobs.stream.places import read_state
 from spark_apps.metrics.ledger import read_record
-from spark_apps.progress import RowsDone, row_progress
-from spark_apps.provenance import ReplayedParts
+from spark_apps.progress import RowsDone, notice, row_progress
+from spark_apps.provenance import Holding, ReplayedParts, holdings_of
 from spark_apps.publication import Publication, settle
+from spark_apps.registry.pointer import promoted_since
 from spark_apps.storage import StoragePath, write_durably
 from spark_apps.streaming.drops import (
     INCOMING,
@@ -143,6 +145,7 @@ def run(root: StoragePath, plan: Plan, wait: Wait) -> Replayed:
         for folder in (INCOMING, REPLAY, PROVENANCE):
             (root / folder).mkdir(parents=True, exist_ok=True)
         standing = _beginning(root, plan, files)
+        _say_what_is_known(root, standing)
         done = Replayed(f"{plan.month:%Y-%m}", standing.position.rows, standing.rows)
         with row_progress(f"Replaying {done.month}", done.total) as show:
             show(done.position)
@@ -212,12 +215,41 @@ def _replayed(files: Iterable[str]) -> ReplayedParts:
     return ReplayedParts(parts=parts)
 
 
+def _say_what_is_known(root: StoragePath, standing: Standing) -> None:
+    """Says that the stream learns nothing of dates whose events it has from clean."""
+    left = _days_of(file.path for file, offset in standing.remaining() if offset < file.bytes)
+    known = {left[path] for path in _held_files(left, _stream_holdings(root, set(left.values())))}
+    if not known:
+        return
+    notice(
+        f"{len(known):,} of the {len(set(left.values())):,} dates to replay are in clean's tables already, so the "
+        "stream will store their events and learn nothing new of them; if it should learn them, train on what came "
+        "before: `shopstream unload FILE`, `shopstream clean`, `shopstream load FILE`, "
+        f"`shopstream clean --to {standing.month - timedelta(days=1)}`, `shopstream train`."
+    )
+
+
+def _stream_holdings(root: StoragePath, days: set[date]) -> dict[date, Holding]:
+    """What clean held when the stream's state was made; what it holds now, where that will be made (anew)."""
+    state = read_state(root)
+    if state is None or promoted_since(root, state.models):
+        return clean_holdings(root, days)
+    return holdings_of(state.cleaned or {})
+
+
 def _cleaned_files(root: StoragePath, standing: Standing) -> set[str]:
     """The month's raw files that clean's events were made of."""
-    of_file = {file.path: PurePosixPath(file.path) for file in standing.files}
-    days = {path: partition_date(name.parent.name) for path, name in of_file.items()}
-    holdings = clean_holdings(root, {day for day in days.values() if day is not None})
-    return {path for path, day in days.items() if day in holdings and of_file[path].stem in holdings[day].parts}
+    days = _days_of(file.path for file in standing.files)
+    return _held_files(days, clean_holdings(root, set(days.values())))
+
+
+def _days_of(files: Iterable[str]) -> dict[str, date]:
+    days = {path: partition_date(PurePosixPath(path).parent.name) for path in files}
+    return {path: day for path, day in days.items() if day is not None}
+
+
+def _held_files(days: Mapping[str, date], holdings: Mapping[date, Holding]) -> set[str]:
+    return {path for path, day in days.items() if day in holdings and holdings[day].has(PurePosixPath(path).stem)}
 
 
 def _sync(path: StoragePath, stream: IO[Any]) -> None:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from spark_apps.progress import notice
 from spark_apps.publication import Publication
-from spark_apps.registry.versions import MODELS
+from spark_apps.registry.versions import MODELS, NAMES
 from spark_apps.storage import StoragePath, write_durably
 
 By = Literal["gate", "force", "hand", "rollback"]
@@ -82,6 +82,12 @@ def read_pointer(root: StoragePath, name: str) -> Pointer | None:
     except ValidationError:
         notice(f"{path} is not as shopstream writes it: the promotion of model {name} is taken as unknown.")
         return None
+
+
+def promoted_since(root: StoragePath, versions: dict[str, str]) -> bool:
+    """Says whether other versions of models are promoted than those that a stream works with."""
+    pointers = {name: read_pointer(root, name) for name in NAMES}
+    return any(pointer is not None and pointer.version != versions[name] for name, pointer in pointers.items())
 
 
 def stage_pointer(publication: Publication, root: StoragePath, name: str, promotion: Promotion) -> Pointer:

@@ -7,16 +7,23 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from spark_apps.errors import BusyRootError, NothingToDoError, UnusableFileError, UserError
-from spark_apps.jobs import load, simulate, unload
+from spark_apps.jobs import clean, load, simulate, unload
 from spark_apps.jobs.pacing import Backlog
+from spark_apps.jobs.stream.places import STATE_FILE
 from spark_apps.publication import Publication
+from spark_apps.registry.pointer import Promotion, pointer_path, stage_pointer
+from spark_apps.registry.versions import HYBRID, NAMES
 from spark_apps.storage import StoragePath
 from spark_apps.streaming.drops import INCOMING, REPLAY, Drop, read_drop
 from spark_apps.streaming.records import LEDGER
+from spark_apps.streaming.state import StreamState
+from spark_apps.tables import EVENTS, DateRange, published_dates
+from tests.engines import local_engine
 from tests.factory import csv_line, write_log
 from tests.streaming.replays import (
     AT_ONCE,
@@ -247,3 +254,78 @@ def test_the_month_is_any_of_its_days(root: Path) -> None:
     simulate.run(root, replace(AT_ONCE, month=date(2019, 11, 30), files=1, events=1), never)
     simulate.run(root, replace(AT_ONCE, month=NOVEMBER), never)
     assert dropped(root) == raw(root)
+
+
+# --- what the stream has from clean already
+
+
+def told_at_the_start(root: StoragePath, capsys: pytest.CaptureFixture[str], **plan: Any) -> str:
+    simulate.run(root, replace(AT_ONCE, **plan), never)
+    told = " ".join(capsys.readouterr().err.split())
+    return told[told.index("! ") :].partition(" Replaying")[0] if "! " in told else ""
+
+
+def began_with(root: StoragePath, cleaned: dict[str, Any]) -> None:
+    """Writes the state of a stream that began when clean had these dates."""
+    empty: dict[str, Any] = dict.fromkeys(("bases", "recent", "centres", "weights", "first_popular"), ())
+    empty |= {"models": {}, "segments": {}, "latest": None, "last_date": "2019-10-31", "buckets": 0}
+    state = StreamState(**empty, products_from=0, next_batch=0, cleaned=cleaned)
+    (root / STATE_FILE).parent.mkdir(parents=True)
+    (root / STATE_FILE).write_bytes(state.model_dump_json().encode())
+
+
+def test_a_month_that_is_not_cleaned_goes_without_a_word(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    clean.run(local_engine(), root, DateRange(last=date(2019, 10, 31)))
+    assert told_at_the_start(root, capsys) == ""
+
+
+def test_of_a_cleaned_month_it_says_at_each_start_how_much_is_known(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clean.run(local_engine(), root, DateRange(last=date(2019, 11, 2)))
+    known = "dates to replay are in clean's tables already, so the stream will store their events and learn nothing new"
+    assert told_at_the_start(root, capsys, events=1, files=1).startswith(f"! 2 of the 3 {known} of them;")
+    assert told_at_the_start(root, capsys, events=4, files=1).startswith(f"! 2 of the 3 {known} of them;")
+    assert told_at_the_start(root, capsys, events=1, files=1).startswith(f"! 1 of the 2 {known} of them;")
+    assert told_at_the_start(root, capsys) == ""  # what is left is not cleaned
+    assert told_at_the_start(root, capsys) == ""  # nothing is left
+
+
+def test_what_it_advises_helps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Also where one file holds the month and what came before."""
+    root, log = tmp_path / "root", write_log(tmp_path / "both.csv", [*FIRST, *SECOND])
+    load.run(root, [log])
+    clean.run(local_engine(), root, DateRange())
+    assert "`shopstream clean --to 2019-10-31`, `shopstream train`." in told_at_the_start(root, capsys, files=0)
+    unload.run(root, [str(log)])
+    clean.run(local_engine(), root, DateRange())
+    load.run(root, [log])
+    clean.run(local_engine(), root, DateRange(last=date(2019, 10, 31)))
+    assert published_dates(root, EVENTS) == [date(2019, 10, 31)]
+    assert told_at_the_start(root, capsys, again=True) == ""
+
+
+@pytest.mark.parametrize(
+    ("began", "known"),
+    [({}, 0), ({"2019-11-01": ["0123456789ab"]}, 0), ({"2019-11-01": None, "2019-10-31": None}, 1)],
+    ids=["before it was cleaned", "of another file", "of an earlier version"],
+)
+def test_a_stream_under_way_knows_what_clean_had_when_it_began(
+    began: dict[str, Any], known: int, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clean.run(local_engine(), root, DateRange())
+    began_with(root, began)
+    assert told_at_the_start(root, capsys)[: len("! 1 of the 3")] == ("! 1 of the 3" if known else "")
+
+
+def test_a_stream_that_will_take_over_a_training_will_know_what_clean_has(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clean.run(local_engine(), root, DateRange())
+    began_with(root, {})
+    state = StreamState.model_validate_json((root / STATE_FILE).read_bytes())
+    (root / STATE_FILE).write_text(state.model_copy(update={"models": dict.fromkeys(NAMES, "1")}).model_dump_json())
+    with Publication(root, [pointer_path(HYBRID)]) as publication:
+        stage_pointer(publication, root, HYBRID, Promotion(version="2", promoted_at="now", by="hand", reason="test"))
+        publication.commit()
+    assert told_at_the_start(root, capsys).startswith("! 3 of the 3 ")

@@ -27,20 +27,12 @@ from spark_apps.jobs.stream.preparation import (
 from spark_apps.jobs.stream.serving import Serving, merged_products, replace_bases
 from spark_apps.jobs.stream.tasks import Step, bucket_of_task
 from spark_apps.publication import Publication
-from spark_apps.registry.pointer import read_pointer
-from spark_apps.registry.versions import NAMES
 from spark_apps.settings import Settings
 from spark_apps.storage import StoragePath
 from spark_apps.streaming.learning import PROFILES as PROFILE_ROWS
 from spark_apps.streaming.learning import newest_profiles
 from spark_apps.streaming.state import StreamState, bucket_of, stored_centres
 from spark_apps.tables import DateRange, read_applied
-
-
-def promoted_since(root: StoragePath, versions: dict[str, str]) -> bool:
-    """Says whether other versions of models are promoted than those that a stream works with."""
-    pointers = {name: read_pointer(root, name) for name in NAMES}
-    return any(pointer is not None and pointer.version != versions[name] for name, pointer in pointers.items())
 
 
 def adopt(

@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from spark_apps.features.users import feature_columns
-from spark_apps.jobs.stream.adoption import adopt, promoted_since
+from spark_apps.jobs.stream.adoption import adopt
 from spark_apps.jobs.stream.buckets import BucketFiles
 from spark_apps.jobs.stream.contents import batch_of, stage_content
 from spark_apps.jobs.stream.lines import Lines, read_lines
@@ -27,6 +27,7 @@ from spark_apps.jobs.stream.tasks import ANSWERED, CARRIED, Learning, answering_
 from spark_apps.memory import release_unused
 from spark_apps.provenance import AppliedBatch, held_by_clean, holdings_of
 from spark_apps.publication import Publication
+from spark_apps.registry.pointer import promoted_since
 from spark_apps.segmentation.rfm import rfm_columns
 from spark_apps.settings import Settings
 from spark_apps.storage import StoragePath, write_durably
