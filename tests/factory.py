@@ -18,6 +18,7 @@ from pyspark.sql.types import TimestampType
 from spark_apps.engine.base import Relation
 from spark_apps.engine.published import stored_schema
 from spark_apps.schemas import CSV_COLUMNS, EVENTS, UNKNOWN
+from spark_apps.storage import open_parquet
 from spark_apps.tables import EVENTS as EVENTS_TABLE
 from spark_apps.tables import partition_folder
 
@@ -141,13 +142,14 @@ def write_events_table(folder: Path, rows: Sequence[Mapping[str, Any]]) -> Relat
 
 def rows_of_files(rows: Relation, *order: str) -> list[dict[str, Any]]:
     """Reads files as dicts, as `rows_of` does with a frame."""
-    tables = [pq.read_table(str(path), columns=rows.schema.names, partitioning=None) for path in rows.files]
+    tables = [open_parquet(path).read(columns=rows.schema.names) for path in rows.files]
     table = pa.concat_tables(tables) if tables else rows.schema.empty_table()
     for place, field in enumerate(table.schema):
         if pa.types.is_timestamp(field.type):
             texts = pc.strftime(table[field.name].cast(pa.timestamp("us")).cast(pa.timestamp("s")), "%Y-%m-%d %H:%M:%S")
             table = table.set_column(place, field.name, texts)
-    found: list[dict[str, Any]] = table.sort_by([(name, "ascending") for name in order]).to_pylist()
+    table = table.sort_by([(name, "ascending") for name in order]) if order else table
+    found: list[dict[str, Any]] = table.to_pylist()
     return found
 
 

@@ -7,34 +7,45 @@ import os
 import shutil
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow.dataset as ds
 import pytest
 from click.testing import CliRunner
-from hypothesis import Phase, given
+from hypothesis import Phase, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 
 from spark_apps.analysis.balances import Balance
 from spark_apps.cli import main
+from spark_apps.engine.published import table_relation
 from spark_apps.engine.spark import engine_of
 from spark_apps.generator import GeneratorSpec, write_events
-from spark_apps.jobs import check, clean, load, train
+from spark_apps.jobs import check, clean, features, load, train
 from spark_apps.jobs.stream.batch import BatchProcessor
 from spark_apps.jobs.stream.query import Wishes, run
 from spark_apps.settings import Settings
 from spark_apps.storage import HdfsPath, StoragePath
-from spark_apps.streaming.drops import DONE, INCOMING, REFUSED, TAKEN, Drop
-from spark_apps.streaming.intake import REASONS
+from spark_apps.streaming.drops import DONE, INCOMING, REFUSED, TAKEN, Drop, read_drop
+from spark_apps.streaming.intake import HASH_LETTERS, REASONS, hash_in_name
 from spark_apps.streaming.records import BatchRecord
-from spark_apps.tables import STREAM_EVENTS, DateRange
+from spark_apps.tables import (
+    INTERACTIONS,
+    RECOMMENDATIONS,
+    STREAM_EVENTS,
+    USER_FEATURES,
+    USER_SEGMENTS,
+    DateRange,
+)
+from tests import oracle
+from tests.comparing import assert_rows
 from tests.engines import local_engine
-from tests.factory import HEADER, csv_line
+from tests.factory import HEADER, csv_line, rows_of_files, write_log
 from tests.pipeline.conftest import small_settings
 
 DROPPED_AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
@@ -162,32 +173,72 @@ def test_a_root_elsewhere_goes_on_and_applies_nothing_again(
         assert streamed_users(root) == list(range(1, 3 + 2 * number))
 
 
-def test_on_hdfs_the_content_decides_and_no_name_stops_the_stream(
-    spark: SparkSession, small_settings_of_streams: Settings, barely_trained: Path, on_hdfs: HdfsPath
-) -> None:
-    """As on a cluster: tables on HDFS, and Structured Streaming that runs the batches."""
+@pytest.fixture
+def on_cluster(small_settings_of_streams: Settings, barely_trained: Path, on_hdfs: HdfsPath) -> Settings:
+    """Settings as on a cluster: tables on HDFS, and Structured Streaming that runs the batches."""
     for name in ("processed", "models"):
         for path in sorted((barely_trained / name).rglob("*")):
             if path.is_file():
                 (on_hdfs / str(path.relative_to(barely_trained))).write_bytes(path.read_bytes())
+    (on_hdfs / INCOMING).mkdir(parents=True)
     url, _, _ = on_hdfs.connection.about
     cluster = {"master": "spark://somewhere:7077", "root": str(on_hdfs), "webhdfs": url}
-    structured = small_settings_of_streams.model_copy(update=cluster)
+    return small_settings_of_streams.model_copy(update=cluster)
+
+
+def drop_on_hdfs(root: HdfsPath, name: str, content: bytes) -> None:
+    draft = root / "draft"
+    draft.write_bytes(content)
+    draft.rename(root / INCOMING / name)
+
+
+def test_on_hdfs_the_content_decides_and_no_name_stops_the_stream(
+    spark: SparkSession, on_cluster: Settings, on_hdfs: HdfsPath
+) -> None:
     told: list[BatchRecord] = []
     for name, users in (("latest.csv", (1,)), ("latest.csv", (2, 3)), ("week [1].csv", (4,)), ("a b%20c.csv", (1,))):
-        draft = on_hdfs / "draft"
-        draft.write_bytes(text_of([line for user in users for line in lines(user, 1)]))
-        (on_hdfs / INCOMING).mkdir(parents=True, exist_ok=True)
-        draft.rename(on_hdfs / INCOMING / name)
+        drop_on_hdfs(on_hdfs, name, text_of([line for user in users for line in lines(user, 1)]))
         if name != "week [1].csv":  # it waits together with the next one
-            told += stream(spark, structured, on_hdfs)
+            told += stream(spark, on_cluster, on_hdfs)
     assert [(one.file, one.outcome, one.rows) for one in told] == [
         ("latest.csv", "applied", 1),
         ("latest.csv", "applied", 2),
         ("week [1].csv", "applied", 1),
         ("a b%20c.csv", "duplicate", 0),
     ]
-    assert done_balance(spark, structured, on_hdfs).found == len(told)
+    assert done_balance(spark, on_cluster, on_hdfs).found == len(told)
+
+
+def test_on_hdfs_a_training_learns_from_both_parts_of_a_day(
+    spark: SparkSession, on_cluster: Settings, barely_trained: Path, on_hdfs: HdfsPath
+) -> None:
+    """A day that clean has, of which more is dropped: a purchase, and two users whom nobody knew."""
+    rest = [csv_line(event_time="2019-10-20 20:00:00 UTC", user_id=user, event_type="purchase") for user in (1, 2, 2)]
+    drop_on_hdfs(on_hdfs, "rest-of-day.csv", text_of(rest))
+    (record,) = stream(spark, on_cluster, on_hdfs)
+    assert (record.outcome, record.clean) == ("applied", len(rest))
+    train.run(engine_of(spark), on_cluster, on_hdfs, DateRange(), "3", force=True)
+    assert_features(on_hdfs, [*lines_trained_on(barely_trained), *rest])
+    for table in (USER_SEGMENTS, RECOMMENDATIONS):
+        assert {1, 2} <= {row["user_id"] for row in rows_of_files(table_relation(on_hdfs, table).select("user_id"))}
+    assert [one for one in check.run(spark, on_cluster, on_hdfs).balances if not one.holds] == []
+
+
+def lines_trained_on(barely_trained: Path) -> list[str]:
+    return barely_trained.with_name("log.csv").read_text(encoding="utf-8").splitlines()[1:]
+
+
+EVENTS_OF_USERS = "select user_id, count(*) as total_events from events group by user_id order by user_id"
+
+
+def assert_features(root: StoragePath, applied: Sequence[str]) -> None:
+    """Checks interactions and the users' events against DuckDB's of all usable lines that were applied."""
+    with tempfile.TemporaryDirectory() as folder:
+        database = oracle.of_log(write_log(Path(folder) / "applied.csv", applied))
+        pairs = rows_of_files(table_relation(root, INTERACTIONS), "user_id", "product_id")
+        assert_rows(pairs, oracle.rows(database, oracle.INTERACTIONS), rel=1e-9)
+        users = rows_of_files(table_relation(root, USER_FEATURES).select("user_id", "total_events"), "user_id")
+        assert_rows(users, oracle.rows(database, EVENTS_OF_USERS))
 
 
 def test_what_is_in_done_without_a_record_is_named(
@@ -281,50 +332,157 @@ def _fails(*_: Any) -> None:
 
 @dataclass(frozen=True)
 class Dropping:
-    """One file of a sequence: who stands in it decides what is new; the rest must not."""
+    """One file of a sequence: what stands in it decides what is new; the rest must not.
+
+    Attributes:
+        users: who stands in it, with an event each.
+        spoilt: whether there is a line that cannot be used, too.
+        name, moment: of the file.
+        torn: whether its header is none, so that it is refused.
+        moved: whether the root is somewhere else from here on.
+        then: what happens before the next file.
+    """
 
     users: tuple[int, ...]
+    spoilt: bool
     name: str
     moment: float
     torn: bool
     moved: bool
+    then: Literal["wait", "stream", "load", "train"]
+
+    @property
+    def events(self) -> list[str]:
+        """Its usable lines. A file named like one of the replay is taken for one, and has a day of its own."""
+        return [csv_line(event_time=f"2019-11-{self.day} 10:00:00 UTC", user_id=user) for user in self.users]
+
+    @property
+    def content(self) -> bytes:
+        spoilt = [csv_line(event_time=f"2019-11-{self.day} 11:00:00 UTC", event_type="wish")] if self.spoilt else []
+        content = text_of([*self.events, *spoilt])
+        return content.replace(b"event_time", b"time") if self.torn else content
+
+    @property
+    def rows(self) -> int:
+        return len(self.users) + self.spoilt
+
+    @property
+    def day(self) -> str:
+        return "01" if read_drop(self.name) is None else "02"
 
 
 STEPS = st.builds(
     Dropping,
     users=st.sampled_from([(1,), (1, 2), (3,), ()]),
-    name=st.sampled_from(["latest.csv", "week [1].csv", Drop(1, DROPPED_AT).name]),
+    spoilt=st.booleans(),
+    name=st.sampled_from(["latest.csv", "latest.csv", *ODD_NAMES[:3], Drop(1, DROPPED_AT).name]),
     moment=st.floats(1.7e9, 4e9),
-    torn=st.booleans(),
+    torn=st.sampled_from([False, False, True]),
     moved=st.booleans(),
+    then=st.sampled_from(["wait", "stream", "load", "train"]),
 )
 
 
-@given(steps=st.lists(STEPS, min_size=6, max_size=6))
+@dataclass
+class Dropped:
+    """A root, and by other means what is applied in it.
+
+    Attributes:
+        before: usable lines that it was trained on.
+        waiting: names in incoming, with what was dropped under them last.
+        streamed: what the stream read and did not refuse, by its content.
+        loaded: what was loaded and cleaned, too.
+        told: the stream's records.
+    """
+
+    spark: SparkSession
+    settings: Settings
+    root: Path
+    before: list[str]
+    waiting: dict[str, Dropping] = field(default_factory=dict)
+    streamed: dict[bytes, Dropping] = field(default_factory=dict)
+    loaded: dict[bytes, Dropping] = field(default_factory=dict)
+    told: list[BatchRecord] = field(default_factory=list)
+
+    def do(self, step: Dropping) -> None:
+        """Drops a file, and does what follows."""
+        if step.moved:
+            self.root = self.root.rename(self.root.with_name(self.root.name + "0"))
+        drop(self.root, step.name, step.content, step.moment)
+        self.waiting[step.name] = step  # in place of a file of the same name that no stream has taken
+        if step.then == "load":
+            self.load(step)
+        elif step.then != "wait":
+            self.stream()
+        if step.then == "train":
+            features.run(local_engine(), self.settings, self.root, DateRange())
+            self.assert_learned()
+
+    def load(self, step: Dropping) -> None:
+        """Has batch learn the same file as the stream."""
+        if step.torn or not step.rows or step.content in self.loaded:
+            return
+        (file := self.root.with_name(f"loaded-{len(self.loaded)}.csv")).write_bytes(step.content)
+        load.run(self.root, [file])
+        clean.run(local_engine(), self.root, DateRange())
+        self.loaded[step.content] = step
+
+    def stream(self) -> None:
+        """Starts the stream once more: it takes all that waits, and its record has the rows of distinct contents."""
+        told = stream(self.spark, self.settings, self.root)
+        assert sorted(one.file for one in told) == sorted(self.waiting)
+        self.told += told
+        self.streamed |= {step.content: step for step in self.waiting.values() if not step.torn}
+        self.waiting.clear()
+        applied = [one for one in self.told if one.outcome == "applied"]
+        assert {one.sha256 for one in applied} == {sha256(content).hexdigest() for content in self.streamed}
+        assert sum(one.rows for one in applied) == sum(step.rows for step in self.streamed.values())
+        assert len(applied) == len(self.streamed)
+        users = [user for step in self.streamed.values() for user in step.users]
+        assert not users or streamed_users(self.root) == sorted(users)
+        assert not [*(self.root / INCOMING).iterdir(), *(self.root / TAKEN).iterdir()]
+        kept = {hash_in_name(path.name) for path in (self.root / DONE).glob("*")}
+        assert kept <= {one.sha256[:HASH_LETTERS] for one in self.told if one.outcome != "refused"}
+
+    def train(self) -> None:
+        """Trains everything: then `check` finds nothing wrong at all."""
+        train.run(local_engine(), self.settings, self.root, DateRange(), "3", force=True)
+        self.assert_learned(of_whom=())
+
+    def assert_learned(self, of_whom: tuple[str, ...] = ("users",)) -> None:
+        """Checks features against DuckDB's of all lines applied, and that `check` agrees.
+
+        Args:
+            of_whom: beginnings of what `check` may find wrong: segments are as old as the last whole training.
+        """
+        applied = [line for step in (self.streamed | self.loaded).values() for line in step.events]
+        assert_features(self.root, [*self.before, *applied])
+        held = check.run(self.spark, self.settings, self.root).balances
+        assert [one for one in held if not one.holds and not (of_whom and one.what.startswith(of_whom))] == []
+
+
+TELLING = [
+    Dropping((1, 2), False, "latest.csv", 1.7e9, torn=False, moved=False, then="train"),
+    Dropping((3,), False, "latest.csv", 1.7e9, torn=False, moved=False, then="load"),  # and waits
+    Dropping((1, 2), False, "week [1].csv", 4e9, torn=False, moved=True, then="stream"),
+    Dropping((1,), True, "a{1}.csv", 1.8e9, torn=False, moved=False, then="train"),
+    Dropping((1,), True, "latest.csv", 1.8e9, torn=True, moved=False, then="wait"),
+    Dropping((1, 2), True, "a b%20c.csv", 1.7e9, torn=False, moved=True, then="load"),
+    Dropping((3,), True, Drop(1, DROPPED_AT).name, 1.9e9, torn=False, moved=False, then="train"),
+]
+
+
+@given(steps=st.lists(STEPS, min_size=7, max_size=7))
+@example(steps=TELLING)
 @hypothesis_settings(max_examples=2, deadline=None, phases=[Phase.explicit, Phase.generate], derandomize=True)
-def test_the_rows_of_the_record_are_those_of_the_distinct_contents(
+def test_the_record_and_the_features_are_those_of_the_distinct_contents(
     spark: SparkSession, small_settings_of_streams: Settings, barely_trained: Path, steps: list[Dropping]
 ) -> None:
-    """Whatever is dropped in which order, through starts and moves of the root.
-
-    `Dropping` is the place for what else may happen between two files: a training, for one.
-    """
+    """Whatever is dropped in which order, through starts, moves of the root and trainings."""
     with tempfile.TemporaryDirectory() as home:
         root = shutil.copytree(barely_trained, Path(home) / "0")
-        told: list[BatchRecord] = []
-        expected: dict[bytes, int] = {}
-        for number, step in enumerate(steps):
-            content = text_of([csv_line(event_time="2019-11-01 10:00:00 UTC", user_id=user) for user in step.users])
-            content = content.replace(b"event_time", b"time") if step.torn else content
-            if step.moved:
-                root = root.rename(Path(home) / str(number + 1))
-            drop(root, step.name, content, step.moment)
-            if not step.torn:
-                expected[content] = len(step.users)
-            told += stream(spark, small_settings_of_streams, root)
-        applied = [one for one in told if one.outcome == "applied"]
-        assert len(told) == len(steps) and sum(one.rows for one in applied) == sum(expected.values())
-        assert len({one.sha256 for one in applied}) == len(applied) == len(expected)
-        assert len(streamed_users(root)) == sum(expected.values())
-        assert done_balance(spark, small_settings_of_streams, root).holds
-        assert not list((root / INCOMING).iterdir()) and not list((root / TAKEN).iterdir())
+        world = Dropped(spark, small_settings_of_streams, root, lines_trained_on(barely_trained))
+        for step in steps:
+            world.do(step)
+        world.stream()
+        world.train()
