@@ -17,7 +17,6 @@ from spark_apps import schemas
 from spark_apps.errors import MissingTableError, NothingToDoError, UnusableFileError
 from spark_apps.provenance import (
     LEDGER,
-    AppliedBatch,
     CleanedDate,
     EventsRead,
     Holding,
@@ -163,25 +162,6 @@ def read_table(spark: SparkSession, root: StoragePath, table: Table, dates: Date
     return frame
 
 
-def read_events(spark: SparkSession, root: StoragePath, dates: DateRange) -> tuple[DataFrame, list[date]]:
-    """Reads the events of some dates, each once: what `clean` published, and what else the stream took in.
-
-    Args:
-        spark: the session.
-        root: folder of the tables.
-        dates: which dates.
-
-    Returns:
-        The events, and the dates that there are of them, in order.
-
-    Raises:
-        MissingTableError: when `clean` never ran.
-        NothingToDoError: when there is no event of these dates.
-    """
-    applied = read_applied(spark, root, dates)
-    return applied.events, applied.days
-
-
 @dataclass(frozen=True)
 class AppliedEvents:
     """Events of clean and stream, each once.
@@ -197,16 +177,13 @@ class AppliedEvents:
     read: EventsRead
 
 
-def read_applied(
-    spark: SparkSession, root: StoragePath, dates: DateRange, again: EventsRead | None = None
-) -> AppliedEvents:
-    """Reads events as `read_events` does, and says which they are.
+def read_applied(spark: SparkSession, root: StoragePath, dates: DateRange) -> AppliedEvents:
+    """Reads the events of some dates, each once: what `clean` published, and what else the stream took in.
 
     Args:
         spark: the session.
         root: folder of the tables.
         dates: which dates.
-        again: leaves out what came after an earlier reading, and takes in what that one should have read.
 
     Raises:
         MissingTableError: when `clean` never ran.
@@ -219,15 +196,10 @@ def read_applied(
         records = _read_records(spark, root) if found.streamed and (root / LEDGER).is_dir() else None
     if clean is None and taken is None:
         read_table(spark, root, EVENTS, dates)  # says why there is none
-    holdings = found.holdings
-    if again is not None:
-        covered = [day for day, note in found.cleaned.items() if again.covers_date(day, note)]
-        clean = clean.where(F.col("date").isin(covered)) if clean is not None else None
-        holdings = again.holdings({day: holdings[day] for day in covered})
     parts = [_within(clean, dates)] if clean is not None else []
     if taken is not None:
         taken = _within(taken, dates)
-        parts.append(_not_held(spark, taken, records, holdings, again) if records is not None else taken)
+        parts.append(_not_held(spark, taken, records, found.holdings) if records is not None else taken)
     events = reduce(DataFrame.unionByName, [part.select(*EVENTS.schema.fieldNames()) for part in parts])
     return AppliedEvents(events, found.days, found.read)
 
@@ -268,12 +240,6 @@ def list_applied(root: StoragePath, dates: DateRange) -> AppliedDates:
     return AppliedDates(cleaned, streamed, _holdings(root, cleaned), read)
 
 
-def rows_per_date(events: DataFrame) -> dict[str, int]:
-    """Counts events by date: ISO date -> rows."""
-    counted = events.groupBy(F.col("date").cast("string").alias("date")).count().orderBy("date").collect()  # dates
-    return {row["date"]: row["count"] for row in counted}
-
-
 def read_features_read(root: StoragePath) -> EventsRead | None:
     """Returns which events the published feature tables were made of; None where they were made by an earlier version.
 
@@ -298,20 +264,11 @@ def _within(frame: DataFrame, dates: DateRange) -> DataFrame:
     return frame
 
 
-def _not_held(
-    spark: SparkSession,
-    taken: DataFrame,
-    records: DataFrame,
-    holdings: dict[date, Holding],
-    again: EventsRead | None,
-) -> DataFrame:
+def _not_held(spark: SparkSession, taken: DataFrame, records: DataFrame, holdings: dict[date, Holding]) -> DataFrame:
     """The stream's events that clean's do not hold."""
-    if again is None and not holdings:
+    if not holdings:
         return taken
     batches = [applied_batch(row.asDict()) for row in records.collect()]  # a few fields of each batch
-    if again is not None:
-        batches = [batch for batch in batches if again.covers_batch(batch)]
-        taken = taken.where(F.col("batch") <= max((batch.batch for batch in batches), default=-1))
     held = held_by_clean(batches, holdings)  # at most batches x dates of a batch
     if not held:
         return taken
@@ -321,13 +278,6 @@ def _not_held(
 
 def _read_records(spark: SparkSession, root: StoragePath) -> DataFrame:
     return spark.read.schema(_APPLIED_BATCH).option("multiLine", True).json(str(root / LEDGER))
-
-
-def read_batches(spark: SparkSession, root: StoragePath) -> list[AppliedBatch]:
-    """Returns what the stream's records say of the events of each batch; none where it never ran."""
-    if not (root / LEDGER).is_dir():
-        return []
-    return [applied_batch(row.asDict()) for row in _read_records(spark, root).collect()]  # a few fields of each batch
 
 
 def _batches(root: StoragePath) -> int:

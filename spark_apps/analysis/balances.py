@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from typing import Any, TypeVar
 
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
+import pyarrow as pa
 
-PLACE, COUNT = "place", "count"
+from spark_apps.engine.base import Done, Task
+from spark_apps.engine.database import sql
+
+_ROOM = "spark_apps.analysis"
 SHOWN_PLACES = 3
-_SIDES = ("expected", "found")
+SUMS = pa.schema([(name, pa.int64()) for name in ("expected", "found", "places", "differing")])
+EXAMPLES = pa.schema([(name, pa.int64()) for name in ("place", "expected", "found")])
+COUNTS = pa.schema([(name, pa.int64()) for name in ("place", "number")])
+Place = TypeVar("Place", bound=int | str | None)
 
 
 @dataclass(frozen=True)
@@ -40,74 +46,118 @@ class Balance:
         return self.differing == 0
 
 
-def balance(what: str, expected: DataFrame, found: DataFrame, mend: str) -> Balance:
+@dataclass(frozen=True)
+class Sides:
+    """Two counts that an engine makes and compares: a query each, as `counted` and `summed` return them.
+
+    Attributes:
+        what: the two sides, in words.
+        expected, found: SQL over a unit's inputs; columns place (whole numbers, null allowed), number (rows or events);
+            each place once.
+        mend: what to run where they do not balance.
+    """
+
+    what: str
+    expected: str
+    found: str
+    mend: str
+
+
+def balance(what: str, expected: Mapping[Place, int], found: Mapping[Place, int], mend: str) -> Balance:
     """Compares two counts place by place; a place that one side does not have counts 0 there.
 
     Args:
         what: the two sides, in words.
-        expected: columns place (any one type, null allowed), count (rows or events); each place once.
+        expected: place (of any one type, or None) -> rows or events.
         found: the same.
         mend: what to run where it does not balance.
     """
-    both = _side_by_side(expected, found)
-    differs = F.col("expected") != F.col("found")
-    sums = both.agg(
-        *(F.coalesce(F.sum(side), F.lit(0)).alias(side) for side in _SIDES),
-        F.count(F.lit(1)).alias("places"),
-        F.count_if(differs).alias("differing"),
-    ).collect()[0]
-    first = both.where(differs).orderBy(PLACE).limit(SHOWN_PLACES)
-    examples = first.collect() if sums["differing"] else []  # at most SHOWN_PLACES
-    return Balance(what, **sums.asDict(), examples=tuple(_told(**row.asDict()) for row in examples), mend=mend)
+    places = expected.keys() | found.keys()
+    sides = [(place, expected.get(place, 0), found.get(place, 0)) for place in places]
+    differing = [side for side in sides if side[1] != side[2]]
+    sums = (sum(expected.values()), sum(found.values()), len(places), len(differing))
+    return Balance(what, *sums, examples=_first(differing), mend=mend)
 
 
-def counted(rows: DataFrame, place: str) -> DataFrame:
-    """Returns the number of rows of each place.
+def compare(task: Task) -> None:
+    """Compares counts place by place, as `balance` does.
+
+    Inputs: those that the queries name, all rows of a place. Shared: the Sides. Gives for each of them its sums, a row,
+    and its examples, at most SHOWN_PLACES rows: `balances` puts them together.
+    """
+    sides: Sequence[Sides] = task.shared
+    database = task.database
+    database.set(shown_places=SHOWN_PLACES)
+    for one in sides:
+        database.view("expected_side", one.expected)
+        database.view("found_side", one.found)
+        database.table("sides", sql(_ROOM, "sides"))
+        task.give(one.what, database.rows(sql(_ROOM, "side_sums"), SUMS))
+        task.give(_examples_of(one.what), database.rows(sql(_ROOM, "side_examples"), EXAMPLES))
+
+
+def balances(done: Done, sides: Sequence[Sides]) -> list[Balance]:
+    """Returns what all tasks of `compare` found, in the order of the sides."""
+    return [_put_together(done, one) for one in sides]
+
+
+def count_places(task: Task) -> None:
+    """Counts place by place, for places that are few enough for one process: the caller compares them.
+
+    Inputs: those that the queries name, all rows of a place. Shared: name -> query. Gives under each name COUNTS: a row
+    a place.
+    """
+    queries: Mapping[str, str] = task.shared
+    for name, query in queries.items():
+        task.give(name, task.database.rows(query, COUNTS))
+
+
+def counts_of(done: Done, name: str) -> dict[int | None, int]:
+    """Returns what all tasks of `count_places` counted under a name: place -> number."""
+    rows = done.result(name, COUNTS)
+    return dict(zip(rows["place"].to_pylist(), rows["number"].to_pylist(), strict=True))
+
+
+def counted(rows: str, place: str, where: str = "true") -> str:
+    """Returns a query for the number of rows of each place.
 
     Args:
-        rows: any rows.
+        rows: name of an input.
         place: the column that names the place.
-
-    Returns:
-        Columns place, count.
+        where: a condition that rows must meet.
     """
-    return rows.groupBy(F.col(place).alias(PLACE)).agg(F.count(F.lit(1)).alias(COUNT))
+    return _by_place(rows, place, "count(*)", where)
 
 
-def summed(rows: DataFrame, place: str, number: str) -> DataFrame:
-    """Returns the sum of a column for each place.
-
-    Args:
-        rows: any rows.
-        place: the column that names the place.
-        number: the column that is summed, whole numbers.
-
-    Returns:
-        Columns place, count.
-    """
-    return rows.groupBy(F.col(place).alias(PLACE)).agg(F.sum(number).alias(COUNT))
+def summed(rows: str, place: str, number: str, where: str = "true") -> str:
+    """Returns a query for the sum of a column, whole numbers, for each place: see `counted`."""
+    return _by_place(rows, place, f"sum({number})", where)
 
 
-def together(*counts: DataFrame) -> DataFrame:
-    """Returns the counts of several frames as those of one.
-
-    Args:
-        counts: columns place, count.
-
-    Returns:
-        Columns place, count, each place once.
-    """
-    return summed(reduce(DataFrame.unionByName, counts), PLACE, COUNT)
+def distinct(rows: str, place: str, column: str) -> str:
+    """Returns a query for the number of different values of a column for each place: see `counted`."""
+    return _by_place(rows, place, f"count(distinct {column})", "true")
 
 
-def _side_by_side(expected: DataFrame, found: DataFrame) -> DataFrame:
-    sides = [
-        frame.select(PLACE, *(F.col(COUNT).alias(side) if side == name else F.lit(0).alias(side) for side in _SIDES))
-        for name, frame in zip(_SIDES, (expected, found), strict=True)
-    ]
-    # a union, for a join does not bring together places that are null
-    return reduce(DataFrame.unionByName, sides).groupBy(PLACE).agg(*(F.sum(side).alias(side) for side in _SIDES))
+def _by_place(rows: str, place: str, number: str, where: str) -> str:
+    return f"select {place} as place, {number} as number from {rows} where {where} group by {place}"
 
 
-def _told(place: object, expected: int, found: int) -> str:
-    return f"{'none' if place is None else place}: {expected:,} and {found:,}"
+def _examples_of(what: str) -> str:
+    return f"{what}: examples"
+
+
+def _put_together(done: Done, sides: Sides) -> Balance:
+    rows = done.result(sides.what, SUMS)  # a row a task
+    examples = done.result(_examples_of(sides.what), EXAMPLES).to_pylist()
+    sums = {name: sum(rows[name].to_pylist()) for name in SUMS.names}
+    return Balance(sides.what, **sums, examples=_first(tuple(row.values()) for row in examples), mend=sides.mend)
+
+
+def _first(differing: Iterable[tuple[Any, int, int]]) -> tuple[str, ...]:
+    """Tells of the first places in their order, of which none comes first."""
+    in_order = sorted(differing, key=lambda side: (side[0] is not None, side[0]))
+    return tuple(
+        f"{'none' if place is None else place}: {expected:,} and {found:,}"
+        for place, expected, found in in_order[:SHOWN_PLACES]
+    )

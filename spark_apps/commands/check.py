@@ -8,18 +8,18 @@ from dataclasses import asdict
 import click
 
 from spark_apps.analysis.balances import Balance
-from spark_apps.commands.common import FAILED, json_option, next_step, out, print_json, print_table, spark_options
+from spark_apps.commands.common import FAILED, engine_options, json_option, next_step, out, print_json, print_table
+from spark_apps.engine.opening import open_engine
 from spark_apps.jobs import check as check_job
 from spark_apps.jobs.check import Counted
 from spark_apps.progress import step
-from spark_apps.session import spark_session
 from spark_apps.settings import load_settings, table_root
 
 
 @click.command()
-@spark_options
+@engine_options
 @json_option
-def check(root: str | None, master: str | None, as_json: bool) -> None:
+def check(root: str | None, engine: str | None, master: str | None, as_json: bool) -> None:
     """Count every table again, each against the one it was made from.
 
     Lines against events, events against features, users against segments and
@@ -30,9 +30,9 @@ def check(root: str | None, master: str | None, as_json: bool) -> None:
     \b
     Example: shopstream check
     """
-    settings = load_settings(root=root, master=master)
-    with spark_session(settings, "check") as spark, step("Counting", spark) as shown:
-        found = check_job.run(spark, settings, table_root(settings))
+    settings = load_settings(root=root, engine=engine, master=master)
+    with open_engine(settings, "check") as opened, step("Counting") as shown:
+        found = check_job.run(opened, settings, table_root(settings))
         shown.done = f"{len(found.balances)} balances"
     wrong = [one for one in found.balances if not one.holds]
     if as_json:

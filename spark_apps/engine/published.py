@@ -16,7 +16,16 @@ from spark_apps.errors import MissingTableError, NothingToDoError, UnusableFileE
 from spark_apps.provenance import LEDGER, AppliedBatch, CleanedDate, EventsRead, batch_number, held_by_clean
 from spark_apps.publication import standing_still
 from spark_apps.storage import StoragePath, count_rows, read_batches, write_parts
-from spark_apps.tables import EVENTS, STREAM_EVENTS, DateRange, Table, list_applied, partition_folder, published_dates
+from spark_apps.tables import (
+    EVENTS,
+    STREAM_EVENTS,
+    AppliedDates,
+    DateRange,
+    Table,
+    list_applied,
+    partition_folder,
+    published_dates,
+)
 
 _ROWS_AT_ONCE = 1 << 16
 
@@ -50,7 +59,7 @@ def table_relation(root: StoragePath, table: Table, dates: DateRange | None = No
 def events_relation(
     root: StoragePath, dates: DateRange, scratch: StoragePath | None = None
 ) -> tuple[Relation, list[date]]:
-    """Returns the events of some dates, each once, by the rule of `tables.read_events`.
+    """Returns the events of some dates, each once, by the rule of `tables.read_applied`.
 
     Args:
         root: folder of the tables.
@@ -97,12 +106,7 @@ def applied_relation(root: StoragePath, dates: DateRange, scratch: StoragePath |
         MissingTableError: when `clean` never ran.
         NothingToDoError: when there is no event of these dates.
     """
-    with standing_still(root):
-        found = list_applied(root, dates)
-        clean = {day: _files(root, EVENTS, [day]) for day in found.cleaned}
-        taken = {day: _files(root, STREAM_EVENTS, [day]) for day in found.streamed}
-    if not found.days:
-        table_relation(root, EVENTS, dates)  # says why there is none
+    found, clean, taken = _list_files(root, dates)
     batches = _batches(root, taken)
     held = set(held_by_clean(batches.values(), found.holdings))
     taken = {day: _not_held(day, files, held, scratch) for day, files in taken.items()}
@@ -113,6 +117,54 @@ def applied_relation(root: StoragePath, dates: DateRange, scratch: StoragePath |
     files = tuple(file for files in (*clean.values(), *taken.values()) for file in files)
     by_day = {day: (*clean.get(day, ()), *taken.get(day, ())) for day in found.days}
     return AppliedRelation(Relation(files, stored_schema(EVENTS)), found.days, read, by_day)
+
+
+def applied_again(
+    root: StoragePath,
+    dates: DateRange,
+    batches: Collection[AppliedBatch],
+    scratch: StoragePath,
+    again: EventsRead | None = None,
+) -> dict[date, tuple[StoragePath, ...]]:
+    """Returns the files of events by date, each event once, for one who counts them again.
+
+    Args:
+        root: folder of the tables.
+        dates: which dates.
+        batches: what the stream's records say; of a batch that has none, clean holds nothing.
+        scratch: a folder for copies, without the events that are left out, of files merged from several batches.
+        again: leaves out what came after an earlier reading, and takes in what that one should have read.
+
+    Raises:
+        MissingTableError: when `clean` never ran.
+        NothingToDoError: when there is no event of these dates.
+    """
+    found, clean, taken = _list_files(root, dates)
+    holdings, end = found.holdings, None
+    if again is not None:
+        clean = {day: files for day, files in clean.items() if again.covers_date(day, found.cleaned[day])}
+        holdings = again.holdings({day: holdings[day] for day in clean})
+        if batches:
+            batches = [batch for batch in batches if again.covers_batch(batch)]
+            read = max((batch.batch + 1 for batch in batches), default=0)
+            end = read if read < found.read.batches else None
+    held = set(held_by_clean(batches, holdings))
+    kept = {day: _not_held(day, files, held, scratch, end) for day, files in taken.items()}
+    return {day: (*clean.get(day, ()), *kept.get(day, ())) for day in found.days}
+
+
+_FilesByDate = dict[date, tuple[StoragePath, ...]]
+
+
+def _list_files(root: StoragePath, dates: DateRange) -> tuple[AppliedDates, _FilesByDate, _FilesByDate]:
+    """Lists the dates of events, and the files of clean and of the stream."""
+    with standing_still(root):
+        found = list_applied(root, dates)
+        clean = {day: _files(root, EVENTS, [day]) for day in found.cleaned}
+        taken = {day: _files(root, STREAM_EVENTS, [day]) for day in found.streamed}
+    if not found.days:
+        table_relation(root, EVENTS, dates)  # says why there is none
+    return found, clean, taken
 
 
 def _batches(root: StoragePath, taken: Mapping[date, Sequence[StoragePath]]) -> dict[int, AppliedBatch]:
@@ -134,18 +186,32 @@ def _read_batch(path: StoragePath) -> AppliedBatch:
 
 
 def _not_held(
-    day: date, files: Sequence[StoragePath], held: Collection[tuple[int, date]], scratch: StoragePath | None
+    day: date,
+    files: Sequence[StoragePath],
+    held: Collection[tuple[int, date]],
+    scratch: StoragePath | None,
+    end: int | None = None,
 ) -> tuple[StoragePath, ...]:
-    """Of a date's files of the stream, those whose events clean does not hold, cut down where they are merged."""
+    """Of a date's files of the stream, those whose events clean does not hold, cut down where they are merged.
+
+    Args:
+        day: the date.
+        files: of the stream.
+        held: batches and dates whose events clean holds.
+        scratch: folder for files that are cut down.
+        end: batches from this number on are left out, too; None leaves in all.
+    """
     numbers = [batch for batch, one in held if one == day]
     return tuple(
-        file if batch_number(file.name) is not None or not numbers else _without(file, numbers, scratch, day)
-        for file in files
-        if batch_number(file.name) not in numbers
+        file if number is not None or not (numbers or end is not None) else _without(file, numbers, end, scratch, day)
+        for file, number in ((file, batch_number(file.name)) for file in files)
+        if number is None or (number not in numbers and (end is None or number < end))
     )
 
 
-def _without(file: StoragePath, numbers: Sequence[int], scratch: StoragePath | None, day: date) -> StoragePath:
+def _without(
+    file: StoragePath, numbers: Sequence[int], end: int | None, scratch: StoragePath | None, day: date
+) -> StoragePath:
     """Copies a merged file without the events of some batches, a part of it at a time."""
     if scratch is None:
         raise ValueError(
@@ -153,11 +219,15 @@ def _without(file: StoragePath, numbers: Sequence[int], scratch: StoragePath | N
         )
     folder, schema = scratch / str(day), stored_schema(STREAM_EVENTS)
     folder.mkdir(parents=True, exist_ok=True)
-    left_out = pa.array(numbers, pa.int32())
     parts = (pa.Table.from_batches([part]) for part in read_batches(file, _ROWS_AT_ONCE, schema.names))
-    kept = (part.filter(pc.invert(pc.is_in(part["batch"], value_set=left_out))) for part in parts)
+    kept = (part.filter(_is_kept(part["batch"], numbers, end)) for part in parts)
     write_parts(folder / file.name, schema, (part.select(schema.names).cast(schema) for part in kept), _ROWS_AT_ONCE)
     return folder / file.name
+
+
+def _is_kept(batches: pa.ChunkedArray, numbers: Sequence[int], end: int | None) -> pa.ChunkedArray:
+    kept = pc.invert(pc.is_in(batches, value_set=pa.array(numbers, pa.int32())))
+    return kept if end is None else pc.and_(kept, pc.less(batches, end))
 
 
 def _clean_rows(note: CleanedDate | None, files: Sequence[StoragePath]) -> int:

@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
+from operator import attrgetter
 
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
-from pyspark.sql.types import IntegerType, LongType, MapType, StringType, StructField, StructType
+from pydantic import BaseModel, Field, ValidationError
 
-from spark_apps.analysis.balances import COUNT, PLACE, SHOWN_PLACES, Balance, balance, counted, summed, together
-from spark_apps.errors import NothingToDoError
+from spark_apps.analysis.balances import (
+    SHOWN_PLACES,
+    Balance,
+    Sides,
+    balance,
+    balances,
+    compare,
+    count_places,
+    counted,
+    counts_of,
+    distinct,
+    summed,
+)
+from spark_apps.engine.base import Engine, Relation
+from spark_apps.engine.database import sql
+from spark_apps.engine.published import applied_again, files_by_date, stored_schema, table_relation
+from spark_apps.errors import NothingToDoError, UnusableFileError
 from spark_apps.ingestion.manifests import date_key, raw_rows, read_manifests
-from spark_apps.provenance import EventsRead, part_of
+from spark_apps.provenance import AppliedBatch, EventsRead, part_of
+from spark_apps.publication import Publication
 from spark_apps.registry.serving import current, stale_tables
 from spark_apps.registry.versions import SEGMENTS, newest
 from spark_apps.settings import Settings
-from spark_apps.storage import Entry, StoragePath, entries
+from spark_apps.storage import Entry, StoragePath, count_rows, entries
 from spark_apps.streaming.drops import DONE, INCOMING
 from spark_apps.streaming.intake import HASH_LETTERS, hash_in_name, shown
 from spark_apps.streaming.records import LEDGER
@@ -38,34 +54,55 @@ from spark_apps.tables import (
     Table,
     cleaned_dates,
     published_dates,
-    read_applied,
-    read_batches,
     read_features_read,
-    read_table,
-    rows_per_date,
     table_exists,
 )
 
 _TRAIN = "shopstream train"
 _REPLAY = "bring back the files below processed/stream_* from a copy, or remove them all with temp/stream and replay"
 _DROP_AGAIN = f"move them from {DONE} to {INCOMING}, where what was applied is a duplicate, or remove them"
-_COUNTS = StructType([StructField(PLACE, StringType()), StructField(COUNT, LongType())])
-# of the ledger's records (streaming/records.py), what is counted here
-_RECORD = StructType(
-    [
-        StructField("batch", IntegerType()),
-        StructField("file", StringType()),
-        StructField("sha256", StringType()),
-        StructField("bytes", LongType()),
-        StructField("outcome", StringType()),
-        StructField("rows", LongType()),
-        StructField("clean", LongType()),
-        StructField("held", LongType()),
-        StructField("late", LongType()),
-        StructField("quarantined", MapType(StringType(), LongType())),
-        StructField("lists", StructType([StructField("users", LongType())])),
-    ]
-)
+
+
+class _Lists(BaseModel):
+    users: int
+
+
+class _Record(AppliedBatch):
+    """Of a batch's record (streaming/records.py), what is counted here, with what it says together."""
+
+    file: str
+    bytes: int
+    outcome: str
+    rows: int = 0
+    held: int = 0
+    late: int = 0
+    quarantined: dict[str, int] = Field(default_factory=dict)
+    lists: _Lists | None = None
+
+    @property
+    def bad(self) -> int:
+        """Lines that were quarantined."""
+        return sum(self.quarantined.values())
+
+    @property
+    def accounted(self) -> int:
+        """Lines of which it is said what became of them."""
+        return self.clean + self.bad
+
+    @property
+    def learned(self) -> int:
+        """Clean events that the stream had not taken over from clean."""
+        return self.clean - self.held
+
+    @property
+    def in_time(self) -> int:
+        """Those of them that windows count."""
+        return self.learned - self.late
+
+    @property
+    def users(self) -> int:
+        """Users with a new list."""
+        return self.lists.users if self.lists is not None else 0
 
 
 @dataclass(frozen=True)
@@ -86,89 +123,182 @@ class Counted:
     events_outside: int = 0
 
 
-def run(spark: SparkSession, settings: Settings, root: StoragePath) -> Counted:
+@dataclass(frozen=True)
+class _Stream:
+    """What stood beside the stream's tables before they were listed.
+
+    Attributes:
+        done: files that were put away, a row a file of the days it is kept; None where there is no such folder.
+        records: of the batches in their order, one small row a batch; None where the stream never ran.
+    """
+
+    done: list[Entry] | None
+    records: list[_Record] | None
+
+
+def run(engine: Engine, settings: Settings, root: StoragePath) -> Counted:
     """Counts again whatever tables there are.
 
     Args:
-        spark: the session.
+        engine: counts what is many.
         settings: say whether lists leave out what their users bought.
         root: folder of the tables.
 
     Raises:
         NothingToDoError: when there is neither an event nor a batch.
+        UnusableFileError: when a record is damaged.
     """
     landed = raw_rows(read_manifests(root), DateRange())
     cleaned = {day for table in (EVENTS, QUARANTINE) for day in published_dates(root, table)}
     waiting = [rows for day, rows in landed.items() if day not in cleaned]
-    parts = (
-        _lines_landed(spark, root, {day: rows for day, rows in landed.items() if day in cleaned}),
-        _stale_dates(root),
-        _features(spark, root),
-        _lists(spark, settings, root),
-        _stream(spark, root),
-        _put_away(spark, root),
-    )
-    balances = [one for part in parts for one in part]
-    if not balances:
-        raise NothingToDoError(f"There is nothing to count under {root}: run `shopstream clean` first.")
-    return Counted(balances, len(waiting), sum(waiting), *_not_in_features(spark, root))
+    stream = _read_stream(root)
+    records = stream.records or []
+    with Publication(root, []) as publication:
+        behind = _events_behind(root, records, publication.scratch("behind"))
+        parts = (
+            _lines_landed(root, {day: rows for day, rows in landed.items() if day in cleaned}),
+            _stale_dates(root),
+            _features(engine, root, records, behind),
+            _lists(engine, settings, root),
+            _stream(engine, root, records),
+            _put_away(stream),
+        )
+        found = [one for part in parts for one in part]
+        if not found:
+            raise NothingToDoError(f"There is nothing to count under {root}: run `shopstream clean` first.")
+        beside = _not_in_features(root, records, behind, publication.scratch("now"))
+    return Counted(found, len(waiting), sum(waiting), *beside)
 
 
-def _lines_landed(spark: SparkSession, root: StoragePath, landed: dict[date | None, int]) -> Iterator[Balance]:
-    """Lines landed against the tables that `clean` made of them."""
+def _read_stream(root: StoragePath) -> _Stream:
+    # first done, then the log, which has the record before the file is put away; then tables, which may hold more
+    done = list(_files_below(root / DONE)) if (root / DONE).is_dir() else None
+    if not (root / LEDGER).is_dir():
+        return _Stream(done, None)
+    names = sorted(path.name for path in (root / LEDGER).glob("batch-*.json"))
+    return _Stream(done, [_read_record(root / LEDGER / name) for name in names])
+
+
+def _read_record(path: StoragePath) -> _Record:
+    try:
+        return _Record.model_validate_json(path.read_bytes())
+    except ValidationError:
+        raise UnusableFileError(f"{path}, the record of a batch, is damaged: {_REPLAY}.") from None
+
+
+def _lines_landed(root: StoragePath, landed: dict[date | None, int]) -> Iterator[Balance]:
+    """Lines landed against the tables that `clean` made of them: a row a date, of what the files' footers say."""
     if not landed:
         return  # raw rows that are kept elsewhere are no fault
-    expected = spark.createDataFrame([(date_key(day), rows) for day, rows in landed.items()], _COUNTS)  # a row a date
-    found = together(*(_by_date(read_table(spark, root, table)) for table in (EVENTS, QUARANTINE)))
+    found: Counter[str] = Counter()
+    for table in (EVENTS, QUARANTINE):
+        for day, files in files_by_date(root, table, published_dates(root, table)).items():
+            found[date_key(day)] += sum(map(count_rows, files))
+    expected = {date_key(day): rows for day, rows in landed.items()}
     yield balance("lines landed = events + quarantine, per date", expected, found, "shopstream clean")
 
 
-def _by_date(rows: DataFrame) -> DataFrame:
-    return counted(rows.select(F.coalesce(F.col("date").cast("string"), F.lit(date_key(None))).alias("date")), "date")
-
-
-def _features(spark: SparkSession, root: StoragePath) -> Iterator[Balance]:
+def _features(
+    engine: Engine, root: StoragePath, records: Sequence[_Record], behind: _FilesByDate | None
+) -> Iterator[Balance]:
     """Events against the feature tables, each of which holds all of them."""
-    if not table_exists(root, USER_FEATURES):
+    if behind is None:
         return
-    users, products, pairs = (read_table(spark, root, one) for one in (USER_FEATURES, PRODUCT_FEATURES, INTERACTIONS))
-    events = _events_behind(spark, root).persist()
-    yield from _left_out(spark, root)
-    sides = (
-        ("events = those of user_features, per user", "user_id", users, "total_events"),
-        ("events = those of product_features, per product", "product_id", products, "events"),
-        ("events = those of interactions, per product", "product_id", pairs, "interaction_count"),
-    )
-    for what, place, table, number in sides:
-        yield balance(what, counted(events, place), summed(table, place, number), _TRAIN)
-    bought = counted(events.where(F.col("event_type") == "purchase"), "user_id")
-    purchases = summed(pairs.where(F.col("purchases") > 0), "user_id", "purchases")
-    yield balance("purchases = those of interactions, per user", bought, purchases, _TRAIN)
-    events.unpersist()
+    yield from _left_out(root, records)
+    files = tuple(file for files in behind.values() for file in files)
+    inputs = {
+        "events": Relation(files, stored_schema(EVENTS)),
+        "users": table_relation(root, USER_FEATURES),
+        "products": table_relation(root, PRODUCT_FEATURES),
+        "pairs": table_relation(root, INTERACTIONS),
+    }
+    of_users = _compared(engine, inputs, "user_id", _OF_USERS, _FEATURES_BY_USER)
+    of_products = _compared(engine, inputs, "product_id", _OF_PRODUCTS, _FEATURES_BY_PRODUCT)
+    yield from (of_users[0], *of_products, of_users[1])
 
 
-def _events_behind(spark: SparkSession, root: StoragePath) -> DataFrame:
-    """The events that were applied when the features were made, of the dates that were asked for: date and ids."""
+# the columns that are read of each input
+_Columns = Mapping[str, tuple[str, ...]]
+_OF_USERS: _Columns = {
+    "events": ("user_id", "event_type"),
+    "users": ("user_id", "total_events"),
+    "pairs": ("user_id", "purchases"),
+}
+_OF_PRODUCTS: _Columns = {
+    "events": ("product_id",),
+    "products": ("product_id", "events"),
+    "pairs": ("product_id", "interaction_count"),
+}
+_FEATURES_BY_USER = (
+    Sides(
+        "events = those of user_features, per user",
+        counted("events", "user_id"),
+        summed("users", "user_id", "total_events"),
+        _TRAIN,
+    ),
+    Sides(
+        "purchases = those of interactions, per user",
+        counted("events", "user_id", "event_type = 'purchase'"),
+        summed("pairs", "user_id", "purchases", "purchases > 0"),
+        _TRAIN,
+    ),
+)
+_FEATURES_BY_PRODUCT = (
+    Sides(
+        "events = those of product_features, per product",
+        counted("events", "product_id"),
+        summed("products", "product_id", "events"),
+        _TRAIN,
+    ),
+    Sides(
+        "events = those of interactions, per product",
+        counted("events", "product_id"),
+        summed("pairs", "product_id", "interaction_count"),
+        _TRAIN,
+    ),
+)
+
+
+def _compared(
+    engine: Engine, inputs: Mapping[str, Relation], place: str, columns: _Columns, sides: Sequence[Sides]
+) -> list[Balance]:
+    narrow = {name: inputs[name].select(*wanted) for name, wanted in columns.items()}
+    return balances(engine.run(compare, narrow, by=place, shared=tuple(sides)), sides)
+
+
+_FilesByDate = dict[date, tuple[StoragePath, ...]]
+
+
+def _events_behind(root: StoragePath, records: Sequence[_Record], scratch: StoragePath) -> _FilesByDate | None:
+    """The events that were applied when the features were made, of the dates asked for; None without features."""
+    if not table_exists(root, USER_FEATURES):
+        return None
     read = read_features_read(root)
     dates = DateRange(read.first, read.last) if read is not None else DateRange()
-    return _applied(spark, root, dates, again=read).select("date", "user_id", "product_id", "event_type")
+    return _applied(root, dates, records, scratch, again=read)
 
 
-def _applied(spark: SparkSession, root: StoragePath, dates: DateRange, again: EventsRead | None = None) -> DataFrame:
-    """Events of clean and stream, none where all were taken out."""
+def _applied(
+    root: StoragePath,
+    dates: DateRange,
+    records: Sequence[_Record],
+    scratch: StoragePath,
+    again: EventsRead | None = None,
+) -> _FilesByDate:
+    """Files of the events of clean and stream, none where all were taken out."""
     try:
-        return read_applied(spark, root, dates, again).events
+        return applied_again(root, dates, records, scratch, again)
     except NothingToDoError:
-        return spark.createDataFrame([], EVENTS.schema)
+        return {}
 
 
-def _left_out(spark: SparkSession, root: StoragePath) -> Iterator[Balance]:
+def _left_out(root: StoragePath, records: Sequence[_Record]) -> Iterator[Balance]:
     """What was applied when features were made, and is not written down among what they were made of."""
     read = read_features_read(root)
     if read is None:
         missed = ["features were made by an earlier version, which did not write down of what"]
     else:
-        missed = [*_dates_left_out(root, read), *_batches_left_out(spark, root, read)]
+        missed = [*_dates_left_out(root, read), *_batches_left_out(records, read)]
     if missed:
         what = "events applied = events that features were made of, per date or batch"
         yield Balance(what, len(missed), 0, len(missed), len(missed), tuple(missed[:SHOWN_PLACES]), _TRAIN)
@@ -184,22 +314,28 @@ def _dates_left_out(root: StoragePath, read: EventsRead) -> Iterator[str]:
             yield f"{day} was cleaned of other files since"
 
 
-def _batches_left_out(spark: SparkSession, root: StoragePath, read: EventsRead) -> Iterator[str]:
+def _batches_left_out(records: Sequence[_Record], read: EventsRead) -> Iterator[str]:
     asked = DateRange(read.first, read.last)
-    for batch in read_batches(spark, root):
+    for batch in records:
         missed = batch.batch >= read.batches and read.covers_batch(batch)
         if missed and batch.dates is not None and any(day in asked for day in batch.dates):
             yield f"batch {batch.batch}: {batch.clean:,} and 0"
 
 
-def _not_in_features(spark: SparkSession, root: StoragePath) -> tuple[int, int]:
+def _not_in_features(
+    root: StoragePath, records: Sequence[_Record], behind: _FilesByDate | None, scratch: StoragePath
+) -> tuple[int, int]:
     """Events that were applied after the features were made, and those of other dates than were asked for."""
     read = read_features_read(root)
     if read is None:
         return 0, 0
-    now = rows_per_date(_applied(spark, root, DateRange()))
-    asked = sum(rows for day, rows in now.items() if date.fromisoformat(day) in DateRange(read.first, read.last))
-    return max(0, asked - _events_behind(spark, root).count()), sum(now.values()) - asked
+    now = _rows_by_date(_applied(root, DateRange(), records, scratch))
+    asked = sum(rows for day, rows in now.items() if day in DateRange(read.first, read.last))
+    return max(0, asked - sum(_rows_by_date(behind or {}).values())), sum(now.values()) - asked
+
+
+def _rows_by_date(files: _FilesByDate) -> dict[date, int]:
+    return {day: sum(map(count_rows, of_day)) for day, of_day in files.items()}
 
 
 def _stale_dates(root: StoragePath) -> Iterator[Balance]:
@@ -217,79 +353,137 @@ def _stale_dates(root: StoragePath) -> Iterator[Balance]:
         yield Balance(what, len(stale), 0, len(stale), len(stale), tuple(stale[:SHOWN_PLACES]), "shopstream clean")
 
 
-def _lists(spark: SparkSession, settings: Settings, root: StoragePath) -> Iterator[Balance]:
+def _lists(engine: Engine, settings: Settings, root: StoragePath) -> Iterator[Balance]:
     """The users of the features against their segments and lists."""
     if not all(table_exists(root, table) for table in (USER_FEATURES, USER_SEGMENTS)):
         return
-    users, segments = (counted(read_table(spark, root, table), "user_id") for table in (USER_FEATURES, USER_SEGMENTS))
     # a training that the gate refuses leaves its features beside older segments and lists
     fits_features = current(root, SEGMENTS)[1].version == newest(root, SEGMENTS)[1].version
-    if fits_features:
-        yield balance("users = rows of user_segments, per user", users, segments, _TRAIN)
-    if table_exists(root, RECOMMENDATIONS):
-        lists = read_table(spark, root, RECOMMENDATIONS)
-        yield balance("users in segments = whole lists of recommendations, per user", segments, _whole(lists), _TRAIN)
-        if fits_features and settings.exclude_purchased:
-            yield _listed_though_bought(spark, root, lists)
+    has_lists = table_exists(root, RECOMMENDATIONS)
+    wanted = [
+        (_SEGMENTED, fits_features),
+        (_WHOLE, has_lists),
+        (_NOT_BOUGHT, has_lists and fits_features and settings.exclude_purchased),
+    ]
+    sides = [one for one, applies in wanted if applies]
+    tables = {"users": USER_FEATURES, "segments": USER_SEGMENTS}
+    if has_lists:
+        tables |= {"lists": RECOMMENDATIONS, "pairs": INTERACTIONS}
+    if sides:
+        inputs = {name: table_relation(root, table) for name, table in tables.items()}
+        yield from _compared(engine, inputs, "user_id", {name: _OF_LISTS[name] for name in tables}, sides)
     for stale in stale_tables(root):
         yield Balance("tables made with the models in use", 1, 0, 1, 1, (str(stale),), stale.command)
 
 
-def _listed_though_bought(spark: SparkSession, root: StoragePath, lists: DataFrame) -> Balance:
-    bought = read_table(spark, root, INTERACTIONS).where(F.col("purchases") > 0)
-    both = counted(lists.join(bought, ["user_id", "product_id"], "left_semi"), "user_id")
-    return balance("products listed though bought = none, per user", both.limit(0), both, _TRAIN)
+_OF_LISTS: _Columns = {
+    "users": ("user_id",),
+    "segments": ("user_id",),
+    "lists": ("user_id", "product_id", "rank"),
+    "pairs": ("user_id", "product_id", "purchases"),
+}
+_SEGMENTED = Sides(
+    "users = rows of user_segments, per user", counted("users", "user_id"), counted("segments", "user_id"), _TRAIN
+)
+_WHOLE = Sides(
+    "users in segments = whole lists of recommendations, per user",
+    counted("segments", "user_id"),
+    sql("spark_apps.analysis", "whole_lists"),
+    _TRAIN,
+)
+_NOT_BOUGHT = Sides(
+    "products listed though bought = none, per user",
+    counted("lists", "user_id", "false"),
+    sql("spark_apps.analysis", "listed_though_bought"),
+    _TRAIN,
+)
 
 
-def _whole(lists: DataFrame) -> DataFrame:
-    """Counts 1 for each user whose list has the ranks from 1 on, each once, and no product twice; else 0."""
-    places = F.count(F.lit(1))
-    whole = (
-        (F.max("rank") == places) & (F.count_distinct("rank") == places) & (F.count_distinct("product_id") == places)
-    )
-    return lists.groupBy(F.col("user_id").alias(PLACE)).agg(F.when(whole, 1).otherwise(0).alias(COUNT))
-
-
-def _stream(spark: SparkSession, root: StoragePath) -> Iterator[Balance]:
+def _stream(engine: Engine, root: StoragePath, records: Sequence[_Record]) -> Iterator[Balance]:
     """The stream's ledger against itself and against the tables, for each batch."""
-    if not (root / LEDGER).is_dir():
+    if not records:
         return
-    ledger = _read_ledger(spark, root).persist()
-    last = ledger.agg(F.max("batch")).collect()[0][0]
-    if last is None:
-        return
-    numbers = spark.range(last + 1).select(F.col("id").cast("int").alias("batch"))
-    yield balance(
-        "batches from 0 on = records, per batch", counted(numbers, "batch"), counted(ledger, "batch"), _REPLAY
-    )
-    dropped, accounted = (summed(ledger, "batch", name) for name in ("rows", "accounted"))
+    last = max(record.batch for record in records)
+    every = dict.fromkeys(range(last + 1), 1)
+    yield balance("batches from 0 on = records, per batch", every, Counter(one.batch for one in records), _REPLAY)
+    dropped, accounted = (_by_batch(records, attrgetter(name)) for name in ("rows", "accounted"))
     yield balance("lines dropped = clean + quarantined, per batch", dropped, accounted, _REPLAY)
-    for what, recorded, table, count in _STREAMED:
-        if table_exists(root, table):
-            # a batch that is applied meanwhile is in a table and not in the ledger as it was read
-            rows = count(read_table(spark, root, table).where(F.col("batch") <= last))
-            yield balance(f"{what}, per batch", summed(ledger, "batch", recorded), rows, _REPLAY)
-    ledger.unpersist()
+    streamed = [one for one in _STREAMED if table_exists(root, one.table)]
+    # a batch that is applied meanwhile is in a table and not in the ledger as it was read
+    inputs = {
+        one.table.name: replace(table_relation(root, one.table).select(*one.columns), where=f"batch <= {last}")
+        for one in streamed
+    }
+    if not inputs:
+        return
+    # a row a batch and table, as few as the records
+    done = engine.run(count_places, inputs, by="batch", shared={one.table.name: one.query for one in streamed})
+    for one in streamed:
+        recorded = _by_batch(records, attrgetter(one.recorded))
+        yield balance(f"{one.what}, per batch", recorded, counts_of(done, one.table.name), _REPLAY)
 
 
-def _put_away(spark: SparkSession, root: StoragePath) -> Iterator[Balance]:
+def _by_batch(records: Sequence[_Record], number: Callable[[_Record], int]) -> Counter[int | None]:
+    found: Counter[int | None] = Counter()
+    for record in records:
+        found[record.batch] += number(record)
+    return found
+
+
+@dataclass(frozen=True)
+class _Streamed:
+    """How a table of the stream is counted.
+
+    Attributes:
+        what: in words.
+        recorded: the record's number.
+        table: the table.
+        query: for what it holds of each batch.
+        columns: that are read of it.
+    """
+
+    what: str
+    recorded: str
+    table: Table
+    query: str
+    columns: tuple[str, ...]
+
+
+def _lines(what: str, recorded: str, table: Table) -> _Streamed:
+    return _Streamed(what, recorded, table, counted(table.name, "batch"), ("batch",))
+
+
+def _events(what: str, recorded: str, table: Table) -> _Streamed:
+    return _Streamed(what, recorded, table, summed(table.name, "batch", "events"), ("batch", "events"))
+
+
+def _users(what: str, recorded: str, table: Table) -> _Streamed:
+    return _Streamed(what, recorded, table, distinct(table.name, "batch", "user_id"), ("batch", "user_id"))
+
+
+_STREAMED = (
+    _lines("clean lines = rows of stream_events", "clean", STREAM_EVENTS),
+    _lines("quarantined lines = rows of stream_quarantine", "bad", STREAM_QUARANTINE),
+    _events("clean lines = events of stream_products", "learned", STREAM_PRODUCTS),
+    _events("clean lines in time = events of stream_windows", "in_time", STREAM_WINDOWS),
+    _users("new lists = users of stream_recommendations", "users", STREAM_RECOMMENDATIONS),
+)
+
+
+def _put_away(stream: _Stream) -> Iterator[Balance]:
     """What stands in done against the batch log: nothing is put away that is in no table."""
-    done = root / DONE
-    if not done.is_dir() or not (root / LEDGER).is_dir():
+    if not stream.done or stream.records is None:
         return
-    # first done, then the log, which has the record before the file is put away; one row a file of the days it is kept
-    rows = [(shown(one.name), one.bytes, hash_in_name(one.name)) for one in _files_below(done)]
-    if not rows:
-        return
-    files = spark.createDataFrame(rows, "name string, size long, hash string")
-    records = _read_records(spark, root).where(F.col("outcome") != "refused")
-    hashes = records.select(F.substring("sha256", 1, HASH_LETTERS).alias("hash"))
+    records = [record for record in stream.records if record.outcome != "refused"]
+    hashes = {record.sha256[:HASH_LETTERS] for record in records}
     # put away by an earlier version, under the name with which it was dropped
-    names = records.select(F.col("file").alias("name"), F.col("bytes").alias("size"))
-    known = files.join(hashes, "hash", "left_semi").unionByName(
-        files.where(F.col("hash").isNull()).join(names, ["name", "size"], "left_semi"), allowMissingColumns=True
-    )
-    yield balance("files in done = files with a record", counted(files, "name"), counted(known, "name"), _DROP_AGAIN)
+    names = {(record.file, record.bytes) for record in records}
+    files, known = Counter[str](), Counter[str]()
+    for one in stream.done:
+        name, begins = shown(one.name), hash_in_name(one.name)
+        files[name] += 1
+        known[name] += begins in hashes if begins is not None else (name, one.bytes) in names
+    yield balance("files in done = files with a record", files, known, _DROP_AGAIN)
 
 
 def _files_below(folder: StoragePath) -> Iterator[Entry]:
@@ -299,46 +493,3 @@ def _files_below(folder: StoragePath) -> Iterator[Entry]:
             yield from _files_below(folder / entry.name)
         else:
             yield entry
-
-
-def _read_records(spark: SparkSession, root: StoragePath) -> DataFrame:
-    return spark.read.schema(_RECORD).option("multiLine", True).json(str(root / LEDGER))
-
-
-def _read_ledger(spark: SparkSession, root: StoragePath) -> DataFrame:
-    """The ledger's records, with what they say together beside what they say."""
-    records = _read_records(spark, root)
-    learned = F.col("clean") - F.coalesce("held", F.lit(0))
-    bad = F.aggregate(F.map_values("quarantined"), F.lit(0).cast("long"), lambda total, one: total + one)
-    return records.select(
-        "batch",
-        "rows",
-        "clean",
-        bad.alias("bad"),
-        (F.col("clean") + bad).alias("accounted"),
-        learned.alias("learned"),
-        (learned - F.col("late")).alias("in_time"),
-        F.coalesce("lists.users", F.lit(0)).alias("users"),
-    )
-
-
-def _lines(rows: DataFrame) -> DataFrame:
-    return counted(rows, "batch")
-
-
-def _events(rows: DataFrame) -> DataFrame:
-    return summed(rows, "batch", "events")
-
-
-def _users(rows: DataFrame) -> DataFrame:
-    return rows.groupBy(F.col("batch").alias(PLACE)).agg(F.count_distinct("user_id").alias(COUNT))
-
-
-# in words, the ledger's column, the table, how it is counted
-_STREAMED: tuple[tuple[str, str, Table, Callable[[DataFrame], DataFrame]], ...] = (
-    ("clean lines = rows of stream_events", "clean", STREAM_EVENTS, _lines),
-    ("quarantined lines = rows of stream_quarantine", "bad", STREAM_QUARANTINE, _lines),
-    ("clean lines = events of stream_products", "learned", STREAM_PRODUCTS, _events),
-    ("clean lines in time = events of stream_windows", "in_time", STREAM_WINDOWS, _events),
-    ("new lists = users of stream_recommendations", "users", STREAM_RECOMMENDATIONS, _users),
-)

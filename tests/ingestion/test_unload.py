@@ -216,7 +216,7 @@ def test_after_the_wrong_file_the_next_clean_makes_its_dates_anew(
         CHRISTMAS: (0, 0),
     }
     assert published_dates(root, EVENTS) == [FIRST, SECOND]
-    assert all(one.holds for one in check.run(spark, settings, root).balances)
+    assert all(one.holds for one in check.run(local_engine(), settings, root).balances)
 
 
 def test_a_stream_that_began_with_the_file_is_named(root: Path, tmp_path: Path) -> None:

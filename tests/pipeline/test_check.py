@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,8 @@ import pytest
 from click.testing import CliRunner
 from pyspark.sql import SparkSession
 
-from spark_apps.analysis.balances import Balance
+from spark_apps.analysis.balances import SHOWN_PLACES, Balance
 from spark_apps.cli import main
-from spark_apps.commands import check as command
 from spark_apps.engine.spark import engine_of
 from spark_apps.errors import NothingToDoError
 from spark_apps.jobs import check, clean, features, load
@@ -38,8 +36,8 @@ def root(trained_root: Trained, tmp_path: Path) -> Path:
     return tmp_path / "root"
 
 
-def failing(spark: SparkSession, trained: Trained, root: Path) -> dict[str, Balance]:
-    return {one.what: one for one in check.run(spark, trained.settings, root).balances if not one.holds}
+def failing(trained: Trained, root: Path) -> dict[str, Balance]:
+    return {one.what: one for one in check.run(local_engine(), trained.settings, root).balances if not one.holds}
 
 
 def change(root: Path, table: Table, rows: slice) -> int:
@@ -57,8 +55,8 @@ def rewrite(file: Path, rows: list[dict[str, Any]], schema: pa.Schema) -> None:
     file.with_name(f".{file.name}.crc").unlink(missing_ok=True)
 
 
-def test_what_the_jobs_made_balances(trained: Trained, spark: SparkSession) -> None:
-    counted = check.run(spark, trained.settings, trained.root)
+def test_what_the_jobs_made_balances(trained: Trained) -> None:
+    counted = check.run(local_engine(), trained.settings, trained.root)
     assert (counted.uncleaned_dates, counted.uncleaned_lines) == (0, 0)
     found = counted.balances
     assert [one.what for one in found if not one.holds] == []
@@ -67,19 +65,25 @@ def test_what_the_jobs_made_balances(trained: Trained, spark: SparkSession) -> N
     assert [one.found for one in found if one.what.startswith("events = ")] == [events] * 3
 
 
-def test_it_balances_on_a_machine_of_another_zone(in_new_york: None, spark: SparkSession, tmp_path: Path) -> None:
+def test_both_engines_count_the_same(root: Path, trained_root: Trained, spark: SparkSession) -> None:
+    for table in (EVENTS, INTERACTIONS, USER_SEGMENTS, RECOMMENDATIONS):
+        change(root, table, slice(20, None))
+    found = [check.run(engine, trained_root.settings, root) for engine in (local_engine(), engine_of(spark))]
+    assert found[0] == found[1]
+    assert max(len(one.examples) for one in found[0].balances) == SHOWN_PLACES
+
+
+def test_it_balances_on_a_machine_of_another_zone(in_new_york: None, tmp_path: Path) -> None:
     lines = [csv_line(event_time=f"2019-10-{day} 03:00:00 UTC") for day in ("01", "15", "31")]
     load.run(tmp_path, [write_log(tmp_path / "october.csv", lines)])
     clean.run(local_engine(), tmp_path, DateRange())
-    features.run(engine_of(spark), Settings(), tmp_path, DateRange())
-    assert all(one.holds for one in check.run(spark, Settings(), tmp_path).balances)
+    features.run(local_engine(), Settings(), tmp_path, DateRange())
+    assert all(one.holds for one in check.run(local_engine(), Settings(), tmp_path).balances)
 
 
-def test_a_lost_event_is_missed_by_every_table_made_of_it(
-    root: Path, trained_root: Trained, spark: SparkSession
-) -> None:
+def test_a_lost_event_is_missed_by_every_table_made_of_it(root: Path, trained_root: Trained) -> None:
     assert change(root, EVENTS, slice(1, None)) == 1
-    found = failing(spark, trained_root, root)
+    found = failing(trained_root, root)
     assert [name.split(",")[0] for name in found] == [
         "lines landed = events + quarantine",
         "events = those of user_features",
@@ -101,58 +105,52 @@ def test_a_lost_event_is_missed_by_every_table_made_of_it(
     ],
     ids=lambda value: value.name if isinstance(value, Table) else "",
 )
-def test_a_row_that_is_gone_is_named(
-    table: Table, what: str, root: Path, trained_root: Trained, spark: SparkSession
-) -> None:
+def test_a_row_that_is_gone_is_named(table: Table, what: str, root: Path, trained_root: Trained) -> None:
     change(root, table, slice(1, None))
-    found = failing(spark, trained_root, root)
+    found = failing(trained_root, root)
     assert what in found and found[what].differing == 1 and len(found[what].examples) == 1
 
 
-def test_what_is_landed_and_not_cleaned_is_told_and_no_fault(
-    root: Path, trained_root: Trained, spark: SparkSession, tmp_path: Path
-) -> None:
+def test_what_is_landed_and_not_cleaned_is_told_and_no_fault(root: Path, trained_root: Trained, tmp_path: Path) -> None:
     lines = [csv_line(event_time=f"2019-11-0{day}") for day in (1, 1, 2)]
     load.run(root, [write_log(tmp_path / "november.csv", lines)])
-    counted = check.run(spark, trained_root.settings, root)
+    counted = check.run(local_engine(), trained_root.settings, root)
     assert all(one.holds for one in counted.balances)
     assert (counted.uncleaned_dates, counted.uncleaned_lines) == (2, 3)
 
 
-def test_a_date_that_is_gone_is_missed_by_the_features(root: Path, trained_root: Trained, spark: SparkSession) -> None:
+def test_a_date_that_is_gone_is_missed_by_the_features(root: Path, trained_root: Trained) -> None:
     gone = root / EVENTS.path / "date=2019-10-15"
     events = sum(pq.read_metadata(file).num_rows for file in gone.glob("*.parquet"))
     shutil.rmtree(gone)
-    found = failing(spark, trained_root, root)["events = those of user_features, per user"]
+    found = failing(trained_root, root)["events = those of user_features, per user"]
     assert found.found - found.expected == events > 0
 
 
-def test_dates_that_no_file_has_are_missed_and_cleaning_mends_it(
-    spark: SparkSession, settings: Settings, tmp_path: Path
-) -> None:
+def test_dates_that_no_file_has_are_missed_and_cleaning_mends_it(settings: Settings, tmp_path: Path) -> None:
     logs = [write_log(tmp_path / f"{day}.csv", [csv_line(event_time=day)]) for day in ("2019-10-01", "2019-12-24")]
     root = tmp_path / "root"
     load.run(root, logs)
     clean.run(local_engine(), root, DateRange())
     shutil.rmtree(root / "raw")
     load.run(root, logs[:1])
-    [wrong] = [one for one in check.run(spark, settings, root).balances if not one.holds]
+    [wrong] = [one for one in check.run(local_engine(), settings, root).balances if not one.holds]
     assert (wrong.what, wrong.mend) == (LINES, "shopstream clean")
     clean.run(local_engine(), root, DateRange())
-    assert all(one.holds for one in check.run(spark, settings, root).balances)
+    assert all(one.holds for one in check.run(local_engine(), settings, root).balances)
     shutil.rmtree(root / "raw")
     clean.run(local_engine(), root, DateRange())
     with pytest.raises(NothingToDoError, match="There is nothing to count"):
-        check.run(spark, settings, root)
+        check.run(local_engine(), settings, root)
 
 
-def test_features_of_events_that_are_gone_differ(root: Path, trained_root: Trained, spark: SparkSession) -> None:
+def test_features_of_events_that_are_gone_differ(root: Path, trained_root: Trained) -> None:
     shutil.rmtree(root / "raw")
     clean.run(local_engine(), root, DateRange())
-    assert {one.mend for one in failing(spark, trained_root, root).values()} == {"shopstream train"}
+    assert {one.mend for one in failing(trained_root, root).values()} == {"shopstream train"}
 
 
-def test_a_product_listed_though_bought_is_told(root: Path, trained_root: Trained, spark: SparkSession) -> None:
+def test_a_product_listed_though_bought_is_told(root: Path, trained_root: Trained) -> None:
     bought = next(row for row in trained_root.rows(INTERACTIONS) if row["purchases"])
     (file,) = [
         path
@@ -163,20 +161,17 @@ def test_a_product_listed_though_bought_is_told(root: Path, trained_root: Traine
     rows = table.to_pylist()
     next(row for row in rows if row["user_id"] == bought["user_id"])["product_id"] = bought["product_id"]
     rewrite(file, rows, table.schema)
-    (found,) = failing(spark, trained_root, root).values()
+    (found,) = failing(trained_root, root).values()
     assert found.what == "products listed though bought = none, per user"
     assert found.examples == (f"{bought['user_id']}: 0 and 1",)
 
 
-def test_nothing_to_count_is_the_user_s_error(trained_root: Trained, spark: SparkSession, tmp_path: Path) -> None:
+def test_nothing_to_count_is_the_user_s_error(trained_root: Trained, tmp_path: Path) -> None:
     with pytest.raises(NothingToDoError, match="run `shopstream clean` first"):
-        check.run(spark, trained_root.settings, tmp_path)
+        check.run(local_engine(), trained_root.settings, tmp_path)
 
 
-def test_the_command_ends_with_1_where_something_differs(
-    root: Path, spark: SparkSession, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(command, "spark_session", lambda *given: nullcontext(spark))
+def test_the_command_ends_with_1_where_something_differs(root: Path) -> None:
     held = CliRunner().invoke(main, ["check", "--root", str(root)])
     assert (held.exit_code, held.stdout.splitlines()[-1]) == (0, f"All {BATCH_BALANCES} balances hold.")
     lost = change(root, EVENTS, slice(2, None))

@@ -206,7 +206,7 @@ def test_on_hdfs_the_content_decides_and_no_name_stops_the_stream(
         ("week [1].csv", "applied", 1),
         ("a b%20c.csv", "duplicate", 0),
     ]
-    assert done_balance(spark, on_cluster, on_hdfs).found == len(told)
+    assert done_balance(on_cluster, on_hdfs).found == len(told)
 
 
 def test_on_hdfs_a_training_learns_from_both_parts_of_a_day(
@@ -221,7 +221,7 @@ def test_on_hdfs_a_training_learns_from_both_parts_of_a_day(
     assert_features(on_hdfs, [*lines_trained_on(barely_trained), *rest])
     for table in (USER_SEGMENTS, RECOMMENDATIONS):
         assert {1, 2} <= {row["user_id"] for row in rows_of_files(table_relation(on_hdfs, table).select("user_id"))}
-    assert [one for one in check.run(spark, on_cluster, on_hdfs).balances if not one.holds] == []
+    assert [one for one in check.run(engine_of(spark), on_cluster, on_hdfs).balances if not one.holds] == []
 
 
 def lines_trained_on(barely_trained: Path) -> list[str]:
@@ -255,17 +255,17 @@ def test_what_is_in_done_without_a_record_is_named(
     (root / DONE / "data").mkdir()
     old, forgotten = (root / DONE / "data" / name for name in ("a.csv", "forgotten.csv"))  # as earlier versions do
     old.write_bytes(text_of(lines(1)))
-    assert done_balance(spark, small_settings_of_streams, root).holds
+    assert done_balance(small_settings_of_streams, root).holds
     forgotten.write_bytes(text_of(lines(1)))
     old.write_bytes(text_of(lines(3)))
     old.rename(root / DONE / "00000000-0123456789ab-a.csv")
-    found = done_balance(spark, small_settings_of_streams, root)
+    found = done_balance(small_settings_of_streams, root)
     assert (found.expected, found.found) == (4, 2)
     assert found.examples == ("00000000-0123456789ab-a.csv: 1 and 0", "forgotten.csv: 1 and 0")
 
 
-def done_balance(spark: SparkSession, settings: Settings, root: StoragePath) -> Balance:
-    (found,) = [one for one in check.run(spark, settings, root).balances if "done" in one.what]
+def done_balance(settings: Settings, root: StoragePath) -> Balance:
+    (found,) = [one for one in check.run(local_engine(), settings, root).balances if "done" in one.what]
     return found
 
 
@@ -457,7 +457,7 @@ class Dropped:
         """
         applied = [line for step in (self.streamed | self.loaded).values() for line in step.events]
         assert_features(self.root, [*self.before, *applied])
-        held = check.run(self.spark, self.settings, self.root).balances
+        held = check.run(local_engine(), self.settings, self.root).balances
         assert [one for one in held if not one.holds and not (of_whom and one.what.startswith(of_whom))] == []
 
 

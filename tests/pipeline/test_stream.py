@@ -19,6 +19,8 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from spark_apps.engine.spark import engine_of
+from spark_apps.errors import UnusableFileError
 from spark_apps.features.gathering import gather
 from spark_apps.features.products import features_of, product_features
 from spark_apps.features.users import user_features
@@ -34,7 +36,7 @@ from spark_apps.segmentation.inputs import FEATURES
 from spark_apps.segmentation.model import SegmentModel, place_users
 from spark_apps.settings import Settings
 from spark_apps.streaming.drops import CHECKPOINT, DONE, INCOMING, STREAM, TAKEN, Drop
-from spark_apps.streaming.records import BatchRecord
+from spark_apps.streaming.records import LEDGER, BatchRecord
 from spark_apps.tables import (
     EVENTS,
     REPORTS,
@@ -146,19 +148,21 @@ STREAM_BALANCES = 7
 
 def test_the_ledger_and_the_tables_balance(streamed: Streamed, strange: Streamed, spark: SparkSession) -> None:
     for one in (streamed, strange):
-        found = [balance for balance in check.run(spark, one.settings, one.root).balances if "batch" in balance.what]
+        counted = check.run(local_engine(), one.settings, one.root)
+        assert counted == check.run(engine_of(spark), one.settings, one.root)
+        found = [balance for balance in counted.balances if "batch" in balance.what]
         assert [balance.what for balance in found if not balance.holds] == []
         assert len(found) >= STREAM_BALANCES - 1  # a stream without a bad line has no quarantine
         (clean,) = [balance for balance in found if balance.what.startswith("clean lines = rows of stream_events")]
         assert clean.found == len(one.rows(STREAM_EVENTS)) == sum(record.clean for record in one.told)
 
 
-def test_a_batch_that_lost_its_events_is_named(streamed: Streamed, spark: SparkSession, tmp_path: Path) -> None:
+def test_a_batch_that_lost_its_events_is_named(streamed: Streamed, tmp_path: Path) -> None:
     root = tmp_path / "root"
     shutil.copytree(streamed.root, root)
     for file in [path for path in (root / STREAM_EVENTS.path).rglob("*.parquet") if batch_of(path) == {2}]:
         file.unlink()
-    found = [balance for balance in check.run(spark, streamed.settings, root).balances if not balance.holds]
+    found = [balance for balance in check.run(local_engine(), streamed.settings, root).balances if not balance.holds]
     assert [(balance.what.split(" = ")[0], balance.examples) for balance in found] == [
         ("clean lines", (f"2: {EVENTS_EACH} and 0",))
     ]
@@ -171,7 +175,7 @@ def test_what_check_says_of_a_stream_without_its_files_helps(
     shutil.copytree(streamed.root, root)
     shutil.rmtree(root / STREAM_EVENTS.path)
     (root / STREAM_EVENTS.path).mkdir()
-    wrong = [balance for balance in check.run(spark, streamed.settings, root).balances if not balance.holds]
+    wrong = [balance for balance in check.run(local_engine(), streamed.settings, root).balances if not balance.holds]
     assert {balance.mend for balance in wrong} == {
         "bring back the files below processed/stream_* from a copy, or remove them all with temp/stream and replay"
     }
@@ -181,7 +185,21 @@ def test_what_check_says_of_a_stream_without_its_files_helps(
     for number in range(2):
         drop(root, number + 1, streamed.lines[number * EVENTS_EACH : (number + 1) * EVENTS_EACH])
     assert [record.batch for record in stream(spark, streamed.settings, root)] == [0, 1]
-    assert [balance.what for balance in check.run(spark, streamed.settings, root).balances if not balance.holds] == []
+    assert all(balance.holds for balance in check.run(local_engine(), streamed.settings, root).balances)
+
+
+def test_a_record_that_is_damaged_is_named_and_one_that_is_gone_is_counted(streamed: Streamed, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    shutil.copytree(streamed.root, root)
+    record = root / LEDGER / "batch-00000001.json"
+    content = record.read_bytes()
+    record.write_bytes(content[:100])
+    with pytest.raises(UnusableFileError, match=r"batch-00000001\.json, .* is damaged: bring back the files below"):
+        check.run(local_engine(), streamed.settings, root)
+    record.unlink()
+    wrong = {one.what: one for one in check.run(local_engine(), streamed.settings, root).balances if not one.holds}
+    assert wrong["batches from 0 on = records, per batch"].examples == ("1: 1 and 0",)
+    assert wrong["clean lines = rows of stream_events, per batch"].examples == (f"1: 0 and {EVENTS_EACH}",)
 
 
 def batch_of(file: Path) -> set[int]:

@@ -17,6 +17,7 @@ from pyspark.sql import SparkSession
 
 from spark_apps.analysis.balances import Balance
 from spark_apps.engine.local import LocalEngine
+from spark_apps.engine.published import events_relation
 from spark_apps.engine.spark import engine_of
 from spark_apps.generator import GeneratorSpec, write_events
 from spark_apps.jobs import analyze, check, clean, features, load, simulate, train
@@ -24,6 +25,7 @@ from spark_apps.jobs.check import Counted
 from spark_apps.jobs.stream.places import HISTORY, base_file, read_state
 from spark_apps.provenance import EventsRead
 from spark_apps.settings import Settings
+from spark_apps.storage import count_rows
 from spark_apps.streaming.records import BatchRecord
 from spark_apps.tables import (
     CLEANED,
@@ -36,7 +38,6 @@ from spark_apps.tables import (
     USER_SEGMENTS,
     DateRange,
     Table,
-    read_events,
 )
 from tests import oracle
 from tests.comparing import assert_rows
@@ -133,16 +134,17 @@ def assert_features_of(spark: SparkSession, shop: Shop, lines: Iterable[str]) ->
     ):
         frame = spark.read.schema(table.schema).parquet(str(shop.root / table.path))
         assert_rows(rows_of(frame, *order), oracle.rows(database, query), rel=1e-9)
-    assert wrong(spark, shop) == {}
+    assert wrong(shop) == {}
 
 
-def counted(spark: SparkSession, shop: Shop) -> Counted:
-    return check.run(spark, shop.settings, shop.root)
+def counted(shop: Shop) -> Counted:
+    with engine_at(shop.root) as engine:
+        return check.run(engine, shop.settings, shop.root)
 
 
-def wrong(spark: SparkSession, shop: Shop) -> dict[str, Balance]:
+def wrong(shop: Shop) -> dict[str, Balance]:
     """What `check` finds wrong with features; segments and lists are as old as the training."""
-    held = counted(spark, shop).balances
+    held = counted(shop).balances
     return {one.what: one for one in held if not one.holds and not one.what.startswith(("users", "products listed"))}
 
 
@@ -177,7 +179,7 @@ def both_halves(trained_once: Shop, spark: SparkSession, tmp_path_factory: pytes
     drop_elsewhere(shop, "rest-of-day.csv", shop.second)
     (record,) = stream(spark, shop.settings, shop.root)
     assert (record.clean, record.replayed) == (len(shop.second), {})
-    assert counted(spark, shop).events_since == len(shop.second)
+    assert counted(shop).events_since == len(shop.second)
     train.run(engine_of(spark), shop.settings, shop.root, DateRange(), "3", force=True)
     return shop
 
@@ -188,7 +190,7 @@ def damaged(both_halves: Shop, tmp_path: Path) -> Shop:
     return replace(both_halves, root=tmp_path / "root")
 
 
-def test_a_training_learns_from_both_halves(both_halves: Shop, spark: SparkSession) -> None:
+def test_a_training_learns_from_both_halves(both_halves: Shop) -> None:
     assert events_of(both_halves) == users_of([*both_halves.first, *both_halves.second])
     bought = sum(row["purchases"] for row in table_rows(both_halves, USER_FEATURES))
     assert bought == sum(",purchase," in line for line in [*both_halves.first, *both_halves.second])
@@ -196,8 +198,8 @@ def test_a_training_learns_from_both_halves(both_halves: Shop, spark: SparkSessi
         assert set(NEW_USERS) <= {row["user_id"] for row in table_rows(both_halves, table)}
 
 
-def test_check_counts_both_halves(both_halves: Shop, spark: SparkSession) -> None:
-    found = counted(spark, both_halves)
+def test_check_counts_both_halves(both_halves: Shop) -> None:
+    found = counted(both_halves)
     assert [one.what for one in found.balances if not one.holds] == []
     assert (found.events_since, found.events_outside) == (0, 0)
     everything = len(both_halves.first) + len(both_halves.second)
@@ -213,13 +215,13 @@ def test_analysis_counts_both_halves(damaged: Shop) -> None:
     assert day["raw"] == day["clean"] == len(halves) - len(damaged.second)
 
 
-def test_an_event_taken_out_of_features_by_hand_is_named(damaged: Shop, spark: SparkSession) -> None:
+def test_an_event_taken_out_of_features_by_hand_is_named(damaged: Shop) -> None:
     edit(damaged, USER_FEATURES, lambda row: {**row, "total_events": row["total_events"] - 1}, NEW_USERS[:1])
-    found = wrong(spark, damaged)["events = those of user_features, per user"]
+    found = wrong(damaged)["events = those of user_features, per user"]
     assert found.examples == (f"{NEW_USERS[0]}: 2 and 1",)
 
 
-def test_a_streamed_day_left_out_of_features_by_hand_is_named(damaged: Shop, spark: SparkSession) -> None:
+def test_a_streamed_day_left_out_of_features_by_hand_is_named(damaged: Shop) -> None:
     """As a training that takes a day from `clean` alone leaves it: tables without the streamed part."""
     for place in (LEDGER, "processed/stream_events"):
         (damaged.root / place).rename(damaged.root / "temp" / Path(place).name)
@@ -227,14 +229,14 @@ def test_a_streamed_day_left_out_of_features_by_hand_is_named(damaged: Shop, spa
     for place in (LEDGER, "processed/stream_events"):
         (damaged.root / "temp" / Path(place).name).rename(damaged.root / place)
     pretend_read_later(damaged)
-    found = wrong(spark, damaged)
+    found = wrong(damaged)
     assert found[LEFT_OUT].examples == (f"batch 0: {len(damaged.second)} and 0",)
     lost = found["events = those of user_features, per user"]
     assert lost.expected - lost.found == len(damaged.second)
     assert lost.differing == len(users_of(damaged.second))
 
 
-def test_a_cleaned_day_left_out_of_features_by_hand_is_named(damaged: Shop, spark: SparkSession) -> None:
+def test_a_cleaned_day_left_out_of_features_by_hand_is_named(damaged: Shop) -> None:
     day = "2019-10-07"
     for place in ("processed/events", CLEANED):
         (found,) = (damaged.root / place).glob(f"date={day}*")
@@ -244,13 +246,13 @@ def test_a_cleaned_day_left_out_of_features_by_hand_is_named(damaged: Shop, spar
         (found,) = (damaged.root / "temp").glob(f"{Path(place).name}-date={day}*")
         found.rename(damaged.root / place / found.name.removeprefix(f"{Path(place).name}-"))
     pretend_read_later(damaged)
-    missed = wrong(spark, damaged)[LEFT_OUT]
+    missed = wrong(damaged)[LEFT_OUT]
     assert missed.examples == (f"{day}: {sum(line.startswith(day) for line in damaged.first)} and 0",)
 
 
-def test_features_that_do_not_say_what_they_were_made_of_are_named(damaged: Shop, spark: SparkSession) -> None:
+def test_features_that_do_not_say_what_they_were_made_of_are_named(damaged: Shop) -> None:
     (damaged.root / FEATURES_READ).unlink()
-    (found,) = wrong(spark, damaged).values()
+    (found,) = wrong(damaged).values()
     assert (found.mend, "earlier version" in found.examples[0]) == ("shopstream train", True)
 
 
@@ -332,7 +334,7 @@ def test_a_file_loaded_after_a_date_was_cleaned_is_not_taken_for_cleaned(shop: S
     stream(spark, shop.settings, shop.root)
     made(shop, DateRange())
     assert events_of(shop) == users_of([*shop.first, *shop.november])
-    stale = wrong(spark, shop)
+    stale = wrong(shop)
     assert {one.mend for one in stale.values()} == {"shopstream clean"}
     assert any("2 files landed, cleaned from 1" in one.examples[0] for one in stale.values())
     clean_dates(shop.root, DateRange())
@@ -342,13 +344,13 @@ def test_a_file_loaded_after_a_date_was_cleaned_is_not_taken_for_cleaned(shop: S
 def test_a_range_of_dates_takes_both_parts_of_them_alone(shop: Shop, spark: SparkSession) -> None:
     drop_elsewhere(shop, "rest-of-day.csv", [*shop.second, *of_november(shop, 1, 2)])
     stream(spark, shop.settings, shop.root)
-    events, days = read_events(spark, shop.root, DateRange(DAY, date(2019, 11, 1)))
+    events, days = events_relation(shop.root, DateRange(DAY, date(2019, 11, 1)))
     expected = [line for line in [*shop.first, *shop.second, *of_november(shop, 1)] if line >= str(DAY)]
-    assert (events.count(), days[0], days[-1]) == (len(expected), DAY, date(2019, 11, 1))
+    assert (sum(map(count_rows, events.files)), days[0], days[-1]) == (len(expected), DAY, date(2019, 11, 1))
     made(shop, DateRange(DAY, date(2019, 11, 1)))
     assert events_of(shop) == users_of(expected)
-    assert wrong(spark, shop) == {}
-    found = counted(spark, shop)
+    assert wrong(shop) == {}
+    found = counted(shop)
     everything = len(shop.first) + len(shop.second) + len(of_november(shop, 1, 2))
     assert (found.events_since, found.events_outside) == (0, everything - len(expected))
 
@@ -398,7 +400,7 @@ def test_a_stream_that_goes_on_after_clean_and_training_learns_each_event_once(s
     assert (other.held, other.clean) == (0, len(shop.second))
     everything = [*shop.first, *shop.november, *shop.second]
     assert history(shop) == users_of(everything)
-    assert {one.what for one in counted(spark, shop).balances if not one.holds} == set()
+    assert {one.what for one in counted(shop).balances if not one.holds} == set()
     assert_features_of(spark, shop, everything)
 
 
