@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pyspark.sql import SparkSession
 
-from spark_apps.engine.spark import engine_of
 from spark_apps.jobs import features, segment
 from spark_apps.registry.versions import ALS, POPULARITY, SEGMENTS, newest
 from spark_apps.tables import (
@@ -23,6 +21,7 @@ from spark_apps.tables import (
     Table,
 )
 from tests.comparing import assert_rows, same
+from tests.engines import local_engine
 from tests.pipeline.conftest import Trained, assert_same_lists
 from tests.terminal import shopstream
 
@@ -75,13 +74,11 @@ def test_metrics_are_the_same(trained_root: Trained, again: Trained, name: str, 
     assert (found.parameters, found.segments) == (expected.parameters, expected.segments)
 
 
-def test_features_and_segment_by_themselves_make_what_train_makes(
-    spark: SparkSession, sample_root: Trained, tmp_path: Path
-) -> None:
+def test_features_and_segment_by_themselves_make_what_train_makes(sample_root: Trained, tmp_path: Path) -> None:
     shutil.copytree(sample_root.root / EVENTS.path, tmp_path / EVENTS.path)
-    rows = features.run(engine_of(spark), sample_root.settings, tmp_path, DateRange())
+    rows = features.run(local_engine(), sample_root.settings, tmp_path, DateRange())
     assert rows == {table.name: len(sample_root.rows(table)) for table in KEYS}
-    metadata = segment.run(spark, sample_root.settings, tmp_path, "5")
+    metadata = segment.run(local_engine(), sample_root.settings, tmp_path, "5")
     alone = Trained(tmp_path, sample_root.log, sample_root.settings, {}, {}, sample_root.training, tmp_path)
     for table, keys in {**KEYS, USER_SEGMENTS: ["user_id"]}.items():
         assert_rows(in_order(alone.rows(table), keys), in_order(sample_root.rows(table), keys), rel=1e-9)

@@ -143,8 +143,8 @@ EVALUATED = ("no brands", "one price", "views alone", "all of it")
 
 
 @pytest.mark.parametrize("odd", long_but(EVALUATED, SHORT), indirect=True)
-def test_models_can_be_evaluated(odd: Trained, spark: SparkSession) -> None:
-    found = evaluate.run(spark, odd.settings, odd.root)
+def test_models_can_be_evaluated(odd: Trained) -> None:
+    found = evaluate.run(local_engine(), odd.settings, odd.root)
     assert found["users_evaluated"] > 0
     for figures in found["models"].values():
         assert 0 <= figures["ndcg"]["value"] <= 1

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from spark_apps.segmentation.inputs import Scale
-from spark_apps.segmentation.local import nearest
+from spark_apps.segmentation.sums import nearest
 from spark_apps.streaming.placing import Placing
 
 # three clusters on a line, at 0, 10 and 30
