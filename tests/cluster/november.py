@@ -72,3 +72,20 @@ def assert_streamed(found: Sequence[dict[str, Any]], expected: Sequence[dict[str
             row.pop(name, None)
         row |= {name: value.isoformat() for name, value in row.items() if isinstance(value, date)}
     assert_rows(found, expected, rel=1e-9)
+
+
+def drop(cluster: RunningCluster, name: str, text: str) -> None:
+    """Drops a file for the cluster's stream, by rename."""
+    cluster.run_in("client", "python", "-c", _DROP, name, text)
+
+
+# Run by the client's Python: drops a file, by rename.
+_DROP = """
+import sys
+from spark_apps.settings import load_settings, table_root
+from spark_apps.streaming.drops import INCOMING, STREAM
+root = table_root(load_settings())
+draft = root / STREAM / "draft"
+draft.write_bytes(sys.argv[2].encode())
+draft.rename(root / INCOMING / sys.argv[1])
+"""

@@ -8,28 +8,16 @@ from typing import Any
 
 import pytest
 
-from spark_apps import tables
 from spark_apps.metrics.provision import READER_TOKEN
 from spark_apps.streaming.records import LEDGER
-from spark_apps.tables import STREAM_EVENTS, STREAM_QUARANTINE, USER_FEATURES, Table
+from spark_apps.tables import STREAM_EVENTS, STREAM_QUARANTINE, Table
 from tests.cluster.conftest import RunningCluster
 from tests.cluster.disturbances import DisturbedStream, planned
-from tests.cluster.november import COMPARED, assert_streamed, records, streamed_rows
+from tests.cluster.november import COMPARED, assert_streamed, drop, records, streamed_rows
 from tests.cluster.sizes import BATCHES, EVENTS, KILLS, SEED
 from tests.cluster.undisturbed import STREAMED, Undisturbed
 from tests.factory import HEADER, csv_line
 from tests.metrics.ledgers import expected, stored
-
-# Run by the client's Python: drops a file, by rename.
-_DROP = """
-import sys
-from spark_apps.settings import load_settings, table_root
-from spark_apps.streaming.drops import INCOMING, STREAM
-root = table_root(load_settings())
-draft = root / STREAM / "draft"
-draft.write_bytes(sys.argv[2].encode())
-draft.rename(root / INCOMING / sys.argv[1])
-"""
 
 # the first of these tests waits for a cluster, a training and two runs of the stream
 pytestmark = pytest.mark.timeout(1800 + 60 * KILLS + 30 * BATCHES)
@@ -89,7 +77,7 @@ def test_the_content_decides_what_is_new_and_not_the_name(streamed: RunningClust
     """Late here: the others count November's batches."""
     for name, user in (("latest.csv", 1), ("latest.csv", 2), ("week [1].csv", 3), ("other.csv", 1)):
         line = csv_line(event_time="2019-11-30 23:59:59 UTC", user_id=user)
-        streamed.run_in("client", "python", "-c", _DROP, name, f"{HEADER}\n{line}\n")
+        drop(streamed, name, f"{HEADER}\n{line}\n")
         streamed.shopstream("submit", "stream", "--once")
     assert [(one.file, one.outcome, one.rows) for one in records(streamed)[BATCHES:]] == [
         ("latest.csv", "applied", 1),
@@ -99,12 +87,3 @@ def test_the_content_decides_what_is_new_and_not_the_name(streamed: RunningClust
     ]
     balances = json.loads(streamed.shopstream("submit", "check", "--json"))["balances"]
     assert all(one["holds"] for one in balances if "done" in one["what"])
-
-
-def test_a_month_that_is_cleaned_after_it_was_streamed_counts_once(streamed: RunningCluster) -> None:
-    """The last test: it publishes tables anew."""
-    for job in ("clean", "features"):
-        streamed.shopstream("submit", job)
-    users, events = streamed.arrow(USER_FEATURES), streamed.arrow(tables.EVENTS)
-    assert users is not None and events is not None
-    assert sum(users["total_events"].to_pylist()) == len(events)
