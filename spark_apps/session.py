@@ -38,6 +38,8 @@ _SPEED_CONF = {
     # one open Parquet file per date and task instead of a sort of everything by date
     "spark.sql.maxConcurrentOutputFileWriters": "64",
     "spark.sql.execution.arrow.maxRecordsPerBatch": "65536",
+    # so many bytes mean no bound: with one, Spark 4.1 measures the whole batch again after each row of it
+    "spark.sql.execution.arrow.maxBytesPerBatch": "2147483647",
     "spark.sql.autoBroadcastJoinThreshold": "32m",
     # sets per user stay in hash maps for so many users of a partition before they are sorted instead
     "spark.sql.objectHashAggregate.sortBased.fallbackThreshold": "65536",
