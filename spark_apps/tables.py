@@ -8,7 +8,6 @@ from datetime import date, datetime, timezone
 from functools import reduce
 
 from pydantic import ValidationError
-from pyspark import TaskContext
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
@@ -346,13 +345,6 @@ def fit_schema(frame: DataFrame, table: Table) -> DataFrame:
     if wrong:
         raise ValueError(f"table {table.name}: {'; '.join(wrong)}")
     return fitted
-
-
-def try_of_task() -> str:
-    """Returns the beginning of the names of the running task's files, which no other try of the task has."""
-    context = TaskContext.get()
-    assert context is not None
-    return f"part-{context.partitionId():05d}-{context.taskAttemptId()}"
 
 
 def write_files(frame: DataFrame, folder: StoragePath, table: Table) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +14,6 @@ from spark_apps.features.gathering import gather
 from spark_apps.features.pairs import PAIR_SUMS, pair_sums
 from spark_apps.features.products import product_sums
 from spark_apps.features.users import USER_SUMS
-from spark_apps.tables import try_of_task
 from tests.comparing import assert_rows
 from tests.factory import events_frame, rows_of
 
@@ -21,7 +21,7 @@ EVENTS = [{"user_id": user, "product_id": user * step % 7} for user in range(20)
 
 
 def write(folder: Path, pairs: pa.Table) -> None:
-    pq.write_table(pairs, folder / f"{try_of_task()}.parquet")
+    pq.write_table(pairs, folder / f"{uuid.uuid4().hex}.parquet")
 
 
 def users_of(gathered: DataFrame) -> DataFrame:
