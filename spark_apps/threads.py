@@ -16,3 +16,14 @@ def one_native_thread() -> None:
     """
     for variable in _VARIABLES:
         os.environ.setdefault(variable, "1")
+
+
+def local_cores(master: str) -> int:
+    """Returns the cores that a local master uses; for another master, this machine's."""
+    inside = master.removeprefix("local[").removesuffix("]").split(",")[0]
+    return int(inside) if inside.isdigit() else (os.cpu_count() or 1)
+
+
+def task_threads(master: str) -> int:
+    """Returns the native threads of a job's only task: a local machine's cores; elsewhere, those of this machine."""
+    return local_cores(master) if master.startswith("local") else (os.cpu_count() or 1)

@@ -19,7 +19,7 @@ import pytest
 from pyspark.sql import SparkSession
 from xdist.scheduler import LoadFileScheduling
 
-from spark_apps.session import spark_session
+from spark_apps.engine.session import spark_session
 from spark_apps.settings import Settings
 from tests.hdfs.server import hdfs_server
 from tests.java import FIRST_COMPILER

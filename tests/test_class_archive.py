@@ -20,7 +20,7 @@ from pathlib import Path
 from spark_apps import class_archive
 class_archive.archive_file = lambda: Path(sys.argv[1])
 class_archive._JVM_EXIT_SECONDS = float(sys.argv[4])
-from spark_apps.session import spark_session
+from spark_apps.engine.session import spark_session
 from spark_apps.settings import Settings
 with spark_session(Settings(root=sys.argv[2], master="local[1]", driver_memory="1g"), sys.argv[3]) as spark:
     arguments = spark._jvm.java.lang.management.ManagementFactory.getRuntimeMXBean().getInputArguments()

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+SESSION = REPOSITORY / "spark_apps" / "engine" / "session.py"
 SOURCES = sorted((REPOSITORY / "spark_apps").rglob("*.py"))
 ROOMS = ("analysis", "features", "segmentation", "recommendation", "evaluation", "streaming")
 # calls that bring rows to the driver
@@ -72,8 +73,8 @@ def test_imports_follow_the_arrows() -> None:
 
 def test_only_the_session_module_makes_a_spark_session() -> None:
     makers = {"builder", "getOrCreate", "newSession"}
-    others = [path for path in SOURCES if path.name != "session.py"]
-    assert where(makers, [REPOSITORY / "spark_apps" / "session.py"])
+    others = [path for path in SOURCES if path != SESSION]
+    assert where(makers, [SESSION])
     assert not where(makers, others)
     calls = [
         f"{path.relative_to(REPOSITORY)}:{node.lineno}"

@@ -10,9 +10,9 @@ import click
 
 from spark_apps.commands.common import next_step
 from spark_apps.commands.stream import tell_batch
+from spark_apps.engine.session import spark_session
 from spark_apps.jobs import demo as demo_job
 from spark_apps.progress import step
-from spark_apps.session import spark_session
 from spark_apps.settings import load_settings, local_root
 
 

@@ -21,6 +21,7 @@ from spark_apps.commands.common import (
     print_table,
     spark_options,
 )
+from spark_apps.engine.session import spark_session
 from spark_apps.errors import UserError
 from spark_apps.hdfs import usage as measuring
 from spark_apps.hdfs.applying import Change, differences, in_bytes
@@ -30,7 +31,6 @@ from spark_apps.hdfs.layout import DEFAULT_LAYOUT, Layout, read_layout
 from spark_apps.hdfs.retention import Expired, expired, remove
 from spark_apps.jobs import compact as compact_job
 from spark_apps.progress import step
-from spark_apps.session import spark_session
 from spark_apps.settings import load_settings, table_root
 from spark_apps.storage import HdfsPath
 from spark_apps.tables import TABLES

@@ -41,10 +41,10 @@ def stream(context: click.Context, root: str | None, master: str | None, once: b
     if context.invoked_subcommand is not None:
         return
     # late: `stream status` need not wait for Spark
+    from spark_apps.engine.session import spark_session
     from spark_apps.jobs.stream.query import Wishes, run
     from spark_apps.metrics.sender import Sender
     from spark_apps.metrics.sinks import sink_of
-    from spark_apps.session import spark_session
 
     settings = load_settings(root=root, master=master)
     folder = table_root(settings)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from spark_apps.engine.base import Engine
 from spark_apps.engine.local import LocalEngine
-from spark_apps.session import open_spills, spark_session
+from spark_apps.engine.spills import open_spills
 from spark_apps.settings import Settings, table_root
 from spark_apps.storage import HdfsPath
 
@@ -33,7 +33,9 @@ def open_engine(settings: Settings, job: str) -> Iterator[Engine]:
         HdfsUnreachableError: when the root's NameNode does not answer.
     """
     if wants_spark(settings):
-        from spark_apps.engine.spark import engine_of  # a second that a local run need not wait
+        # a second that a local run need not wait, and a package that it need not have
+        from spark_apps.engine.session import spark_session
+        from spark_apps.engine.spark import engine_of
 
         with spark_session(settings, job) as spark:
             yield engine_of(spark)

@@ -16,9 +16,9 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
+from spark_apps.engine.session import spark_session
 from spark_apps.jobs import clean, load, simulate, train
 from spark_apps.jobs.stream.query import Wishes, run
-from spark_apps.session import spark_session
 from spark_apps.settings import Settings
 from spark_apps.tables import DateRange
 from tests.cluster.sizes import EVENTS_EACH

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from importlib import resources
@@ -15,10 +13,10 @@ from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
 from spark_apps.class_archive import class_archive
+from spark_apps.engine.spills import open_spills
 from spark_apps.java import find_java
 from spark_apps.settings import Settings, table_root
-from spark_apps.threads import one_native_thread
-from spark_apps.workspace import Workspace, opening_lock, sweep_dead
+from spark_apps.threads import local_cores, one_native_thread
 
 # The same on a laptop and in the cluster: what decides results.
 _RESULT_CONF = {
@@ -80,29 +78,6 @@ def spark_session(settings: Settings, job: str) -> Iterator[SparkSession]:
             spark.stop()
 
 
-@contextmanager
-def open_spills(settings: Settings, name: str) -> Iterator[Path]:
-    """Makes a folder for what does not fit into memory, and removes it afterwards, with those of killed jobs.
-
-    It stands beside local tables, not in /tmp, which is often small.
-
-    Args:
-        settings: say where the tables are.
-        name: of whom it is for.
-    """
-    root = table_root(settings)
-    elsewhere = Path(tempfile.gettempdir()) / f"shopstream-{getpass.getuser()}"
-    parent = (root / "temp" if isinstance(root, Path) else elsewhere) / name
-    parent.mkdir(parents=True, exist_ok=True)
-    with opening_lock(parent):
-        sweep_dead(parent)
-        spills = Workspace(parent)
-    try:
-        yield spills.folder
-    finally:
-        spills.close()
-
-
 def build_session(settings: Settings, job: str, spills: Path, java_options: str = "") -> SparkSession:
     """Builds a Spark session that spills into a folder of the caller's; `spark_session` is the usual way."""
     _point_to_interpreters()
@@ -115,17 +90,6 @@ def build_session(settings: Settings, job: str, spills: Path, java_options: str 
     for name, value in conf.items():
         builder = builder.config(name, value)
     return builder.getOrCreate()
-
-
-def local_cores(master: str) -> int:
-    """Returns the cores that a local master uses; for another master, this machine's."""
-    inside = master.removeprefix("local[").removesuffix("]").split(",")[0]
-    return int(inside) if inside.isdigit() else (os.cpu_count() or 1)
-
-
-def task_threads(master: str) -> int:
-    """Returns the native threads of a job's only task: a local machine's cores; elsewhere, those of this machine."""
-    return local_cores(master) if master.startswith("local") else (os.cpu_count() or 1)
 
 
 def _local_conf(settings: Settings, spills: Path, java_options: str) -> dict[str, str]:
