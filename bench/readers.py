@@ -25,7 +25,7 @@ def content(root: Path) -> Content:
     for table in BATCH_TABLES:
         hive = ds.partitioning(pa.schema([("date", pa.date32())]), flavor="hive") if table.partition else None
         rows = ds.dataset(root / table.path, format="parquet", partitioning=hive).to_table()
-        names = table.schema.fieldNames()
+        names = table.schema.names
         read[table.name] = rows.select(names).sort_by([(name, "ascending") for name in names])
     return read
 

@@ -9,16 +9,30 @@ import sys
 from pathlib import Path
 
 import click
+import pyarrow as pa
 from pydantic import BaseModel
 
 from spark_apps import __version__
 from spark_apps.cli import main
 from spark_apps.metrics.measurements import HOURLY_MEASUREMENTS, MEASUREMENTS, PLATFORM_MEASUREMENTS, Field, Tag
 from spark_apps.metrics.provision import BUCKET
+from spark_apps.schemas import COLUMNS
 from spark_apps.settings import Settings
 from spark_apps.tables import TABLES
 
 _WIDTH = 90
+# of columns, as DuckDB and Spark call them
+_SQL_TYPES = {
+    pa.int32(): "int",
+    pa.int64(): "bigint",
+    pa.float32(): "float",
+    pa.float64(): "double",
+    pa.string(): "string",
+    pa.bool_(): "boolean",
+    pa.date32(): "date",
+    pa.timestamp("us", "UTC"): "timestamp",
+    pa.list_(pa.field("element", pa.int64())): "array<bigint>",
+}
 PAGE = Path(__file__).parent / "reference.md"
 
 
@@ -55,7 +69,7 @@ def _tables() -> list[str]:
         cut = f", one folder per `{table.partition}`" if table.partition else ""
         lines += [f"### {table.name}", "", f"`{table.path}/`{cut}; written by `shopstream {table.command}`.", ""]
         lines += ["| column | type | what |", "|---|---|---|"]
-        lines += [f"| {c.name} | {c.dataType.simpleString()} | {c.metadata['comment']} |" for c in table.schema]
+        lines += [f"| {one.name} | {_SQL_TYPES[one.type]} | {one.about} |" for one in COLUMNS[table.name]]
         lines.append("")
     return lines
 

@@ -174,6 +174,12 @@ def from_os_error(error: OSError, where: object) -> UserError | None:
     return None
 
 
+def is_spark_error(error: BaseException) -> bool:
+    """Says whether an error comes from Spark or its JVM, which this process may never have loaded."""
+    packages = {one.__module__.partition(".")[0] for one in type(error).__mro__}
+    return not packages.isdisjoint({"pyspark", "py4j"})
+
+
 def from_java_error(text: str, where: object) -> UserError | None:
     """Names the user's mistake behind an error that came out of the JVM.
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from pyspark.sql import SparkSession
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
@@ -25,7 +23,6 @@ from rich.progress import (
 )
 
 console = Console(stderr=True, highlight=False)
-_REFRESH_SECONDS = 0.25
 
 
 @dataclass
@@ -47,14 +44,13 @@ step_times = StepTimes()
 
 
 @contextmanager
-def step(name: str, spark: SparkSession | None = None) -> Iterator[Step]:
-    """Shows one step of a job: a spinner with Spark's task counts while it runs, then its time.
+def step(name: str) -> Iterator[Step]:
+    """Shows one step of a job: a spinner while it runs, then its time.
 
     Args:
         name: what is being done, for example `Cleaning`.
-        spark: the session whose running tasks are shown.
     """
-    with _timed(name) as current, _spinner(name, spark):
+    with _timed(name) as current, _spinner(name):
         yield current
 
 
@@ -143,38 +139,8 @@ def row_progress(name: str, total: int) -> Iterator[RowsDone]:
 
 
 @contextmanager
-def _spinner(name: str, spark: SparkSession | None) -> Iterator[None]:
-    if not console.is_terminal:
+def _spinner(name: str) -> Iterator[None]:
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        bar.add_task(name, total=None)
         yield
-        return
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        TextColumn("{task.fields[tasks]}"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(name, total=None, tasks="")
-        stop = threading.Event()
-        watcher = threading.Thread(target=_watch_tasks, args=(spark, bar, task, stop), daemon=True)
-        watcher.start()
-        try:
-            yield
-        finally:
-            stop.set()
-            watcher.join()
-
-
-def _watch_tasks(spark: SparkSession | None, bar: Progress, task: TaskID, stop: threading.Event) -> None:
-    while spark is not None and not stop.wait(_REFRESH_SECONDS):
-        bar.update(task, tasks=_running_tasks(spark))
-
-
-def _running_tasks(spark: SparkSession) -> str:
-    tracker = spark.sparkContext.statusTracker()
-    stages = [tracker.getStageInfo(stage) for stage in tracker.getActiveStageIds()]
-    running = [stage for stage in stages if stage is not None]
-    if not running:
-        return ""
-    done, total = sum(s.numCompletedTasks for s in running), sum(s.numTasks for s in running)
-    return f"{done}/{total} tasks"

@@ -2,20 +2,9 @@
 
 from __future__ import annotations
 
-from pyspark.sql.types import (
-    ArrayType,
-    BooleanType,
-    DataType,
-    DateType,
-    DoubleType,
-    FloatType,
-    IntegerType,
-    LongType,
-    StringType,
-    StructField,
-    StructType,
-    TimestampType,
-)
+from typing import NamedTuple
+
+import pyarrow as pa
 
 # The header of the CSV layout, SPEC D1.
 CSV_COLUMNS = (
@@ -32,15 +21,30 @@ CSV_COLUMNS = (
 EVENT_TYPES = ("view", "cart", "purchase", "remove_from_cart")
 UNKNOWN = "unknown"
 
-_INT, _LONG, _DOUBLE, _STRING = IntegerType(), LongType(), DoubleType(), StringType()
-_TIME, _DATE = TimestampType(), DateType()
+_INT, _LONG, _FLOAT, _DOUBLE = pa.int32(), pa.int64(), pa.float32(), pa.float64()
+_STRING, _BOOL, _TIME, _DATE = pa.string(), pa.bool_(), pa.timestamp("us", "UTC"), pa.date32()
+_LONGS = pa.list_(pa.field("element", _LONG))  # as Spark names what is in a list
 
 
-def _table(*columns: tuple[str, DataType, str]) -> StructType:
-    return StructType([StructField(name, kind, True, {"comment": about}) for name, kind, about in columns])
+class Column(NamedTuple):
+    """A column of a table, with what a reader of the reference is told of it."""
+
+    name: str
+    type: pa.DataType
+    about: str
+
+
+# The columns of each table. A schema has no comments of its own: they would be written into every file.
+COLUMNS: dict[str, tuple[Column, ...]] = {}
+
+
+def _table(name: str, *columns: tuple[str, pa.DataType, str]) -> pa.Schema:
+    COLUMNS[name] = tuple(Column(*one) for one in columns)
+    return pa.schema([(one.name, one.type) for one in COLUMNS[name]])
 
 
 EVENTS = _table(
+    "events",
     ("event_time", _TIME, "when it happened, UTC"),
     ("event_type", _STRING, "view, cart, purchase or remove_from_cart"),
     ("product_id", _LONG, "product"),
@@ -61,12 +65,14 @@ EVENTS = _table(
 )
 
 QUARANTINE = _table(
+    "quarantine",
     ("raw_line", _STRING, "the line as it stood in the file"),
     ("reason", _STRING, "why it cannot be used, see ingestion/cleaning.py"),
     ("date", _DATE, "date at the head of the line; null where there is none; the partition"),
 )
 
 USER_FEATURES = _table(
+    "user_features",
     ("user_id", _LONG, "user"),
     ("recency", _INT, "days from the user's last event to the last date that the data support"),
     ("frequency", _LONG, "distinct dates with an event"),
@@ -94,6 +100,7 @@ USER_FEATURES = _table(
 )
 
 PRODUCT_FEATURES = _table(
+    "product_features",
     ("product_id", _LONG, "product"),
     ("events", _LONG, "events"),
     ("views", _LONG, "view events"),
@@ -110,6 +117,7 @@ PRODUCT_FEATURES = _table(
 )
 
 INTERACTIONS = _table(
+    "interactions",
     ("user_id", _LONG, "user"),
     ("product_id", _LONG, "product"),
     ("score", _DOUBLE, "sum of event scores, at most the cap"),
@@ -119,6 +127,7 @@ INTERACTIONS = _table(
 )
 
 USER_SEGMENTS = _table(
+    "user_segments",
     ("user_id", _LONG, "user"),
     ("rfm_recency", _INT, "recency score, 1 to 5 = most recent"),
     ("rfm_frequency", _INT, "frequency score, 1 to 5 = most active days"),
@@ -130,14 +139,16 @@ USER_SEGMENTS = _table(
 )
 
 RECOMMENDATIONS = _table(
+    "recommendations",
     ("user_id", _LONG, "user"),
     ("rank", _INT, "place in the user's list, from 1"),
     ("product_id", _LONG, "product"),
-    ("score", FloatType(), "predicted preference"),
+    ("score", _FLOAT, "predicted preference"),
     ("source", _STRING, "what proposed it: als, or the popularity list"),
 )
 
 POPULAR_PRODUCTS = _table(
+    "popular_products",
     ("scope", _STRING, "global, category or segment"),
     ("key", _STRING, "the category or the segment; all for global"),
     ("rank", _INT, "place in the list, from 1"),
@@ -148,36 +159,44 @@ POPULAR_PRODUCTS = _table(
 _BATCH = ("batch", _INT, "number of the stream's batch, from 0")
 
 
-def _columns_of(schema: StructType, *left_out: str) -> list[tuple[str, DataType, str]]:
-    return [(one.name, one.dataType, one.metadata["comment"]) for one in schema if one.name not in left_out]
+def _columns_of(table: str, *left_out: str) -> list[Column]:
+    return [one for one in COLUMNS[table] if one.name not in left_out]
 
 
 STREAM_EVENTS = _table(
-    *_columns_of(EVENTS, "date"),
+    "stream_events",
+    *_columns_of("events", "date"),
     _BATCH,
-    ("late", BooleanType(), "whether its window was closed when it came: it counts everywhere but in windows"),
-    *_columns_of(EVENTS)[-1:],
+    ("late", _BOOL, "whether its window was closed when it came: it counts everywhere but in windows"),
+    *_columns_of("events")[-1:],
 )
 
-STREAM_QUARANTINE = _table(*_columns_of(QUARANTINE, "date"), _BATCH, *_columns_of(QUARANTINE)[-1:])
+STREAM_QUARANTINE = _table(
+    "stream_quarantine", *_columns_of("quarantine", "date"), _BATCH, *_columns_of("quarantine")[-1:]
+)
 
 STREAM_USERS = _table(
+    "stream_users",
     _BATCH,
-    *_columns_of(USER_FEATURES),
-    *_columns_of(USER_SEGMENTS, "user_id"),
-    ("listed", ArrayType(_LONG), "products recommended from this batch on, the best first"),
+    *_columns_of("user_features"),
+    *_columns_of("user_segments", "user_id"),
+    ("listed", _LONGS, "products recommended from this batch on, the best first"),
     (
         "first_listed",
-        ArrayType(_LONG),
+        _LONGS,
         "products recommended by the last training; null where it did not know the user",
     ),
 )
 
 STREAM_RECOMMENDATIONS = _table(
-    *_columns_of(RECOMMENDATIONS), _BATCH, ("date", _DATE, "UTC date of the batch's last event; the partition")
+    "stream_recommendations",
+    *_columns_of("recommendations"),
+    _BATCH,
+    ("date", _DATE, "UTC date of the batch's last event; the partition"),
 )
 
 STREAM_WINDOWS = _table(
+    "stream_windows",
     _BATCH,
     ("window_start", _TIME, "start of the five minutes, UTC"),
     ("events", _LONG, "events that this batch adds to the window"),
@@ -189,6 +208,7 @@ STREAM_WINDOWS = _table(
 )
 
 STREAM_PRODUCTS = _table(
+    "stream_products",
     _BATCH,
     ("product_id", _LONG, "product"),
     ("category_code", _STRING, "the code of its last event"),

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.pandas.types import from_arrow_schema
 from pyspark.sql.types import TimestampType
 
 from spark_apps.engine.base import Relation
@@ -119,8 +120,8 @@ def events_frame(spark: SparkSession, rows: Sequence[Mapping[str, Any]]) -> Data
             `2019-10-01 12:00:00` (UTC) or datetimes with a zone.
     """
     events = [clean_event(**row) for row in rows]
-    names = EVENTS.fieldNames()
-    return spark.createDataFrame([tuple(one[name] for name in names) for one in events], EVENTS)
+    names = EVENTS.names
+    return spark.createDataFrame([tuple(one[name] for name in names) for one in events], from_arrow_schema(EVENTS))
 
 
 def write_events_table(folder: Path, rows: Sequence[Mapping[str, Any]]) -> Relation:

@@ -9,13 +9,15 @@ from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.types import DateType, IntegerType, StructField, StructType
+from pyspark.sql.pandas.types import from_arrow_schema
 
+from spark_apps.engine.frames import fit_schema, read_table, write_files
 from spark_apps.errors import MissingTableError, NothingToDoError, from_java_error
 from spark_apps.publication import Publication
 from spark_apps.tables import (
@@ -25,13 +27,10 @@ from spark_apps.tables import (
     UNDATED,
     DateRange,
     Table,
-    fit_schema,
     partition_date,
     partition_folder,
     published_dates,
-    read_table,
     table_exists,
-    write_files,
 )
 from tests.factory import events_frame, rows_of
 
@@ -111,13 +110,17 @@ def test_undated_rows_have_hive_s_partition(tmp_path: Path) -> None:
 
 
 def test_a_frame_is_put_into_the_table_s_order(spark: SparkSession) -> None:
-    names = INTERACTIONS.schema.fieldNames()
-    frame = spark.createDataFrame([], INTERACTIONS.schema).select(*reversed(names)).withColumn("more", F.lit(1))
+    names = INTERACTIONS.schema.names
+    frame = (
+        spark.createDataFrame([], from_arrow_schema(INTERACTIONS.schema))
+        .select(*reversed(names))
+        .withColumn("more", F.lit(1))
+    )
     assert fit_schema(frame, INTERACTIONS).columns == names
 
 
 def test_a_wrong_type_is_refused_naming_the_column(spark: SparkSession) -> None:
-    frame = spark.createDataFrame([], INTERACTIONS.schema).withColumn("score", F.lit("1"))
+    frame = spark.createDataFrame([], from_arrow_schema(INTERACTIONS.schema)).withColumn("score", F.lit("1"))
     with pytest.raises(ValueError, match="table interactions: score is string, not double"):
         fit_schema(frame, INTERACTIONS)
 
@@ -127,7 +130,7 @@ READS = 20
 GENERATIONS = Table(
     "generations",
     "processed/generations",
-    StructType([StructField("generation", IntegerType()), StructField("date", DateType())]),
+    pa.schema([("generation", pa.int32()), ("date", pa.date32())]),
     "generate",
     "date",
 )

@@ -14,7 +14,6 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql.pandas.types import to_arrow_schema
 
 from spark_apps.analysis.units import merged
 from spark_apps.engine.base import Done, Engine, Relation, Task
@@ -27,10 +26,8 @@ TOP = 10
 # Bins of prices start at these numbers times a power of ten.
 _PRICE_STEPS = (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)
 _ROOM = "spark_apps.analysis"
-LISTS: pa.Schema = to_arrow_schema(RECOMMENDATIONS)
-PRODUCTS = pa.schema(
-    [to_arrow_schema(PRODUCT_FEATURES).field(name) for name in ("product_id", "category_code", "brand", "avg_price")]
-)
+LISTS = RECOMMENDATIONS
+PRODUCTS = pa.schema([PRODUCT_FEATURES.field(name) for name in ("product_id", "category_code", "brand", "avg_price")])
 _SUM = ("score_sum", pa.decimal128(38, 15))
 _SOURCES = pa.schema(
     [

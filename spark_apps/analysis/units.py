@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 import pyarrow as pa
-from pyspark.sql.pandas.types import to_arrow_schema
-from pyspark.sql.types import StructType
 
 from spark_apps.analysis.affinities import AFFINITIES, MAX_BASKET, MAX_ITEMS, MIN_TOGETHER
 from spark_apps.analysis.tops import ITEMS
@@ -22,8 +20,8 @@ _ROOM = "spark_apps.analysis"
 # the memory is counted a share of the users at a time, and each share reads the files again.
 BYTES_PER_EVENT = 200
 # The nine columns of the log, in its order.
-LOGGED = EVENTS.fieldNames()[:9]
-EVENT_COLUMNS: pa.Schema = to_arrow_schema(StructType([EVENTS[name] for name in LOGGED]))
+LOGGED = EVENTS.names[:9]
+EVENT_COLUMNS = pa.schema([EVENTS.field(name) for name in LOGGED])
 _MONEY = pa.decimal128(38, 4)
 
 

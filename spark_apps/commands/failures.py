@@ -7,11 +7,9 @@ import traceback
 from typing import NoReturn
 
 import click
-from py4j.protocol import Py4JError
 from pydantic_settings import SettingsError
-from pyspark.errors import PySparkException
 
-from spark_apps.errors import UserError, from_java_error, from_os_error
+from spark_apps.errors import UserError, from_java_error, from_os_error, is_spark_error
 
 EXIT_FAULT = 1
 EXIT_USER_ERROR = 2
@@ -41,6 +39,6 @@ def _user_error(error: Exception) -> UserError | None:
         return UserError(f"A setting cannot be read: {error}; give it as JSON.")
     if isinstance(error, OSError):
         return from_os_error(error, error.filename or "the root")
-    if isinstance(error, PySparkException | Py4JError):
+    if is_spark_error(error):
         return from_java_error(str(error), "the root")
     return None

@@ -252,7 +252,7 @@ def compact(
     if not yes:
         _print_plan(planned, as_json)
         return
-    with spark_session(settings, "compact") as spark, step("Compacting", spark) as shown:
+    with spark_session(settings, "compact") as spark, step("Compacting") as shown:
         done = [compact_job.run(spark, folder, chosen, one.day) for one in planned]
         shown.done = f"{sum(d.files_before for d in done):,} files to {sum(d.files_after for d in done):,}"
     _print_compacted(done, as_json)

@@ -1,4 +1,4 @@
-"""Published tables as inputs of units: the files under a root, chosen as `tables.read_table` chooses rows."""
+"""Published tables as inputs of units: the files under a root, whole or of some dates."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from datetime import date
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import ValidationError
-from pyspark.sql.pandas.types import to_arrow_schema
 
 from spark_apps.engine.base import Relation
 from spark_apps.errors import MissingTableError, NothingToDoError, UnusableFileError
@@ -59,7 +58,7 @@ def table_relation(root: StoragePath, table: Table, dates: DateRange | None = No
 def events_relation(
     root: StoragePath, dates: DateRange, scratch: StoragePath | None = None
 ) -> tuple[Relation, list[date]]:
-    """Returns the events of some dates, each once, by the rule of `tables.read_applied`.
+    """Returns the events of some dates, each once: what `clean` published, and what else the stream took in.
 
     Args:
         root: folder of the tables.
@@ -255,8 +254,7 @@ def files_by_date(
 
 def stored_schema(table: Table) -> pa.Schema:
     """Returns the columns that a table's files hold: the partition stands in the names of their folders."""
-    schema: pa.Schema = to_arrow_schema(table.schema)
-    return pa.schema([field for field in schema if field.name != table.partition])
+    return pa.schema([field for field in table.schema if field.name != table.partition])
 
 
 def _files(root: StoragePath, table: Table, days: Iterable[date | None]) -> tuple[StoragePath, ...]:

@@ -13,7 +13,6 @@ from datetime import date, datetime, timezone
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql.pandas.types import to_arrow_schema
 
 from spark_apps.engine.base import Task
 from spark_apps.engine.database import sql
@@ -23,7 +22,7 @@ from spark_apps.settings import EventScores
 
 _ROOM = "spark_apps.evaluation"
 _ROUNDING = 1e-9
-EVENTS_OF_DAY = pa.schema([one for one in to_arrow_schema(EVENTS) if one.name != "date"])
+EVENTS_OF_DAY = pa.schema([one for one in EVENTS if one.name != "date"])
 # What is read of an event after the cutoff, and of tables that are looked at for leaks.
 LATER = ("user_id", "product_id", "event_type", "event_time")
 LEAKING_USERS, LEAKING_PAIRS = ("user_id", "last_seen"), ("user_id", "last_time", "interaction_count")

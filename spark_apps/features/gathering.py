@@ -11,8 +11,7 @@ from functools import partial
 
 import pyarrow as pa
 from pyspark.sql import DataFrame
-from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
-from pyspark.sql.types import StructType
+from pyspark.sql.pandas.types import from_arrow_schema
 
 from spark_apps.features.pairs import PAIR_SUMS, sum_pairs
 from spark_apps.features.products import PRODUCT_SUMS, sum_products
@@ -21,7 +20,7 @@ from spark_apps.schemas import EVENTS
 
 # what is read of an event
 _READ = ("user_id", "product_id", "category_code", "brand", "event_type", "price", "event_time", "user_session")
-NEEDED = to_arrow_schema(StructType([EVENTS[name] for name in _READ]))
+NEEDED = pa.schema([EVENTS.field(name) for name in _READ])
 # a row is a user, a pair or a product, with nulls for what the others have: one frame, so that one pass makes all
 _GATHERED = pa.unify_schemas([PAIR_SUMS, USER_SUMS, PRODUCT_SUMS])
 _ROWS_PER_BATCH = 65_536

@@ -6,8 +6,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
-from pyspark.sql.pandas.types import to_arrow_schema
-from pyspark.sql.types import StructType
 
 from spark_apps.features.grouping import COUNTED_TYPES, grouped, summed
 from spark_apps.features.pairs import ratio
@@ -18,7 +16,7 @@ from spark_apps.schemas import PRODUCT_FEATURES, STREAM_PRODUCTS
 PRIOR_USERS = 20
 _SUMS = ("events", *COUNTED_TYPES.values(), "priced", "price_sum")
 _DESCRIPTION = ("category_code", "brand")
-PRODUCT_SUMS = to_arrow_schema(StructType([column for column in STREAM_PRODUCTS if column.name != "batch"]))
+PRODUCT_SUMS = pa.schema([column for column in STREAM_PRODUCTS if column.name != "batch"])
 
 
 def product_features(gathered: DataFrame) -> DataFrame:
@@ -113,4 +111,4 @@ def _columns() -> list[Column]:
         "popularity": _points() / users,
         "popularity_smoothed": (_points() + PRIOR_USERS * F.col("mean_popularity")) / (users + PRIOR_USERS),
     }
-    return [computed.get(name, F.col(name)).alias(name) for name in PRODUCT_FEATURES.fieldNames()]
+    return [computed.get(name, F.col(name)).alias(name) for name in PRODUCT_FEATURES.names]

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import date
 
 import pyarrow as pa
-from pyspark.sql.pandas.types import to_arrow_schema
 
 from spark_apps.engine.base import Task
 from spark_apps.engine.database import sql
@@ -72,8 +71,8 @@ def user_tables(task: Task) -> None:
 
 
 _USER_TABLES = {
-    "user_features": to_arrow_schema(USER_FEATURES),
-    "interactions": to_arrow_schema(INTERACTIONS),
+    "user_features": USER_FEATURES,
+    "interactions": INTERACTIONS,
     "product_sums": PRODUCT_SUMS,
 }
 
@@ -97,7 +96,7 @@ def users_by_date(counted: pa.Table) -> dict[date, int]:
 def product_table(task: Task) -> None:
     """Makes product_features. Inputs: product_sums, PRODUCT_SUMS. Shared: the mean points of those who met."""
     task.database.set(prior_users=float(PRIOR_USERS), mean_points=task.shared)
-    schema = to_arrow_schema(PRODUCT_FEATURES)
+    schema = PRODUCT_FEATURES
     task.output("product_features", schema, task.database.batches(sql(_ROOM, "product_features"), schema))
 
 

@@ -132,4 +132,4 @@ def feature_columns(last_date: date, first_date: date | None = None) -> list[Col
         "conversion_rate": ratio(purchases, views),
         "cart_abandonment": F.greatest(ratio(carts - purchases, carts), F.lit(0.0)),
     }
-    return [computed.get(name, F.col(name)).alias(name) for name in USER_FEATURES.fieldNames()]
+    return [computed.get(name, F.col(name)).alias(name) for name in USER_FEATURES.names]

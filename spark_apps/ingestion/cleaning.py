@@ -68,7 +68,7 @@ def parse_lines(lines: DataFrame, keep: Sequence[str] = ()) -> DataFrame:
 
 def usable(parsed: DataFrame) -> DataFrame:
     """Returns the usable events of `parse_lines`: the columns of schemas.EVENTS."""
-    return parsed.where(USABLE).select(*EVENTS.fieldNames())
+    return parsed.where(USABLE).select(*EVENTS.names)
 
 
 def rejected(parsed: DataFrame, keep: Sequence[str] = ()) -> DataFrame:
@@ -147,7 +147,7 @@ def _event_columns() -> list[Column]:
         "hour_bucket": F.date_trunc("hour", time),
         "date": F.to_date(time),
     }
-    return [columns.get(name, F.col(name)).alias(name) for name in EVENTS.fieldNames()]
+    return [columns.get(name, F.col(name)).alias(name) for name in EVENTS.names]
 
 
 def _text(name: str) -> Column:

@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spark_apps.engine.database import Database, sql
-from spark_apps.ingestion.plain_lines import EVENT_COLUMNS, split_plain
+from spark_apps.ingestion.plain_lines import split_plain
+from spark_apps.schemas import EVENTS
 
 _ROOM = "spark_apps.ingestion"
 _LINE_FEED = ord("\n")
@@ -32,7 +33,7 @@ class ReadLines:
     """What became of some lines: each is in one of the two.
 
     Attributes:
-        events: EVENT_COLUMNS.
+        events: the columns of schemas.EVENTS.
         rejected: REJECTED: the line as it stood (bytes that are not UTF-8 replaced, so that every reader of the table
             takes it) and the reason.
     """
@@ -66,7 +67,7 @@ def _read_others(lines: pa.StringArray, latest: datetime | None, database: Datab
     for name in ("line_fields", "line_values"):
         database.view(name, sql(_ROOM, name))
     database.table("judged_lines", sql(_ROOM, "judged_lines"))
-    events = database.rows(sql(_ROOM, "line_events"), EVENT_COLUMNS)
+    events = database.rows(sql(_ROOM, "line_events"), EVENTS)
     rejected = "select line as raw_line, reason from judged_lines where reason is not null order by number"
     return events, database.rows(rejected, REJECTED)
 

@@ -14,11 +14,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
-from pyspark.sql.pandas.types import to_arrow_schema
 
 from spark_apps.schemas import CSV_COLUMNS, EVENT_TYPES, EVENTS, UNKNOWN
 
-EVENT_COLUMNS = to_arrow_schema(EVENTS)
 # Years in which every calendar agrees. Of 29 February only those are plain whose year can be divided by 4, not by 100.
 _DAY_PATTERN = (
     r"(?:19|2\d)\d\d-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"
@@ -43,7 +41,7 @@ def split_plain(lines: pa.StringArray, latest: pa.TimestampArray | None = None) 
             is not plain.
 
     Returns:
-        The events of the plain lines, in their order: EVENT_COLUMNS; and which of the lines are plain.
+        The events of the plain lines, in their order: the columns of schemas.EVENTS; and which of the lines are plain.
     """
     trimmed = pc.ascii_rtrim(lines, characters="\r")
     plain = _hold_plain_text(trimmed)
@@ -159,7 +157,7 @@ def _typed(fields: pa.Table) -> pa.Table:
         "hour_bucket": pc.floor_temporal(time, unit="hour"),
         "date": time.cast(pa.date32()),
     }
-    return pa.table({field.name: columns[field.name].cast(field.type) for field in EVENT_COLUMNS}, EVENT_COLUMNS)
+    return pa.table({field.name: columns[field.name].cast(field.type) for field in EVENTS}, EVENTS)
 
 
 def _number(texts: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:

@@ -10,17 +10,17 @@ from typing import Any, BinaryIO, cast
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from spark_apps import schemas
 from spark_apps.engine.base import Task
 from spark_apps.ingestion.landing import whole_rows
 from spark_apps.ingestion.lines import REJECTED, lines_of, read_lines
-from spark_apps.ingestion.plain_lines import EVENT_COLUMNS
 from spark_apps.storage import StoragePath
 from spark_apps.tables import partition_folder
 
 # A file is cut into pieces of so many bytes, so that the cores have equal shares of few large files.
 PIECE_BYTES = 64 << 20
 EVENTS, QUARANTINE = "events", "quarantine"
-STORED_EVENTS = EVENT_COLUMNS.remove(EVENT_COLUMNS.get_field_index("date"))
+STORED_EVENTS = schemas.EVENTS.remove(schemas.EVENTS.get_field_index("date"))
 _SELDOM_REPEATED = ("event_time", "user_session")
 READ = pa.schema([("date", pa.date32()), ("reason", pa.string()), ("rows", pa.int64())])
 

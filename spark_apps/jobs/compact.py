@@ -8,12 +8,14 @@ from datetime import date
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql.pandas.types import from_arrow_schema
 
+from spark_apps.engine.frames import read_files, write_files
 from spark_apps.errors import BalanceError, MissingTableError, NothingToDoError, UserError
 from spark_apps.hdfs.compaction import Partition, partitions
 from spark_apps.publication import Publication, settle, standing_still
 from spark_apps.storage import StoragePath
-from spark_apps.tables import Table, partition_folder, read_files, table_exists, write_files
+from spark_apps.tables import Table, partition_folder, table_exists
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ def _partition_of(root: StoragePath, table: Table, day: date | None) -> Partitio
 
 
 def _read_date(spark: SparkSession, root: StoragePath, table: Table, target: str) -> DataFrame:
-    reader = spark.read.schema(table.schema).option("basePath", str(root / table.path))
+    reader = spark.read.schema(from_arrow_schema(table.schema)).option("basePath", str(root / table.path))
     return reader.parquet(str(root / target))
 
 

@@ -12,7 +12,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
-from pyspark.sql.pandas.types import to_arrow_schema
 
 from spark_apps.engine.base import Task
 from spark_apps.engine.database import Database, sql
@@ -25,7 +24,7 @@ from spark_apps.schemas import RECOMMENDATIONS
 _ROOM = "spark_apps.recommendation"
 # What is read of an interaction.
 TOUCHED = ("user_id", "product_id", "score", "purchases")
-LISTS = to_arrow_schema(RECOMMENDATIONS)
+LISTS = RECOMMENDATIONS
 USERS_PER_BLOCK = 1024
 # Users whose rows are in memory at a time, some 30 MB; whose lists make a file, 30 MB until it is written.
 _USERS_AT_ONCE, _USERS_PER_FILE = 65_536, 262_144

@@ -7,7 +7,6 @@ that no task and no driver holds the sums of all tasks.
 from __future__ import annotations
 
 import pyarrow as pa
-from pyspark.sql.pandas.types import to_arrow_schema
 
 from spark_apps.engine.base import Task
 from spark_apps.engine.database import sql
@@ -59,7 +58,7 @@ def popular_products(task: Task) -> None:
     likes; products, HYBRID_PRODUCTS.
     """
     task.database.set(kept=task.shared)
-    schema = to_arrow_schema(POPULAR_PRODUCTS)
+    schema = POPULAR_PRODUCTS
     task.output("lists", schema, task.database.batches(sql(_ROOM, "popular_products"), schema))
     products = task.database.batches(sql(_ROOM, "hybrid_products"), HYBRID_PRODUCTS)
     task.output("products", HYBRID_PRODUCTS, products)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from pyspark.sql.pandas.types import to_arrow_schema
 
 from spark_apps import schemas
 from spark_apps.engine.base import Task
@@ -34,7 +33,7 @@ Floats = NDArray[np.float64]
 
 
 def _columns(*names: str) -> pa.Schema:
-    features: pa.Schema = to_arrow_schema(schemas.USER_FEATURES)
+    features: pa.Schema = schemas.USER_FEATURES
     return pa.schema([features.field(name) for name in names])
 
 

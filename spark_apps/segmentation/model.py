@@ -9,7 +9,6 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql.pandas.types import to_arrow_schema
 
 from spark_apps import schemas
 from spark_apps.engine.base import Engine, Relation, Task
@@ -20,7 +19,7 @@ from spark_apps.segmentation.rfm import SCORED, Cuts, rfm_scores
 from spark_apps.segmentation.sums import nearest
 from spark_apps.storage import StoragePath
 
-SEGMENTED = to_arrow_schema(schemas.USER_SEGMENTS)
+SEGMENTED = schemas.USER_SEGMENTS
 _DATES = pa.schema([("first", pa.date32()), ("last", pa.date32())])
 _REFERENCES = pa.schema([("day", pa.date32()), ("users", pa.int64())])
 _OUTPUT = "user_segments"

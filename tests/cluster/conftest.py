@@ -31,8 +31,9 @@ from testinfra.backend.base import BaseBackend, CommandResult
 from testinfra.host import Host
 from testinfra.utils.ansible_runner import AnsibleRunner
 
+from spark_apps.engine.frames import read_table
 from spark_apps.generator import GeneratorSpec, write_events
-from spark_apps.tables import Table, read_table
+from spark_apps.tables import Table
 from tests.cluster.sizes import EVENTS
 from tests.cluster.undisturbed import TRAINED, Undisturbed, started
 from tests.conftest import sample_file

@@ -58,7 +58,7 @@ QUERIES = {
 def assert_as_in_sql(tables: Tables, database: oracle.Database) -> None:
     for table, query in QUERIES.items():
         expected = oracle.rows(database, query)
-        assert set(expected[0]) == set(table.schema.fieldNames())
+        assert set(expected[0]) == set(table.schema.names)
         assert_rows(tables[table], expected, rel=1e-9)
 
 

@@ -88,7 +88,7 @@ MEAN_POINTS = (1 + 12 + 3 + 2 + 3 + 3 + 0 + 1) / (1 + 2 + 1 + 2 + 1 + 1 + 1 + 1)
 def rows(tmp_path_factory: pytest.TempPathFactory) -> dict[int, dict[str, Any]]:
     events = [{**event, "product_id": NUMBERS[name]} for name, (events, _) in PRODUCTS.items() for event in events]
     found = make_tables(tmp_path_factory.mktemp("products"), events)[PRODUCT_FEATURES]
-    assert [list(row) for row in found] == [PRODUCT_FEATURES.schema.fieldNames()] * len(PRODUCTS)
+    assert [list(row) for row in found] == [PRODUCT_FEATURES.schema.names] * len(PRODUCTS)
     return {row["product_id"]: row for row in found}
 
 

@@ -140,7 +140,7 @@ def test_the_features_of(name: str, rows: list[dict[str, Any]]) -> None:
 
 
 def test_each_user_has_one_row_of_the_table_s_columns(rows: list[dict[str, Any]]) -> None:
-    assert [list(row) for row in rows] == [USER_FEATURES.schema.fieldNames()] * len(NUMBERS)
+    assert [list(row) for row in rows] == [USER_FEATURES.schema.names] * len(NUMBERS)
     assert [row["user_id"] for row in rows] == list(NUMBERS.values())
 
 

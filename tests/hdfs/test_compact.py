@@ -14,7 +14,9 @@ from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql.pandas.types import from_arrow_schema
 
+from spark_apps.engine.frames import read_table, write_files
 from spark_apps.errors import (
     BalanceError,
     BusyRootError,
@@ -29,7 +31,7 @@ from spark_apps.hdfs.connection import Hdfs
 from spark_apps.jobs import compact
 from spark_apps.publication import Publication
 from spark_apps.storage import StoragePath, root_path
-from spark_apps.tables import EVENTS, USER_FEATURES, DateRange, read_table, write_files
+from spark_apps.tables import EVENTS, USER_FEATURES, DateRange
 from tests.hdfs.conftest import Shopstream
 from tests.hdfs.server import HdfsServer
 
@@ -50,7 +52,7 @@ def events(spark: SparkSession) -> DataFrame:
         .alias(field.name)
         if field.dataType.typeName() not in ("timestamp", "timestamp_ntz")
         else F.timestamp_seconds(1_570_000_000 + number).cast(field.dataType).alias(field.name)
-        for field in EVENTS.schema
+        for field in from_arrow_schema(EVENTS.schema)
     ]
     return spark.range(3 * ROWS).select(*made)
 

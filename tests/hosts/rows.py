@@ -8,7 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import SparkSession
 
-from spark_apps.tables import EVENTS, QUARANTINE, Table, read_table
+from spark_apps.engine.frames import read_table
+from spark_apps.tables import EVENTS, QUARANTINE, Table
 
 CLEANED = {
     EVENTS: ("event_time", "user_id", "product_id", "event_type", "user_session", "price"),

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
+from spark_apps.engine.frames import read_table
 from spark_apps.generator import GeneratorSpec, write_events
 from spark_apps.jobs import clean, load, train
 from spark_apps.settings import Settings
@@ -22,7 +23,6 @@ from spark_apps.tables import (
     USER_FEATURES,
     USER_SEGMENTS,
     DateRange,
-    read_table,
 )
 from tests.cluster.conftest import RunningCluster
 from tests.engines import local_engine

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql.pandas.types import from_arrow_schema
 
 from spark_apps.ingestion.cleaning import (
     FUTURE_TIME,
@@ -183,7 +184,7 @@ USABLE: list[tuple[str, dict[str, Any]]] = [
 @pytest.fixture(scope="module")
 def events(spark: SparkSession) -> dict[int, dict[str, Any]]:
     lines = lines_frame(spark, [line for line, _ in USABLE])
-    parsed = parse_lines(lines, ["number"]).where("usable").select("number", *EVENTS.fieldNames())
+    parsed = parse_lines(lines, ["number"]).where("usable").select("number", *EVENTS.names)
     return {row.pop("number"): row for row in rows_of(parsed)}
 
 
@@ -203,7 +204,7 @@ def test_the_first_of_october_2019_is_a_tuesday(spark: SparkSession) -> None:
 
 def test_usable_events_have_the_table_s_columns_and_types(spark: SparkSession) -> None:
     schema = usable(parse_lines(lines_frame(spark, [csv_line()]))).schema
-    assert [(f.name, f.dataType) for f in schema] == [(f.name, f.dataType) for f in EVENTS]
+    assert [(f.name, f.dataType) for f in schema] == [(f.name, f.dataType) for f in from_arrow_schema(EVENTS)]
 
 
 def test_times_are_utc_whatever_the_zone_of_the_machine(spark: SparkSession) -> None:

@@ -8,10 +8,9 @@ from hypothesis import HealthCheck, Phase, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pyspark.sql import SparkSession
-from pyspark.sql.pandas.types import from_arrow_schema
 
 from spark_apps.ingestion.cleaning import USABLE, parse_lines
-from spark_apps.ingestion.plain_lines import EVENT_COLUMNS, split_plain
+from spark_apps.ingestion.plain_lines import split_plain
 from spark_apps.schemas import EVENTS
 from tests.factory import csv_line
 from tests.ingestion.test_cleaning import CASES, lines_frame
@@ -107,22 +106,17 @@ def as_arrow(written: list[str | bytes]) -> pa.StringArray:
 def by_spark(spark: SparkSession, written: list[str | bytes]) -> pa.Table:
     """Number, `usable` and event of each line."""
     parsed = parse_lines(lines_frame(spark, written), ["number"])
-    return parsed.select("number", USABLE, *EVENTS.fieldNames()).orderBy("number").toArrow()
+    return parsed.select("number", USABLE, *EVENTS.names).orderBy("number").toArrow()
 
 
 def assert_the_same_events(spark: SparkSession, written: list[str | bytes]) -> None:
     events, plain = split_plain(as_arrow(written))
     expected = by_spark(spark, written).filter(plain)
     assert expected[USABLE].to_pylist() == [True] * len(events)
-    for name in EVENT_COLUMNS.names:  # the same doubles too, to the last bit
+    for name in EVENTS.names:  # the same doubles too, to the last bit
         found, wanted = events[name].to_pylist(), expected[name].to_pylist()
         kept = [line for line, is_plain in zip(written, plain.to_pylist(), strict=True) if is_plain]
         assert [row for row in zip(kept, found, wanted, strict=True) if row[1] != row[2]] == [], name
-
-
-def test_the_columns_are_those_of_the_table() -> None:
-    found = [(field.name, field.dataType) for field in from_arrow_schema(EVENT_COLUMNS)]
-    assert found == [(field.name, field.dataType) for field in EVENTS]
 
 
 @pytest.mark.parametrize("line", PLAIN, ids=range(len(PLAIN)))
@@ -142,7 +136,7 @@ def test_a_line_in_doubt_is_left_to_spark_whatever_stands_around_it(line: str | 
 
 def test_there_may_be_no_line() -> None:
     events, plain = split_plain(as_arrow([]))
-    assert (len(events), len(plain)) == (0, 0) and events.schema.equals(EVENT_COLUMNS)
+    assert (len(events), len(plain)) == (0, 0) and events.schema.equals(EVENTS)
 
 
 def test_lines_of_a_slice_are_read() -> None:

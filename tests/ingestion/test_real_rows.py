@@ -10,9 +10,10 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from spark_apps.engine.frames import read_table
 from spark_apps.jobs import clean, load
 from spark_apps.schemas import UNKNOWN
-from spark_apps.tables import EVENTS, QUARANTINE, DateRange, read_table
+from spark_apps.tables import EVENTS, QUARANTINE, DateRange
 from tests.engines import local_engine
 
 FIGURES = """

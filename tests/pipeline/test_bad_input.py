@@ -16,10 +16,11 @@ from click.testing import CliRunner
 from pyspark.sql import SparkSession
 
 from spark_apps.cli import main
+from spark_apps.engine.frames import read_table
 from spark_apps.errors import DiskFullError, NotWritableError, UserError, from_java_error
 from spark_apps.jobs import clean
 from spark_apps.storage import webhdfs
-from spark_apps.tables import EVENTS, DateRange, read_table
+from spark_apps.tables import EVENTS, DateRange
 from tests.engines import local_engine
 from tests.factory import HEADER, csv_line, rows_of, write_log
 

@@ -14,8 +14,10 @@ import pytest
 from pyspark.ml import PipelineModel
 from pyspark.ml.recommendation import ALSModel
 from pyspark.sql import SparkSession
+from pyspark.sql.pandas.types import from_arrow_schema
 
 from spark_apps import __version__
+from spark_apps.engine.frames import read_table
 from spark_apps.jobs import hybrid, recommend, report, train
 from spark_apps.jobs.analyze import ANALYSIS
 from spark_apps.registry.serving import stale_tables
@@ -30,7 +32,6 @@ from spark_apps.tables import (
     RECOMMENDATIONS,
     USER_FEATURES,
     USER_SEGMENTS,
-    read_table,
 )
 from tests import oracle
 from tests.comparing import assert_rows
@@ -77,9 +78,9 @@ def test_the_files_have_the_schemas_they_should(trained: Trained, spark: SparkSe
             assert table is QUARANTINE  # the real rows are all usable
             continue
         written = spark.read.parquet(str(trained.root / table.path))
-        assert written.schema.simpleString() == table.schema.simpleString(), table.name
+        assert written.schema.simpleString() == from_arrow_schema(table.schema).simpleString(), table.name
     lists = spark.read.parquet(str(newest(trained.root, POPULARITY)[0] / train.LISTS))
-    assert lists.schema.simpleString() == POPULAR_PRODUCTS.simpleString()
+    assert lists.schema.simpleString() == from_arrow_schema(POPULAR_PRODUCTS).simpleString()
 
 
 def test_every_event_is_counted_once_in_every_table(trained: Trained) -> None:

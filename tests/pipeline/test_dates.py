@@ -10,6 +10,7 @@ import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
+from spark_apps.engine.frames import read_table
 from spark_apps.engine.spark import engine_of
 from spark_apps.errors import MissingTableError, NothingToDoError
 from spark_apps.jobs import analyze, features
@@ -21,7 +22,6 @@ from spark_apps.tables import (
     RAW_MANIFESTS,
     USER_FEATURES,
     DateRange,
-    read_table,
 )
 from tests import oracle
 from tests.comparing import assert_rows

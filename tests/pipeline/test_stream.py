@@ -19,6 +19,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from spark_apps.engine.frames import read_files
 from spark_apps.engine.spark import engine_of
 from spark_apps.errors import UnusableFileError
 from spark_apps.features.gathering import gather
@@ -50,7 +51,6 @@ from spark_apps.tables import (
     USER_SEGMENTS,
     DateRange,
     Table,
-    read_files,
 )
 from tests.comparing import assert_rows
 from tests.engines import local_engine
@@ -81,7 +81,7 @@ class Streamed:
 
     def events(self, spark: SparkSession) -> DataFrame:
         """October's and the stream's events."""
-        streamed = self.frame(spark, STREAM_EVENTS).select(*EVENTS.schema.fieldNames())
+        streamed = self.frame(spark, STREAM_EVENTS).select(*EVENTS.schema.names)
         return self.frame(spark, EVENTS).unionByName(streamed)
 
 

@@ -9,7 +9,6 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
-from pyspark.sql.pandas.types import to_arrow_schema
 
 from spark_apps.engine.base import Engine, Relation
 from spark_apps.engine.published import stored_schema
@@ -34,7 +33,7 @@ from tests.recommendation.made import (
 Rows = list[tuple[int, int, float]]
 CATEGORIES = {1: "phones", 2: "phones", 3: "shoes", 4: "shoes"}
 SEGMENTS = {10: "VIP_Customers", 11: "VIP_Customers", 12: "Casual_Browsers"}
-LISTS = to_arrow_schema(POPULAR_PRODUCTS)
+LISTS = POPULAR_PRODUCTS
 
 
 class Made:

@@ -52,7 +52,7 @@ def user_row(user_id: int, **features: float | None) -> tuple[object, ...]:
     usual |= {"sessions": 1, "mean_session_minutes": 0.0}
     usual |= {"first_seen": seen, "last_seen": seen, "preferred_hour": 0}
     row: dict[str, object] = {"user_id": user_id, **usual, **features}
-    return tuple(row[name] for name in USER_FEATURES.schema.fieldNames())
+    return tuple(row[name] for name in USER_FEATURES.schema.names)
 
 
 def features_table(rows: list[tuple[object, ...]]) -> pa.Table:

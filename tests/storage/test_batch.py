@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
+from spark_apps.engine.frames import read_table
 from spark_apps.engine.spark import engine_of
 from spark_apps.errors import BusyRootError, LostClaimError
 from spark_apps.ingestion.manifests import read_manifests
@@ -25,7 +26,6 @@ from spark_apps.tables import (
     RECOMMENDATIONS,
     USER_FEATURES,
     DateRange,
-    read_table,
 )
 from tests.comparing import assert_rows
 from tests.engines import local_engine

@@ -12,6 +12,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from spark_apps.engine.frames import read_applied
 from spark_apps.features.gathering import NEEDED
 from spark_apps.jobs.reference import find_reference_of_frame
 from spark_apps.jobs.stream.buckets import BucketFiles
@@ -32,7 +33,7 @@ from spark_apps.storage import StoragePath
 from spark_apps.streaming.learning import PROFILES as PROFILE_ROWS
 from spark_apps.streaming.learning import newest_profiles
 from spark_apps.streaming.state import StreamState, bucket_of, stored_centres
-from spark_apps.tables import DateRange, read_applied
+from spark_apps.tables import DateRange
 
 
 def adopt(

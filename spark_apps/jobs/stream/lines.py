@@ -47,7 +47,7 @@ class Lines:
     def events(self, batch: int) -> DataFrame:
         """Returns the clean events: the columns of schemas.STREAM_EVENTS."""
         good = self.parsed.where(USABLE)
-        return good.select(*EVENTS.fieldNames(), _LATE, F.lit(batch).alias("batch"))
+        return good.select(*EVENTS.names, _LATE, F.lit(batch).alias("batch"))
 
     def without(self, days: list[date]) -> Lines:
         """Returns the lines but for those of some dates."""
@@ -66,7 +66,7 @@ class Lines:
         """Returns the other lines with their reasons: the columns of schemas.STREAM_QUARANTINE."""
         reasons = explain(rejected(self.parsed, [LATEST]), [LATEST])
         day = F.substring(LINE, 1, 10).try_cast("date").alias("date")
-        return reasons.select(LINE, REASON, F.lit(batch).alias("batch"), day).select(*STREAM_QUARANTINE.fieldNames())
+        return reasons.select(LINE, REASON, F.lit(batch).alias("batch"), day).select(*STREAM_QUARANTINE.names)
 
 
 def read_lines(spark: SparkSession, file: Dropped, state: StreamState, leap: timedelta) -> Lines:

@@ -7,6 +7,7 @@ from datetime import date
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from spark_apps.engine.frames import write_files
 from spark_apps.ingestion.cleaning import REASON
 from spark_apps.jobs.stream.lines import Lines
 from spark_apps.jobs.stream.places import batch_file, gains_file, numbered, replace_bucket_bases, staged_below
@@ -22,7 +23,6 @@ from spark_apps.tables import (
     STREAM_USERS,
     STREAM_WINDOWS,
     Table,
-    write_files,
 )
 
 

@@ -88,4 +88,4 @@ def replace_bucket_bases(publication: Publication, state: StreamState, buckets: 
 def numbered(rows: pa.Table, table: Table, batch: int) -> pa.Table:
     """Gives rows the columns of a table that has the number of the batch."""
     number = pa.array([batch] * len(rows), pa.int32())
-    return rows.append_column("batch", number).select(table.schema.fieldNames())
+    return rows.append_column("batch", number).select(table.schema.names)

@@ -8,6 +8,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from spark_apps.engine.frames import read_applied, read_table
 from spark_apps.features.gathering import NEEDED, gather, leave_out
 from spark_apps.features.products import newest_descriptions, product_sums
 from spark_apps.jobs.hybrid import SEGMENT_SCORES
@@ -41,7 +42,7 @@ from spark_apps.settings import Settings
 from spark_apps.storage import StoragePath, read_parquet, write_durably, write_parquet
 from spark_apps.streaming.learning import PROFILES as PROFILE_ROWS
 from spark_apps.streaming.state import StreamState, bucket_of, buckets_for, stored_centres
-from spark_apps.tables import RECOMMENDATIONS, USER_SEGMENTS, DateRange, read_applied, read_table
+from spark_apps.tables import RECOMMENDATIONS, USER_SEGMENTS, DateRange
 
 PRODUCT_COLUMNS = (
     *("product_id", "category_code", "brand", "events", "views", "carts", "purchases", "removals"),
@@ -71,14 +72,14 @@ def prepare(spark: SparkSession, settings: Settings, root: StoragePath) -> Strea
     events, number = applied.events, applied.read.batches
     reference = find_reference_of_frame(events, applied.days)
     with Publication(root, [STATE]) as publication:
-        with step("Former events", spark) as shown:
+        with step("Former events") as shown:
             rows = events.count()
             files = BucketFiles.of(root, settings, buckets_for(rows))
             write_bases(events.select(*NEEDED.names), NEEDED, HISTORY, files, root, publication, number)
             shown.done = f"{rows:,} events in {files.buckets} buckets"
-        with step("Former lists and segments", spark):
+        with step("Former lists and segments"):
             write_bases(known_users(spark, root), PROFILE_ROWS, PROFILES, files, root, publication, number)
-        with step("Products", spark):
+        with step("Products"):
             first_popular = stage_catalogue(publication, number, product_base(events), served, settings)
         state = StreamState(
             next_batch=number,

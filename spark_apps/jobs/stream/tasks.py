@@ -8,8 +8,6 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark import TaskContext
-from pyspark.sql.pandas.types import to_arrow_schema
-from pyspark.sql.types import StructType
 
 from spark_apps import schemas
 from spark_apps.engine.sharing import Shared
@@ -27,7 +25,7 @@ from spark_apps.streaming.state import StreamState
 # users with all that is written of them, and rows without a user that carry figures
 ANSWERED = pa.schema(
     [
-        *to_arrow_schema(StructType([one for one in schemas.STREAM_USERS if one.name != "batch"])),
+        *(one for one in schemas.STREAM_USERS if one.name != "batch"),
         *(field for field in LISTED if field.name != "listed"),
         FIGURES,
     ]
