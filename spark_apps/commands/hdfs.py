@@ -14,14 +14,14 @@ import click
 from spark_apps.commands.common import (
     UNDATED,
     DayOrUndated,
+    engine_options,
     json_option,
     next_step,
     out,
     print_json,
     print_table,
-    spark_options,
 )
-from spark_apps.engine.session import spark_session
+from spark_apps.engine.opening import open_engine
 from spark_apps.errors import UserError
 from spark_apps.hdfs import usage as measuring
 from spark_apps.hdfs.applying import Change, differences, in_bytes
@@ -229,10 +229,17 @@ def _expired_as_json(one: Expired, removed: bool) -> dict[str, object]:
 @click.option("--date", "day", type=DayOrUndated(), help="One date, or undated.  [default: all that need it]")
 @click.option("--webhdfs", metavar="URL", help="The NameNode's HTTP address.  [default: port 9870 of the root's host]")
 @click.option("--yes", is_flag=True, help="Do it; without this, only say what would be merged.")
-@spark_options
+@engine_options
 @json_option
 def compact(
-    table: str, day: str | None, webhdfs: str | None, yes: bool, root: str | None, master: str | None, as_json: bool
+    table: str,
+    day: str | None,
+    webhdfs: str | None,
+    yes: bool,
+    root: str | None,
+    engine: str | None,
+    master: str | None,
+    as_json: bool,
 ) -> None:
     """Merge the small files of a table's dates.
 
@@ -242,7 +249,7 @@ def compact(
     \b
     Example: shopstream hdfs compact events --date 2019-10-01 --yes
     """
-    settings = load_settings(root=root, master=master, webhdfs=webhdfs)
+    settings = load_settings(root=root, engine=engine, master=master, webhdfs=webhdfs)
     folder = table_root(settings)
     chosen = _BY_NAME[table]
     planned = compact_job.plan(folder, chosen, lambda one: day is None or (str(one) if one else UNDATED) == day)
@@ -252,8 +259,8 @@ def compact(
     if not yes:
         _print_plan(planned, as_json)
         return
-    with spark_session(settings, "compact") as spark, step("Compacting") as shown:
-        done = [compact_job.run(spark, folder, chosen, one.day) for one in planned]
+    with open_engine(settings, "compact") as opened, step("Compacting") as shown:
+        done = [compact_job.run(opened, folder, chosen, one.day) for one in planned]
         shown.done = f"{sum(d.files_before for d in done):,} files to {sum(d.files_after for d in done):,}"
     _print_compacted(done, as_json)
 

@@ -20,8 +20,8 @@ from spark_apps.commands.common import (
     root_option,
 )
 from spark_apps.errors import UserError
-from spark_apps.ingestion.cleaning import REASONS
 from spark_apps.ingestion.faults import shown
+from spark_apps.ingestion.lines import REASONS
 from spark_apps.jobs import quarantine as quarantine_job
 from spark_apps.jobs.quarantine import Refused
 from spark_apps.settings import load_settings, table_root

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from spark_apps.commands.common import json_option, next_step, out, print_json, print_table, root_option, spark_options
+from spark_apps.commands.common import engine_options, json_option, next_step, out, print_json, print_table, root_option
 from spark_apps.settings import load_settings, table_root
 from spark_apps.streaming.intake import REASONS
 from spark_apps.streaming.records import BatchRecord
@@ -24,11 +24,18 @@ _STEPS = ("file", "models", "parse", "update", "write")
 
 
 @click.group("stream", invoke_without_command=True)
-@spark_options
+@engine_options
 @click.option("--once", is_flag=True, help="End when the files that are there are read.")
 @click.option("--stop-after", type=click.IntRange(min=1), metavar="N", help="End after so many files.")
 @click.pass_context
-def stream(context: click.Context, root: str | None, master: str | None, once: bool, stop_after: int | None) -> None:
+def stream(
+    context: click.Context,
+    root: str | None,
+    engine: str | None,
+    master: str | None,
+    once: bool,
+    stop_after: int | None,
+) -> None:
     """Keep features, segments and recommendations up to date with dropped files.
 
     Each file is one batch, applied once: what it changes appears at one moment,
@@ -40,13 +47,13 @@ def stream(context: click.Context, root: str | None, master: str | None, once: b
     """
     if context.invoked_subcommand is not None:
         return
-    # late: `stream status` need not wait for Spark
-    from spark_apps.engine.session import spark_session
+    # late: `stream status` need not wait for them
+    from spark_apps.engine.opening import open_engine
     from spark_apps.jobs.stream.query import Wishes, run
     from spark_apps.metrics.sender import Sender
     from spark_apps.metrics.sinks import sink_of
 
-    settings = load_settings(root=root, master=master)
+    settings = load_settings(root=root, engine=engine, master=master)
     folder = table_root(settings)
     sender = Sender(folder, sink_of(settings, folder))
 
@@ -56,8 +63,8 @@ def stream(context: click.Context, root: str | None, master: str | None, once: b
 
     sender.start()
     try:
-        with spark_session(settings, "stream") as spark:
-            applied = run(spark, settings, folder, Wishes(once, stop_after), report)
+        with open_engine(settings, "stream") as opened:
+            applied = run(opened, settings, folder, Wishes(once, stop_after), report)
     finally:
         status = sender.stop(_LAST_POINTS_SECONDS)
     out.print(f"{applied:,} files applied.")

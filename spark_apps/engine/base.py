@@ -7,15 +7,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import pyarrow as pa
 
 from spark_apps.engine.database import Database, Limits
-from spark_apps.storage import StoragePath, for_another_thread, write_parts
+from spark_apps.storage import StoragePath, for_another_thread, parquet_files, write_parts
 
 # Rows of a group of rows in files that a single user is looked up in.
 ROWS_PER_GROUP = 122_880
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,7 @@ class Relation:
     @classmethod
     def of(cls, folder: StoragePath, schema: pa.Schema, where: str | None = None) -> Relation:
         """Takes all Parquet files of a folder, in the order of their names."""
-        files: list[StoragePath] = sorted(folder.glob("*.parquet"), key=str)
-        return cls(tuple(files), schema, where)
+        return cls(parquet_files(folder), schema, where)
 
     def select(self, *names: str) -> Relation:
         """Returns the same rows with fewer columns, in this order."""
@@ -128,6 +128,18 @@ class Task:
 Unit = Callable[[Task], None]
 
 
+class Shared(ABC, Generic[Value]):
+    """A value that the tasks of several calls of an engine work with: hand it to them inside of what they share."""
+
+    @abstractmethod
+    def value(self) -> Value:
+        """Returns the value; for tasks."""
+
+    @abstractmethod
+    def release(self) -> None:
+        """Frees what is kept of it; no task may want it any more."""
+
+
 @dataclass(frozen=True)
 class Done:
     """What came of the work.
@@ -149,6 +161,8 @@ class Engine(ABC):
     """Runs units."""
 
     name: str
+    # whether tasks run on other machines
+    is_cluster: bool
 
     @abstractmethod
     def run(
@@ -165,8 +179,8 @@ class Engine(ABC):
         Args:
             unit: can be pickled: a function of a module, or a `functools.partial` of one.
             inputs: by the names that the unit knows them by.
-            by: a column of all inputs, whole numbers or texts: rows that agree in it come to the same task. None:
-                all rows come to one task.
+            by: a column of all inputs, whole numbers or texts, or an expression of such columns in what DuckDB's SQL
+                and Spark's have in common: rows that agree in it come to the same task. None: all rows come to one.
             outputs: folders that do not exist yet, or hold none of the unit's files; not yet published.
             shared: handed to all tasks; can be pickled.
             in_python: the unit works with Arrow and NumPy rather than in SQL, so that a process has use for one core.
@@ -190,6 +204,14 @@ class Engine(ABC):
             items: can be pickled; the largest first where sizes differ much.
             outputs: as for `run`.
             shared: as for `run`.
+        """
+
+    @abstractmethod
+    def share(self, value: Value) -> Shared[Value]:
+        """Keeps a large value for the tasks of several calls, so that it is not handed over with each of them.
+
+        Args:
+            value: can be pickled.
         """
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from spark_apps.engine.base import Done, Engine, Relation, Task, Unit, gathered
+from spark_apps.engine.base import Done, Engine, Relation, Shared, Task, Unit, Value, gathered
 from spark_apps.engine.database import Limits
 from spark_apps.engine.relations import define
 from spark_apps.storage import StoragePath, count_rows
@@ -36,6 +36,17 @@ class _Work:
 
 
 @dataclass(frozen=True)
+class _Here(Shared[Value]):
+    held: Value
+
+    def value(self) -> Value:
+        return self.held
+
+    def release(self) -> None:
+        pass  # it goes with its last owner
+
+
+@dataclass(frozen=True)
 class _Ran:
     """What a task wrote and gave."""
 
@@ -47,6 +58,7 @@ class LocalEngine(Engine):
     """Runs units in this process, and those that work in Python in as many processes as there are cores."""
 
     name = "local"
+    is_cluster = False
 
     def __init__(self, cores: int, memory: int, scratch: Path) -> None:
         """Says what may be used.
@@ -104,6 +116,10 @@ class LocalEngine(Engine):
 
         with ThreadPoolExecutor(self._cores) as pool:
             return _done(list(pool.map(run_one, range(len(items)))), made)
+
+    def share(self, value: Value) -> Shared[Value]:
+        """See Engine: tasks of `map` are threads of this process."""
+        return _Here(value)
 
     def _parts(self, inputs: Mapping[str, Relation]) -> int:
         rows = sum(count_rows(path) for relation in inputs.values() for path in relation.files)

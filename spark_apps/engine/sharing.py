@@ -1,23 +1,24 @@
-"""Hands a model to all tasks, and unpacks it once in each of Spark's Python processes."""
+"""Hands a value to all tasks of Spark's, and unpacks it once in each of its Python processes."""
 
 from __future__ import annotations
 
 import pickle
 import uuid
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from pyspark import Broadcast
 from pyspark.sql import SparkSession
 
-Value = TypeVar("Value")
+from spark_apps.engine.base import Shared, Value
 
-# The last value that this process unpacked, by its key: its next task most often wants the same.
-_unpacked: dict[str, Any] = {}
+# What this process unpacked last of what one call hands to its tasks, and of what is kept for several calls, with its
+# key: the next task most often wants the same.
+_unpacked: dict[bool, tuple[str, Any]] = {}
 
 
 @dataclass(frozen=True)
-class Shared(Generic[Value]):
+class Broadcasted(Shared[Value]):
     """A value on its way to the tasks.
 
     With encryption on, PySpark cannot broadcast NumPy arrays themselves (its stream wants a PickleBuffer's length),
@@ -26,25 +27,27 @@ class Shared(Generic[Value]):
 
     key: str
     packed: Broadcast[bytes]
+    is_kept: bool
 
     def value(self) -> Value:
-        """Returns the value; call it in a task."""
-        if self.key not in _unpacked:
-            _unpacked.clear()
-            _unpacked[self.key] = pickle.loads(self.packed.value)
-        found: Value = _unpacked[self.key]
+        """See Shared."""
+        if _unpacked.get(self.is_kept, ("", None))[0] != self.key:
+            _unpacked.pop(self.is_kept, None)  # room before the other one comes
+            _unpacked[self.is_kept] = self.key, pickle.loads(self.packed.value)
+        found: Value = _unpacked[self.is_kept][1]
         return found
 
-    def destroy(self) -> None:
-        """Frees the copies that executors keep; no task may want it any more."""
+    def release(self) -> None:
+        """See Shared: executors keep copies until then."""
         self.packed.destroy()
 
 
-def share(spark: SparkSession, value: Value) -> Shared[Value]:
+def share(spark: SparkSession, value: Value, is_kept: bool = False) -> Broadcasted[Value]:
     """Broadcasts a value.
 
     Args:
         spark: the session.
         value: can be pickled.
+        is_kept: whether it is for several calls of the engine.
     """
-    return Shared(uuid.uuid4().hex, spark.sparkContext.broadcast(pickle.dumps(value)))
+    return Broadcasted(uuid.uuid4().hex, spark.sparkContext.broadcast(pickle.dumps(value)), is_kept)

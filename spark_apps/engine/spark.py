@@ -18,10 +18,10 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from spark_apps.engine.base import Done, Engine, Relation, Task, Unit, gathered
+from spark_apps.engine.base import Done, Engine, Relation, Shared, Task, Unit, Value, gathered
 from spark_apps.engine.database import Limits
 from spark_apps.engine.relations import register
-from spark_apps.engine.sharing import Shared, share
+from spark_apps.engine.sharing import share
 from spark_apps.settings import GIB
 from spark_apps.storage import StoragePath
 from spark_apps.workspace import discard
@@ -45,6 +45,7 @@ class SparkEngine(Engine):
     def __init__(self, spark: SparkSession, limits: Limits) -> None:
         """Names the session and what one task may take."""
         self.session, self._limits = spark, limits
+        self.is_cluster = not str(spark.sparkContext.master).startswith("local")
 
     def run(
         self,
@@ -60,7 +61,7 @@ class SparkEngine(Engine):
         schemas = {name: one.schema for name, one in inputs.items()}
         step = _in_task(unit, schemas, scratch, handed, self._limits, runs_without_rows=by is None)
         done = _done(self._together(inputs, by).mapInArrow(step, _FOUND), scratch, outputs or {})
-        handed.destroy()
+        handed.release()
         return done
 
     def map(
@@ -75,15 +76,19 @@ class SparkEngine(Engine):
         numbers = self.session.range(0, len(items), 1, max(1, len(items)))
         step = _for_each(unit, scratch, handed, self._limits)
         done = _done(numbers.mapInArrow(step, _FOUND), scratch, outputs or {})
-        handed.destroy()
+        handed.release()
         return done
+
+    def share(self, value: Value) -> Shared[Value]:
+        """See Engine: each executor gets it once."""
+        return share(self.session, value, is_kept=True)
 
     def _together(self, inputs: Mapping[str, Relation], by: str | None) -> DataFrame:
         """All inputs as one frame, each row with the number of its input and nulls for what others have."""
         widened = pa.unify_schemas([one.schema for one in inputs.values()])
         frames = [self._read(number, one, widened) for number, one in enumerate(inputs.values())]
         united = reduce(DataFrame.unionByName, frames)
-        return united.coalesce(1) if by is None else united.repartition(by)
+        return united.coalesce(1) if by is None else united.repartition(F.expr(by))
 
     def frame(self, relation: Relation) -> DataFrame:
         """Returns the rows of a relation as Spark's frame, for what Spark's own libraries do."""

@@ -7,6 +7,7 @@ newest as (
     from described group by product_id),
 sums as (
     select product_id, sum(events) as events, sum(views) as views, sum(carts) as carts, sum(purchases) as purchases,
+        sum(removals) as removals,
         sum(priced) as priced, sum(price_sum) as price_sum, count(*) as unique_users, max(last_time) as last_time
     from pairs group by product_id)
 select sums.*, newest[2] as category_code, newest[3] as brand

@@ -9,21 +9,21 @@ from datetime import date
 import pyarrow as pa
 
 from spark_apps.engine.base import Task
-from spark_apps.engine.database import sql
-from spark_apps.features.gathering import NEEDED
+from spark_apps.engine.database import Database, sql
 from spark_apps.features.products import PRIOR_USERS
-from spark_apps.schemas import INTERACTIONS, PRODUCT_FEATURES, USER_FEATURES
+from spark_apps.schemas import EVENTS, INTERACTIONS, PRODUCT_FEATURES, USER_FEATURES
 from spark_apps.settings import EventScores
 
 _ROOM = "spark_apps.features"
+_READ = ("user_id", "product_id", "category_code", "brand", "event_type", "price", "event_time", "user_session")
 # What is read of an event.
-EVENT_COLUMNS = NEEDED
-_MONEY = pa.decimal128(38, 4)
+EVENT_COLUMNS = pa.schema([EVENTS.field(name) for name in _READ])
+MONEY = pa.decimal128(38, 4)
 PRODUCT_SUMS = pa.schema(
     [
         ("product_id", pa.int64()),
-        *((name, pa.int64()) for name in ("events", "views", "carts", "purchases", "priced")),
-        ("price_sum", _MONEY),
+        *((name, pa.int64()) for name in ("events", "views", "carts", "purchases", "removals", "priced")),
+        ("price_sum", MONEY),
         ("unique_users", pa.int64()),
         ("last_time", pa.timestamp("us", "UTC")),
         ("category_code", pa.string()),
@@ -50,24 +50,47 @@ def user_tables(task: Task) -> None:
     Inputs: events, EVENT_COLUMNS. Shared: FeatureOptions. Gives `points`, one row of POINTS: 3 for a purchase, 2 for
     a cart, 1 for a view, and how many users and products met.
     """
-    options: FeatureOptions = task.shared
-    scores = options.scores
-    task.database.set(
-        last_date=options.last_date,
-        first_date=options.first_date,
+    set_options(task.database, task.shared)
+    sum_pairs(task.database)
+    for name, schema in _USER_TABLES.items():
+        rows = task.database.batches(sql(_ROOM, name), schema)
+        task.output(name, schema, rows, [one.name for one in schema if pa.types.is_timestamp(one.type)])
+    points = "select coalesce(sum(3 * purchases + 2 * carts + views), 0) as points, count(*) as pairs from pairs"
+    task.give("points", task.database.rows(points, POINTS))
+
+
+def product_sums(task: Task) -> None:
+    """Makes product_sums alone of the events of whole users: see `user_tables`."""
+    sum_pairs(task.database)
+    task.output("product_sums", PRODUCT_SUMS, task.database.batches(sql(_ROOM, "product_sums"), PRODUCT_SUMS))
+
+
+def set_options(database: Database, options: FeatureOptions) -> None:
+    """Sets what the texts of features depend on."""
+    database.set(last_date=options.last_date, first_date=options.first_date)
+    set_scores(database, options.scores)
+
+
+def set_scores(database: Database, scores: EventScores) -> None:
+    """Sets what the text of interactions depends on."""
+    database.set(
         view_score=scores.view,
         cart_score=scores.cart,
         purchase_score=scores.purchase,
         removal_score=scores.remove_from_cart,
         score_cap=scores.cap,
     )
-    task.database.view("priced_events", sql(_ROOM, "priced_events"))
-    task.database.table("pairs", sql(_ROOM, "pairs"))
-    for name, schema in _USER_TABLES.items():
-        rows = task.database.batches(sql(_ROOM, name), schema)
-        task.output(name, schema, rows, [one.name for one in schema if pa.types.is_timestamp(one.type)])
-    points = "select coalesce(sum(3 * purchases + 2 * carts + views), 0) as points, count(*) as pairs from pairs"
-    task.give("points", task.database.rows(points, POINTS))
+
+
+def sum_pairs(database: Database) -> None:
+    """Makes the table `pairs` and the view `priced_events` of `events`, which the texts of features read."""
+    database.view("priced_events", sql(_ROOM, "priced_events"))
+    database.table("pairs", sql(_ROOM, "pairs"))
+
+
+def feature_text(name: str) -> str:
+    """Returns the text that makes a table of features from `events`, `priced_events` and `pairs`."""
+    return sql(_ROOM, name)
 
 
 _USER_TABLES = {

@@ -6,7 +6,7 @@ import csv
 import re
 from collections.abc import Callable
 
-from spark_apps.ingestion.cleaning import (
+from spark_apps.ingestion.lines import (
     BAD_ENCODING,
     BAD_ID,
     BAD_PRICE,
@@ -14,10 +14,10 @@ from spark_apps.ingestion.cleaning import (
     EMPTY_LINE,
     FUTURE_TIME,
     IDS,
+    PRICE_LIMIT,
     UNKNOWN_EVENT_TYPE,
     WRONG_COLUMNS,
 )
-from spark_apps.ingestion.lines import PRICE_LIMIT
 from spark_apps.schemas import CSV_COLUMNS, EVENT_TYPES
 
 _INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
@@ -34,7 +34,7 @@ def fault(reason: str, line: str) -> str:
     """Says what is wrong with a line.
 
     Args:
-        reason: why it is in quarantine, one of cleaning.REASONS; those of other versions are taken too.
+        reason: why it is in quarantine, one of lines.REASONS; those of other versions are taken too.
         line: the line as the quarantine has it.
 
     Returns:

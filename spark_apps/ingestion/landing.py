@@ -110,6 +110,11 @@ def split_by_date(block: bytes) -> Iterator[tuple[date | None, bytes, int]]:
         yield _readable_date(start), b"".join(lines), len(lines)
 
 
+def date_of_row(row: bytes) -> date | None:
+    """Returns the date that a row begins with; None where it does not."""
+    return _readable_date(_row_head(row))
+
+
 def _row_head(row: bytes) -> bytes:
     head = _HEAD.match(row)
     return head.group() if head else b""

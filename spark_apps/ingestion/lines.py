@@ -19,12 +19,24 @@ from spark_apps.ingestion.plain_lines import split_plain
 from spark_apps.schemas import EVENTS
 
 _ROOM = "spark_apps.ingestion"
+LINE, REASON = "raw_line", "reason"
+# Reasons, the first that holds is given: see judged_lines.sql.
+EMPTY_LINE = "empty_line"
+BAD_ENCODING = "bad_encoding"
+WRONG_COLUMNS = "wrong_columns"
+BAD_TIME = "bad_time"
+FUTURE_TIME = "future_time"
+UNKNOWN_EVENT_TYPE = "unknown_event_type"
+BAD_ID = "bad_id"
+BAD_PRICE = "bad_price"
+REASONS = (EMPTY_LINE, BAD_ENCODING, WRONG_COLUMNS, BAD_TIME, FUTURE_TIME, UNKNOWN_EVENT_TYPE, BAD_ID, BAD_PRICE)
+IDS = ("product_id", "category_id", "user_id")
 _LINE_FEED = ord("\n")
 # A price from here on is none: beyond 15 digits a double no longer holds cents.
 PRICE_LIMIT = 1e15
 # Later than any time that a line can hold.
 _NO_LIMIT = datetime(9999, 12, 31, 23, 59, 59)
-REJECTED = pa.schema([("raw_line", pa.string()), ("reason", pa.string())])
+REJECTED = pa.schema([(LINE, pa.string()), (REASON, pa.string())])
 _LINES = pa.schema([("number", pa.int64()), ("line", pa.string()), ("valid", pa.bool_())])
 
 

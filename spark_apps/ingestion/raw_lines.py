@@ -43,7 +43,7 @@ class Piece:
     latest: datetime | None
 
 
-def pieces_of(path: StoragePath, size: int, day: date | None, latest: datetime | None) -> list[Piece]:
+def pieces_of(path: StoragePath, size: int, day: date | None, latest: datetime | None, start: int = 0) -> list[Piece]:
     """Cuts a raw file into pieces.
 
     Args:
@@ -51,8 +51,9 @@ def pieces_of(path: StoragePath, size: int, day: date | None, latest: datetime |
         size: its bytes.
         day: the date of its rows.
         latest: see Piece.
+        start: where its first row begins.
     """
-    starts = range(0, size, PIECE_BYTES)
+    starts = range(start, size, PIECE_BYTES)
     return [Piece(path, day, start, min(start + PIECE_BYTES, size), latest) for start in starts]
 
 
@@ -77,7 +78,7 @@ def clean_piece(task: Task) -> None:
 
 def _events(piece: Piece, task: Task, rejected: list[pa.Table], strayed: list[pa.Table]) -> Iterator[pa.Table]:
     """Yields the events of the piece's date block by block, and notes the other lines and events."""
-    for block in _blocks(piece):
+    for block in blocks_of(piece):
         found = read_lines(lines_of(block), piece.latest, lambda: task.database)
         if len(found.rejected):
             rejected.append(found.rejected)
@@ -101,8 +102,12 @@ def _by(column: pa.ChunkedArray) -> list[tuple[Any, int]]:
     return list(zip(counted.field("values").to_pylist(), counted.field("counts").to_pylist(), strict=True))
 
 
-def _blocks(piece: Piece) -> Iterator[bytes]:
-    """Reads the rows that begin in a piece, in blocks of whole rows."""
+def blocks_of(piece: Piece) -> Iterator[bytes]:
+    """Reads the rows that begin in a piece, in blocks of whole rows.
+
+    Raises:
+        BadInputError: for a row that is too long to be one.
+    """
     with cast(BinaryIO, piece.path.open("rb")) as stream:
         place = _first_row(stream, piece.start)
         for block in whole_rows(stream, str(piece.path)):

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
 
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
-from pyspark.sql.pandas.types import from_arrow_schema
+import pyarrow as pa
 
-from spark_apps.engine.frames import read_files, write_files
+from spark_apps.engine.base import Done, Engine, Task
+from spark_apps.engine.published import stored_schema
 from spark_apps.errors import BalanceError, MissingTableError, NothingToDoError, UserError
 from spark_apps.hdfs.compaction import Partition, partitions
 from spark_apps.publication import Publication, settle, standing_still
-from spark_apps.storage import StoragePath
+from spark_apps.storage import StoragePath, for_another_thread, parquet_files, read_batches
 from spark_apps.tables import Table, partition_folder, table_exists
+
+_OUTPUT = "compacted"
+_ROWS_AT_ONCE = 1 << 16
+_ROWS = pa.schema([("rows", pa.int64()), ("hashes", pa.decimal128(38, 0))])
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ def plan(root: StoragePath, table: Table, wanted: Callable[[date | None], bool])
     return [one for one in found if one.worth_merging()]
 
 
-def run(spark: SparkSession, root: StoragePath, table: Table, day: date | None) -> Compacted:
+def run(engine: Engine, root: StoragePath, table: Table, day: date | None) -> Compacted:
     """Rewrites one date of a table into as few files as its size needs.
 
     Readers see the old files or the new ones, never both. Writers of the table are kept out meanwhile.
@@ -76,19 +79,63 @@ def run(spark: SparkSession, root: StoragePath, table: Table, day: date | None) 
     target = f"{table.path}/{partition_folder(day)}"
     with Publication(root, [target]) as publication:
         before = _partition_of(root, table, day)
-        rows = _read_date(spark, root, table, target)
-        staged = publication.scratch("compacted")
-        write_files(rows.coalesce(before.wanted_files), staged, table)
-        counted = _fingerprint(rows)
-        if _fingerprint(read_files(spark, staged, table)) != counted:
+        staged, schema = publication.scratch("compacted"), stored_schema(table)
+        merged = engine.map(_merge, _groups(root / target, before.wanted_files), {_OUTPUT: staged}, schema)
+        written = parquet_files(staged)
+        counted = _fingerprint(merged)
+        if _fingerprint(engine.map(_read_again, written, shared=schema)) != counted:
             raise BalanceError(
                 f"The merged files of {target} do not hold the rows that they should replace: nothing was changed; "
                 "run the command again."
             )
-        after = _sizes(staged / partition_folder(day))
-        publication.replace(target, staged / partition_folder(day))
+        after = [path.stat().st_size for path in written]
+        publication.replace(target, staged)
         publication.commit()
     return Compacted(day, counted[0], before.files, len(after), before.bytes, sum(after))
+
+
+def _groups(folder: StoragePath, number: int) -> list[list[StoragePath]]:
+    """The files of a date in so many groups of about the same size, in the order of their names."""
+    files = parquet_files(folder)
+    sizes = [path.stat().st_size for path in files]
+    groups: list[list[StoragePath]] = [[] for _ in range(number)]
+    before, whole = 0, sum(sizes)
+    for file, size in zip(files, sizes, strict=True):
+        groups[min(number - 1, (before + size // 2) * number // max(1, whole))].append(file)
+        before += size
+    return [group for group in groups if group]
+
+
+def _merge(task: Task) -> None:
+    """Writes the rows of a group of files as one. Item: the files. Shared: their schema. Gives `rows`, _ROWS."""
+
+    def rows() -> Iterator[pa.Table]:
+        for file in task.item:
+            yield from _counted(task, file)
+
+    task.output(_OUTPUT, task.shared, rows())
+
+
+def _read_again(task: Task) -> None:
+    """Counts the rows of a file. Item: the file. Shared: its schema. Gives `rows`, _ROWS."""
+    for _ in _counted(task, task.item):
+        pass
+
+
+def _counted(task: Task, file: StoragePath) -> Iterator[pa.Table]:
+    """Yields a file's rows in parts and gives, of each part, their number and what their hashes add up to."""
+    for batch in read_batches(for_another_thread(file), _ROWS_AT_ONCE, task.shared.names):
+        part = pa.Table.from_batches([batch]).select(task.shared.names).cast(task.shared)
+        task.database.register("part", part)
+        text = "select count(*) as rows, sum(hash(part)::hugeint)::decimal(38, 0) as hashes from part"
+        task.give("rows", task.database.rows(text, _ROWS))
+        yield part
+
+
+def _fingerprint(done: Done) -> tuple[int, int]:
+    """Adds up rows and their hashes, in any order: the same for the same rows."""
+    found = done.result("rows", _ROWS)  # a row a part of a file
+    return sum(found["rows"].to_pylist()), sum(int(one) for one in found["hashes"].to_pylist())
 
 
 def _partition_of(root: StoragePath, table: Table, day: date | None) -> Partition:
@@ -96,19 +143,3 @@ def _partition_of(root: StoragePath, table: Table, day: date | None) -> Partitio
     if not found or not found[0].files:
         raise NothingToDoError(f"Table {table.name} does not hold {day or 'rows without a date'} any more.")
     return found[0]
-
-
-def _read_date(spark: SparkSession, root: StoragePath, table: Table, target: str) -> DataFrame:
-    reader = spark.read.schema(from_arrow_schema(table.schema)).option("basePath", str(root / table.path))
-    return reader.parquet(str(root / target))
-
-
-def _fingerprint(rows: DataFrame) -> tuple[int, int]:
-    """Counts rows and adds up their hashes, in any order: the same for the same rows."""
-    hashed = F.xxhash64(*rows.columns).cast("decimal(38,0)")
-    counted, added = rows.agg(F.count("*"), F.sum(hashed)).first() or (0, 0)
-    return counted, int(added or 0)
-
-
-def _sizes(folder: StoragePath) -> list[int]:
-    return [path.stat().st_size for path in folder.glob("*.parquet")]

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from datetime import date, timedelta
 from pathlib import Path
 
-from pyspark.sql import SparkSession
-
 from spark_apps.engine.base import Engine
-from spark_apps.engine.opening import open_engine
 from spark_apps.errors import UserError
 from spark_apps.jobs import analyze, clean, generate, load, quarantine, report, simulate, train
 from spark_apps.jobs.stream import query as stream
@@ -57,30 +53,29 @@ def land_input(settings: Settings, root: Path, files: Sequence[Path], events: in
     return rows
 
 
-def run(settings: Settings, root: Path) -> None:
+def run(engine: Engine, settings: Settings, root: Path) -> None:
     """Runs clean, analyze and train on what was landed."""
-    with _local_engine(settings) as engine:
-        with step("Cleaning") as shown:
-            balance = clean.run(engine, root, DateRange())
-            kept = sum(day.clean for day in balance.values())
-            refused = sum(day.quarantined.total() for day in balance.values())
-            shown.done = f"{kept + refused:,} raw = {kept:,} clean + {refused:,} quarantined"
-        if kept and refused:
-            for line in quarantine.reason_texts(root, DateRange(), kept + refused):
-                notice(line)
-        with step("Exploring") as shown:
-            figures = analyze.run(engine, root, DateRange())
-            shown.done = f"{figures['sessions']['count']:,} sessions"
-        train.run(engine, settings, root, DateRange(), "5")
+    with step("Cleaning") as shown:
+        balance = clean.run(engine, root, DateRange())
+        kept = sum(day.clean for day in balance.values())
+        refused = sum(day.quarantined.total() for day in balance.values())
+        shown.done = f"{kept + refused:,} raw = {kept:,} clean + {refused:,} quarantined"
+    if kept and refused:
+        for line in quarantine.reason_texts(root, DateRange(), kept + refused):
+            notice(line)
+    with step("Exploring") as shown:
+        figures = analyze.run(engine, root, DateRange())
+        shown.done = f"{figures['sessions']['count']:,} sessions"
+    train.run(engine, settings, root, DateRange(), "5")
 
 
 def run_november(
-    spark: SparkSession, settings: Settings, root: Path, events: int, tell: Callable[[BatchRecord], None]
+    engine: Engine, settings: Settings, root: Path, events: int, tell: Callable[[BatchRecord], None]
 ) -> None:
     """Streams the first events of a synthetic November in a few files.
 
     Args:
-        spark: the session.
+        engine: applies them.
         settings: the run's.
         root: folder of the tables and models that October made.
         events: how many October had.
@@ -94,18 +89,14 @@ def run_november(
     month = date.fromisoformat(f"{NOVEMBER}-01")
     plan = simulate.Plan(month, events=each, interval=timedelta(), ahead=_BATCHES, files=_BATCHES)
     simulate.run(root, plan, lambda seconds: False)
-    stream.run(spark, settings, root, stream.Wishes(once=True), tell)
+    stream.run(engine, settings, root, stream.Wishes(once=True), tell)
 
 
-def make_report(settings: Settings) -> StoragePath:
+def make_report(engine: Engine, settings: Settings) -> StoragePath:
     """Shows everything above on one page.
 
     Returns:
         The page's path.
     """
-    with _local_engine(settings) as engine, step("Report"):
+    with step("Report"):
         return report.run(engine, local_root(settings))
-
-
-def _local_engine(settings: Settings) -> AbstractContextManager[Engine]:
-    return open_engine(settings.model_copy(update={"engine": "local"}), "demo")

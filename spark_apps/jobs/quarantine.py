@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spark_apps.errors import MissingTableError, NothingCleanError, NothingToDoError, ReplacedTableError
-from spark_apps.ingestion.cleaning import LINE, REASON
 from spark_apps.ingestion.faults import fault, reason_lines
+from spark_apps.ingestion.lines import LINE, REASON
 from spark_apps.ingestion.manifests import read_manifests
 from spark_apps.publication import standing_still
 from spark_apps.storage import StoragePath, read_batches
@@ -41,7 +41,7 @@ class Refused:
     Attributes:
         date: at the head of the line; None where there is none.
         batch: the stream's batch; None for a line that `clean` put there.
-        reason: one of cleaning.REASONS.
+        reason: one of lines.REASONS.
         fault: what is wrong with it, in words.
         raw_line: the line, which is cut where it is longer than _LONGEST_LINE.
     """

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import date
-from typing import TYPE_CHECKING
 
 from spark_apps.engine.base import Engine, Relation
 from spark_apps.features import units
 from spark_apps.features.reference import Reference, has_gaps, reference_of
 from spark_apps.progress import notice
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
 
 
 def find_reference(engine: Engine, events: Relation, days: list[date]) -> Reference:
@@ -27,15 +22,6 @@ def find_reference(engine: Engine, events: Relation, days: list[date]) -> Refere
         return reference_of(days, {})
     found = engine.run(units.last_dates, {"events": events.select("user_id", "event_time")}, by="user_id")
     return _told(reference_of(days, units.users_by_date(found.result("last_dates", units.LAST_DATES))))
-
-
-def find_reference_of_frame(events: DataFrame, days: list[date]) -> Reference:
-    """Does what `find_reference` does, for a frame with user_id and date."""
-    if not has_gaps(days):
-        return reference_of(days, {})
-    last = events.groupBy("user_id").agg({"date": "max"}).toDF("user_id", "date")
-    users: Mapping[date, int] = {row["date"]: row["count"] for row in last.groupBy("date").count().collect()}  # dates
-    return _told(reference_of(days, users))
 
 
 def _told(reference: Reference) -> Reference:

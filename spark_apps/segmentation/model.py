@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from spark_apps import schemas
 from spark_apps.engine.base import Engine, Relation, Task
 from spark_apps.segmentation.behaviour import behaviours
 from spark_apps.segmentation.inputs import FEATURES, PLACED, Floats, Scale, points_of
 from spark_apps.segmentation.profiles import CROSSED, Crossed
-from spark_apps.segmentation.rfm import SCORED, Cuts, rfm_scores
+from spark_apps.segmentation.rfm import SCORED, Cuts, Scores, rfm_scores
 from spark_apps.segmentation.sums import nearest
 from spark_apps.storage import StoragePath
 
@@ -68,17 +70,30 @@ def place_users(model: SegmentModel, features: pa.Table) -> pa.Table:
     clusters = nearest(model.centres, model.scale.standardised(points))
     scores = rfm_scores({name: points[:, FEATURES.index(name)] for name in SCORED}, model.cuts)
     names = [model.names[number] for number in range(len(model.centres))]
-    placed = {
-        "user_id": features["user_id"],
-        "rfm_recency": scores.recency,
-        "rfm_frequency": scores.frequency,
-        "rfm_monetary": scores.monetary,
+    placed = placement_columns(scores, clusters, names, features["purchases"].to_numpy() > 0)
+    return pa.table([features["user_id"], *placed.values()], SEGMENTED)
+
+
+def placement_columns(
+    scores: Scores, clusters: NDArray[np.intp], names: Sequence[str], bought: NDArray[np.bool_]
+) -> dict[str, pa.Array]:
+    """Returns the columns of schemas.USER_SEGMENTS but for user_id, in their order.
+
+    Args:
+        scores: of the users.
+        clusters: the number of each user's cluster.
+        names: of the clusters.
+        bought: whether each user has purchases.
+    """
+    return {
+        "rfm_recency": pa.array(scores.recency, pa.int32()),
+        "rfm_frequency": pa.array(scores.frequency, pa.int32()),
+        "rfm_monetary": pa.array(scores.monetary, pa.int32()),
         "rfm_segment": scores.segments(),
         "cluster": pa.array(clusters, pa.int32()),
-        "segment": pa.array(names).take(pa.array(clusters)),
-        "behaviour": behaviours(scores.names, clusters, features["purchases"].to_numpy() > 0, names),
+        "segment": pa.array(names, pa.string()).take(pa.array(clusters)),
+        "behaviour": behaviours(scores.names, clusters, bought, names),
     }
-    return pa.table([placed[name] for name in SEGMENTED.names], SEGMENTED)
 
 
 @dataclass(frozen=True)

@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from spark_apps.segmentation.distributions import Distribution, Distributions, all_users
-
-if TYPE_CHECKING:
-    from pyspark.sql import Column
 
 BUCKETS = 5
 SCORED = ("recency", "frequency", "monetary")
@@ -105,27 +102,3 @@ def rfm_scores(values: Mapping[str, Values], cuts: Cuts) -> Scores:
 def _score(values: Values, cuts: Sequence[float]) -> NDArray[np.int32]:
     """1 + the number of cuts below each value."""
     return (1 + np.searchsorted(np.array(cuts, np.float64), values, side="left")).astype(np.int32)
-
-
-def rfm_columns(cuts: Cuts) -> list[Column]:
-    """Returns rfm_recency, rfm_frequency, rfm_monetary and rfm_segment for a Spark frame of user features: a stream's.
-
-    Args:
-        cuts: from `rfm_cuts`.
-    """
-    from pyspark.sql import functions as F
-
-    def score(name: str) -> Column:
-        below = [F.when(F.col(name) > F.lit(cut), 1).otherwise(0) for cut in cuts[name]]
-        return sum(below, F.lit(1)).cast("int")
-
-    recency = (BUCKETS + 1 - score("recency")).cast("int")
-    frequency, monetary = score("frequency"), score("monetary")
-    strength = F.ceil((frequency + monetary) / 2).cast("int")
-    table = F.array(*(F.array(*(F.lit(name) for name in row)) for row in RULES))
-    return [
-        recency.alias("rfm_recency"),
-        frequency.alias("rfm_frequency"),
-        monetary.alias("rfm_monetary"),
-        F.element_at(F.element_at(table, recency), strength).alias("rfm_segment"),
-    ]

@@ -23,6 +23,12 @@ _TAIL_BYTES = 64 << 10
 _ENDING_BYTES = 8
 
 
+def parquet_files(folder: StoragePath) -> tuple[StoragePath, ...]:
+    """Returns the Parquet files of a folder, in the order of their names."""
+    found: list[StoragePath] = sorted(folder.glob("*.parquet"), key=str)
+    return tuple(found)
+
+
 def read_parquet(folder: StoragePath, columns: Sequence[str], condition: pc.Expression | None = None) -> pa.Table:
     """Reads the files of a folder into one table, in the order of their names.
 
@@ -31,8 +37,7 @@ def read_parquet(folder: StoragePath, columns: Sequence[str], condition: pc.Expr
         columns: the columns to read.
         condition: the rows to keep; None keeps all.
     """
-    files: list[StoragePath] = sorted(folder.glob("*.parquet"), key=str)
-    return pa.concat_tables([_read_part(path, list(columns), condition) for path in files])
+    return pa.concat_tables([_read_part(path, list(columns), condition) for path in parquet_files(folder)])
 
 
 def open_parquet(path: StoragePath, dictionaries: Sequence[str] = ()) -> pq.ParquetFile:
@@ -119,6 +124,27 @@ def write_parts(
     for part in parts:
         file.add(part, rows_per_group)
     file.close()
+
+
+def concatenate(path: StoragePath, schema: pa.Schema, files: Sequence[StoragePath], rows_at_once: int) -> int:
+    """Writes one file of the rows of others, in their order, of which some rows at a time are in memory.
+
+    Args:
+        path: the file; see `write_parts`.
+        schema: columns to take, and their types.
+        files: those that it is made of.
+        rows_at_once: most rows of a row group.
+
+    Returns:
+        Its rows.
+    """
+    builder, rows = ParquetBuilder(path, schema), 0
+    for file in files:
+        for batch in read_batches(file, rows_at_once, schema.names):
+            builder.add(pa.Table.from_batches([batch]).select(schema.names).cast(schema))
+            rows += batch.num_rows
+    builder.close()
+    return rows
 
 
 class ParquetBuilder:

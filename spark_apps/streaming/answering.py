@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,10 +14,10 @@ from spark_apps.features.grouping import grouped, summed
 from spark_apps.recommendation.fold_in import FoldIn
 from spark_apps.recommendation.histories import Histories
 from spark_apps.recommendation.hybrid import SOURCES, Explained, HybridRecommender
-from spark_apps.recommendation.lists import histories_of
-from spark_apps.segmentation.behaviour import label
-from spark_apps.segmentation.inputs import FEATURES
-from spark_apps.segmentation.naming import rule_of
+from spark_apps.recommendation.lists import LISTS, histories_of
+from spark_apps.segmentation.inputs import FEATURES, points_of
+from spark_apps.segmentation.model import placement_columns
+from spark_apps.segmentation.rfm import SCORED, Cuts, rfm_scores
 from spark_apps.segmentation.sums import nearest
 from spark_apps.settings import Settings
 from spark_apps.streaming.centres import Floats
@@ -27,7 +26,6 @@ from spark_apps.streaming.placing import Placing
 
 # Scores that each part sends for the quantiles of all.
 _SCORES_SENT = 4096
-PLACED = pa.schema([("cluster", pa.int32()), ("segment", pa.string()), ("behaviour", pa.string())])
 LISTED = pa.schema(
     [
         ("listed", pa.list_(pa.int64())),
@@ -46,26 +44,30 @@ class Models:
     segments: list[str]
 
 
-def answer(users: pa.Table, models: Models, placing: Placing, settings: Settings) -> tuple[pa.Table, Answered]:
+def answer(
+    users: pa.Table, models: Models, placing: Placing, cuts: Cuts, settings: Settings
+) -> tuple[pa.Table, Answered]:
     """Places users and recommends to them.
 
     Args:
-        users: columns of schemas.USER_FEATURES, rfm_segment and the columns of `learning.LEARNED` beside the sums; a
-            block of users that fits the processor's caches.
+        users: columns of `learning.LEARNED`; a block of users that fits the processor's caches.
         models: of the recommendations.
         placing: of the segments.
+        cuts: of RFM.
         settings: length of the lists and what is left out.
 
     Returns:
-        The users with the columns of PLACED and LISTED, and figures.
+        The users with the columns of schemas.USER_SEGMENTS and LISTED, and figures.
     """
-    points = placing.scale.standardised(_points(users))
+    features = points_of(users)
+    points = placing.scale.standardised(features)
     near = nearest(placing.centres, points)
     clusters = placing.settled(points, near, users["old_segment"])
-    segments = [placing.names[int(cluster)] for cluster in clusters]
-    placed = users.append_column(PLACED.field("cluster"), pa.array(clusters, pa.int32()))
-    placed = placed.append_column(PLACED.field("segment"), pa.array(segments, pa.string()))
-    placed = placed.append_column(PLACED.field("behaviour"), _behaviours(users, clusters, placing.names))
+    scores = rfm_scores({name: features[:, FEATURES.index(name)] for name in SCORED}, cuts)
+    names = [placing.names[number] for number in range(len(placing.centres))]
+    placed = users
+    for name, column in placement_columns(scores, clusters, names, users["purchases"].to_numpy() > 0).items():
+        placed = placed.append_column(name, column)
     explained, model = explained_for(placed, models, settings), models.hybrid
     figures = _figures(placed, points, near, explained, model)
     figures.gains.append(_gains(placed))
@@ -74,14 +76,21 @@ def answer(users: pa.Table, models: Models, placing: Placing, settings: Settings
     return placed, figures
 
 
-def _points(users: pa.Table) -> Floats:
-    columns = [users[name].fill_null(0).to_numpy().astype(np.float64) for name in FEATURES]
-    return np.column_stack(columns)
+def list_rows(users: pa.Table) -> pa.Table:
+    """Returns the lists of users as rows.
 
+    Args:
+        users: user_id and the columns of LISTED.
 
-def _behaviours(users: pa.Table, clusters: NDArray[np.intp], names: Mapping[int, str]) -> pa.Array:
-    known = zip(users["rfm_segment"].to_pylist(), clusters, users["purchases"].to_pylist(), strict=True)
-    return pa.array([label(rfm, rule_of(names[int(cluster)]), bought > 0) for rfm, cluster, bought in known])
+    Returns:
+        The columns of schemas.RECOMMENDATIONS.
+    """
+    lists = [users[name].combine_chunks() for name in LISTED.names]
+    lengths = lists[0].value_lengths().to_numpy()
+    ends = np.cumsum(lengths)
+    ranks = np.arange(1, lengths.sum() + 1) - np.repeat(ends - lengths, lengths)
+    rows = [users["user_id"].combine_chunks().take(pa.array(np.repeat(np.arange(len(users)), lengths)))]
+    return pa.table([*rows, pa.array(ranks, pa.int32()), *(one.flatten() for one in lists)], LISTS)
 
 
 def explained_for(users: pa.Table, models: Models, settings: Settings) -> Explained:

@@ -6,7 +6,6 @@ driver grows with the batch's products and windows, not with its users.
 
 from __future__ import annotations
 
-import pickle
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,8 +13,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from spark_apps.features.grouping import COUNTED_TYPES, grouped, summed
+from spark_apps.features.products import merge_descriptions
 from spark_apps.schemas import EVENT_TYPES
 from spark_apps.streaming.records import (
     Activity,
@@ -30,6 +31,11 @@ from spark_apps.streaming.records import (
 )
 
 _SUMMED = ("events", *COUNTED_TYPES.values())
+
+
+RELEVANCE = pa.schema(
+    [("recommender", pa.string()), ("trials", pa.int64()), ("hits", pa.int64()), ("reciprocal_ranks", pa.float64())]
+)
 
 
 @dataclass
@@ -47,12 +53,6 @@ class Relevances:
         self.trials += len(products)
         self.hits += len(ranks)
         self.reciprocal_ranks += sum(1 / rank for rank in ranks)
-
-    def add(self, other: Relevances) -> None:
-        """Adds another part."""
-        self.trials += other.trials
-        self.hits += other.hits
-        self.reciprocal_ranks += other.reciprocal_ranks
 
 
 @dataclass
@@ -105,41 +105,25 @@ class Learned:
     relevance: dict[str, Relevance]
 
 
-def pack(figures: Any) -> bytes:
-    """Turns figures into bytes for their way to the driver."""
-    return pickle.dumps(figures)
-
-
-def unpack(packed: bytes) -> Any:
-    """Returns what `pack` was given; only for bytes of our own tasks."""
-    return pickle.loads(packed)
-
-
-def learned_of(parts: Sequence[Mapping[str, Any]]) -> Learned:
+def learned_of(counted: Mapping[str, pa.Table], relevance: pa.Table) -> Learned:
     """Puts the buckets' figures together.
 
     Args:
-        parts: what `learning.learn` packed, at least one.
+        counted: what `learning.learn` counted in all buckets, by the names of learning.COUNTED.
+        relevance: columns of RELEVANCE.
     """
-    relevance = {name: Relevances() for name in parts[0]["relevance"]}
-    for part in parts:
-        for name, one in part["relevance"].items():
-            relevance[name].add(one)
+    judged = grouped(relevance, ["recommender"], summed("trials", "hits", "reciprocal_ranks"))
     return Learned(
-        _types([part["types"] for part in parts]),
-        grouped(_together(parts, "windows"), ["window_start"], summed(*_SUMMED, "revenue")),
-        _products(_together(parts, "products")),
-        _activity([part["activity"] for part in parts]),
-        {name: Relevance(**vars(one)) for name, one in relevance.items()},
+        _types(counted["event_types"]),
+        grouped(counted["windows"], ["window_start"], summed(*_SUMMED, "revenue")),
+        merge_descriptions(counted["batch_products"]),
+        _activity(counted["activity"]),
+        {row.pop("recommender"): Relevance(**row) for row in judged.to_pylist()},
     )
 
 
-def _together(parts: Sequence[Mapping[str, Any]], name: str) -> pa.Table:
-    return pa.concat_tables([part[name] for part in parts])
-
-
-def _types(parts: Sequence[pa.Table]) -> dict[str, TypeCount]:
-    summed_up = grouped(pa.concat_tables(parts), ["event_type"], summed("events", "users", "priced", "value"))
+def _types(parts: pa.Table) -> dict[str, TypeCount]:
+    summed_up = grouped(parts, ["event_type"], summed("events", "users", "priced", "value"))
     rows = {row["event_type"]: row for row in summed_up.to_pylist()}
     none = {"events": 0, "users": 0, "priced": 0, "value": 0.0}
     return {
@@ -147,18 +131,13 @@ def _types(parts: Sequence[pa.Table]) -> dict[str, TypeCount]:
     }
 
 
-def _products(parts: pa.Table) -> pa.Table:
-    sums = summed(*_SUMMED, "priced", "price_sum", "revenue", "unique_users")
-    return grouped(parts, ["product_id", "category_code", "brand"], sums | {"last_time": ("last_time", "max", None)})
-
-
-def _activity(parts: Sequence[Mapping[str, float]]) -> Activity:
-    total = {name: sum(part[name] for part in parts) for name in parts[0]}
-    sessions = max(1, int(total["sessions"]))
+def _activity(parts: pa.Table) -> Activity:
+    total = {name: pc.sum(parts[name]).as_py() for name in parts.column_names}
+    sessions = max(1, total["sessions"])
     return Activity(
-        users=int(total["users"]),
-        new_users=int(total["new_users"]),
-        sessions=int(total["sessions"]),
+        users=total["users"],
+        new_users=total["new_users"],
+        sessions=total["sessions"],
         session_events_mean=total["session_events"] / sessions,
         session_minutes_mean=total["session_seconds"] / 60 / sessions,
     )
@@ -168,7 +147,7 @@ def answered_of(parts: Sequence[Answered], clusters: int, features: int) -> Answ
     """Puts the parts' figures of segments and lists together.
 
     Args:
-        parts: what tasks packed.
+        parts: of blocks of users.
         clusters: how many there are.
         features: that they are made of.
     """
@@ -267,22 +246,17 @@ def ranked_products(products: pa.Table, most: int) -> tuple[RankedProduct, ...]:
         products: from `learned_of`.
         most: how many.
     """
-    rows = grouped(
-        products.sort_by("last_time"),
-        ["product_id"],
-        summed("events", *COUNTED_TYPES.values()) | {name: (name, "last", None) for name in ("category_code", "brand")},
-    ).to_pylist()
-    points = {row["product_id"]: 3 * row["purchases"] + 2 * row["carts"] + row["views"] for row in rows}
-    best = sorted(rows, key=lambda row: (-points[row["product_id"]], row["product_id"]))[:most]
+    points = pc.add(pc.add(pc.multiply(products["purchases"], 3), pc.multiply(products["carts"], 2)), products["views"])
+    ranked = products.append_column("points", points).sort_by([("points", "descending"), ("product_id", "ascending")])
     return tuple(
         RankedProduct(
             product_id=row["product_id"],
             category=row["category_code"],
             brand=row["brand"],
-            points=points[row["product_id"]],
+            points=row["points"],
             events=row["events"],
         )
-        for row in best
+        for row in ranked.slice(0, most).to_pylist()
     )
 
 

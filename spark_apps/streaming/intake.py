@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from spark_apps.ingestion.csv_layout import HEADER
-from spark_apps.storage import Entry
+from spark_apps.storage import Entry, StoragePath
 from spark_apps.streaming.drops import read_drop
 from spark_apps.streaming.records import Outcome, Reason
 
@@ -55,7 +55,7 @@ class Dropped:
     """A file that was taken out of incoming.
 
     Attributes:
-        path: where it stands now, as Spark reads it.
+        path: where it stands now.
         name: under which it was dropped, as it can be shown.
         sequence: its number in the replay; None for a file from elsewhere.
         dropped_at: from its name, else the time of its last change, UTC, never later than now.
@@ -66,7 +66,7 @@ class Dropped:
         waiting: files that waited behind it when it was taken.
     """
 
-    path: str
+    path: StoragePath
     name: str
     sequence: int | None
     dropped_at: datetime

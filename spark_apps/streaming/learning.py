@@ -1,7 +1,7 @@
 """What a batch's events change about its users: the first of two steps in each task (SPEC T3, T4).
 
 A task holds one bucket of users: their new events, all their former ones and the lists they were given. What is known
-of a user is worked out anew from all of the user's events by the functions that batch jobs use, so it equals theirs.
+of a user is worked out anew from all of the user's events by the texts that batch jobs use, so it equals theirs.
 """
 
 from __future__ import annotations
@@ -14,25 +14,26 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from spark_apps.features.gathering import NEEDED
-from spark_apps.features.grouping import (
-    COUNTED_TYPES,
-    Groups,
-    grouped,
-    micros_of,
-    seconds_of,
-    spent,
-    summed,
-    type_flags,
+from spark_apps.engine.database import Database, sql
+from spark_apps.engine.relations import register
+from spark_apps.features.grouping import COUNTED_TYPES
+from spark_apps.features.units import (
+    EVENT_COLUMNS,
+    MONEY,
+    PRODUCT_SUMS,
+    FeatureOptions,
+    feature_text,
+    set_options,
+    set_scores,
+    sum_pairs,
 )
-from spark_apps.features.interactions import implicit_scores
-from spark_apps.features.pairs import sum_pairs
-from spark_apps.features.users import USER_SUMS, session_lengths, sum_users
+from spark_apps.schemas import INTERACTIONS, USER_FEATURES
 from spark_apps.settings import EventScores
-from spark_apps.streaming.figures import Relevances, pack
-from spark_apps.streaming.watermark import WINDOW
+from spark_apps.streaming.figures import RELEVANCE, Relevances
+from spark_apps.streaming.watermark import WINDOW_MICROS
 
-FRESH = NEEDED.append(pa.field("late", pa.bool_()))
+_ROOM = "spark_apps.streaming"
+FRESH = EVENT_COLUMNS.append(pa.field("late", pa.bool_()))
 PROFILES = pa.schema(
     [
         ("user_id", pa.int64()),
@@ -41,19 +42,32 @@ PROFILES = pa.schema(
         ("first_listed", pa.list_(pa.int64())),
     ]
 )
-_OF_PRODUCTS = pa.schema(
+_TOUCHED = pa.schema(
     [
+        ("user_id", pa.int64()),
         ("products", pa.list_(pa.int64())),
         ("scores", pa.list_(pa.float32())),
         ("bought", pa.list_(pa.bool_())),
         ("gains", pa.list_(pa.float32())),
     ]
 )
-_BEFORE = pa.schema([("old_segment", pa.string()), PROFILES.field("first_listed")])
-FIGURES = pa.field("figures", pa.binary())
-# one row for each user of the batch, and one without a user that carries the bucket's figures
-LEARNED = pa.schema([*USER_SUMS, *_OF_PRODUCTS, *_BEFORE, FIGURES])
-_PAIR = ("user_id", "product_id")
+_USERS, _PAIRS = USER_FEATURES, INTERACTIONS
+# a row a user of the batch
+LEARNED = pa.schema(
+    [*_USERS, *list(_TOUCHED)[1:], pa.field("old_segment", pa.string()), PROFILES.field("first_listed")]
+)
+_BY_TYPE = [(name, pa.int64()) for name in ("events", *COUNTED_TYPES.values())]
+# What is counted of a bucket's batch; money as exact decimals, so that no order of adding up changes a sum.
+COUNTED = {
+    "event_types": pa.schema(
+        [("event_type", pa.string()), *((name, pa.int64()) for name in ("events", "users", "priced")), ("value", MONEY)]
+    ),
+    "windows": pa.schema([("window_start", pa.timestamp("us", "UTC")), *_BY_TYPE, ("revenue", MONEY)]),
+    "batch_products": PRODUCT_SUMS.append(pa.field("revenue", MONEY)),
+    "activity": pa.schema(
+        [(name, pa.int64()) for name in ("users", "new_users", "sessions", "session_events", "session_seconds")]
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -65,68 +79,77 @@ class InForce:
     top: int
 
 
-def learn(fresh: pa.Table, past: pa.Table, profiles: pa.Table, scores: EventScores, in_force: InForce) -> pa.Table:
+@dataclass(frozen=True)
+class Learned:
+    """What became of a bucket's users.
+
+    Attributes:
+        users: columns of LEARNED, a row a user of the batch, in the order of their ids.
+        counted: by the names of COUNTED.
+        relevance: columns of RELEVANCE: how well the lists of each recommender guessed.
+    """
+
+    users: pa.Table
+    counted: dict[str, pa.Table]
+    relevance: pa.Table
+
+
+def learn(
+    database: Database,
+    fresh: pa.Table,
+    past: pa.Table,
+    profiles: pa.Table,
+    options: FeatureOptions,
+    in_force: InForce,
+) -> Learned:
     """Works out what the users of one bucket are like after a batch.
 
     Args:
+        database: an empty one.
         fresh: the batch's events of the bucket, columns of FRESH, at least one row.
-        past: all former events of its users, columns of NEEDED.
+        past: all former events of its users, columns of EVENT_COLUMNS.
         profiles: what was known of its users, columns of PROFILES, a user at most once.
-        scores: points per event type.
+        options: the dates of recency, and points per event type.
         in_force: for users without a list.
-
-    Returns:
-        The columns of LEARNED.
     """
-    events = pa.concat_tables([past, fresh.select(NEEDED.names)])
-    users = sum_users(events).sort_by("user_id")
-    before, pairs = (scored_pairs(part, scores) for part in (past, events))
-    told = {
-        "types": _types(fresh),
-        "windows": _windows(fresh),
-        "products": _products(fresh, before),
-        "activity": _activity(fresh, past),
-        "relevance": _relevance(fresh, before, profiles, in_force),
-    }
-    columns = [*users.columns, *_side_by_side(users, pairs, before), *_known(users, profiles)]
-    rows = pa.table([*columns, pa.nulls(len(users), FIGURES.type)], LEARNED)
-    return pa.concat_tables([rows, carrying(LEARNED, pack(told))])
+    set_options(database, options)
+    database.set(window_micros=WINDOW_MICROS)
+    for name, rows in (("fresh", fresh), ("past", past)):
+        register(database, name, rows)
+    _pairs_of(database, "select * from past", "touched_before")
+    _pairs_of(database, "select * from fresh", "touched_now")
+    database.table("product_sums", feature_text("product_sums"))
+    counted = {name: database.rows(sql(_ROOM, name), schema) for name, schema in COUNTED.items()}
+    both = " union all ".join(f"select {', '.join(EVENT_COLUMNS.names)} from {name}" for name in ("past", "fresh"))
+    _pairs_of(database, both, "touched")
+    users = database.rows(feature_text("user_features"), _USERS)
+    side_by_side = database.rows(sql(_ROOM, "touched"), _TOUCHED)
+    assert users["user_id"].equals(side_by_side["user_id"]), "every user has a product, and both are in their order"
+    columns = [*users.columns, *side_by_side.columns[1:], *_known(users, profiles)]
+    bought = database.rows("select user_id, product_id from touched_before where purchases > 0")
+    relevance = _relevance(fresh, bought, profiles, in_force)
+    return Learned(pa.table(columns, LEARNED), counted, relevance)
 
 
-def carrying(schema: pa.Schema, packed: bytes) -> pa.Table:
-    """Returns a row that holds figures only."""
-    columns = [pa.array([packed if field == FIGURES else None], field.type) for field in schema]
-    return pa.table(columns, schema)
-
-
-def scored_pairs(events: pa.Table, scores: EventScores) -> pa.Table:
-    """Returns what each user touched.
+def touched_by(database: Database, events: pa.Table, scores: EventScores) -> pa.Table:
+    """Returns what each user touched: the columns of schemas.INTERACTIONS.
 
     Args:
-        events: columns of NEEDED.
+        database: an empty one.
+        events: of whole users, columns of EVENT_COLUMNS.
         scores: points per event type.
-
-    Returns:
-        The columns of features.pairs.PAIR_SUMS and score.
     """
-    pairs = sum_pairs(events)
-    return pairs.append_column("score", pa.array(implicit_scores(pairs, scores)))
+    set_scores(database, scores)
+    register(database, "events_given", events)
+    _pairs_of(database, "select * from events_given", "touched")
+    return database.rows("select * from touched", _PAIRS)
 
 
-def _side_by_side(users: pa.Table, pairs: pa.Table, before: pa.Table) -> list[pa.Array]:
-    """Each user's products in a row: ids, scores, whether bought, and how much the score rose."""
-    old = before.select([*_PAIR, "score"]).rename_columns([*_PAIR, "old_score"])
-    ordered = pairs.join(old, list(_PAIR), join_type="left outer", use_threads=False)
-    ordered = ordered.sort_by([(name, "ascending") for name in _PAIR]).combine_chunks()
-    ids, lengths = np.unique(ordered["user_id"].to_numpy(), return_counts=True)
-    assert np.array_equal(ids, users["user_id"].to_numpy()), "every user has a product"
-    offsets = pa.array(np.concatenate([[0], np.cumsum(lengths)]), pa.int32())
-    gains = pc.subtract(ordered["score"], pc.fill_null(ordered["old_score"], 0.0))
-    columns = (ordered["product_id"], ordered["score"], pc.greater(ordered["purchases"], 0), gains)
-    return [
-        pa.ListArray.from_arrays(offsets, column.combine_chunks().cast(field.type.value_type))
-        for column, field in zip(columns, _OF_PRODUCTS, strict=True)
-    ]
+def _pairs_of(database: Database, events: str, name: str) -> None:
+    """Makes a query's rows the events that the texts of features read, and a table of what their users touched."""
+    database.view("events", events)
+    sum_pairs(database)
+    database.table(name, feature_text("interactions"))
 
 
 def _known(users: pa.Table, profiles: pa.Table) -> list[pa.ChunkedArray]:
@@ -135,66 +158,12 @@ def _known(users: pa.Table, profiles: pa.Table) -> list[pa.ChunkedArray]:
     return [profiles[name].combine_chunks().take(places) for name in ("segment", "first_listed")]
 
 
-def _types(fresh: pa.Table) -> pa.Table:
-    return grouped(
-        fresh,
-        ["event_type"],
-        {
-            "events": ("user_id", "count", None),
-            "users": ("user_id", "count_distinct", None),
-            "priced": ("price", "count", None),
-            "value": summed("price")["price"],
-        },
-    )
-
-
-def _windows(fresh: pa.Table) -> pa.Table:
-    """Events of windows still open, added up."""
-    on_time = fresh.filter(pc.invert(fresh["late"]))
-    width = int(WINDOW.total_seconds())
-    starts = pc.multiply(pc.divide(seconds_of(on_time), width), width * 1_000_000)
-    table = _flagged(on_time).append_column("window_start", starts.cast(pa.timestamp("us", "UTC")))
-    counted = summed(*COUNTED_TYPES.values()) | {"events": ("user_id", "count", None)}
-    return grouped(table, ["window_start"], counted | {"revenue": summed("spent")["spent"]})
-
-
-def _products(fresh: pa.Table, before: pa.Table) -> pa.Table:
-    """The batch's sums of each product by description, as `features.products.product_sums` has them; and revenue."""
-    pairs = sum_pairs(fresh)
-    known = before.select(_PAIR).append_column("known", pa.array(np.ones(len(before), np.int64)))
-    pairs = pairs.join(known, list(_PAIR), join_type="left outer", use_threads=False)
-    pairs = pairs.append_column("first_meeting", pc.is_null(pairs["known"]).cast(pa.int64()))
-    revenue = grouped(_flagged(fresh), _PAIR, {"revenue": summed("spent")["spent"]})
-    pairs = pairs.join(revenue, list(_PAIR), join_type="left outer", use_threads=False)
-    sums = summed("events", *COUNTED_TYPES.values(), "priced", "price_sum", "revenue")
-    new = {"unique_users": ("first_meeting", "sum", None), "last_time": ("last_time", "max", None)}
-    return grouped(pairs, ["product_id", "category_code", "brand"], sums | new)
-
-
-def _flagged(events: pa.Table) -> pa.Table:
-    columns = {name: events[name] for name in _PAIR} | type_flags(events) | {"spent": spent(events)}
-    return pa.table(columns)
-
-
-def _activity(fresh: pa.Table, past: pa.Table) -> dict[str, float]:
-    """Sums over users and sessions, which stand in one bucket each."""
-    users = Groups.by(fresh["user_id"])
-    known = pc.is_in(users.keys, value_set=pc.unique(past["user_id"]))
-    seconds = session_lengths(users, fresh, micros_of(fresh)).seconds
-    return {
-        "users": len(users),
-        "new_users": len(users) - (pc.sum(known).as_py() or 0),
-        "sessions": len(seconds),
-        "session_events": len(fresh) - fresh["user_session"].null_count,
-        "session_seconds": int(seconds.sum()),
-    }
-
-
-def _relevance(fresh: pa.Table, before: pa.Table, profiles: pa.Table, in_force: InForce) -> dict[str, Relevances]:
+def _relevance(fresh: pa.Table, bought: pa.Table, profiles: pa.Table, in_force: InForce) -> pa.Table:
     """How well the lists in force guess what users put in the cart or bought, and had not bought before."""
-    bought = before.filter(pc.greater(before["purchases"], 0))
-    bought_by = _products_by_user(bought)
-    wanted = _products_by_user(fresh.filter(pc.is_in(fresh["event_type"], value_set=pa.array(["cart", "purchase"]))))
+    wanting = fresh.filter(pc.is_in(fresh["event_type"], value_set=pa.array(["cart", "purchase"])))
+    users = pc.unique(wanting["user_id"])
+    bought, profiles = (rows.filter(pc.is_in(rows["user_id"], value_set=users)) for rows in (bought, profiles))
+    bought_by, wanted = _products_by_user(bought), _products_by_user(wanting)
     targets = {user: sorted(products - bought_by.get(user, set())) for user, products in wanted.items()}
     listed = {name: _lists(profiles, name) for name in ("listed", "first_listed")}
     found = {name: Relevances() for name in ("updated", "static", "popularity")}
@@ -204,7 +173,7 @@ def _relevance(fresh: pa.Table, before: pa.Table, profiles: pa.Table, in_force: 
         found["updated"].judge(listed["listed"].get(user, popular), products)
         found["static"].judge(listed["first_listed"].get(user, first), products)
         found["popularity"].judge(popular, products)
-    return found
+    return pa.Table.from_pylist([{"recommender": name, **vars(one)} for name, one in found.items()], RELEVANCE)
 
 
 def _products_by_user(rows: pa.Table) -> dict[int, set[int]]:

@@ -11,8 +11,6 @@ from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
-from pyspark.sql import Column
-from pyspark.sql import functions as F
 
 from spark_apps.streaming.centres import Centres
 from spark_apps.streaming.clock import Clock
@@ -106,6 +104,6 @@ def buckets_for(events: int) -> int:
     return max(LEAST_BUCKETS, -(-events // EVENTS_PER_BUCKET))
 
 
-def bucket_of(user: Column, buckets: int) -> Column:
-    """Returns the bucket of a user, an id: what is left of it after division, so that Arrow knows it too."""
-    return F.pmod(user, F.lit(buckets)).cast("int")
+def bucket_text(buckets: int) -> str:
+    """Returns the bucket of a user, an id, as SQL: what is left of it after division, never negative."""
+    return f"((user_id % {buckets}) + {buckets}) % {buckets}"

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from pyspark.sql import Column
-from pyspark.sql import functions as F
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 WINDOW = timedelta(minutes=5)
 DELAY = timedelta(minutes=10)
+WINDOW_MICROS = WINDOW // timedelta(microseconds=1)
 
 
 def watermark_after(latest: datetime | None) -> datetime | None:
@@ -21,18 +24,17 @@ def watermark_after(latest: datetime | None) -> datetime | None:
     return None if latest is None else latest - DELAY
 
 
-def window_start(time: Column) -> Column:
-    """Returns the start of the window of an event time."""
-    seconds = int(WINDOW.total_seconds())
-    return F.timestamp_seconds(F.floor(F.unix_seconds(time) / seconds) * seconds)
+def window_ends(times: pa.ChunkedArray) -> NDArray[np.int64]:
+    """Returns the ends of the windows of event times, in microseconds since 1970."""
+    micros: NDArray[np.int64] = times.cast(pa.timestamp("us", "UTC")).cast(pa.int64()).to_numpy()
+    return (micros // WINDOW_MICROS + 1) * WINDOW_MICROS
 
 
-def is_late(time: Column, watermark: datetime | None) -> Column:
-    """Says whether an event comes after its window was closed."""
+def late_events(times: pa.ChunkedArray, watermark: datetime | None) -> pa.Array:
+    """Says of each event whether it comes after its window was closed."""
     if watermark is None:
-        return F.lit(False)
-    ends = F.unix_micros(window_start(time)) + F.lit(int(WINDOW.total_seconds()) * 1_000_000)
-    return ends <= F.lit(micros(watermark))
+        return pa.repeat(pa.scalar(False), len(times))
+    return pc.less_equal(pa.array(window_ends(times)), micros(watermark))
 
 
 def micros(moment: datetime) -> int:

@@ -6,43 +6,42 @@ until they are seen again. What the stream learned of products stays; scores sta
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import pyarrow as pa
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 
-from spark_apps.engine.frames import read_applied
-from spark_apps.features.gathering import NEEDED
-from spark_apps.jobs.reference import find_reference_of_frame
+from spark_apps.engine.base import Engine, Relation, Task
+from spark_apps.engine.published import applied_relation
+from spark_apps.jobs.reference import find_reference
 from spark_apps.jobs.stream.buckets import BucketFiles
 from spark_apps.jobs.stream.models import Placement, Served, load_placement
 from spark_apps.jobs.stream.places import HISTORY, PROFILES, claims, replace_bucket_bases, stage_state, staged_below
 from spark_apps.jobs.stream.preparation import (
-    known_users,
     product_base,
     segment_counts,
     stage_catalogue,
-    write_bases,
+    write_history,
+    write_profiles,
 )
 from spark_apps.jobs.stream.serving import Serving, merged_products, replace_bases
-from spark_apps.jobs.stream.tasks import Step, bucket_of_task
 from spark_apps.publication import Publication
 from spark_apps.settings import Settings
 from spark_apps.storage import StoragePath
 from spark_apps.streaming.learning import PROFILES as PROFILE_ROWS
 from spark_apps.streaming.learning import newest_profiles
-from spark_apps.streaming.state import StreamState, bucket_of, stored_centres
-from spark_apps.tables import DateRange
+from spark_apps.streaming.state import StreamState, stored_centres
+from spark_apps.tables import STREAM_EVENTS, DateRange
+
+_TRAINED, _PRODUCT_SUMS = "trained", "product_sums"
 
 
 def adopt(
-    spark: SparkSession, settings: Settings, root: StoragePath, state: StreamState, served: Served
+    engine: Engine, settings: Settings, root: StoragePath, state: StreamState, served: Served
 ) -> tuple[StreamState, Placement, Serving]:
     """Publishes the state that goes on with other models.
 
     Args:
-        spark: the session.
+        engine: reads and writes.
         settings: the run's.
         root: folder of the tables and models.
         state: before a batch.
@@ -53,15 +52,16 @@ def adopt(
     """
     placement, batch = load_placement(served), state.next_batch
     with Publication(root, claims(batch)) as publication:
-        applied = read_applied(spark, root, DateRange())
+        applied = applied_relation(root, DateRange(), publication.scratch(STREAM_EVENTS.name))
         dates: dict[str, str] = {}
         if applied.read.cleaned == state.cleaned:
             events, products = None, merged_products(root, state.products_from, batch)
         else:  # `clean` has other events now than the bases: they are made anew, so that none is missing or there twice
-            events, products = applied.events, product_base(applied.events)
-            reference = find_reference_of_frame(events, applied.days)
+            events = applied.events
+            products = product_base(engine, events, publication.scratch(_PRODUCT_SUMS))
+            reference = find_reference(engine, events, applied.days)
             dates = {"first_date": reference.first.isoformat(), "last_date": reference.day.isoformat()}
-        _write_bases(spark, settings, root, state, publication, events)
+        counts = _write_bases(engine, root, state, publication, events)
         replace_bucket_bases(publication, state, range(state.buckets))
         first_popular = stage_catalogue(publication, batch, products, served, settings)
         replace_bases(publication, state.products_from, batch)
@@ -72,7 +72,7 @@ def adopt(
                 "models": served.versions,
                 "products_from": batch,
                 **stored_centres(placement.centres),
-                "segments": segment_counts(spark, root, placement),
+                "segments": segment_counts(counts, placement),
                 "first_popular": first_popular,
                 "cleaned": applied.read.cleaned,
                 **dates,
@@ -80,39 +80,54 @@ def adopt(
         )
         stage_state(publication, after)
         publication.commit()
-    return after, placement, Serving(spark, settings, root, served, after)
+    return after, placement, Serving(engine, settings, root, served, after)
+
+
+@dataclass(frozen=True)
+class _Rewriting:
+    """What tasks need to write bases anew.
+
+    Attributes:
+        files: of the buckets.
+        state: before the batch.
+        staged: where they are put: see `places.staged_below`.
+        trained: the same of the bases of segments and lists that the training left.
+        renews: whether users' events stay as they are.
+    """
+
+    files: BucketFiles
+    state: StreamState
+    staged: str
+    trained: str
+    renews: bool
 
 
 def _write_bases(
-    spark: SparkSession,
-    settings: Settings,
-    root: StoragePath,
-    state: StreamState,
-    publication: Publication,
-    events: DataFrame | None,
-) -> None:
-    """Writes every bucket's bases: profiles with what was trained, events as they were or, if given, these."""
-    files, below = BucketFiles.of(root, settings, state.buckets), staged_below(publication, root)
+    engine: Engine, root: StoragePath, state: StreamState, publication: Publication, events: Relation | None
+) -> pa.Table:
+    """Writes every bucket's bases: profiles with what was trained, events as they were or, if given, these.
+
+    Returns:
+        See `preparation.write_profiles`.
+    """
+    files, staged = BucketFiles(root, state.buckets), staged_below(publication, root)
+    trained = f"{publication.scratch(_TRAINED).relative_to(root)}/"
     if events is not None:
-        write_bases(events.select(*NEEDED.names), NEEDED, HISTORY, files, root, publication, state.next_batch)
-    spread = known_users(spark, root).repartitionById(files.buckets, bucket_of(F.col("user_id"), files.buckets))
-    spread.select(*PROFILE_ROWS.names).mapInArrow(
-        _rewriter(files, state, below, renews=events is None), "rows bigint"
-    ).collect()  # buckets
+        write_history(engine, events, files, staged, state.next_batch)
+    counts = write_profiles(engine, root, files, trained, state.next_batch)
+    engine.map(_rewrite, range(state.buckets), shared=_Rewriting(files, state, staged, trained, renews=events is None))
+    return counts
 
 
-def _rewriter(files: BucketFiles, state: StreamState, below: str, renews: bool) -> Step:
-    def rewrite(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        trained = [batch for batch in batches if batch.num_rows]
-        bucket = bucket_of_task()
-        seen = _without_segment(files.profiles(state, bucket))
-        profiles = newest_profiles([seen, pa.Table.from_batches(trained)] if trained else [seen])
-        if renews:
-            files.renew(HISTORY, below, state, bucket)
-        files.write(PROFILES, below, state.next_batch, bucket, profiles)
-        yield pa.RecordBatch.from_pydict({"rows": pa.array([len(profiles)], pa.int64())})
-
-    return rewrite
+def _rewrite(task: Task) -> None:
+    """Writes the bases of a bucket anew. Item: the bucket. Shared: _Rewriting."""
+    about: _Rewriting = task.shared
+    bucket, files, batch = task.item, about.files.in_task(), about.state.next_batch
+    seen = _without_segment(files.profiles(about.state, bucket))
+    profiles = newest_profiles([seen, files.trained(about.trained, batch, bucket)])
+    if about.renews:
+        files.renew(HISTORY, about.staged, about.state, bucket)
+    files.write(PROFILES, about.staged, batch, bucket, profiles)
 
 
 def _without_segment(profiles: pa.Table) -> pa.Table:

@@ -3,35 +3,32 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
-from pyspark.sql.pandas.types import from_arrow_schema
-
-from spark_apps.features.users import feature_columns
+from spark_apps.engine.base import Engine
 from spark_apps.jobs.stream.adoption import adopt
 from spark_apps.jobs.stream.buckets import BucketFiles
 from spark_apps.jobs.stream.contents import batch_of, stage_content
-from spark_apps.jobs.stream.lines import Lines, read_lines
+from spark_apps.jobs.stream.lines import Lines, read_file
 from spark_apps.jobs.stream.models import Placement, Served, load_placement, versions_in_force, versions_named
-from spark_apps.jobs.stream.outputs import Outputs
+from spark_apps.jobs.stream.outputs import Outputs, Staged
 from spark_apps.jobs.stream.places import claims, ledger_path, stage_state
 from spark_apps.jobs.stream.replayed import replayed_parts
 from spark_apps.jobs.stream.serving import Serving
-from spark_apps.jobs.stream.tasks import ANSWERED, CARRIED, Learning, answering_step, learning_step
+from spark_apps.jobs.stream.tasks import ANSWERED, Batch, answered_parts, apply_bucket
 from spark_apps.memory import release_unused
 from spark_apps.provenance import AppliedBatch, held_by_clean, holdings_of
 from spark_apps.publication import Publication
 from spark_apps.registry.pointer import promoted_since
-from spark_apps.segmentation.rfm import rfm_columns
 from spark_apps.settings import Settings
 from spark_apps.storage import StoragePath, write_durably
+from spark_apps.streaming.clock import Clock
 from spark_apps.streaming.figures import (
+    RELEVANCE,
     Answered,
     Evolution,
     Learned,
@@ -42,15 +39,14 @@ from spark_apps.streaming.figures import (
     lists_of,
     ranked_categories,
     ranked_products,
-    unpack,
 )
 from spark_apps.streaming.intake import Dropped, judge
-from spark_apps.streaming.learning import FIGURES, FRESH, LEARNED, InForce
+from spark_apps.streaming.learning import COUNTED, InForce
 from spark_apps.streaming.placing import Placing
 from spark_apps.streaming.records import BatchRecord, Outcome, Reason
-from spark_apps.streaming.state import RecentBatch, StreamState, bucket_of, centres_of, stored_centres
+from spark_apps.streaming.state import RecentBatch, StreamState, centres_of, stored_centres
 from spark_apps.streaming.watermark import watermark_after
-from spark_apps.tables import partition_folder
+from spark_apps.tables import STREAM_RECOMMENDATIONS, STREAM_USERS
 
 RANKED = 10
 
@@ -84,13 +80,13 @@ class _Changes:
 class BatchProcessor:
     """Applies dropped files one after the other; between two of them it holds no more than the published state says."""
 
-    def __init__(self, spark: SparkSession, settings: Settings, root: StoragePath, state: StreamState) -> None:
+    def __init__(self, engine: Engine, settings: Settings, root: StoragePath, state: StreamState) -> None:
         """Loads the models that the state names."""
-        self._spark, self._settings, self._root = spark, settings, root
+        self._engine, self._settings, self._root = engine, settings, root
         self.state = state
         self._served = versions_named(root, state.models)
         self._placement: Placement = load_placement(self._served)
-        self._serving = Serving(spark, settings, root, self._served, state)
+        self._serving = Serving(engine, settings, root, self._served, state)
 
     def apply(self, file: Dropped) -> BatchRecord:
         """Applies a file, or notes why it changes nothing; with its record all of it is published.
@@ -118,7 +114,7 @@ class BatchProcessor:
             return  # what is promoted is gone, and was not served before either
         self._serving.close()
         self._served = served
-        adopted = adopt(self._spark, self._settings, self._root, self.state, served)
+        adopted = adopt(self._engine, self._settings, self._root, self.state, served)
         self.state, self._placement, self._serving = adopted
 
     def _note(self, file: Dropped, outcome: Outcome, reason: Reason | None, times: Times) -> BatchRecord:
@@ -137,26 +133,24 @@ class BatchProcessor:
             outputs = Outputs(self._root, publication, batch)
             with times.of("parse"):
                 leap = timedelta(hours=self._settings.stream_leap)
-                lines = read_lines(self._spark, file, self.state, leap)
-                events, quarantined = outputs.stage_lines(lines)
+                lines = read_file(self._engine, file, self.state, leap, outputs.scratch("lines"))
+                events = outputs.stage_lines(lines)
             assert file.content is not None, "what is learned from was read"
             sha256 = file.content.sha256
             replayed = replayed_parts(self._root, sha256, file.sequence)
             held = self._held(file, sha256, lines, replayed)
-            fresh = lines.without(held)
-            folders = [f"/{partition_folder(day)}/" for day in held]
-            events = tuple(path for path in events if not any(folder in path for folder in folders))
-            changes = self._change(fresh, events, outputs, times) if fresh.clean else None
-            lines.parsed.unpersist()
+            fresh = [staged for day, staged in events.items() if day not in held]
+            changes = self._change(lines.clock, fresh, outputs, times) if fresh else None
+            clean = lines.count_clean()
             record = self._record(
                 file,
                 times,
                 outcome="applied",
                 rows=lines.rows,
-                clean=lines.clean,
-                quarantined=quarantined,
-                held=lines.clean - fresh.clean,
-                late=fresh.late,
+                clean=clean,
+                quarantined=lines.quarantined,
+                held=clean - lines.count_clean(held),
+                late=lines.count_late(held),
                 replayed=replayed,
                 ahead=lines.ahead,
                 first_event=lines.first,
@@ -180,7 +174,7 @@ class BatchProcessor:
             batch=self.state.next_batch,
             sequence=file.sequence,
             sha256=sha256,
-            clean=lines.clean,
+            clean=lines.count_clean(),
             first_event=lines.first,
             last_event=lines.last,
             committed_at=datetime.now(timezone.utc),
@@ -188,43 +182,43 @@ class BatchProcessor:
         )
         return [day for _, day in held_by_clean([batch], holdings)]
 
-    def _change(self, lines: Lines, events: tuple[str, ...], outputs: Outputs, times: Times) -> _Changes:
+    def _change(self, clock: Clock, events: Sequence[Staged], outputs: Outputs, times: Times) -> _Changes:
         last = date.fromisoformat(self.state.last_date)
-        last = max(last, lines.clock.latest.date()) if lines.clock.latest else last
-        users = self._users(lines, last, outputs).persist()
+        last = max(last, clock.latest.date()) if clock.latest else last
+        folders = {table.name: outputs.scratch(table.name) for table in (STREAM_USERS, STREAM_RECOMMENDATIONS)}
         with times.of("update"):
-            learned, answered = self._figures(users)
+            learned, answered = self._apply(self._batch(events, last, outputs), folders)
         with times.of("write"):
-            named = outputs.stage_users(users, last)
+            users = outputs.stage_users(folders, last)
             outputs.stage_figures(learned, answered)
             outputs.stage_bases(self.state)
-        users.unpersist()
-        recent = RecentBatch(batch=outputs.batch, events=events, users=named)
+        recent = RecentBatch(batch=outputs.batch, events=tuple(one.path for one in events), users=users)
         evolution = evolution_of(self.state.segments, answered)
         return _Changes(learned, answered, evolution, recent, last, self._serving.note(learned.products))
 
-    def _users(self, lines: Lines, last: date, outputs: Outputs) -> DataFrame:
-        """The batch's users with all that is written of them, and the tasks' figures: columns of tasks.ANSWERED."""
-        files = BucketFiles.of(self._root, self._settings, self.state.buckets)
-        in_force = InForce(self._serving.popular, self.state.first_popular, self._settings.top)
-        learning = Learning(files, self.state, outputs.bases_below, self._settings, in_force)
-        centres, margin = centres_of(self.state).places, self._settings.segment_margin
-        placing = Placing(centres, self._placement.scale, self._placement.names, margin)
-        fresh = lines.events(outputs.batch).select(*FRESH.names)
-        spread = fresh.repartitionById(files.buckets, bucket_of(F.col("user_id"), files.buckets))
-        learned = spread.mapInArrow(learning_step(learning), from_arrow_schema(LEARNED))
-        first = date.fromisoformat(self.state.first_date) if self.state.first_date else None
-        featured = learned.select(*feature_columns(last, first), *CARRIED)
-        scored = featured.select("*", *rfm_columns(self._placement.cuts))
-        answered = answering_step(self._serving.models, placing, self._settings)
-        return scored.mapInArrow(answered, from_arrow_schema(ANSWERED))
+    def _batch(self, events: Sequence[Staged], last: date, outputs: Outputs) -> Batch:
+        centres, placement = centres_of(self.state).places, self._placement
+        return Batch(
+            files=BucketFiles(self._root, self.state.buckets),
+            events=tuple(str(one.file.relative_to(self._root)) for one in events),
+            state=self.state,
+            staged=outputs.bases_below,
+            last=last,
+            first=date.fromisoformat(self.state.first_date) if self.state.first_date else None,
+            in_force=InForce(self._serving.popular, self.state.first_popular, self._settings.top),
+            placing=Placing(centres, placement.scale, placement.names, self._settings.segment_margin),
+            cuts=placement.cuts,
+            models=self._serving.models,
+            settings=self._settings,
+        )
 
-    def _figures(self, users: DataFrame) -> tuple[Learned, Answered]:
-        carriers = users.where(F.col(FIGURES.name).isNotNull()).select(FIGURES.name)
-        parts = [unpack(row[FIGURES.name]) for row in carriers.collect()]  # one a bucket, and one a block of users
-        learned = learned_of([part for part in parts if not isinstance(part, Answered)])
-        return learned, answered_of(
-            [part for part in parts if isinstance(part, Answered)], *centres_of(self.state).places.shape
+    def _apply(self, batch: Batch, folders: Mapping[str, StoragePath]) -> tuple[Learned, Answered]:
+        done = self._engine.map(apply_bucket, range(self.state.buckets), folders, batch)
+        counted = {name: done.result(name, schema) for name, schema in COUNTED.items()}
+        parts = answered_parts(done.result("answered", ANSWERED))
+        return (
+            learned_of(counted, done.result("relevance", RELEVANCE)),
+            answered_of(parts, *centres_of(self.state).places.shape),
         )
 
     def _publish(self, publication: Publication, record: BatchRecord, state: StreamState) -> None:

@@ -1,21 +1,22 @@
-"""The stream's files of users' events and lists, cut into buckets: read and made anew inside Spark's tasks."""
+"""The stream's files of users' events and lists, cut into buckets: read and made anew inside tasks."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby, pairwise
+from operator import itemgetter
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from spark_apps.features.gathering import NEEDED
+from spark_apps.features.units import EVENT_COLUMNS
 from spark_apps.jobs.stream.places import HISTORY, PROFILES, base_file
-from spark_apps.settings import Settings
-from spark_apps.storage import StoragePath, open_parquet, root_path, write_parts
+from spark_apps.storage import StoragePath, for_another_thread, open_parquet, write_parts
+from spark_apps.streaming.learning import FRESH, newest_profiles
 from spark_apps.streaming.learning import PROFILES as PROFILE_ROWS
-from spark_apps.streaming.learning import newest_profiles
 from spark_apps.streaming.merging import Join, cut, merged
 from spark_apps.streaming.state import StreamState
 
@@ -31,7 +32,7 @@ def _sorted(parts: list[pa.Table]) -> pa.Table:
     return pa.concat_tables(parts).sort_by("user_id")
 
 
-_SCHEMAS = {HISTORY: NEEDED, PROFILES: PROFILE_ROWS}
+_SCHEMAS = {HISTORY: EVENT_COLUMNS, PROFILES: PROFILE_ROWS}
 # how rows of the same users that come from a base and from later batches become one table
 _JOINS: dict[str, Join] = {HISTORY: _sorted, PROFILES: newest_profiles}
 
@@ -41,20 +42,26 @@ class BucketFiles:
     """Where the files are, in a form that travels to tasks.
 
     Attributes:
-        root, webhdfs, user, copies: of the settings.
+        root: folder of the tables.
         buckets: how many there are.
     """
 
-    root: str
-    webhdfs: str | None
-    user: str | None
-    copies: int | None
+    root: StoragePath
     buckets: int
 
-    @classmethod
-    def of(cls, root: StoragePath, settings: Settings, buckets: int) -> BucketFiles:
-        """Takes what is needed to find the root again."""
-        return cls(str(root), settings.webhdfs, settings.hdfs_user, settings.replication, buckets)
+    def in_task(self) -> BucketFiles:
+        """Returns the same files for one of several tasks of a process."""
+        return BucketFiles(for_another_thread(self.root), self.buckets)
+
+    def fresh(self, paths: Iterable[str], bucket: int) -> pa.Table:
+        """Reads a batch's own events of a bucket: columns of FRESH, in their order.
+
+        Args:
+            paths: of its files, below the root.
+            bucket: which.
+        """
+        parts = [part for path in paths for part in self._read(FRESH, path, bucket, None, _FEW_VALUES[HISTORY])]
+        return pa.concat_tables([FRESH.empty_table(), *parts])
 
     def known(self, state: StreamState, bucket: int, users: pa.Array) -> tuple[pa.Table, pa.Table]:
         """Reads what is known of some of a bucket's users.
@@ -65,13 +72,19 @@ class BucketFiles:
             users: their ids.
 
         Returns:
-            Former events, columns of NEEDED, and the newest profile of each, columns of learning.PROFILES.
+            Former events, columns of EVENT_COLUMNS, and the newest profile of each, columns of learning.PROFILES.
         """
         history, profiles = (
             [*self._base(kind, state, bucket, users), *self._newer(kind, state, bucket, users)]
             for kind in (HISTORY, PROFILES)
         )
-        return pa.concat_tables([NEEDED.empty_table(), *history]), newest_profiles([*profiles])
+        return pa.concat_tables([EVENT_COLUMNS.empty_table(), *history]), newest_profiles([*profiles])
+
+    def trained(self, below: str, batch: int, bucket: int) -> pa.Table:
+        """Reads the profiles of a base of a bucket that was written below another place."""
+        path = f"{below}{base_file(PROFILES, batch, bucket)}"
+        parts = self._read(PROFILE_ROWS, path, bucket, None, _FEW_VALUES[PROFILES])
+        return pa.concat_tables([PROFILE_ROWS.empty_table(), *parts])
 
     def profiles(self, state: StreamState, bucket: int) -> pa.Table:
         """Reads the newest profile of each of a bucket's users."""
@@ -90,6 +103,34 @@ class BucketFiles:
         rows = cut(merged(self._base(kind, state, bucket), newer, _JOINS[kind]), _ROWS_AT_ONCE)
         self._write(kind, f"{below}{base_file(kind, state.next_batch, bucket)}", rows)
 
+    def write_sorted(self, kind: str, below: str, batch: int, parts: Iterable[pa.Table]) -> list[int]:
+        """Writes the bases of the buckets that some rows are of.
+
+        Args:
+            kind: HISTORY or PROFILES.
+            below: see `places.staged_below`.
+            batch: the first one that they do not hold.
+            parts: the rows, all of each bucket, sorted by bucket and user.
+
+        Returns:
+            The buckets.
+        """
+        written = []
+        for bucket, runs in groupby(self._runs(parts), key=itemgetter(0)):
+            rows = cut((run for _, run in runs), _ROWS_AT_ONCE)
+            self._write(kind, f"{below}{base_file(kind, batch, bucket)}", rows)
+            written.append(bucket)
+        return written
+
+    def _runs(self, parts: Iterable[pa.Table]) -> Iterator[tuple[int, pa.Table]]:
+        """Cuts rows that are sorted by bucket where another one begins."""
+        for part in parts:
+            buckets = np.mod(part["user_id"].to_numpy(), self.buckets)
+            starts = [0, *(np.flatnonzero(np.diff(buckets)) + 1).tolist(), len(part)]
+            for start, end in pairwise(starts):
+                if start < end:
+                    yield int(buckets[start]), part.slice(start, end - start)
+
     def write(self, kind: str, below: str, batch: int, bucket: int, rows: pa.Table) -> None:
         """Writes a base of a bucket.
 
@@ -105,24 +146,24 @@ class BucketFiles:
 
     def _write(self, kind: str, path: str, parts: Iterable[pa.Table]) -> None:
         """Writes a base; a second try of the same task replaces it."""
-        write_parts(self._place(path), _SCHEMAS[kind], parts, _ROWS_PER_GROUP)
+        write_parts(self.root / path, _SCHEMAS[kind], parts, _ROWS_PER_GROUP)
 
     def _base(self, kind: str, state: StreamState, bucket: int, users: pa.Array | None = None) -> Iterator[pa.Table]:
         """A bucket's base in parts, sorted by user; all of it, or the rows of some users."""
-        return self._read(kind, base_file(kind, state.bases[bucket], bucket), bucket, users)
+        path = base_file(kind, state.bases[bucket], bucket)
+        return self._read(_SCHEMAS[kind], path, bucket, users, _FEW_VALUES[kind])
 
     def _newer(self, kind: str, state: StreamState, bucket: int, users: pa.Array | None = None) -> Iterator[pa.Table]:
         """What a bucket's base does not hold yet, oldest first."""
         for batch in state.newer(bucket):
             for path in batch.events if kind == HISTORY else filter(None, [batch.users]):
-                yield from self._read(kind, path, bucket, users)
+                yield from self._read(_SCHEMAS[kind], path, bucket, users, _FEW_VALUES[kind])
 
-    def _place(self, path: str) -> StoragePath:
-        return root_path(self.root, self.webhdfs, self.user, self.copies) / path
-
-    def _read(self, kind: str, path: str, bucket: int, users: pa.Array | None) -> Iterator[pa.Table]:
+    def _read(
+        self, schema: pa.Schema, path: str, bucket: int, users: pa.Array | None, few_values: Sequence[str]
+    ) -> Iterator[pa.Table]:
         """Reads rows of a bucket a part at a time: of most parts few rows are wanted."""
-        schema, stored = _SCHEMAS[kind], open_parquet(self._place(path), _FEW_VALUES[kind])
+        stored = open_parquet(self.root / path, few_values)
         groups = list(range(stored.num_row_groups)) if users is None else _groups_of(stored, users)
         # without groups Arrow reads all of them
         parts = stored.iter_batches(_ROWS_AT_ONCE, groups, schema.names, use_threads=False) if groups else ()

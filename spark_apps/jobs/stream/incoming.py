@@ -1,9 +1,9 @@
 """Takes dropped files out of incoming, one at a time, and puts them away after their record was published.
 
 A file is taken by a rename to a plain name of our own, before a byte of it is read: what is read, applied and put away
-is one and the same file, whatever is dropped under its name meanwhile, and Spark never sees a name that somebody else
-chose. Its own name stands in a note beside it, written before the rename. A stream that was killed finds note and file,
-and by the record of the note's batch whether the file was applied.
+is one and the same file, whatever is dropped under its name meanwhile, and nothing that reads it sees a name that
+somebody else chose. Its own name stands in a note beside it, written before the rename. A stream that was killed finds
+note and file, and by the record of the note's batch whether the file was applied.
 """
 
 from __future__ import annotations
@@ -173,7 +173,7 @@ class Incoming:
                 self.count_fault(note.batch)
                 raise
         return Dropped(
-            path=str(path),
+            path=path,
             name=note.name,
             sequence=drop.sequence if drop else None,
             dropped_at=moment_of(note.name, modified),

@@ -1,11 +1,14 @@
-"""What the stream knows of one user after its last batch, read without Spark."""
+"""What the stream knows of one user after its last batch."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pyarrow as pa
 
+from spark_apps.engine.database import Database, Limits
 from spark_apps.jobs.stream.buckets import BucketFiles
 from spark_apps.jobs.stream.models import versions_in_force
 from spark_apps.jobs.stream.places import read_state
@@ -13,7 +16,9 @@ from spark_apps.jobs.stream.serving import models_of
 from spark_apps.settings import Settings
 from spark_apps.storage import StoragePath
 from spark_apps.streaming.answering import Models
-from spark_apps.streaming.learning import scored_pairs
+from spark_apps.streaming.learning import touched_by
+
+_TOUCHED = ("product_id", "score", "purchases", "interaction_count")
 
 
 @dataclass(frozen=True)
@@ -49,11 +54,11 @@ def newest_user(root: StoragePath, settings: Settings, user_id: int, trained_eve
     served = versions_in_force(root)
     if state.models != served.versions:
         return None
-    files = BucketFiles.of(root, settings, state.buckets)
+    files = BucketFiles(root, state.buckets)
     history, profiles = files.known(state, user_id % state.buckets, pa.array([user_id], pa.int64()))
     if len(history) <= trained_events:
         return None
     segment = profiles["segment"][0].as_py() if len(profiles) else None
-    pairs = scored_pairs(history, settings.scores)
-    touched = pairs.select(["product_id", "score", "purchases"]).append_column("interaction_count", pairs["events"])
+    with TemporaryDirectory() as folder, Database(Limits(1, settings.memory, Path(folder) / "spill")) as database:
+        touched = touched_by(database, history, settings.scores).select(_TOUCHED)
     return NewestUser(models_of(root, served, state, settings), touched, segment)

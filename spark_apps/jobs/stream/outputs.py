@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
+import pyarrow as pa
 
-from spark_apps.engine.frames import write_files
-from spark_apps.ingestion.cleaning import REASON
+from spark_apps.engine.published import stored_schema
 from spark_apps.jobs.stream.lines import Lines
 from spark_apps.jobs.stream.places import batch_file, gains_file, numbered, replace_bucket_bases, staged_below
 from spark_apps.publication import Publication
-from spark_apps.storage import StoragePath, write_parquet
+from spark_apps.storage import StoragePath, concatenate, parquet_files, write_parquet
 from spark_apps.streaming.figures import Answered, Learned, gains_of
 from spark_apps.streaming.state import StreamState
 from spark_apps.tables import (
@@ -23,7 +23,18 @@ from spark_apps.tables import (
     STREAM_USERS,
     STREAM_WINDOWS,
     Table,
+    partition_folder,
 )
+
+_ROWS_AT_ONCE = 1 << 16
+
+
+@dataclass(frozen=True)
+class Staged:
+    """A file of a table: where it stands, and the path below the root that it will have."""
+
+    file: StoragePath
+    path: str
 
 
 class Outputs:
@@ -38,51 +49,34 @@ class Outputs:
         """Where tasks put bases that they make anew: see `places.staged_below`."""
         return staged_below(self._publication, self._root)
 
-    def stage_lines(self, lines: Lines) -> tuple[tuple[str, ...], dict[str, int]]:
-        """Stages events and quarantine.
+    def scratch(self, name: str) -> StoragePath:
+        """Returns a new folder for files of tasks."""
+        return self._publication.scratch(name)
 
-        Returns:
-            The paths that the events will have, and the lines in quarantine by reason.
-        """
-        events = self._stage(lines.events(self.batch), STREAM_EVENTS) if lines.clean else ()
-        if lines.rows == lines.clean:
-            return events, {}
-        refused = lines.quarantine(self.batch).persist()
-        self._stage(refused, STREAM_QUARANTINE)
-        reasons = {row[REASON]: row["count"] for row in refused.groupBy(REASON).count().collect()}  # a handful
-        refused.unpersist()
-        return events, dict(sorted(reasons.items()))
+    def stage_lines(self, lines: Lines) -> dict[date | None, Staged]:
+        """Stages events and quarantine; returns the file of each date's events."""
+        self._stage_dates(STREAM_QUARANTINE, lines.refused)
+        return self._stage_dates(STREAM_EVENTS, lines.events)
 
-    def stage_users(self, users: DataFrame, last: date) -> str:
+    def stage_users(self, folders: Mapping[str, StoragePath], last: date) -> str:
         """Stages users and their lists; returns the path that the users will have.
 
         Args:
-            users: columns of tasks.ANSWERED.
+            folders: the files that tasks wrote of both, by the names of the tables.
             last: the date under which the lists stand.
         """
-        rows = users.where(F.col("user_id").isNotNull()).withColumn("batch", F.lit(self.batch))
-        (named,) = self._stage(rows, STREAM_USERS)
-        places = F.posexplode(F.arrays_zip("listed", "list_scores", "list_sources")).alias("place", "one")
-        lists = rows.select("user_id", "batch", places).select(
-            "user_id",
-            (F.col("place") + 1).alias("rank"),
-            F.col("one.listed").alias("product_id"),
-            F.col("one.list_scores").alias("score"),
-            F.col("one.list_sources").alias("source"),
-            "batch",
-            F.lit(last).alias("date"),
-        )
-        self._stage(lists, STREAM_RECOMMENDATIONS)
-        return named
+        files = {name: parquet_files(folder) for name, folder in folders.items()}
+        self._stage(STREAM_RECOMMENDATIONS, files[STREAM_RECOMMENDATIONS.name], last)
+        return self._stage(STREAM_USERS, files[STREAM_USERS.name]).path
 
     def stage_figures(self, learned: Learned, answered: Answered) -> None:
         """Stages what the driver has; it grows with the batch's products and windows."""
         for table, rows in ((STREAM_WINDOWS, learned.windows), (STREAM_PRODUCTS, learned.products)):
-            path = batch_file(table.path, self.batch)
-            write_parquet(self._publication.stage(path), numbered(rows, table, self.batch))
-            self._publication.replace(path)
-        write_parquet(self._publication.stage(gains_file(self.batch)), gains_of(answered))
-        self._publication.replace(gains_file(self.batch))
+            schema = stored_schema(table)
+            self._write(
+                batch_file(table.path, self.batch), numbered(rows, self.batch).select(schema.names).cast(schema)
+            )
+        self._write(gains_file(self.batch), gains_of(answered))
 
     def stage_bases(self, state: StreamState) -> None:
         """Takes the bases that tasks made anew in the place of the former ones.
@@ -92,14 +86,21 @@ class Outputs:
         """
         replace_bucket_bases(self._publication, state, state.due())
 
-    def _stage(self, rows: DataFrame, table: Table) -> tuple[str, ...]:
-        """Stages a table's rows as one file, or one a date; returns the paths they will have."""
-        folder = self._publication.scratch(table.name)
-        write_files(rows.coalesce(1), folder, table)
-        paths = []
-        found: list[StoragePath] = sorted(folder.rglob("*.parquet"), key=str)
-        for file in found:
-            parent = f"{table.path}/{file.parent.name}" if table.partition else table.path
-            paths.append(batch_file(parent, self.batch))
-            self._publication.replace(paths[-1], file)
-        return tuple(paths)
+    def _write(self, path: str, rows: pa.Table) -> None:
+        write_parquet(self._publication.stage(path), rows)
+        self._publication.replace(path)
+
+    def _stage_dates(
+        self, table: Table, files: Mapping[date | None, Sequence[StoragePath]]
+    ) -> dict[date | None, Staged]:
+        return {day: self._stage(table, paths, day) for day, paths in files.items()}
+
+    def _stage(self, table: Table, files: Sequence[StoragePath], day: date | None = None) -> Staged:
+        """Stages files of tasks as one file of a table."""
+        folder = f"{table.path}/{partition_folder(day)}" if table.partition else table.path
+        path = batch_file(folder, self.batch)
+        file = files[0] if len(files) == 1 else self._publication.stage(path)
+        if len(files) != 1:
+            concatenate(file, stored_schema(table), files, _ROWS_AT_ONCE)
+        self._publication.replace(path, file)
+        return Staged(file, path)

@@ -1,4 +1,4 @@
-"""Where the stream's files stand, and small tables read and written without Spark."""
+"""Where the stream's files stand, and small tables of it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from spark_apps.publication import Publication
 from spark_apps.storage import StoragePath, open_parquet, write_durably
 from spark_apps.streaming.records import LEDGER, record_name
 from spark_apps.streaming.state import StreamState
-from spark_apps.tables import Table
 
 STATE = "processed/stream_state"
 STATE_FILE = f"{STATE}/state.json"
@@ -85,7 +84,6 @@ def replace_bucket_bases(publication: Publication, state: StreamState, buckets: 
                 publication.remove(old)
 
 
-def numbered(rows: pa.Table, table: Table, batch: int) -> pa.Table:
-    """Gives rows the columns of a table that has the number of the batch."""
-    number = pa.array([batch] * len(rows), pa.int32())
-    return rows.append_column("batch", number).select(table.schema.names)
+def numbered(rows: pa.Table, batch: int) -> pa.Table:
+    """Adds the number of the batch to rows."""
+    return rows.append_column("batch", pa.repeat(pa.scalar(batch, pa.int32()), len(rows)))

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 import pyarrow as pa
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
+import pyarrow.compute as pc
 
-from spark_apps.engine.frames import read_applied, read_table
-from spark_apps.features.gathering import NEEDED, gather, leave_out
-from spark_apps.features.products import newest_descriptions, product_sums
+from spark_apps.engine.base import Done, Engine, Relation, Task
+from spark_apps.engine.database import sql
+from spark_apps.engine.published import applied_relation, table_relation
+from spark_apps.features.products import merge_descriptions
+from spark_apps.features.units import EVENT_COLUMNS, PRODUCT_SUMS, product_sums
 from spark_apps.jobs.hybrid import SEGMENT_SCORES
 from spark_apps.jobs.quarantine import require_events
-from spark_apps.jobs.reference import find_reference_of_frame
+from spark_apps.jobs.reference import find_reference
 from spark_apps.jobs.stream.buckets import BucketFiles
 from spark_apps.jobs.stream.contents import CONTENTS
 from spark_apps.jobs.stream.models import (
@@ -34,15 +37,14 @@ from spark_apps.jobs.stream.places import (
     base_file,
     staged_below,
 )
-from spark_apps.jobs.stream.tasks import bucket_of_task
 from spark_apps.progress import step
 from spark_apps.publication import Publication
 from spark_apps.registry.versions import HYBRID
 from spark_apps.settings import Settings
 from spark_apps.storage import StoragePath, read_parquet, write_durably, write_parquet
 from spark_apps.streaming.learning import PROFILES as PROFILE_ROWS
-from spark_apps.streaming.state import StreamState, bucket_of, buckets_for, stored_centres
-from spark_apps.tables import RECOMMENDATIONS, USER_SEGMENTS, DateRange
+from spark_apps.streaming.state import StreamState, bucket_text, buckets_for, stored_centres
+from spark_apps.tables import RECOMMENDATIONS, STREAM_EVENTS, USER_SEGMENTS, DateRange
 
 PRODUCT_COLUMNS = (
     *("product_id", "category_code", "brand", "events", "views", "carts", "purchases", "removals"),
@@ -51,13 +53,25 @@ PRODUCT_COLUMNS = (
 SCORE_COLUMNS = ("segment", "product_id", "score")
 # Popular products kept for users without a list: several lists' worth, since what a user bought is left out.
 _POPULAR_LISTS = 5
+_PRODUCT_SUMS = "product_sums"
+SEGMENT_COUNTS = pa.schema([("segment", pa.string()), ("users", pa.int64())])
+_BUCKETS = pa.schema([("bucket", pa.int32())])
 
 
-def prepare(spark: SparkSession, settings: Settings, root: StoragePath) -> StreamState:
+@dataclass(frozen=True)
+class _Bases:
+    """Where tasks write bases of buckets: those that hold all batches before one."""
+
+    files: BucketFiles
+    staged: str
+    batch: int
+
+
+def prepare(engine: Engine, settings: Settings, root: StoragePath) -> StreamState:
     """Publishes the state before the first batch.
 
     Args:
-        spark: the session.
+        engine: reads and writes.
         settings: the run's.
         root: folder of the tables and models.
 
@@ -68,19 +82,22 @@ def prepare(spark: SparkSession, settings: Settings, root: StoragePath) -> Strea
     served = versions_in_force(root)
     placement = load_placement(served)
     require_events(root, DateRange())
-    applied = read_applied(spark, root, DateRange())  # those of an earlier stream under this root too
-    events, number = applied.events, applied.read.batches
-    reference = find_reference_of_frame(events, applied.days)
     with Publication(root, [STATE]) as publication:
+        # those of an earlier stream under this root too
+        applied = applied_relation(root, DateRange(), publication.scratch(STREAM_EVENTS.name))
+        number = applied.read.batches
+        reference = find_reference(engine, applied.events, applied.days)
+        staged = staged_below(publication, root)
         with step("Former events") as shown:
-            rows = events.count()
-            files = BucketFiles.of(root, settings, buckets_for(rows))
-            write_bases(events.select(*NEEDED.names), NEEDED, HISTORY, files, root, publication, number)
+            rows = sum(applied.read.rows.values())
+            files = BucketFiles(root, buckets_for(rows))
+            write_history(engine, applied.events, files, staged, number)
             shown.done = f"{rows:,} events in {files.buckets} buckets"
         with step("Former lists and segments"):
-            write_bases(known_users(spark, root), PROFILE_ROWS, PROFILES, files, root, publication, number)
+            counts = write_profiles(engine, root, files, staged, number)
         with step("Products"):
-            first_popular = stage_catalogue(publication, number, product_base(events), served, settings)
+            products = product_base(engine, applied.events, publication.scratch(_PRODUCT_SUMS))
+            first_popular = stage_catalogue(publication, number, products, served, settings)
         state = StreamState(
             next_batch=number,
             latest=None,
@@ -92,7 +109,7 @@ def prepare(spark: SparkSession, settings: Settings, root: StoragePath) -> Strea
             models=served.versions,
             products_from=number,
             **stored_centres(placement.centres),
-            segments=segment_counts(spark, root, placement),
+            segments=segment_counts(counts, placement),
             first_popular=first_popular,
             cleaned=applied.read.cleaned,
         )
@@ -104,56 +121,96 @@ def prepare(spark: SparkSession, settings: Settings, root: StoragePath) -> Strea
     return state
 
 
-def product_base(events: DataFrame) -> pa.Table:
-    """Returns the products of events: columns of PRODUCT_COLUMNS."""
-    products = newest_descriptions(product_sums(gather(events, leave_out)))
-    return products.select(*PRODUCT_COLUMNS).toArrow()  # a row a product: the catalogue
+def product_base(engine: Engine, events: Relation, scratch: StoragePath) -> pa.Table:
+    """Returns the products of events: columns of PRODUCT_COLUMNS; some hundred bytes for each of the catalogue.
+
+    Args:
+        engine: reads them.
+        events: columns of EVENT_COLUMNS, and perhaps others.
+        scratch: a new folder.
+    """
+    inputs = {"events": events.select(*EVENT_COLUMNS.names)}
+    engine.run(product_sums, inputs, "user_id", {_PRODUCT_SUMS: scratch})
+    sums = merge_descriptions(read_parquet(scratch, PRODUCT_SUMS.names)).select(PRODUCT_COLUMNS)
+    price_sum = pc.fill_null(sums["price_sum"].cast(pa.float64()), 0.0)
+    return sums.set_column(PRODUCT_COLUMNS.index("price_sum"), "price_sum", price_sum)
 
 
-def write_bases(
-    rows: DataFrame,
-    schema: pa.Schema,
-    kind: str,
-    files: BucketFiles,
-    root: StoragePath,
-    publication: Publication,
-    batch: int,
-) -> None:
-    """Writes the base of every bucket that holds all batches before one, from a task of its own."""
-    staged = staged_below(publication, root)
-    spread = rows.repartitionById(files.buckets, bucket_of(F.col("user_id"), files.buckets))
-    spread.select(*schema.names).mapInArrow(
-        _base_writer(schema, kind, files, staged, batch), "rows long"
-    ).collect()  # buckets
+def write_history(engine: Engine, events: Relation, files: BucketFiles, staged: str, batch: int) -> None:
+    """Writes the bases of users' events of every bucket.
+
+    Args:
+        engine: reads and writes.
+        events: columns of EVENT_COLUMNS, and perhaps others.
+        files: of the buckets.
+        staged: see `places.staged_below`.
+        batch: the first one that they do not hold.
+    """
+    about, inputs = _Bases(files, staged, batch), {"events": events.select(*EVENT_COLUMNS.names)}
+    done = engine.run(_write_history, inputs, bucket_text(files.buckets), shared=about)
+    _write_empty(HISTORY, EVENT_COLUMNS, about, done)
 
 
-def _base_writer(
-    schema: pa.Schema, kind: str, files: BucketFiles, staged: str, batch: int
-) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    def write(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        held = [batch for batch in batches if batch.num_rows]
-        rows = pa.Table.from_batches(held).select(schema.names).cast(schema) if held else schema.empty_table()
-        files.write(kind, staged, batch, bucket_of_task(), rows)
-        yield pa.RecordBatch.from_pydict({"rows": pa.array([len(rows)])})
+def write_profiles(engine: Engine, root: StoragePath, files: BucketFiles, staged: str, batch: int) -> pa.Table:
+    """Writes the bases of segments and lists of every bucket, as the last training left them.
 
-    return write
+    Args:
+        engine: reads and writes.
+        root: folder of the tables.
+        files: of the buckets.
+        staged: as for `write_history`.
+        batch: likewise.
+
+    Returns:
+        Users by segment: SEGMENT_COUNTS, several rows a segment.
+    """
+    about = _Bases(files, staged, batch)
+    inputs = {
+        "segments": table_relation(root, USER_SEGMENTS).select("user_id", "segment"),
+        "recommendations": table_relation(root, RECOMMENDATIONS).select("user_id", "rank", "product_id"),
+    }
+    done = engine.run(_write_profiles, inputs, bucket_text(files.buckets), shared=about)
+    _write_empty(PROFILES, PROFILE_ROWS, about, done)
+    return done.result("segments", SEGMENT_COUNTS)
 
 
-def known_users(spark: SparkSession, root: StoragePath) -> DataFrame:
-    """Returns segment and list of each user as the last training left them: the columns of learning.PROFILES."""
-    places = F.array_sort(F.collect_list(F.struct("rank", "product_id")))
-    recommended = read_table(spark, root, RECOMMENDATIONS)
-    lists = recommended.groupBy("user_id").agg(places.getField("product_id").alias("listed"))
-    known = read_table(spark, root, USER_SEGMENTS).select("user_id", "segment")
-    both = known.join(lists, on="user_id", how="left")
-    return both.select("user_id", "segment", "listed", F.col("listed").alias("first_listed"))
+def _write_history(task: Task) -> None:
+    """Writes bases of users' events. Inputs: events of whole buckets. Shared: _Bases. Gives `buckets`, a row a base."""
+    order = bucket_text(task.shared.files.buckets)
+    rows = task.database.batches(f"select * from events order by {order}, user_id, event_time", EVENT_COLUMNS)
+    _give_written(task, HISTORY, rows)
 
 
-def segment_counts(spark: SparkSession, root: StoragePath, placement: Placement) -> dict[str, int]:
-    """Returns the users of each segment as the last training left them."""
-    counted = read_table(spark, root, USER_SEGMENTS).groupBy("segment").count().collect()  # a row a segment
-    counts = {row["segment"]: row["count"] for row in counted}
-    return {name: counts.get(name, 0) for name in placement.names.values()}
+def _write_profiles(task: Task) -> None:
+    """Writes bases of segments and lists. Inputs: segments, recommendations, of whole buckets. Shared: _Bases.
+
+    Gives `buckets`, a row a base, and `segments`, a row a segment.
+    """
+    task.database.set(buckets=task.shared.files.buckets)
+    _give_written(task, PROFILES, task.database.batches(sql("spark_apps.streaming", "profiles"), PROFILE_ROWS))
+    counted = "select segment, count(*) as users from segments group by segment"
+    task.give("segments", task.database.rows(counted, SEGMENT_COUNTS))
+
+
+def _give_written(task: Task, kind: str, rows: Iterable[pa.Table]) -> None:
+    about: _Bases = task.shared
+    written = about.files.in_task().write_sorted(kind, about.staged, about.batch, rows)
+    task.give("buckets", pa.table([pa.array(written, pa.int32())], _BUCKETS))
+
+
+def _write_empty(kind: str, schema: pa.Schema, about: _Bases, done: Done) -> None:
+    """Writes the bases of buckets without a row, to which no task came."""
+    written = set(done.result("buckets", _BUCKETS)["bucket"].to_pylist())
+    for bucket in set(range(about.files.buckets)) - written:
+        about.files.write(kind, about.staged, about.batch, bucket, schema.empty_table())
+
+
+def segment_counts(counts: pa.Table, placement: Placement) -> dict[str, int]:
+    """Returns the users of each segment, from what `write_profiles` returned."""
+    users: Counter[str] = Counter()
+    for row in counts.to_pylist():
+        users[row["segment"]] += row["users"]
+    return {name: users[name] for name in placement.names.values()}
 
 
 def stage_catalogue(

@@ -1,27 +1,22 @@
 """The stream at work: one dropped file a batch, each applied once, until it is told to stop (SPEC T2).
 
-On one machine a loop looks for files. On a cluster Structured Streaming runs the batches: whenever a file waits, a
-trigger is written where the query's source looks, and `foreachBatch` takes the file. Both do the same for a file, and
-neither decides which one is new: Spark's checkpoint knows triggers only, and is made anew at each start.
+On one machine a loop looks for files; on a cluster Structured Streaming runs the batches (engine/foreach_batch.py).
+Both do the same for a file, and neither decides which one is new.
 """
 
 from __future__ import annotations
 
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
 from filelock import Timeout
-from py4j.protocol import Py4JError
-from pyspark.errors import PySparkException, StreamingQueryException
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql.streaming.query import StreamingQuery
 
-from spark_apps.errors import BusyRootError, UserError, from_java_error, from_os_error
+from spark_apps.engine.base import Engine
+from spark_apps.errors import BadInputError, BusyRootError, UserError, from_java_error, from_os_error
 from spark_apps.jobs.stream.batch import BatchProcessor
 from spark_apps.jobs.stream.contents import ensure_contents
 from spark_apps.jobs.stream.incoming import TRIED_AGAIN_SECONDS, Incoming, names_taken
@@ -29,7 +24,7 @@ from spark_apps.jobs.stream.places import STATE, read_state
 from spark_apps.jobs.stream.preparation import prepare
 from spark_apps.publication import settle
 from spark_apps.settings import Settings
-from spark_apps.storage import StoragePath, for_another_thread, lock_at, write_durably
+from spark_apps.storage import StoragePath, for_another_thread, lock_at
 from spark_apps.streaming.drops import CHECKPOINT, DONE, INCOMING, REFUSED, STREAM, TAKEN, TRIGGERS
 from spark_apps.streaming.intake import Dropped
 from spark_apps.streaming.records import BatchRecord
@@ -38,8 +33,6 @@ from spark_apps.workspace import discard
 
 # neither a folder nor HDFS tells that a file was dropped
 _LOOK_SECONDS = 0.5
-_TRIGGER = "500 milliseconds"
-_TRIGGERS_AHEAD = 2
 
 Report = Callable[[BatchRecord], None]
 
@@ -52,14 +45,14 @@ class Wishes:
     stop_after: int | None = None
 
 
-def run(spark: SparkSession, settings: Settings, root: StoragePath, wishes: Wishes, report: Report) -> int:
+def run(engine: Engine, settings: Settings, root: StoragePath, wishes: Wishes, report: Report) -> int:
     """Applies dropped files until it is told to stop, by a signal or by the wishes.
 
     A batch that has begun is finished first.
 
     Args:
-        spark: the session.
-        settings: the run's; the master says whether Structured Streaming runs the batches.
+        engine: applies them; on a cluster Structured Streaming runs the batches.
+        settings: the run's.
         root: folder of the tables and models.
         wishes: when to end without a signal.
         report: is told each batch, after it was published.
@@ -75,16 +68,16 @@ def run(spark: SparkSession, settings: Settings, root: StoragePath, wishes: Wish
     for folder in (INCOMING, TAKEN, DONE, REFUSED, STATE, *(table.path for table in STREAM_TABLES)):
         (root / folder).mkdir(parents=True, exist_ok=True)
     with _alone(root):
-        state = read_state(root) or prepare(spark, settings, root)
+        state = read_state(root) or prepare(engine, settings, root)
         ensure_contents(root)
         for folder in (CHECKPOINT, TRIGGERS):
             discard(root / folder)
-        stream = _Stream(BatchProcessor(spark, settings, root, state), Incoming(root), wishes, report)
+        stream = _Stream(BatchProcessor(engine, settings, root, state), Incoming(root), wishes, report)
         with _signals(stream.stopping.set):
-            if settings.master.startswith("local"):
-                _loop(stream)
+            if engine.is_cluster:
+                _by_spark(engine, root, stream)
             else:
-                _structured(spark, root, stream)
+                _loop(stream)
     return stream.batches
 
 
@@ -126,11 +119,11 @@ class _Stream:
 
 def _may_be_the_files(error: Exception) -> bool:
     """Whether a fault may come from what the file holds: not if user, disk, HDFS or another command is to blame."""
-    if isinstance(error, PySparkException | Py4JError):
-        return from_java_error(str(error), "") is None
     if isinstance(error, OSError):
         return from_os_error(error, "") is None
-    return not isinstance(error, UserError)
+    if isinstance(error, UserError):
+        return isinstance(error, BadInputError)
+    return from_java_error(str(error), "") is None  # DuckDB names a full disk as Java does
 
 
 def _loop(stream: _Stream) -> None:
@@ -141,82 +134,17 @@ def _loop(stream: _Stream) -> None:
             stream.stopping.wait(_LOOK_SECONDS)
 
 
-def _structured(spark: SparkSession, root: StoragePath, stream: _Stream) -> None:
-    triggers = _Triggers(stream)
-    query = _start(spark, root, triggers.handle)
-    announcer = _Announcer(for_another_thread(root), triggers)  # batches are run by another thread
-    try:
-        while not query.awaitTermination(_LOOK_SECONDS):  # type: ignore[arg-type]  # it takes parts of seconds
-            over = stream.stopping.is_set() or (triggers.idle and stream.is_over())
-            if not over:
-                over = not announcer.look() and stream.is_over()
-            if over and not triggers.under_way():
-                query.stop()
-                return
-    except StreamingQueryException as error:
-        raise triggers.failure or error from error
+def _by_spark(engine: Engine, root: StoragePath, stream: _Stream) -> None:
+    from spark_apps.engine.foreach_batch import Triggers, Waiting, run_batches
 
+    here = for_another_thread(root)  # batches are run by another thread
+    incoming = Incoming(here)
 
-class _Triggers:
-    """The triggers that were written, and what the query made of them."""
+    def look() -> Waiting:
+        return Waiting({entry.name for entry in incoming.waiting()}, len(names_taken(here)))
 
-    def __init__(self, stream: _Stream) -> None:
-        self._stream, self._announced, self._handled = stream, 0, 0
-        self.failure: Exception | None = None
-        # whether the last one found no file
-        self.idle = False
-
-    def announce(self) -> int:
-        """Counts a trigger and returns its number."""
-        self._announced += 1
-        return self._announced
-
-    def under_way(self) -> int:
-        """Returns how many were announced and not handled; without one, no batch is at work."""
-        return self._announced - self._handled
-
-    def handle(self, triggers: DataFrame, number: int) -> None:
-        """Applies one file for each trigger, which is one row: see `foreachBatch`."""
-        try:
-            for _ in triggers.collect():  # one, by maxFilesPerTrigger
-                self.idle = self._stream.stopping.is_set() or not self._stream.apply_next()
-                self._handled += 1
-        except Exception as error:
-            self.failure = error
-            raise
-
-
-class _Announcer:
-    """Writes a trigger for each file that waits, two ahead at most, so that a batch can follow on the one before."""
-
-    def __init__(self, root: StoragePath, triggers: _Triggers) -> None:
-        self._root, self._triggers, self._incoming = root, triggers, Incoming(root)
-        self._seen: set[str] = set()
-        self._again = 0.0
-
-    def look(self) -> bool:
-        """Writes what triggers are due; says whether any is under way."""
-        waiting = {entry.name for entry in self._incoming.waiting()}
-        taken = names_taken(self._root)
-        if not self._is_stuck(waiting):
-            while self._triggers.under_way() < min(_TRIGGERS_AHEAD, len(waiting) + len(taken)):
-                path = self._root / TRIGGERS / f"{self._triggers.announce():08d}.txt"
-                write_durably(path, "a file waits\n")
-                self._seen, self._again = waiting, time.monotonic() + TRIED_AGAIN_SECONDS
-        return self._triggers.under_way() > 0
-
-    def _is_stuck(self, waiting: set[str]) -> bool:
-        """Whether nothing waits but what cannot be taken, as the last trigger has shown."""
-        return self._triggers.idle and waiting <= self._seen and time.monotonic() < self._again
-
-
-def _start(spark: SparkSession, root: StoragePath, handle: Callable[[DataFrame, int], None]) -> StreamingQuery:
-    (root / TRIGGERS).mkdir(parents=True)
-    source = spark.readStream.option("maxFilesPerTrigger", 1).option("cleanSource", "delete")
-    source = source.option("pathGlobFilter", "*.txt")  # no draft of one
-    rows = source.text(str(root / TRIGGERS))
-    writer = rows.writeStream.foreachBatch(handle).option("checkpointLocation", str(root / CHECKPOINT))
-    return writer.trigger(processingTime=_TRIGGER).queryName("shopstream stream").start()
+    triggers = Triggers(here / TRIGGERS, here / CHECKPOINT, look, _LOOK_SECONDS, TRIED_AGAIN_SECONDS)
+    run_batches(engine, triggers, stream)
 
 
 @contextmanager

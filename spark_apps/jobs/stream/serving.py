@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import pyarrow as pa
-from pyspark.sql import SparkSession
 
-from spark_apps.engine.sharing import Shared, share
+from spark_apps.engine.base import Engine, Shared
 from spark_apps.features.grouping import grouped, summed
 from spark_apps.features.products import merge_descriptions
 from spark_apps.jobs.stream.models import Served, load_recommender, popular
@@ -35,15 +34,15 @@ class Serving:
     """
 
     def __init__(
-        self, spark: SparkSession, settings: Settings, root: StoragePath, served: Served, state: StreamState
+        self, engine: Engine, settings: Settings, root: StoragePath, served: Served, state: StreamState
     ) -> None:
         """Loads the models as the state has them, after a restart too."""
-        self._spark, self._settings, self._root, self._served = spark, settings, root, served
+        self._engine, self._settings, self._root, self._served = engine, settings, root, served
         self._load(state)
 
     def _load(self, state: StreamState) -> None:
         models = models_of(self._root, self._served, state, self._settings)
-        self.models: Shared[Models] = share(self._spark, models)
+        self.models: Shared[Models] = self._engine.share(models)
         self.popular = popular(models, len(state.first_popular))
         self._known = set(models.hybrid.catalogue.ids.tolist())
         for batch in range(state.products_from, state.next_batch):
@@ -80,7 +79,7 @@ class Serving:
 
     def close(self) -> None:
         """Frees what the executors hold."""
-        self.models.destroy()
+        self.models.release()
 
     def _scores(self, since: int, now: int) -> pa.Table:
         base = read_file(self._root / base_file(SCORES, since), SCORE_COLUMNS)

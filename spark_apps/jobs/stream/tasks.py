@@ -1,109 +1,100 @@
-"""What the tasks of a batch do: each reads one bucket's files, learns, and answers (SPEC T3)."""
+"""The unit of a batch: a task reads one bucket's files, learns, answers, and writes what came of it (SPEC T3)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import pickle
 from dataclasses import dataclass
+from datetime import date
 
 import pyarrow as pa
-import pyarrow.compute as pc
-from pyspark import TaskContext
 
-from spark_apps import schemas
-from spark_apps.engine.sharing import Shared
+from spark_apps.engine.base import Shared, Task
+from spark_apps.engine.published import stored_schema
+from spark_apps.features.units import FeatureOptions
 from spark_apps.jobs.stream.buckets import BucketFiles
-from spark_apps.jobs.stream.places import HISTORY, PROFILES
+from spark_apps.jobs.stream.places import HISTORY, PROFILES, numbered
 from spark_apps.memory import release_unused
 from spark_apps.recommendation.lists import USERS_PER_BLOCK
+from spark_apps.segmentation.rfm import Cuts
 from spark_apps.settings import Settings
-from spark_apps.streaming.answering import LISTED, Models, answer
-from spark_apps.streaming.figures import pack
-from spark_apps.streaming.learning import FIGURES, FRESH, InForce, carrying, learn
+from spark_apps.streaming.answering import Models, answer, list_rows
+from spark_apps.streaming.figures import Answered
+from spark_apps.streaming.learning import InForce, learn
 from spark_apps.streaming.placing import Placing
 from spark_apps.streaming.state import StreamState
+from spark_apps.tables import STREAM_RECOMMENDATIONS, STREAM_USERS
 
-# users with all that is written of them, and rows without a user that carry figures
-ANSWERED = pa.schema(
-    [
-        *(one for one in schemas.STREAM_USERS if one.name != "batch"),
-        *(field for field in LISTED if field.name != "listed"),
-        FIGURES,
-    ]
-)
-# what passes Spark's own columns between the two steps
-CARRIED = ("products", "scores", "bought", "gains", "old_segment", "first_listed", FIGURES.name)
-Step = Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]
+USERS, LISTS = stored_schema(STREAM_USERS), stored_schema(STREAM_RECOMMENDATIONS)
+# figures.Answered, pickled
+ANSWERED = pa.schema([("answered", pa.binary())])
 
 
 @dataclass(frozen=True)
-class Learning:
-    """What the first step of a batch's tasks needs: see `learning_step`.
+class Batch:
+    """What the tasks of a batch share.
 
     Attributes:
         files: of the buckets.
+        events: the batch's own, as paths below the root.
         state: before the batch.
         staged: where bases are put that are made anew: see `places.staged_below`.
-        settings: the run's.
+        last, first: the dates that recency counts from and to.
         in_force: for users without a list.
+        placing, cuts: how users are placed in segments.
+        models: what recommends.
+        settings: the run's.
     """
 
     files: BucketFiles
+    events: tuple[str, ...]
     state: StreamState
     staged: str
-    settings: Settings
+    last: date
+    first: date | None
     in_force: InForce
+    placing: Placing
+    cuts: Cuts
+    models: Shared[Models]
+    settings: Settings
 
 
-def bucket_of_task() -> int:
-    """Returns the bucket whose rows this task has: its partition's number, as `repartitionById` puts them."""
-    context = TaskContext.get()
-    assert context is not None
-    return context.partitionId()
+def apply_bucket(task: Task) -> None:
+    """Learns what a batch's events say about the users of a bucket, and answers: segments and lists.
+
+    Item: the bucket. Shared: Batch. Outputs: stream_users, stream_recommendations. Gives, for each bucket with an
+    event, what `learning.learn` counted under the names of its tables, `relevance`, and `answered`, ANSWERED, a row.
+    The base of a bucket that is due is made anew.
+    """
+    batch: Batch = task.shared
+    bucket, files = task.item, batch.files.in_task()
+    if bucket in batch.state.due():
+        for kind in (HISTORY, PROFILES):
+            files.renew(kind, batch.staged, batch.state, bucket)
+    fresh = files.fresh(batch.events, bucket)
+    if len(fresh):
+        _apply(task, batch, bucket, files, fresh)
+    release_unused()
 
 
-def learning_step(about: Learning) -> Step:
-    """Returns the first step: a bucket's new events to `learning.LEARNED`, and its base anew where that is due."""
-
-    def step(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        held = [batch for batch in batches if batch.num_rows]
-        bucket = bucket_of_task()
-        fresh = pa.Table.from_batches(held).select(FRESH.names).cast(FRESH) if held else FRESH.empty_table()
-        users = pc.unique(fresh["user_id"])
-        if bucket in about.state.due():
-            for kind in (HISTORY, PROFILES):
-                about.files.renew(kind, about.staged, about.state, bucket)
-        past, profiles = about.files.known(about.state, bucket, users)
-        if held:
-            scores = about.settings.scores
-            yield from learn(fresh, past, profiles, scores, about.in_force).combine_chunks().to_batches()
-
-    return _released(step)
-
-
-def answering_step(models: Shared[Models], placing: Placing, settings: Settings) -> Step:
-    """Returns the second step: users with features to users with segments and lists, and figures."""
-
-    def step(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        loaded = models.value()
-        for batch in batches:
-            rows = pa.Table.from_batches([batch])
-            is_user = pc.is_null(rows[FIGURES.name])
-            for packed in rows.filter(pc.invert(is_user))[FIGURES.name].to_pylist():
-                yield from carrying(ANSWERED, packed).to_batches()
-            users = rows.filter(is_user)
-            for start in range(0, len(users), USERS_PER_BLOCK):
-                placed, figures = answer(users.slice(start, USERS_PER_BLOCK), loaded, placing, settings)
-                yield from placed.select(ANSWERED.names).cast(ANSWERED).combine_chunks().to_batches()
-                yield from carrying(ANSWERED, pack(figures)).to_batches()
-
-    return _released(step)
+def _apply(task: Task, batch: Batch, bucket: int, files: BucketFiles, fresh: pa.Table) -> None:
+    past, profiles = files.known(batch.state, bucket, fresh["user_id"].unique())
+    options = FeatureOptions(batch.last, batch.settings.scores, batch.first)
+    learned = learn(task.database, fresh, past, profiles, options, batch.in_force)
+    for name, rows in learned.counted.items():
+        task.give(name, rows)
+    task.give("relevance", learned.relevance)
+    models, blocks, figures = batch.models.value(), [], []
+    for start in range(0, len(learned.users), USERS_PER_BLOCK):
+        users = learned.users.slice(start, USERS_PER_BLOCK)
+        placed, answered = answer(users, models, batch.placing, batch.cuts, batch.settings)
+        blocks.append(numbered(placed, batch.state.next_batch))
+        figures.append(answered)
+    task.output(STREAM_USERS.name, USERS, (block.select(USERS.names).cast(USERS) for block in blocks))
+    lists = (numbered(list_rows(block), batch.state.next_batch) for block in blocks)
+    task.output(STREAM_RECOMMENDATIONS.name, LISTS, (rows.select(LISTS.names).cast(LISTS) for rows in lists))
+    task.give("answered", pa.table([pa.array([pickle.dumps(one) for one in figures])], ANSWERED))
 
 
-def _released(step: Step) -> Step:
-    """The step, after which its process holds no more than it needs for the next one."""
-
-    def run(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        yield from step(batches)
-        release_unused()
-
-    return run
+def answered_parts(given: pa.Table) -> list[Answered]:
+    """Returns the figures that tasks gave; only for bytes of our own tasks."""
+    return [pickle.loads(packed) for packed in given[ANSWERED.names[0]].to_pylist()]
