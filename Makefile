@@ -1,5 +1,6 @@
 # Every target hands over to the shopstream command or to a tool in .venv, which `setup` makes first.
-# Settings: PYTHON=python3.12, and ARGS="..." for further options of the command behind a target.
+# Settings: PYTHON=python3.12, SPARK=1 for Spark in .venv, and ARGS="..." for further options of the command behind a
+# target.
 
 PYTHON ?= python3
 ifeq ($(OS),Windows_NT)
@@ -7,7 +8,7 @@ VENV := .venv/Scripts
 else
 VENV := .venv/bin
 endif
-BOOTSTRAP = $(PYTHON) -m spark_apps.bootstrap $(if $(INSTALL_JAVA),--install-java)
+BOOTSTRAP = $(PYTHON) -m spark_apps.bootstrap $(if $(SPARK),--spark) $(if $(INSTALL_JAVA),--install-java)
 
 # INPUT="one.csv two.csv" or a pattern; "\ " stands for a space within a name. Each name reaches the shell quoted.
 empty :=
@@ -16,23 +17,20 @@ quoted = '$(subst ','\'',$(1))'
 names = $(foreach word,$(subst \$(space),<space>,$(value INPUT)),$(or $(wildcard $(word)),$(word)))
 inputs = $(foreach name,$(names),--input $(call quoted,$(subst <space>,$(space),$(name))))
 
-.PHONY: help setup setup-dev setup-host setup-hosts lint-hosts hosts-up demo test test-cluster test-hosts test-browser test-dashboards lint bench bench-als bench-dashboards bench-panel bench-stream dashboards kill-test cluster-kill-test report clean-venv \
+.PHONY: help setup setup-dev setup-hosts lint-hosts hosts-up demo test test-cluster test-hosts test-browser test-dashboards lint bench bench-als bench-dashboards bench-panel bench-stream dashboards kill-test cluster-kill-test report clean-venv \
 	cluster-up cluster-status cluster-down load submit-train simulate
 
 help: ## show this list
 	@$(PYTHON) -c "import re, shutil, textwrap; width = shutil.get_terminal_size().columns; [print(textwrap.fill('  make %-18s %s' % line, width, subsequent_indent=26 * ' ', break_on_hyphens=False)) for line in re.findall('(?m)^([a-z-]+):.*?## (.*)', open('Makefile').read())]"
 
-setup: ## make .venv and look for Java (INSTALL_JAVA=1 downloads one where none is found)
+setup: ## make .venv (SPARK=1: with Spark, which needs Java; INSTALL_JAVA=1: with both)
 	@$(BOOTSTRAP)
 
-setup-dev: ## the same with the tools for test, lint and bench
+setup-dev: ## the same with Spark and the tools for test, lint and bench
 	@$(BOOTSTRAP) --dev
 
-setup-host: ## what the cluster needs here: the same without Java
-	@$(BOOTSTRAP) --without-java
-
 setup-hosts: ## what a cluster on several hosts needs here: tools for test and lint, and Ansible
-	@$(BOOTSTRAP) --hosts --without-java
+	@$(BOOTSTRAP) --hosts
 
 hosts-up: setup-hosts ## bring the cluster up on the hosts of INVENTORY=inventory.yaml
 	cd ansible && ../$(VENV)/ansible-playbook -i $(call quoted,$(abspath $(INVENTORY))) site.yaml $(ARGS)
@@ -40,23 +38,23 @@ hosts-up: setup-hosts ## bring the cluster up on the hosts of INVENTORY=inventor
 demo: setup ## the whole pipeline on EVENTS=300000 generated events, or on INPUT="a.csv b.csv"
 	$(VENV)/shopstream demo $(or $(inputs),--events $(or $(EVENTS),300000)) $(ARGS)
 
-cluster-up: setup-host ## HDFS, Spark, InfluxDB and Grafana in Docker (ARGS="--memory 12g")
+cluster-up: setup ## HDFS, Spark, InfluxDB and Grafana in Docker (ARGS="--memory 12g")
 	$(VENV)/shopstream cluster up $(ARGS)
 
-cluster-status: setup-host ## what runs, and where its pages are
+cluster-status: setup ## what runs, and where its pages are
 	$(VENV)/shopstream cluster status $(ARGS)
 
-cluster-down: setup-host ## stop it; data is kept
+cluster-down: setup ## stop it; data is kept
 	$(VENV)/shopstream cluster down $(ARGS)
 
-load: setup-host ## land FILE=events.csv in the cluster's HDFS
+load: setup ## land FILE=events.csv in the cluster's HDFS
 	$(VENV)/shopstream cluster load $(call quoted,$(FILE)) $(ARGS)
 
-submit-train: setup-host ## clean and train on the cluster
+submit-train: setup ## clean and train on the cluster
 	$(VENV)/shopstream submit clean
 	$(VENV)/shopstream submit train $(ARGS)
 
-simulate: setup-host ## replay November on the cluster, and the stream beside it (ARGS="--interval 10s")
+simulate: setup ## replay November on the cluster, and the stream beside it (ARGS="--interval 10s")
 	$(VENV)/shopstream submit simulate --stream $(ARGS)
 
 # two processes: each has a Spark of its own, of up to 2 GB, and takes whole files, whose fixtures are made once

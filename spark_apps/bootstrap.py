@@ -1,4 +1,4 @@
-"""Sets this folder up: a virtual environment with the locked packages, and a Java that Spark can run on.
+"""Sets this folder up: a virtual environment with the locked packages and, for Spark, a Java that it can run on.
 
 `make setup` runs it as `python3 -m spark_apps.bootstrap`. It needs nothing but Python's standard library, and
 where nothing is missing it ends at once.
@@ -36,41 +36,79 @@ from spark_apps.java import find_java, install_java
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 LOCK = "requirements.lock"
+SPARK_LOCK = "requirements-spark.lock"
 DEV_LOCK = "requirements-dev.lock"
-# what DEV_LOCK holds, and Ansible
 HOSTS_LOCK = "requirements-hosts.lock"
+# each holds what those before it hold, and more: Spark, the tools for tests and checks, Ansible
+LOCKS = (LOCK, SPARK_LOCK, DEV_LOCK, HOSTS_LOCK)
 BUILD_TOOL = "setuptools"
 ONLY_AS_SOURCE = ("pyspark", "docopt", "hdfs")
+# What commands import, which imports most of what they use. Pip would compile every module of every package, one after
+# the other, four times as many.
+USED = (
+    "hdfs",
+    "implicit.als",
+    "influxdb_client",
+    "optuna",
+    "plotly.graph_objects",
+    "plotly.offline",
+    "pyarrow.csv",
+    "pyarrow.dataset",
+    "pyarrow.parquet",
+    "pydantic_settings",
+    "rich.live",
+    "rich.progress",
+    "sklearn.cluster",
+    "sklearn.metrics",
+    "yaml",
+    "duckdb",
+)
+USED_WITH_SPARK = ("pandas", "pyspark.ml.recommendation", "pyspark.worker")
 
 
 @dataclass(frozen=True)
 class State:
-    """What a finished set-up was made from. Its file is taken away before anything in .venv is changed."""
+    """What a finished set-up was made from. Its file is taken away before anything in .venv is changed.
+
+    Attributes:
+        python: implementation and version.
+        folder: where .venv was made.
+        locks: the digest of each lock file whose packages are there.
+        project: the digest of pyproject.toml.
+    """
 
     python: str
     folder: str
-    lock: str
-    dev_lock: str | None
+    locks: dict[str, str]
     project: str
-    hosts_lock: str | None = None
 
 
 @dataclass(frozen=True)
 class Step:
-    """One command of a set-up, what the person who waits is told, and a file that the command reads."""
+    """One command of a set-up, what the person who waits is told, and a file that the command reads.
+
+    Attributes:
+        title: what the command does.
+        command: the program and its arguments.
+        file: what the command reads; it is written before.
+        content: of that file.
+        mend: what a person does where the command fails.
+    """
 
     title: str
     command: list[str]
     file: Path | None = None
     content: str = ""
+    mend: str = "see to a connection to the package index"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the set-up and returns its exit code: 0, or 2 after one sentence that says what to do."""
     options = _parser().parse_args(arguments)
     try:
-        fetch_java = not options.without_java and java_is_to_be_fetched(options.install_java)
-        changed = set_up(REPOSITORY, dev=options.dev or options.hosts, hosts=options.hosts)
+        lock = chosen_lock(options)
+        fetch_java = lock != LOCK and java_is_to_be_fetched(options.install_java, needed=lock == SPARK_LOCK)
+        changed = set_up(REPOSITORY, lock)
         if fetch_java:
             _say("Downloading a Java 17 runtime from Adoptium (about 45 MB)")
             _say(f"Java is in {install_java(venv_program(REPOSITORY, 'python'))}")
@@ -88,29 +126,45 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def java_is_to_be_fetched(install: bool) -> bool:
+def chosen_lock(options: argparse.Namespace) -> str:
+    """Returns the lock file whose packages were asked for. A Java is fetched for Spark alone."""
+    if options.hosts:
+        return HOSTS_LOCK
+    if options.dev:
+        return DEV_LOCK
+    return SPARK_LOCK if options.spark or options.install_java else LOCK
+
+
+def java_is_to_be_fetched(install: bool, needed: bool) -> bool:
     """Tells whether a Java must be downloaded; asked first, so that nobody waits for packages in vain.
 
+    Args:
+        install: where none is found.
+        needed: rather than welcome, as in a set-up for tests.
+
     Raises:
-        JavaMissingError: when there is none and nobody wants it downloaded.
+        JavaMissingError: when it is needed, there is none and nobody wants it downloaded.
     """
     try:
         find_java()
     except JavaMissingError:
-        if not install and not _person_agrees():
+        if install:
+            return True
+        if needed:
+            if _person_agrees():
+                return True
             raise
-        return True
+        _say("No Java 17 or 21 is here: tests of Spark will be skipped (INSTALL_JAVA=1 downloads one).")
     return False
 
 
-def set_up(root: Path, dev: bool, run: Callable[[Step, Path], None] | None = None, hosts: bool = False) -> bool:
+def set_up(root: Path, lock: str, run: Callable[[Step, Path], None] | None = None) -> bool:
     """Brings .venv up to date.
 
     Args:
         root: the project's folder.
-        dev: with the tools for tests and checks.
+        lock: the lock file whose packages it should hold, at least.
         run: what runs a step and keeps its output in a log file; a test puts another one here.
-        hosts: with Ansible, for a cluster on several hosts.
 
     Returns:
         Whether anything had to be done.
@@ -118,7 +172,7 @@ def set_up(root: Path, dev: bool, run: Callable[[Step, Path], None] | None = Non
     Raises:
         UserError: when a step fails.
     """
-    want = wanted(root, dev, hosts)
+    want = wanted(root, lock)
     if not plan(root, recorded(root), want):
         return False
     _check_modules()
@@ -138,16 +192,14 @@ def set_up(root: Path, dev: bool, run: Callable[[Step, Path], None] | None = Non
     return True
 
 
-def wanted(root: Path, dev: bool, hosts: bool = False) -> State:
+def wanted(root: Path, lock: str) -> State:
     """Returns the state that a set-up with this Python should lead to."""
     return State(
         python=f"{sys.implementation.name} {sys.version_info[0]}.{sys.version_info[1]}",
         # A virtual environment cannot be moved: its programs name their folder.
         folder=str((root / ".venv").absolute()),
-        lock=_digest(root / LOCK),
-        dev_lock=_digest(root / DEV_LOCK) if dev else None,
+        locks={name: _digest(root / name) for name in LOCKS[: LOCKS.index(lock) + 1]},
         project=_digest(root / "pyproject.toml"),
-        hosts_lock=_digest(root / HOSTS_LOCK) if hosts else None,
     )
 
 
@@ -172,10 +224,10 @@ def plan(root: Path, have: State | None, want: State) -> list[Step]:
     """
     if have is None or _must_be_remade(have, want):
         # From nothing: pip takes a package that was cut off in the middle for an installed one.
-        return [_venv_step(root), _build_tool_step(root), _packages_step(root, want), _project_step(root)]
+        return [_venv_step(root), _build_tool_step(root), *_packages_steps(root, want), _project_step(root)]
     steps = []
-    if (want.dev_lock and not have.dev_lock) or (want.hosts_lock and not have.hosts_lock):
-        steps.append(_packages_step(root, want))
+    if want.locks.keys() - have.locks.keys():
+        steps += _packages_steps(root, want)
     if want.project != have.project:
         steps.append(_project_step(root))
     return steps
@@ -184,9 +236,9 @@ def plan(root: Path, have: State | None, want: State) -> list[Step]:
 def reason(root: Path, have: State | None, want: State) -> str:
     """Says in one line why there is something to do."""
     if not (root / ".venv").exists():
-        return "Setting up .venv: the first time takes a minute or two."
+        return "Setting up .venv: the first time takes as long as its packages need to come."
     if have is None:
-        return "The last set-up of .venv did not end well: making it again, which takes a minute or two."
+        return "The last set-up of .venv did not end well: making it again."
     if have.python != want.python:
         return f"Making .venv again: it has {have.python}, and this is {want.python}."
     if have.folder != want.folder:
@@ -215,18 +267,19 @@ def venv_program(root: Path, name: str) -> Path:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python3 -m spark_apps.bootstrap", description="Sets up .venv.")
-    parser.add_argument("--dev", action="store_true", help="with the tools for tests and checks")
+    parser.add_argument("--spark", action="store_true", help="with Spark, which needs a Java")
+    parser.add_argument("--dev", action="store_true", help="with Spark, and the tools for tests and checks")
     parser.add_argument("--hosts", action="store_true", help="with Ansible too, for a cluster on several hosts")
-    parser.add_argument("--without-java", action="store_true", help="for the cluster alone, which has its own Java")
-    parser.add_argument("--install-java", action="store_true", help="download a Java 17 where none is found")
+    parser.add_argument(
+        "--install-java", action="store_true", help="with Spark, and a Java 17 downloaded where none is found"
+    )
     return parser
 
 
 def _must_be_remade(have: State, want: State) -> bool:
-    if (have.python, have.folder, have.lock) != (want.python, want.folder, want.lock):
+    if (have.python, have.folder) != (want.python, want.folder):
         return True
-    pairs = ((have.dev_lock, want.dev_lock), (have.hosts_lock, want.hosts_lock))
-    return any(None not in pair and pair[0] != pair[1] for pair in pairs)
+    return any(have.locks[lock] != want.locks[lock] for lock in have.locks.keys() & want.locks.keys())
 
 
 def _venv_step(root: Path) -> Step:
@@ -237,19 +290,27 @@ def _venv_step(root: Path) -> Step:
 
 
 def _build_tool_step(root: Path) -> Step:
-    # Spark comes as source, and pip would fetch just any setuptools to build it: the locked one is there before.
+    # Pip would fetch just any setuptools to build what comes as source: the locked one is there before.
     content = locked_entry((root / DEV_LOCK).read_text(encoding="utf-8"), BUILD_TOOL)
     file = root / ".venv" / "build.txt"
     command = _pip(root, "--require-hashes", "-r", str(file))
-    return Step(f"{BUILD_TOOL}, which builds Spark's package", command, file, content)
+    return Step(f"{BUILD_TOOL}, which builds what comes as source", command, file, content)
 
 
-def _packages_step(root: Path, want: State) -> Step:
-    lock = HOSTS_LOCK if want.hosts_lock else DEV_LOCK if want.dev_lock else LOCK
+def _packages_steps(root: Path, want: State) -> list[Step]:
+    lock = max(want.locks, key=LOCKS.index)
     command = _pip(root, "--require-hashes", "--no-build-isolation", "--use-pep517")
     # Nothing but pure Python is built here: NumPy and the like need compilers, and fail late and at length without.
     command += ["--only-binary=:all:", f"--no-binary={','.join(ONLY_AS_SOURCE)}", "-r", str(root / lock)]
-    return Step(f"packages of {lock} (Spark alone is 450 MB)", command)
+    size = "170 MB to fetch" if lock == LOCK else "Spark alone is 450 MB"
+    return [Step(f"packages of {lock} ({size})", command), _compiling_step(root, with_spark=lock != LOCK)]
+
+
+def _compiling_step(root: Path, with_spark: bool) -> Step:
+    # -I: the compiled modules are kept whatever PYTHONDONTWRITEBYTECODE says
+    modules = [*USED, *(USED_WITH_SPARK if with_spark else ())]
+    command = [str(venv_program(root, "python")), "-I", "-c", f"import {', '.join(modules)}"]
+    return Step("first import, which compiles", command, mend="install what this machine lacks of it")
 
 
 def _project_step(root: Path) -> Step:
@@ -260,7 +321,7 @@ def _project_step(root: Path) -> Step:
 def _pip(root: Path, *options: str) -> list[str]:
     # -I: a PYTHONPATH or a user's own packages must not count as installed
     python = [str(venv_program(root, "python")), "-I", "-m", "pip", "install"]
-    return [*python, "--disable-pip-version-check", "--no-input", "--progress-bar=off", *options]
+    return [*python, "--disable-pip-version-check", "--no-input", "--progress-bar=off", "--no-compile", *options]
 
 
 def _run(step: Step, log_file: Path) -> None:
@@ -296,7 +357,7 @@ def _failure(step: Step, lines: list[str]) -> str:
     hint = " and a Python that is not newer than 3.14" if sys.version_info >= (3, 15) else ""
     return (
         f"The set-up stopped at {step.title.split(' (')[0]} ({_first_sentence(error)}; all of it is in "
-        f".venv/setup.log): see to a connection to the package index{hint}, then run the same command again."
+        f".venv/setup.log): {step.mend}{hint}, then run the same command again."
     )
 
 
@@ -317,7 +378,7 @@ def _say(text: str) -> None:
 
 def _record(root: Path, have: State | None, want: State) -> None:
     if have is not None and not _must_be_remade(have, want):
-        want = replace(want, dev_lock=want.dev_lock or have.dev_lock, hosts_lock=want.hosts_lock or have.hosts_lock)
+        want = replace(want, locks={**have.locks, **want.locks})
     draft = _state_file(root).with_suffix(".new")
     draft.write_text(json.dumps(asdict(want), indent=1), encoding="utf-8")
     draft.replace(_state_file(root))

@@ -104,6 +104,16 @@ class LostClaimError(UserError):
         )
 
 
+class SparkMissingError(UserError):
+    """Work was to run on Spark, and the package pyspark is not installed."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Spark is not installed here: run `make setup SPARK=1` or `pip install 'shopstream[spark]'`, "
+            "or leave out --engine spark and --master for work on this machine."
+        )
+
+
 class JavaMissingError(UserError):
     """No Java that Spark can run on."""
 

@@ -29,7 +29,9 @@ def root(tmp_path: Path) -> Path:
     folder.mkdir()
     (folder / "pyproject.toml").write_text('[project]\nname = "tiny"\n')
     (folder / bootstrap.LOCK).write_text(pin("click", "8.5.1"))
+    (folder / bootstrap.SPARK_LOCK).write_text(pin("pyspark", "4.1.4"))
     (folder / bootstrap.DEV_LOCK).write_text(pin("setuptools", "84.2.1") + pin("pytest", "9.2.0"))
+    (folder / bootstrap.HOSTS_LOCK).write_text(pin("ansible", "10.7.0"))
     return folder
 
 
@@ -63,16 +65,18 @@ def kind_of(step: Step) -> str:
         return "venv"
     if " -e " in command:
         return "project"
+    if " -c import " in command:
+        return "compile"
     return Path(step.command[-1]).name
 
 
-FROM_NOTHING = ["venv", "build.txt", "requirements.lock", "project"]
-FROM_NOTHING_DEV = ["venv", "build.txt", "requirements-dev.lock", "project"]
+FROM_NOTHING = ["venv", "build.txt", "requirements.lock", "compile", "project"]
+FROM_NOTHING_DEV = ["venv", "build.txt", "requirements-dev.lock", "compile", "project"]
 
 
-def set_up(root: Path, dev: bool = False, hosts: bool = False) -> list[str]:
+def set_up(root: Path, lock: str = bootstrap.LOCK) -> list[str]:
     runner = Runner(root)
-    bootstrap.set_up(root, dev, runner, hosts)
+    bootstrap.set_up(root, lock, runner)
     return runner.did
 
 
@@ -81,34 +85,28 @@ class TestWhatIsDone:
         assert set_up(root) == FROM_NOTHING
         assert set_up(root) == []
 
-    def test_the_tools_are_added_to_a_plain_set_up(self, root: Path) -> None:
+    @pytest.mark.parametrize("lock", [bootstrap.SPARK_LOCK, bootstrap.DEV_LOCK, bootstrap.HOSTS_LOCK])
+    def test_more_is_added_to_a_plain_set_up_and_stays(self, root: Path, lock: str) -> None:
         set_up(root)
 
-        assert set_up(root, dev=True) == ["requirements-dev.lock"]
-        assert set_up(root, dev=True) == []
-
-    def test_ansible_comes_on_top_and_stays(self, root: Path) -> None:
-        (root / bootstrap.HOSTS_LOCK).write_text(pin("ansible", "10.7.0"), encoding="utf-8")
-        assert set_up(root, dev=True) == FROM_NOTHING_DEV
-
-        assert set_up(root, dev=True, hosts=True) == [bootstrap.HOSTS_LOCK]
-        assert set_up(root, dev=True) == []
-        assert set_up(root, dev=True, hosts=True) == []
+        assert set_up(root, lock) == [lock, "compile"]
+        for less in bootstrap.LOCKS[: bootstrap.LOCKS.index(lock) + 1]:
+            assert set_up(root, less) == []
 
     def test_plain_after_dev_does_nothing_and_keeps_the_tools(self, root: Path) -> None:
-        assert set_up(root, dev=True) == FROM_NOTHING_DEV
+        assert set_up(root, bootstrap.DEV_LOCK) == FROM_NOTHING_DEV
         assert set_up(root) == []
         (root / "pyproject.toml").write_text('[project]\nname = "changed"\n')
         assert set_up(root) == ["project"]
-        assert set_up(root, dev=True) == []
+        assert set_up(root, bootstrap.DEV_LOCK) == []
 
-    @pytest.mark.parametrize("lock", [bootstrap.LOCK, bootstrap.DEV_LOCK])
+    @pytest.mark.parametrize("lock", [bootstrap.LOCK, bootstrap.SPARK_LOCK, bootstrap.DEV_LOCK])
     def test_a_changed_lock_file_starts_from_nothing(self, root: Path, lock: str) -> None:
-        set_up(root, dev=True)
+        set_up(root, bootstrap.DEV_LOCK)
         with (root / lock).open("a") as text:
             text.write(pin("rich", "15.0.0"))
 
-        assert set_up(root, dev=True) == FROM_NOTHING_DEV
+        assert set_up(root, bootstrap.DEV_LOCK) == FROM_NOTHING_DEV
 
     def test_the_tools_lock_does_not_concern_a_plain_set_up(self, root: Path) -> None:
         set_up(root)
@@ -143,10 +141,10 @@ class TestWhatIsDone:
 
 class TestInterrupted:
     @pytest.mark.parametrize("failure", [KeyboardInterrupt(), UserError("pip failed"), SystemExit(1)])
-    @pytest.mark.parametrize("step", [1, 2, 3, 4])
+    @pytest.mark.parametrize("step", [1, 2, 3, 4, 5])
     def test_a_set_up_cut_off_at_any_step_is_made_again(self, root: Path, step: int, failure: BaseException) -> None:
         with pytest.raises(type(failure)):
-            bootstrap.set_up(root, False, Runner(root, fails_at=step, failure=failure))
+            bootstrap.set_up(root, bootstrap.LOCK, Runner(root, fails_at=step, failure=failure))
 
         assert set_up(root) == FROM_NOTHING
         assert set_up(root) == []
@@ -154,13 +152,13 @@ class TestInterrupted:
     def test_so_is_a_good_one_that_was_cut_off_while_it_was_added_to(self, root: Path) -> None:
         set_up(root)
         with pytest.raises(KeyboardInterrupt):
-            bootstrap.set_up(root, True, Runner(root, fails_at=1, failure=KeyboardInterrupt()))
+            bootstrap.set_up(root, bootstrap.DEV_LOCK, Runner(root, fails_at=1, failure=KeyboardInterrupt()))
 
         assert set_up(root) == FROM_NOTHING
 
     def test_the_person_is_told_why_it_is_made_again(self, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
         with pytest.raises(KeyboardInterrupt):
-            bootstrap.set_up(root, False, Runner(root, fails_at=3, failure=KeyboardInterrupt()))
+            bootstrap.set_up(root, bootstrap.LOCK, Runner(root, fails_at=3, failure=KeyboardInterrupt()))
         capsys.readouterr()
         set_up(root)
 
@@ -175,7 +173,9 @@ class TestInterrupted:
             assert go_on.wait(10)
             first(step, log_file)
 
-        threads = [threading.Thread(target=bootstrap.set_up, args=(root, False, runner)) for runner in (slow, second)]
+        threads = [
+            threading.Thread(target=bootstrap.set_up, args=(root, bootstrap.LOCK, runner)) for runner in (slow, second)
+        ]
         threads[0].start()
         assert started.wait(10)
         threads[1].start()
@@ -194,28 +194,35 @@ class TestInterrupted:
 
 
 class TestCommands:
-    def commands(self, root: Path, dev: bool = False) -> list[Step]:
-        return bootstrap.plan(root, None, bootstrap.wanted(root, dev))
+    def commands(self, root: Path, lock: str = bootstrap.LOCK) -> list[Step]:
+        return bootstrap.plan(root, None, bootstrap.wanted(root, lock))
 
     def test_nothing_is_installed_without_a_hash(self, root: Path) -> None:
-        venv, *installs = self.commands(root)
+        venv, build_tool, packages, _, project = self.commands(root)
 
         assert venv.command[1:] == ["-I", "-m", "venv", "--clear", str(root / ".venv")]
-        for step in installs[:-1]:
+        for step in (build_tool, packages):
             assert "--require-hashes" in step.command
-        assert {"--no-deps", "--no-index", "--no-build-isolation"} <= set(installs[-1].command)
+        assert {"--no-deps", "--no-index", "--no-build-isolation"} <= set(project.command)
 
     def test_packages_are_built_with_the_locked_build_tool(self, root: Path) -> None:
-        _, build_tool, packages, _ = self.commands(root)
+        _, build_tool, packages, *_ = self.commands(root)
 
         assert str(build_tool.file) == build_tool.command[-1]
         assert build_tool.content == pin("setuptools", "84.2.1")
         source = f"--no-binary={','.join(bootstrap.ONLY_AS_SOURCE)}"
         assert {"--no-build-isolation", "--only-binary=:all:", source} <= set(packages.command)
 
-    @pytest.mark.parametrize(("dev", "lock"), [(False, bootstrap.LOCK), (True, bootstrap.DEV_LOCK)])
-    def test_the_lock_file_is_the_one_asked_for(self, root: Path, dev: bool, lock: str) -> None:
-        assert self.commands(root, dev)[2].command[-2:] == ["-r", str(root / lock)]
+    @pytest.mark.parametrize("lock", bootstrap.LOCKS)
+    def test_the_lock_file_is_the_one_asked_for(self, root: Path, lock: str) -> None:
+        assert self.commands(root, lock)[2].command[-2:] == ["-r", str(root / lock)]
+
+    @pytest.mark.parametrize("lock", bootstrap.LOCKS)
+    def test_spark_is_imported_where_it_is_installed(self, root: Path, lock: str) -> None:
+        imports = self.commands(root, lock)[3].command[-1]
+
+        assert "duckdb" in imports
+        assert ("pyspark" in imports) == (lock != bootstrap.LOCK)
 
     def test_pip_belongs_to_the_virtual_environment(self, root: Path) -> None:
         python = str(bootstrap.venv_program(root, "python"))
@@ -294,19 +301,47 @@ class TestMain:
         assert bootstrap.main([]) == 0
         assert capsys.readouterr().out == ""
 
-    def test_the_cluster_needs_no_java_here(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        fetched = self.no_java(monkeypatch, terminal=False)
+    def test_without_spark_nobody_looks_for_java(
+        self, root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        fetched = self.no_java(monkeypatch, terminal=True)
+        monkeypatch.setattr(bootstrap, "_run", runner := Runner(root))
+
+        assert bootstrap.main([]) == 0
+        assert (fetched, runner.did) == ([], FROM_NOTHING)
+        assert "Java" not in capsys.readouterr().out
+
+    def test_spark_without_java_is_refused_before_anything_is_installed(
+        self, root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        self.no_java(monkeypatch, terminal=False)
+        monkeypatch.setattr(bootstrap, "_run", runner := Runner(root))
+
+        assert bootstrap.main(["--spark"]) == 2
+        assert capsys.readouterr().err == "Spark needs Java.\n"
+        assert runner.did == []
+
+    @pytest.mark.parametrize("option", ["--dev", "--hosts"])
+    def test_tools_without_java_are_installed_and_say_what_tests_leave_out(
+        self, option: str, root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        fetched = self.no_java(monkeypatch, terminal=True)
         monkeypatch.setattr(bootstrap, "_run", Runner(root))
 
-        assert bootstrap.main(["--without-java"]) == 0
-        assert fetched == [] and bootstrap.main([]) == 2
+        assert bootstrap.main([option]) == 0
+        told = [line for line in capsys.readouterr().out.splitlines() if "Java" in line]
+        assert fetched == [] and len(told) == 1 and "tests of Spark will be skipped" in told[0]
 
-    def test_java_is_fetched_when_asked_for(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.mark.parametrize("options", [[], ["--spark"], ["--dev"]])
+    def test_java_is_fetched_when_asked_for(
+        self, options: list[str], root: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         fetched = self.no_java(monkeypatch, terminal=False)
-        monkeypatch.setattr(bootstrap, "_run", Runner(root))
+        monkeypatch.setattr(bootstrap, "_run", runner := Runner(root))
 
-        assert bootstrap.main(["--install-java"]) == 0
+        assert bootstrap.main([*options, "--install-java"]) == 0
         assert fetched == [bootstrap.venv_program(root, "python")]
+        assert runner.did[2] == (bootstrap.DEV_LOCK if options == ["--dev"] else bootstrap.SPARK_LOCK)
 
     @pytest.mark.parametrize(("answer", "code", "times"), [("y", 0, 1), (" Yes ", 0, 1), ("", 2, 0), ("n", 2, 0)])
     def test_a_person_at_a_terminal_is_asked(
@@ -316,7 +351,7 @@ class TestMain:
         monkeypatch.setattr(bootstrap, "_run", Runner(root))
         monkeypatch.setattr("builtins.input", lambda question: answer)
 
-        assert bootstrap.main([]) == code
+        assert bootstrap.main(["--spark"]) == code
         assert len(fetched) == times
 
     def test_a_failed_download_is_one_sentence(
@@ -395,7 +430,8 @@ def test_without_java_it_stops_before_anything_is_installed(tmp_path: Path) -> N
     # The usual folders of the system are left out: on most test machines Java is there.
     script = (
         "import sys; from pathlib import Path; from spark_apps import bootstrap, java; "
-        f"java.USUAL_PLACES = (); bootstrap.REPOSITORY = Path({str(tmp_path)!r}); sys.exit(bootstrap.main([]))"
+        "java.USUAL_PLACES = (); "
+        f"bootstrap.REPOSITORY = Path({str(tmp_path)!r}); sys.exit(bootstrap.main(['--spark']))"
     )
     done = run_python(script, tmp_path)
 
@@ -429,16 +465,24 @@ class TestLockFiles:
         return {re.split(r"[<>=!~ \[;]", line)[0].lower() for line in lines}
 
     def test_they_hold_all_that_the_project_declares(self) -> None:
-        assert self.declared("java") <= self.pinned(bootstrap.LOCK)
-        assert self.declared("java", "dev") <= self.pinned(bootstrap.DEV_LOCK)
-        assert self.declared("java", "dev", "hosts") <= self.pinned(bootstrap.HOSTS_LOCK)
+        assert self.declared() <= self.pinned(bootstrap.LOCK)
+        assert self.declared("java", "spark") <= self.pinned(bootstrap.SPARK_LOCK)
+        assert self.declared("java", "spark", "dev") <= self.pinned(bootstrap.DEV_LOCK)
+        assert self.declared("java", "spark", "dev", "hosts") <= self.pinned(bootstrap.HOSTS_LOCK)
 
-    def test_ansible_changes_no_other_package(self) -> None:
-        lines = {}
-        for lock in (bootstrap.DEV_LOCK, bootstrap.HOSTS_LOCK):
-            text = (REPOSITORY / lock).read_text(encoding="utf-8")
-            lines[lock] = set(re.findall(r"^([a-z0-9.-]+==\S+)", text, re.MULTILINE))
-        assert lines[bootstrap.DEV_LOCK] <= lines[bootstrap.HOSTS_LOCK]
+    def test_each_holds_what_the_one_before_holds_and_in_the_same_versions(self) -> None:
+        texts = [(REPOSITORY / lock).read_text(encoding="utf-8") for lock in bootstrap.LOCKS]
+        pins = [set(re.findall(r"^([a-z0-9.-]+==\S+)", text, re.MULTILINE)) for text in texts]
+        assert pins[0] < pins[1] < pins[2] < pins[3]
+
+    def test_spark_and_what_only_spark_needs_are_in_an_extra(self) -> None:
+        assert self.pinned(bootstrap.SPARK_LOCK) - self.pinned(bootstrap.LOCK) == {
+            "install-jdk",
+            "pandas",
+            "py4j",
+            "pyspark",
+            "pytz",
+        }
 
     def test_the_build_tool_is_pinned_with_hashes(self) -> None:
         lock = (REPOSITORY / bootstrap.DEV_LOCK).read_text(encoding="utf-8")

@@ -14,7 +14,14 @@ _BASE = ("docker/Dockerfile", "docker/entrypoint")
 INPUTS = {
     "base": _BASE,
     "hadoop": (*_BASE, "docker/hadoop"),
-    "spark": (*_BASE, "requirements.lock", "requirements-dev.lock", "pyproject.toml", "spark_apps", "hdfs_layout"),
+    "spark": (
+        *_BASE,
+        "requirements-spark.lock",
+        "requirements-dev.lock",
+        "pyproject.toml",
+        "spark_apps",
+        "hdfs_layout",
+    ),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 from spark_apps.engine.base import Engine
 from spark_apps.engine.local import LocalEngine
 from spark_apps.engine.spills import open_spills
+from spark_apps.errors import SparkMissingError
 from spark_apps.settings import Settings, table_root
 from spark_apps.storage import HdfsPath
 
@@ -29,11 +31,14 @@ def open_engine(settings: Settings, job: str) -> Iterator[Engine]:
         job: the command's name; on Spark the application is called `shopstream <job>`.
 
     Raises:
+        SparkMissingError: when Spark is wanted and pyspark is not installed.
         JavaMissingError: when a local Spark is wanted and no usable Java is found.
         HdfsUnreachableError: when the root's NameNode does not answer.
     """
     if wants_spark(settings):
-        # a second that a local run need not wait, and a package that it need not have
+        if importlib.util.find_spec("pyspark") is None:
+            raise SparkMissingError
+        # late: a second that a local run need not wait, and a package that it need not have
         from spark_apps.engine.session import spark_session
         from spark_apps.engine.spark import engine_of
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import threading
 from collections.abc import Iterator
 from datetime import datetime, timezone
@@ -17,8 +18,9 @@ from spark_apps.engine import local
 from spark_apps.engine.base import Engine, Relation, Task
 from spark_apps.engine.database import Database, Limits
 from spark_apps.engine.local import LocalEngine
-from spark_apps.engine.opening import wants_spark
+from spark_apps.engine.opening import open_engine, wants_spark
 from spark_apps.engine.spark import SparkEngine
+from spark_apps.errors import SparkMissingError
 from spark_apps.settings import load_settings
 
 VISITS = pa.schema([("user_id", pa.int64()), ("page", pa.string()), ("seen_at", pa.timestamp("us", "UTC"))])
@@ -184,3 +186,14 @@ def test_a_long_query_writes_nothing_between_a_command_s_lines(engine: Engine, t
 )
 def test_spark_is_taken_where_it_is_asked_for_or_needed(given: dict[str, str], spark: bool) -> None:
     assert wants_spark(load_settings(**given)) == spark
+
+
+def test_spark_that_is_not_installed_is_named_before_anything_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = importlib.util.find_spec
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "pyspark" else found(name))
+    settings = load_settings(root=str(tmp_path / "root"), engine="spark")
+    with pytest.raises(SparkMissingError, match=r"`make setup SPARK=1`"), open_engine(settings, "clean"):
+        pytest.fail("opened")
+    assert list(tmp_path.iterdir()) == []
