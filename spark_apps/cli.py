@@ -8,10 +8,12 @@ import click
 
 from spark_apps import __version__
 from spark_apps.commands.lazy import LazyGroup
+from spark_apps.output import take_every_character
 from spark_apps.threads import one_native_thread
 
 # before a command is imported, and NumPy with it
 one_native_thread()
+take_every_character()
 
 # Imported when one is called: a command waits for no other's libraries.
 COMMANDS = {

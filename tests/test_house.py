@@ -101,6 +101,25 @@ def test_every_except_names_what_it_catches() -> None:
     assert not bare
 
 
+def test_texts_are_the_same_bytes_on_windows() -> None:
+    """Python turns line feeds there into two characters wherever a text file is opened without saying otherwise."""
+    apart = ("bootstrap.py", "lifecycle.py")  # logs of this machine
+    careless = [
+        f"{path.relative_to(REPOSITORY)}:{call.lineno}"
+        for path in SOURCES
+        if path.name not in apart
+        for call in ast.walk(parsed(path))
+        if isinstance(call, ast.Call) and _writes_text(call) and "newline" not in {one.arg for one in call.keywords}
+    ]
+    assert not careless
+
+
+def _writes_text(call: ast.Call) -> bool:
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    modes = {one.value for one in call.args if isinstance(one, ast.Constant)}
+    return name == "write_text" or (name in ("open", "fdopen") and bool(modes & {"w", "a", "x"}))
+
+
 def test_rows_that_come_to_the_driver_are_bounded() -> None:
     found = {str(path.relative_to(REPOSITORY)): unbounded(path.read_text(encoding="utf-8")) for path in SOURCES}
     assert not {path: lines for path, lines in found.items() if lines}

@@ -40,7 +40,7 @@ def run(engine: Engine, root: StoragePath, dates: DateRange) -> dict[str, Any]:
     with Publication(root, [ANALYSIS]) as publication:
         counts = count(engine, events, publication.scratch("analysis"))
         figures = {**explore(counts), "balance": _balance(root, dates), **describe_behaviour(counts)}
-        publication.stage(ANALYSIS).write_text(json.dumps(figures, indent=1), encoding="utf-8")
+        publication.stage(ANALYSIS).write_bytes(json.dumps(figures, indent=1).encode())
         publication.replace(ANALYSIS)
         publication.commit()
     return figures

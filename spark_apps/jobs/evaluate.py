@@ -86,7 +86,7 @@ def run(engine: Engine, settings: Settings, root: StoragePath) -> dict[str, Any]
     require_events(root, DateRange())
     with Publication(root, [EVALUATION]) as publication:
         evaluation = _evaluate(Run(engine, settings, publication), Events.of(root, publication))
-        publication.stage(EVALUATION).write_text(json.dumps(evaluation, indent=1), encoding="utf-8")
+        publication.stage(EVALUATION).write_bytes(json.dumps(evaluation, indent=1).encode())
         publication.replace(EVALUATION)
         publication.commit()
     return evaluation

@@ -68,7 +68,7 @@ def _land_and_publish(
     for day in landed.rows_per_date:
         publication.replace(raw_path(landed.sha256, day), target_of(day))
     staged = publication.stage(manifest_path(landed.sha256))
-    staged.write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
+    staged.write_bytes(manifest.model_dump_json(indent=1).encode())
     publication.replace(manifest_path(landed.sha256))
     publication.commit()
     return manifest, True

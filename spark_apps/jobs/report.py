@@ -52,7 +52,7 @@ def run(engine: Engine, root: StoragePath) -> StoragePath:
         page = render_report(_gather(engine, root, publication.scratch("report")))
         for stale in stale_tables(root):
             notice(f"{stale}: run `{stale.command}` to make it anew.")
-        publication.stage(REPORT).write_text(page, encoding="utf-8")
+        publication.stage(REPORT).write_bytes(page.encode())
         publication.replace(REPORT)
         publication.commit()
     return root / REPORT

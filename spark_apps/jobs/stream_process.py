@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -31,7 +32,10 @@ class StreamProcess:
 
     def __enter__(self) -> StreamProcess:
         pipe = subprocess.PIPE
-        self._process = subprocess.Popen(self._command, stdout=pipe, stderr=pipe, text=True, errors="replace")
+        spoken = {**os.environ, "PYTHONIOENCODING": "utf-8"}
+        self._process = subprocess.Popen(
+            self._command, stdout=pipe, stderr=pipe, env=spoken, encoding="utf-8", errors="replace"
+        )
         for source in (self._process.stdout, self._process.stderr):
             assert source is not None
             self._readers.append(threading.Thread(target=_tell, args=(source,), daemon=True))

@@ -67,7 +67,7 @@ def _write(path: Path, secret: str) -> None:
     number, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     draft = Path(name)
     try:
-        with os.fdopen(number, "w", encoding="utf-8") as stream:
+        with os.fdopen(number, "w", encoding="utf-8", newline="\n") as stream:
             stream.write(secret + "\n")
             stream.flush()
             os.fsync(stream.fileno())

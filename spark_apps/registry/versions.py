@@ -106,7 +106,7 @@ def write_metadata(folder: StoragePath, metadata: Metadata) -> None:
     """Completes a staged version: notes the sizes of its files and writes its metadata."""
     files = {path.relative_to(folder).as_posix(): path.stat().st_size for path in folder.rglob("*") if path.is_file()}
     complete = metadata.model_copy(update={"files": dict(sorted(files.items()))})
-    (folder / METADATA).write_text(complete.model_dump_json(indent=1), encoding="utf-8")
+    (folder / METADATA).write_bytes(complete.model_dump_json(indent=1).encode())
 
 
 def write_verdict(folder: StoragePath, verdict: Verdict) -> None:

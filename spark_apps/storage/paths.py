@@ -412,11 +412,11 @@ def write_durably(path: StoragePath, text: str) -> None:
     """Writes a small file that is there whole or not at all, also after a power cut."""
     if isinstance(path, HdfsPath):
         draft = path.with_suffix(".part")
-        draft.write_text(text)
+        draft.write_bytes(text.encode())
         draft.replace(path)
         return
     part = path.with_suffix(".part")
-    with part.open("w", encoding="utf-8") as stream:
+    with part.open("w", encoding="utf-8", newline="\n") as stream:
         stream.write(text)
         stream.flush()
         os.fsync(stream.fileno())
