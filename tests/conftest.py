@@ -20,6 +20,8 @@ from pyspark.sql import SparkSession
 from xdist.scheduler import LoadFileScheduling
 
 from spark_apps.engine.session import spark_session
+from spark_apps.errors import JavaMissingError
+from spark_apps.java import find_java
 from spark_apps.settings import Settings
 from tests.hdfs.server import hdfs_server
 from tests.java import FIRST_COMPILER
@@ -84,7 +86,16 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 
 @pytest.fixture(scope="session")
-def spark(settings: Settings) -> Iterator[SparkSession]:
+def java() -> Path:
+    """The home folder of the Java that Spark and Hadoop run on; who asks for it is skipped where there is none."""
+    try:
+        return find_java()
+    except JavaMissingError:
+        pytest.skip("Spark and Hadoop need Java 17 or 21, and none was found")
+
+
+@pytest.fixture(scope="session")
+def spark(settings: Settings, java: Path) -> Iterator[SparkSession]:
     """The one Spark session of the test run, built as the commands build theirs."""
     with spark_session(settings, "tests") as session:
         yield session

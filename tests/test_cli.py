@@ -175,6 +175,7 @@ def test_what_was_loaded_is_shown_in_a_table(tmp_path: Path) -> None:
     assert result.stderr == "Next: shopstream clean\n"
 
 
+@pytest.mark.usefixtures("java")
 def test_clean_from_the_shell_in_another_time_zone(tmp_path: Path) -> None:
     lines = [csv_line(event_time="2019-10-01 00:30:00 UTC"), csv_line(event_time="2019-11-03 23:30:00 UTC"), "x"]
     run("load", write_log(tmp_path / "log.csv", lines), "--root", tmp_path / "root")
@@ -196,6 +197,7 @@ def test_clean_from_the_shell_in_another_time_zone(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "root" / "temp" / "spark").iterdir() if path.is_dir()] == []
 
 
+@pytest.mark.usefixtures("java")
 def test_a_heap_that_java_cannot_have_is_a_user_s_error(tmp_path: Path) -> None:
     environment = {**os.environ, "SHOPSTREAM_DRIVER_MEMORY": "plenty", "PYTHONPATH": str(REPOSITORY)}
     command = [sys.executable, "-m", "spark_apps", "features", "--engine", "spark", "--root", str(tmp_path)]

@@ -77,7 +77,7 @@ class HdfsServer:
 
 
 @pytest.fixture(scope="session")
-def hdfs_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HdfsServer]:
+def hdfs_server(java: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HdfsServer]:
     """One NameNode and one DataNode for the whole test run, permissions on, replication 1."""
     with running(hadoop_jars(), tmp_path_factory.mktemp("hdfs")) as server:
         yield server

@@ -16,7 +16,6 @@ import requests
 from click.testing import CliRunner
 
 from spark_apps.cli import main
-from spark_apps.java import find_java
 from spark_apps.metrics.connection import Influx
 from spark_apps.metrics.measurements import PLATFORM_HDFS, PLATFORM_MEASUREMENTS, PLATFORM_SPARK
 from spark_apps.metrics.platform import PlatformNotReportedError, look, moments, send
@@ -41,11 +40,11 @@ def answers(url: str) -> bool:
 
 
 @pytest.fixture(scope="module")
-def master(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def master(java: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """URL of the pages of a master without a worker."""
     home, port = Path(pyspark.__file__).parent, free_port()
     options = ["--host", "127.0.0.1", "--port", str(free_port()), "--webui-port", str(port)]
-    environment = {**os.environ, "SPARK_HOME": str(home), "JAVA_HOME": str(find_java())}
+    environment = {**os.environ, "SPARK_HOME": str(home), "JAVA_HOME": str(java)}
     with (tmp_path_factory.mktemp("master") / "log").open("wb") as log:
         process = subprocess.Popen(
             [home / "bin" / "spark-class", "org.apache.spark.deploy.master.Master", *options],

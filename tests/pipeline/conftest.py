@@ -10,7 +10,6 @@ from typing import Any
 
 import pyarrow.dataset as ds
 import pytest
-from pyspark.sql import SparkSession
 
 from spark_apps.generator import GeneratorSpec, write_events
 from spark_apps.jobs import analyze, clean, load, report, train
@@ -79,7 +78,7 @@ def small_settings(settings: Settings) -> Settings:
     )
 
 
-def run_jobs(spark: SparkSession, settings: Settings, root: Path, log: Path) -> Trained:
+def run_jobs(settings: Settings, root: Path, log: Path) -> Trained:
     """Runs every step from a log to the report."""
     load.run(root, [log])
     balance = clean.run(local_engine(), root, DateRange())
@@ -102,19 +101,15 @@ def mixed_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def trained_root(
-    spark: SparkSession, settings: Settings, mixed_log: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Trained:
+def trained_root(settings: Settings, mixed_log: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """Everything, of the generated and mixed rows. Read it, don't write to it."""
-    return run_jobs(spark, settings, tmp_path_factory.mktemp("generated-root"), mixed_log)
+    return run_jobs(settings, tmp_path_factory.mktemp("generated-root"), mixed_log)
 
 
 @pytest.fixture(scope="session")
-def sample_root(
-    spark: SparkSession, settings: Settings, sample_path: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Trained:
+def sample_root(settings: Settings, sample_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """Everything, of the real rows. Read it, don't write to it."""
-    return run_jobs(spark, settings, tmp_path_factory.mktemp("sample-root"), sample_path)
+    return run_jobs(settings, tmp_path_factory.mktemp("sample-root"), sample_path)
 
 
 @pytest.fixture(params=["sample_root", "trained_root"])

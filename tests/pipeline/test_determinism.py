@@ -29,7 +29,7 @@ KEYS = {USER_FEATURES: ["user_id"], PRODUCT_FEATURES: ["product_id"], INTERACTIO
 
 
 @pytest.fixture(scope="module")
-def again(trained_root: Trained, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+def again(java: Path, trained_root: Trained, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """The same clean events trained by the command, on one core and five partitions."""
     root = tmp_path_factory.mktemp("again")
     for table in (EVENTS, QUARANTINE):

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pyspark.sql import SparkSession
 
 from spark_apps.generator import GeneratorSpec, write_events
 from spark_apps.jobs import evaluate, recommend, report
@@ -103,11 +102,11 @@ def odd_log(folder: Path, change: Callable[[Row], Row]) -> Path:
 
 
 @pytest.fixture(scope="module", params=long_but(ODD, SHORT), ids=str)
-def odd(request: pytest.FixtureRequest, spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+def odd(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     folder = tmp_path_factory.mktemp("odd")
     log = odd_log(folder, ODD[request.param])
     settings: Settings = small_settings(request.getfixturevalue("settings"))
-    return run_jobs(spark, settings, folder / "root", log)
+    return run_jobs(settings, folder / "root", log)
 
 
 def test_every_user_gets_ten_products_not_bought_before(odd: Trained) -> None:

@@ -95,6 +95,7 @@ def test_every_user_has_a_list_of_finite_scores(root: Path) -> None:
     assert all(0 < row["score"] < float("inf") for row in rows)
 
 
+@pytest.mark.usefixtures("java")
 def test_a_stream_that_brings_removals_keeps_both_products(root: Path) -> None:
     """Also where it takes their scores into what it recommends with, after each file."""
     later = [
