@@ -7,14 +7,14 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
-from pyspark.sql import DataFrame, SparkSession
 
 from spark_apps.engine.base import Relation
+from spark_apps.engine.database import Database, Limits
 from spark_apps.engine.published import stored_schema
-from spark_apps.ingestion.cleaning import parse_lines, usable
+from spark_apps.ingestion.lines import lines_of, read_lines
 from spark_apps.schemas import CSV_COLUMNS
+from spark_apps.storage import write_parquet
 from spark_apps.tables import EVENTS
-from tests.factory import HEADER
 
 _TYPED = """
     strptime(event_time, '%Y-%m-%d %H:%M:%S UTC') as event_time, product_id::bigint as product_id,
@@ -92,10 +92,10 @@ from events group by all order by user_id, product_id
 """
 
 
-Database = duckdb.DuckDBPyConnection
+Connection = duckdb.DuckDBPyConnection
 
 
-def of_log(path: Path) -> Database:
+def of_log(path: Path) -> Connection:
     """Returns a database with the views `logged` (the log as it is, text parsed) and `events` (cleaned)."""
     database = duckdb.connect()
     columns = {name: "varchar" for name in CSV_COLUMNS}
@@ -105,7 +105,7 @@ def of_log(path: Path) -> Database:
     return database
 
 
-def of_events(events: pa.Table) -> Database:
+def of_events(events: pa.Table) -> Connection:
     """Returns a database with a table `events` of these cleaned events."""
     database = duckdb.connect()
     database.execute("set timezone = 'UTC'")
@@ -114,20 +114,18 @@ def of_events(events: pa.Table) -> Database:
     return database
 
 
-def rows(database: Database, query: str) -> list[dict[str, Any]]:
+def rows(database: Connection, query: str) -> list[dict[str, Any]]:
     """Returns a query's rows as dicts."""
     found = database.execute(query)
     names = [column[0] for column in found.description]
     return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
 
-def cleaned(spark: SparkSession, path: Path) -> DataFrame:
-    """Returns a log's usable events, cleaned as the jobs clean them."""
-    lines = spark.read.text(str(path))
-    return usable(parse_lines(lines.where(lines["value"] != HEADER)))
-
-
-def cleaned_files(spark: SparkSession, log: Path, folder: Path) -> Relation:
+def cleaned_files(log: Path, folder: Path) -> Relation:
     """Writes a log's usable events as a file in a folder that is not there, and returns them as an input of units."""
-    cleaned(spark, log).drop("date").coalesce(1).write.parquet(str(folder))
-    return Relation.of(folder, stored_schema(EVENTS))
+    _, _, below = log.read_bytes().partition(b"\n")
+    with Database(Limits(1, 256 << 20, folder.parent / "spill")) as database:
+        events = read_lines(lines_of(below), None, lambda: database).events
+    columns = stored_schema(EVENTS)
+    write_parquet(folder / "events.parquet", events.select(columns.names).cast(columns))
+    return Relation.of(folder, columns)

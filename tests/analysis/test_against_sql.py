@@ -31,33 +31,33 @@ from events group by all
 
 
 @pytest.fixture(scope="module")
-def database(sample_path: Path) -> oracle.Database:
+def database(sample_path: Path) -> oracle.Connection:
     return oracle.of_log(sample_path)
 
 
 @pytest.fixture(scope="module")
 def figures(spark: SparkSession, sample_path: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("cleaned")
-    return explore(counts_of(folder, oracle.cleaned_files(spark, sample_path, folder / "events")))
+    return explore(counts_of(folder, oracle.cleaned_files(sample_path, folder / "events")))
 
 
-def counts(database: oracle.Database, key: str) -> dict[str, int]:
+def counts(database: oracle.Connection, key: str) -> dict[str, int]:
     query = f"select ({key})::varchar as key, count(*) from events group by all order by min({key})"
     return dict(database.execute(query).fetchall())
 
 
-def number(database: oracle.Database, expression: str, view: str = "events") -> Any:
+def number(database: oracle.Connection, expression: str, view: str = "events") -> Any:
     return database.execute(f"select {expression} from {view}").fetchone()[0]
 
 
-def test_events_by_type_day_and_hour(figures: dict[str, Any], database: oracle.Database) -> None:
+def test_events_by_type_day_and_hour(figures: dict[str, Any], database: oracle.Connection) -> None:
     assert figures["events"] == number(database, "count(*)") > 4000
     assert figures["event_counts"] == counts(database, "event_type")
     assert figures["events_by_day"] == counts(database, "event_time::date")
     assert figures["events_by_hour"] == counts(database, "hour(event_time)")
 
 
-def test_missing_values_are_those_of_the_raw_log(figures: dict[str, Any], database: oracle.Database) -> None:
+def test_missing_values_are_those_of_the_raw_log(figures: dict[str, Any], database: oracle.Connection) -> None:
     missing = {
         name: number(database, f"count(*) filter ({name} is null)", "logged") for name in CSV_COLUMNS if name != "price"
     }
@@ -66,15 +66,15 @@ def test_missing_values_are_those_of_the_raw_log(figures: dict[str, Any], databa
     assert missing["category_code"] and missing["brand"]
 
 
-def test_prices_by_type(figures: dict[str, Any], database: oracle.Database) -> None:
+def test_prices_by_type(figures: dict[str, Any], database: oracle.Connection) -> None:
     assert same(figures["price_by_event_type"], dict(database.execute(PRICES).fetchall()), rel=1e-9)
 
 
-def test_sessions_with_their_quantiles(figures: dict[str, Any], database: oracle.Database) -> None:
+def test_sessions_with_their_quantiles(figures: dict[str, Any], database: oracle.Connection) -> None:
     assert same(figures["sessions"], oracle.rows(database, SESSIONS)[0], rel=1e-9)
 
 
-def test_users_products_and_duplicates(figures: dict[str, Any], database: oracle.Database) -> None:
+def test_users_products_and_duplicates(figures: dict[str, Any], database: oracle.Connection) -> None:
     assert figures["users"] == number(database, "count(distinct user_id)")
     assert figures["products"] == number(database, "count(distinct product_id)")
     distinct = number(database, "count(*)", "(select distinct * from logged)")

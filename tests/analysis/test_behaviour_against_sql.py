@@ -90,7 +90,7 @@ class Log:
     """What was found in a log, and a database of its events."""
 
     found: dict[str, Any]
-    database: oracle.Database
+    database: oracle.Connection
 
     def rows(self, query: str) -> list[dict[str, Any]]:
         return oracle.rows(self.database, query)
@@ -104,7 +104,7 @@ def log(request: pytest.FixtureRequest, spark: SparkSession, tmp_path_factory: p
         path = tmp_path_factory.mktemp("generated") / "events.csv"
         write_events(GeneratorSpec(60_000, "2019-10", 11, removals=0.3), path)
     folder = tmp_path_factory.mktemp("cleaned")
-    counts = counts_of(folder, oracle.cleaned_files(spark, path, folder / "events"))
+    counts = counts_of(folder, oracle.cleaned_files(path, folder / "events"))
     return Log(describe_behaviour(counts), oracle.of_log(path))
 
 

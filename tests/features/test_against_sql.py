@@ -55,7 +55,7 @@ QUERIES = {
 }
 
 
-def assert_as_in_sql(tables: Tables, database: oracle.Database) -> None:
+def assert_as_in_sql(tables: Tables, database: oracle.Connection) -> None:
     for table, query in QUERIES.items():
         expected = oracle.rows(database, query)
         assert set(expected[0]) == set(table.schema.names)
@@ -84,7 +84,7 @@ def test_the_tables_of_a_log_are_those_of_sql_on_both_engines(
     path = request.getfixturevalue(log)
     database = oracle.of_log(path)
     count, last = database.execute("select count(*), max(event_time)::date from events").fetchone()
-    events = oracle.cleaned_files(spark, path, tmp_path / "events")
+    events = oracle.cleaned_files(path, tmp_path / "events")
     tables = make_tables(tmp_path / "local", events, last)
     assert_as_in_sql(tables, database)
     assert_balanced(tables, count)

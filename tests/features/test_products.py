@@ -5,20 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
-from pyspark.sql import SparkSession
 
-from spark_apps.features.gathering import gather
-from spark_apps.features.products import (
-    PRIOR_USERS,
-    merge_descriptions,
-    newest_descriptions,
-    product_sums,
-)
+from spark_apps.features import units
+from spark_apps.features.products import PRIOR_USERS, merge_descriptions
+from spark_apps.storage import read_parquet
 from spark_apps.tables import PRODUCT_FEATURES
 from tests.comparing import assert_rows
-from tests.factory import events_frame
-from tests.features.made import make_tables
+from tests.factory import write_events_table
+from tests.features.made import local_engine, make_tables
 
 SEEN_ONCE = {
     "events": 1,
@@ -100,14 +96,21 @@ def test_the_features_of(name: str, rows: dict[int, dict[str, Any]]) -> None:
     assert_rows([rows[NUMBERS[name]]], [{**expected, "popularity_smoothed": smoothed}])
 
 
-def test_sums_merged_by_arrow_are_those_merged_by_spark(spark: SparkSession) -> None:
-    """Every product above, each event in a part of its own, as batches bring them."""
+def test_sums_of_parts_of_the_users_merge_to_those_of_all(tmp_path: Path) -> None:
+    """Every product above, its users in three parts."""
     events = [{**event, "product_id": NUMBERS[name]} for name, (events, _) in PRODUCTS.items() for event in events]
-    parts = [product_sums(gather(events_frame(spark, events[start::3]))) for start in range(3)]
-    sums = parts[0].unionByName(parts[1]).unionByName(parts[2])
-    found = merge_descriptions(sums.toArrow())
-    assert_rows(found.to_pylist(), newest_descriptions(sums).orderBy("product_id").toArrow().to_pylist())
+    parts = [[event for event in events if event.get("user_id", 0) % 3 == part] for part in range(3)]
+    sums = [sums_of(tmp_path / str(number), part) for number, part in enumerate(parts)]
+    found = merge_descriptions(pa.concat_tables(sums))
+    assert found.to_pylist() == merge_descriptions(sums_of(tmp_path / "all", events)).to_pylist()
     assert found["product_id"].to_pylist() == sorted(NUMBERS.values())
+
+
+def sums_of(folder: Path, events: list[dict[str, Any]]) -> pa.Table:
+    files = write_events_table(folder / "events", events).select(*units.EVENT_COLUMNS.names)
+    made = folder / "product_sums"
+    local_engine(folder).run(units.product_sums, {"events": files}, "user_id", {"product_sums": made})
+    return read_parquet(made, units.PRODUCT_SUMS.names)
 
 
 def test_one_lucky_user_tops_the_popularity_but_not_the_smoothed_score(tmp_path: Path) -> None:

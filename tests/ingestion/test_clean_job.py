@@ -19,7 +19,7 @@ from spark_apps.jobs.clean import DayBalance
 from spark_apps.tables import EVENTS, QUARANTINE, STREAM_EVENTS, UNDATED, DateRange
 from tests.engines import local_engine
 from tests.factory import clean_event, csv_line, rows_of, write_log
-from tests.ingestion.test_cleaning import CASES, USABLE
+from tests.ingestion.cases import CASES, USABLE
 from tests.ingestion.test_plain_lines import PLAIN
 
 FIRST, SECOND, THIRD = date(2019, 10, 1), date(2019, 10, 2), date(2019, 10, 3)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from spark_apps.ingestion.cleaning import REASONS
 from spark_apps.ingestion.faults import fault, reason_lines, shown
+from spark_apps.ingestion.lines import REASONS
 from tests.factory import csv_line
-from tests.ingestion.test_cleaning import CASES
+from tests.ingestion.cases import CASES
 
 KINDS = "view, cart, purchase or remove_from_cart"
 # how what is said of each reason begins

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime, timezone
 from pathlib import Path
 
@@ -13,15 +13,15 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from spark_apps.engine.database import Database, Limits
+from spark_apps.engine.database import Database
 from spark_apps.engine.local import LocalEngine
 from spark_apps.ingestion import raw_lines
 from spark_apps.ingestion.landing import split_by_date
-from spark_apps.ingestion.lines import ReadLines, _read_others, lines_of, read_lines
+from spark_apps.ingestion.lines import FUTURE_TIME, REASONS, ReadLines, _read_others, lines_of, read_lines
 from spark_apps.ingestion.plain_lines import split_plain
 from tests.factory import clean_event, csv_line
-from tests.ingestion.test_cleaning import CASES, SEVERAL, USABLE
-from tests.ingestion.test_cleaning_property import expected_reason, well_formed
+from tests.ingestion.any_lines import expected_reason, well_formed
+from tests.ingestion.cases import CASES, SEVERAL, UNUSABLE, USABLE
 from tests.ingestion.test_plain_lines import PLAIN, any_lines
 
 DERIVED = ("hour", "minute", "second", "day", "month", "dayofweek")
@@ -45,12 +45,6 @@ DECIDED: list[tuple[str, str | None]] = [
 ]
 
 
-@pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    with Database(Limits(1, 256 << 20, tmp_path_factory.mktemp("spill"))) as found:
-        yield found
-
-
 def read(database: Database, lines: Sequence[str | bytes], latest: datetime | None = None) -> ReadLines:
     block = b"\n".join(line if isinstance(line, bytes) else line.encode() for line in lines) + b"\n"
     return read_lines(lines_of(block), latest, lambda: database)
@@ -61,6 +55,10 @@ def test_an_unusable_line_gets_its_reason(number: int, database: Database) -> No
     line, reason = (CASES + SEVERAL)[number]
     found = read(database, [line])
     assert (found.rejected["reason"].to_pylist(), len(found.events)) == ([reason], 0)
+
+
+def test_every_reason_is_tested() -> None:
+    assert {*UNUSABLE, FUTURE_TIME} == set(REASONS)
 
 
 @pytest.mark.parametrize(("line", "reason"), DECIDED)
@@ -172,3 +170,12 @@ def test_pieces_of_a_file_hold_each_of_its_lines_once(
         assert done.rows == {"events": 40, "quarantine": 2}
         read = done.results["read"].group_by("reason").aggregate([("rows", "sum")]).to_pylist()
         assert {row["reason"]: row["rows_sum"] for row in read} == {None: 40, "empty_line": 1, "wrong_columns": 1}
+
+
+@pytest.mark.parametrize(
+    ("line", "values"),
+    [('a,"b,c"', ["a", "b,c"]), ('"a""b"', ['a"b']), ("", []), ('a"b', None), ('"a"b', None), ("a\rb", None)],
+)
+def test_the_oracle_itself_knows_plain_csv(line: str, values: list[str] | None) -> None:
+    if line:
+        assert well_formed(line) == values

@@ -1,21 +1,22 @@
-"""Plain lines in Arrow: they become the events that Spark makes of them, and what is in doubt is not plain."""
+"""Plain lines in Arrow: they become the events that SQL makes of them, and what is in doubt is not plain."""
 
 from __future__ import annotations
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
-from hypothesis import HealthCheck, Phase, given
+from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from pyspark.sql import SparkSession
 
-from spark_apps.ingestion.cleaning import USABLE, parse_lines
+from spark_apps.engine.database import Database
+from spark_apps.ingestion.lines import _read_others
 from spark_apps.ingestion.plain_lines import split_plain
 from spark_apps.schemas import EVENTS
 from tests.factory import csv_line
-from tests.ingestion.test_cleaning import CASES, lines_frame
-from tests.ingestion.test_cleaning import USABLE as USABLE_CASES
-from tests.ingestion.test_cleaning_property import lines
+from tests.ingestion.any_lines import lines
+from tests.ingestion.cases import CASES
+from tests.ingestion.cases import USABLE as USABLE_CASES
 
 LINES_AT_ONCE = 100
 
@@ -36,7 +37,7 @@ PLAIN = [
     csv_line(brand="a\\#'"),
     csv_line(brand="x" * 100_000),
 ]
-# usable or not: Spark says what they are
+# usable or not: SQL says what they are
 IN_DOUBT: list[str | bytes] = [
     *[line for line, _ in CASES],
     csv_line(brand='"'),
@@ -97,26 +98,24 @@ any_lines = st.one_of(plain_lines, edited_lines, twice_edited, lines.map(str.enc
 
 
 def as_arrow(written: list[str | bytes]) -> pa.StringArray:
-    """Lines as Spark hands them over: texts that may hold any bytes."""
+    """Lines as texts that may hold any bytes."""
     content = [line.encode() if isinstance(line, str) else line for line in written]
     binary = pa.array(content, pa.binary())
     return pa.StringArray.from_buffers(len(binary), *binary.buffers()[1:])
 
 
-def by_spark(spark: SparkSession, written: list[str | bytes]) -> pa.Table:
-    """Number, `usable` and event of each line."""
-    parsed = parse_lines(lines_frame(spark, written), ["number"])
-    return parsed.select("number", USABLE, *EVENTS.names).orderBy("number").toArrow()
+def read_by_sql(database: Database, written: list[str | bytes]) -> pa.Table:
+    """The events of lines, by the text that takes those that are not plain."""
+    events, rejected = _read_others(pc.ascii_rtrim(as_arrow(written), characters="\r"), None, database)
+    assert len(events) + len(rejected) == len(written)
+    return events
 
 
-def assert_the_same_events(spark: SparkSession, written: list[str | bytes]) -> None:
+def assert_the_same_events(database: Database, written: list[str | bytes]) -> None:
     events, plain = split_plain(as_arrow(written))
-    expected = by_spark(spark, written).filter(plain)
-    assert expected[USABLE].to_pylist() == [True] * len(events)
-    for name in EVENTS.names:  # the same doubles too, to the last bit
-        found, wanted = events[name].to_pylist(), expected[name].to_pylist()
-        kept = [line for line, is_plain in zip(written, plain.to_pylist(), strict=True) if is_plain]
-        assert [row for row in zip(kept, found, wanted, strict=True) if row[1] != row[2]] == [], name
+    kept = [line for line, is_plain in zip(written, plain.to_pylist(), strict=True) if is_plain]
+    # the same doubles too, to the last bit
+    assert events.to_pylist() == (read_by_sql(database, kept).to_pylist() if kept else [])
 
 
 @pytest.mark.parametrize("line", PLAIN, ids=range(len(PLAIN)))
@@ -126,7 +125,7 @@ def test_an_ordinary_line_is_plain(line: str) -> None:
 
 
 @pytest.mark.parametrize("line", IN_DOUBT, ids=range(len(IN_DOUBT)))
-def test_a_line_in_doubt_is_left_to_spark_whatever_stands_around_it(line: str | bytes) -> None:
+def test_a_line_in_doubt_is_left_to_sql_whatever_stands_around_it(line: str | bytes) -> None:
     events, plain = split_plain(as_arrow([line]))
     assert plain.to_pylist() == [False] and len(events) == 0
     events, plain = split_plain(as_arrow([csv_line(user_id=1), line, csv_line(user_id=2), line]))
@@ -153,18 +152,14 @@ def test_an_event_later_than_its_line_may_be_is_not_plain() -> None:
     assert plain.to_pylist() == [False, True, True, True] and events["user_id"].to_pylist() == [1, 2, 3]
 
 
-def test_known_lines_become_the_events_that_spark_makes_of_them(spark: SparkSession) -> None:
-    assert_the_same_events(spark, [*PLAIN, *IN_DOUBT, *[line for line, _ in USABLE_CASES]])
+def test_known_lines_become_the_events_that_sql_makes_of_them(database: Database) -> None:
+    assert_the_same_events(database, [*PLAIN, *IN_DOUBT, *[line for line, _ in USABLE_CASES]])
 
 
-@hypothesis_settings(
-    max_examples=6,
-    phases=[Phase.explicit, Phase.generate],  # a failing example names the lines at fault: shrinking would be slow
-    suppress_health_check=list(HealthCheck),
-)
-@given(batch=st.lists(any_lines, min_size=LINES_AT_ONCE, max_size=LINES_AT_ONCE))
-def test_any_plain_line_becomes_the_event_that_spark_makes_of_it(spark: SparkSession, batch: list[bytes]) -> None:
-    assert_the_same_events(spark, [*batch])
+@hypothesis_settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(batch=st.lists(any_lines, min_size=1, max_size=LINES_AT_ONCE))
+def test_any_plain_line_becomes_the_event_that_sql_makes_of_it(database: Database, batch: list[bytes]) -> None:
+    assert_the_same_events(database, [line.replace(b"\n", b" ") for line in batch])
 
 
 @hypothesis_settings(max_examples=200)

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from spark_apps.ingestion.cleaning import REASONS
+from spark_apps.ingestion.lines import REASONS
 from spark_apps.metrics import measurements
 from spark_apps.metrics.hours import HourSums
 from spark_apps.metrics.measurements import HOURLY_MEASUREMENTS, MEASUREMENTS, Measurement

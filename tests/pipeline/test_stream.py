@@ -18,13 +18,13 @@ import pyarrow.dataset as ds
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
+from spark_apps.features.gathering import gather
+from spark_apps.features.users import user_features
 
 from spark_apps.engine.frames import read_files
 from spark_apps.engine.spark import engine_of
 from spark_apps.errors import UnusableFileError
-from spark_apps.features.gathering import gather
 from spark_apps.features.products import features_of, product_features
-from spark_apps.features.users import user_features
 from spark_apps.generator import GeneratorSpec, write_events
 from spark_apps.jobs import check, recommend, report, train
 from spark_apps.jobs.recommend import Recommendation

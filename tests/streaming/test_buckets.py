@@ -10,11 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from spark_apps.features.gathering import NEEDED
+from spark_apps.features.units import EVENT_COLUMNS
 from spark_apps.jobs.stream import buckets
 from spark_apps.jobs.stream.buckets import BucketFiles
 from spark_apps.jobs.stream.places import HISTORY, PROFILES, base_file
-from spark_apps.settings import Settings
 from spark_apps.storage import write_parquet
 from spark_apps.streaming.learning import PROFILES as PROFILE_ROWS
 from spark_apps.streaming.state import RecentBatch, StreamState
@@ -38,7 +37,7 @@ def event(user: int, number: int) -> dict[str, Any]:
 
 
 def events(rows: list[dict[str, Any]]) -> pa.Table:
-    return pa.Table.from_pylist(rows, NEEDED)
+    return pa.Table.from_pylist(rows, EVENT_COLUMNS)
 
 
 def profiles(segments: dict[int, str]) -> pa.Table:
@@ -53,7 +52,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BucketFiles:
     """Files below a folder, read and written a few rows at a time."""
     monkeypatch.setattr(buckets, "_ROWS_PER_GROUP", 16)
     monkeypatch.setattr(buckets, "_ROWS_AT_ONCE", 32)
-    return BucketFiles.of(tmp_path, Settings(), BUCKETS)
+    return BucketFiles(tmp_path, BUCKETS)
 
 
 OLD = [event(user, number) for number in range(3) for user in USERS]
@@ -90,7 +89,7 @@ def test_known_are_former_events_and_the_newest_profile_of_the_users_asked_for(f
     history, found = files.known(state_of(files), 1, pa.array([5, 37, 401, 777], pa.int64()))
     wanted = [row for row in [*OLD, *NEW[0], *NEW[1]] if row["user_id"] in (5, 37, 401)]
     assert sorted(history.to_pylist(), key=str) == sorted(wanted, key=str)
-    assert history.schema == NEEDED
+    assert history.schema == EVENT_COLUMNS
     assert dict(zip(found["user_id"].to_pylist(), found["segment"].to_pylist(), strict=True)) == {
         5: "A",
         37: "batch 0",

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, datetime, timezone
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spark_apps.features.users import sum_users
+from spark_apps.engine.base import Relation
+from spark_apps.engine.database import Database, Limits
+from spark_apps.features.units import EVENT_COLUMNS, FeatureOptions, user_tables
+from spark_apps.schemas import USER_FEATURES
 from spark_apps.settings import EventScores
-from spark_apps.streaming.figures import Learned, learned_of, unpack
-from spark_apps.streaming.learning import FRESH, NEEDED, PROFILES, InForce, learn, newest_profiles
+from spark_apps.storage import read_parquet, write_parquet
+from spark_apps.streaming.figures import Learned, learned_of
+from spark_apps.streaming.learning import FRESH, PROFILES, InForce, learn, newest_profiles
+from tests.features.made import local_engine
 
 START = datetime(2019, 11, 1, tzinfo=timezone.utc).timestamp()
+OPTIONS = FeatureOptions(date(2019, 11, 1), EventScores(), date(2019, 10, 1))
 IN_FORCE = InForce(popular=(7, 8, 9), first_popular=(1, 2, 3), top=2)
 
 
@@ -42,11 +52,30 @@ def table(events: list[dict[str, Any]], schema: pa.Schema = FRESH) -> pa.Table:
     return pa.Table.from_pylist([{name: one[name] for name in schema.names} for one in events], schema)
 
 
-def told(fresh: list[dict[str, Any]], past: list[dict[str, Any]], profiles: list[dict[str, Any]] | None = None) -> Any:
+def told(
+    fresh: list[dict[str, Any]], past: list[dict[str, Any]], profiles: list[dict[str, Any]] | None = None
+) -> tuple[list[dict[str, Any]], Learned]:
+    """A bucket's users after a batch, and what was counted."""
     known = pa.Table.from_pylist(profiles or [], PROFILES)
-    rows = learn(table(fresh), table(past, NEEDED), known, EventScores(), IN_FORCE).to_pylist()
-    figures = [unpack(row["figures"]) for row in rows if row["figures"] is not None]
-    return [row for row in rows if row["figures"] is None], learned_of(figures)
+    with a_database() as database:
+        found = learn(database, table(fresh), table(past, EVENT_COLUMNS), known, OPTIONS, IN_FORCE)
+    return found.users.to_pylist(), learned_of(found.counted, found.relevance)
+
+
+@contextmanager
+def a_database() -> Iterator[Database]:
+    with TemporaryDirectory() as folder, Database(Limits(1, 256 << 20, Path(folder) / "spill")) as database:
+        yield database
+
+
+def features_of(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What `shopstream features` knows of users."""
+    with TemporaryDirectory() as folder:
+        outputs = {name: Path(folder) / name for name in ("user_features", "interactions", "product_sums")}
+        write_parquet(Path(folder) / "events" / "events.parquet", table(events, EVENT_COLUMNS))
+        inputs = {"events": Relation.of(Path(folder) / "events", EVENT_COLUMNS)}
+        local_engine(Path(folder)).run(user_tables, inputs, "user_id", outputs, OPTIONS)
+        return read_parquet(outputs["user_features"], USER_FEATURES.names).sort_by("user_id").to_pylist()
 
 
 EVENTS = st.builds(
@@ -58,13 +87,16 @@ EVENTS = st.builds(
 )
 
 
+@settings(max_examples=30)
 @given(st.lists(EVENTS, min_size=1, max_size=30), st.lists(EVENTS, max_size=30))
-def test_sums_equal_those_of_all_events_at_once(fresh: list[dict[str, Any]], past: list[dict[str, Any]]) -> None:
+def test_features_equal_those_of_a_batch_job_over_all_events(
+    fresh: list[dict[str, Any]], past: list[dict[str, Any]]
+) -> None:
     users = {one["user_id"] for one in fresh}
     theirs = [one for one in past if one["user_id"] in users]
     rows, learned = told(fresh, theirs)
-    expected = sum_users(table(theirs + fresh, NEEDED)).sort_by("user_id")
-    assert [{name: row[name] for name in expected.column_names} for row in rows] == expected.to_pylist()
+    expected = features_of(theirs + fresh)
+    assert [{name: row[name] for name in USER_FEATURES.names} for row in rows] == expected
     assert balanced(learned, fresh, theirs)
 
 
