@@ -22,7 +22,7 @@ from spark_apps.storage import StoragePath
 from spark_apps.threads import task_threads
 
 if TYPE_CHECKING:
-    from spark_apps.recommendation.mllib import Found
+    from spark_apps.engine.mllib import Found
 
 _USER_FACTORS, _ITEM_FACTORS, _BY_USER = "userFactors", "itemFactors", "factors_by_user"
 
@@ -154,9 +154,7 @@ def trial_factors(
 
 
 def _fit_by_mllib(fitting: Fitting, settings: Settings, folder: StoragePath, by_user: StoragePath) -> None:
-    found = _mllib(fitting, settings, settings.als)
-    found.model.write().overwrite().save(str(folder))
-    found.users.write.parquet(str(by_user))
+    _mllib(fitting, settings, settings.als).save(folder, by_user)
 
 
 def _trial_by_mllib(
@@ -167,7 +165,7 @@ def _trial_by_mllib(
 
 
 def _mllib(fitting: Fitting, settings: Settings, parameters: AlsParameters) -> Found:
-    from spark_apps.recommendation import mllib  # Spark's, which a local run has no use for
+    from spark_apps.engine import mllib  # Spark's, which a local run has no use for
 
     inputs = {**fitting.learned.inputs(), **fitting.indexes.inputs()}
     return mllib.fit(fitting.engine, inputs, parameters, settings.seed, fitting.publication.scratch("checkpoint"))

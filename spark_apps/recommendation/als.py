@@ -5,7 +5,7 @@ The rule behind `--als auto` on Spark: `implicit` is taken while the estimate
     pairs * BYTES_PER_PAIR + (users + products) * rank * BYTES_PER_FACTOR
 
 stays below the setting als_task_memory, because it needs all interactions in one task; beyond that, `mllib`
-(recommendation/mllib.py), which spreads them. BYTES_PER_PAIR is what one pair takes in the task: 28 bytes of Arrow
+(engine/mllib.py), which spreads them. BYTES_PER_PAIR is what one pair takes in the task: 28 bytes of Arrow
 columns as they come, 24 as the database holds them, 16 while they are sorted, and 8 in each of the two sparse
 matrices. BYTES_PER_FACTOR is a float kept twice (fitted, and as Arrow). The local engine reads pairs from files a
 batch at a time, so that a pair takes 16 bytes, and always takes implicit.

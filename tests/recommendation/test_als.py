@@ -15,8 +15,9 @@ from pyspark.sql import SparkSession
 from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
+from spark_apps.engine import mllib
 from spark_apps.engine.base import Engine, Relation
-from spark_apps.recommendation import als, mllib
+from spark_apps.recommendation import als
 from spark_apps.recommendation.als import BYTES_PER_FACTOR, BYTES_PER_PAIR, Size, choose_library, task_bytes
 from spark_apps.recommendation.ids import INDEX
 from spark_apps.recommendation.topn import Exclusions, ItemFactors, TopLists, factor_matrix, top_products

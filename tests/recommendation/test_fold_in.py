@@ -10,7 +10,7 @@ from pyspark.sql import SparkSession
 from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
-from spark_apps.recommendation import mllib
+from spark_apps.engine import mllib
 from spark_apps.recommendation.fold_in import FoldIn
 from spark_apps.recommendation.histories import Histories
 from spark_apps.recommendation.recommenders import AlsRecommender

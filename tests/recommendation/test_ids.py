@@ -10,9 +10,9 @@ import pytest
 from pyspark.sql import SparkSession
 
 from spark_apps.engine.base import Relation
+from spark_apps.engine.mllib import to_model_ids as to_ids_of_frame
+from spark_apps.engine.mllib import to_original_ids
 from spark_apps.recommendation.ids import INDEX, fits_int, number_ids, to_model_ids
-from spark_apps.recommendation.mllib import to_model_ids as to_ids_of_frame
-from spark_apps.recommendation.mllib import to_original_ids
 from tests.recommendation.made import ENGINES, engine_named, files, local_engine, read
 
 IDS = pa.schema([("user_id", pa.int64())])

@@ -12,7 +12,6 @@ from pyspark.sql import functions as F
 
 from spark_apps.engine.base import Engine, Relation
 from spark_apps.engine.spark import SparkEngine
-from spark_apps.recommendation.als import PRODUCT_INDEX, USER_INDEX
 from spark_apps.settings import AlsParameters
 from spark_apps.storage import StoragePath
 
@@ -31,6 +30,11 @@ class Found:
     users: DataFrame
     products: DataFrame
 
+    def save(self, folder: StoragePath, by_user: StoragePath) -> None:
+        """Writes the model, and the factors of all users."""
+        self.model.write().overwrite().save(str(folder))
+        self.users.write.parquet(str(by_user))
+
     def users_of(self, ids: pa.Array) -> pa.Table:
         """Returns the factors of users, at most as many as are asked for: user_id, features."""
         wanted = self.users.sparkSession.createDataFrame(pa.table({"user_id": ids}))
@@ -44,14 +48,14 @@ def fit(
 
     Args:
         engine: Spark's.
-        inputs: interactions, held, and the indexes of ids that need them.
+        inputs: interactions, held, and of user_index and product_index those whose ids need them.
         parameters: rank, iterations, regularisation, alpha.
         seed: of the starting factors.
         checkpoints: folder for what keeps the lineage short.
     """
     assert isinstance(engine, SparkEngine)
     frames = {name: engine.frame(relation) for name, relation in inputs.items()}
-    users, products = frames.get(USER_INDEX), frames.get(PRODUCT_INDEX)
+    users, products = frames.get("user_index"), frames.get("product_index")
     held = F.broadcast(frames["held"])
     learned = frames["interactions"].join(held, on=["user_id", "product_id"], how="left_anti")
     ratings = to_model_ids(to_model_ids(learned, "user_id", "user", users), "product_id", "item", products)
