@@ -83,7 +83,7 @@ class Publication:
             staged: where its new version stands; by default `stage(target)`.
         """
         source = staged if staged is not None else self.stage(target)
-        self._moves.append((str(source.relative_to(self._folder)), target))
+        self._moves.append((source.relative_to(self._folder).as_posix(), target))
 
     def remove(self, target: str) -> None:
         """Notes that at commit `target` goes away."""

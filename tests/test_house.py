@@ -114,6 +114,23 @@ def test_texts_are_the_same_bytes_on_windows() -> None:
     assert not careless
 
 
+def test_paths_below_a_root_are_said_with_slashes_on_windows() -> None:
+    """As texts they are joined, cut and kept in the state: what `relative_to` finds is asked for as_posix there."""
+    apart = ("bootstrap.py", "paths.py")  # for a person to read, and of HDFS
+    found = [(path, node) for path in SOURCES if path.name not in apart for node in attributes(parsed(path))]
+    ways = [f"{path.name}:{node.lineno}" for path, node in found if node.attr == "relative_to"]
+    with_slashes = [
+        f"{path.name}:{node.lineno}"
+        for path, node in found
+        if node.attr == "as_posix" and isinstance(node.value, ast.Call) and _calls(node.value, "relative_to")
+    ]
+    assert ways and ways == with_slashes
+
+
+def _calls(call: ast.Call, name: str) -> bool:
+    return isinstance(call.func, ast.Attribute) and call.func.attr == name
+
+
 def _writes_text(call: ast.Call) -> bool:
     name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
     modes = {one.value for one in call.args if isinstance(one, ast.Constant)}

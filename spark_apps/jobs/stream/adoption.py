@@ -111,7 +111,7 @@ def _write_bases(
         See `preparation.write_profiles`.
     """
     files, staged = BucketFiles(root, state.buckets), staged_below(publication, root)
-    trained = f"{publication.scratch(_TRAINED).relative_to(root)}/"
+    trained = f"{publication.scratch(_TRAINED).relative_to(root).as_posix()}/"
     if events is not None:
         write_history(engine, events, files, staged, state.next_batch)
     counts = write_profiles(engine, root, files, trained, state.next_batch)

@@ -200,7 +200,7 @@ class BatchProcessor:
         centres, placement = centres_of(self.state).places, self._placement
         return Batch(
             files=BucketFiles(self._root, self.state.buckets),
-            events=tuple(str(one.file.relative_to(self._root)) for one in events),
+            events=tuple(one.file.relative_to(self._root).as_posix() for one in events),
             state=self.state,
             staged=outputs.bases_below,
             last=last,

@@ -65,7 +65,7 @@ def stage_state(publication: Publication, state: StreamState) -> None:
 
 def staged_below(publication: Publication, root: StoragePath) -> str:
     """Returns what stands before a path below the root while it is staged, as a path below the root itself."""
-    return str(publication.stage(STATE).relative_to(root)).removesuffix(STATE)
+    return publication.stage(STATE).relative_to(root).as_posix().removesuffix(STATE)
 
 
 def replace_bucket_bases(publication: Publication, state: StreamState, buckets: Iterable[int]) -> None:
