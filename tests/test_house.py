@@ -143,7 +143,7 @@ def test_rows_that_come_to_the_driver_are_bounded() -> None:
 
 
 def test_there_are_rows_that_come_to_the_driver() -> None:
-    assert len(where(TO_DRIVER, SOURCES)) > 5
+    assert where(TO_DRIVER, SOURCES)
 
 
 @pytest.mark.parametrize(
