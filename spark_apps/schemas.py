@@ -67,7 +67,7 @@ EVENTS = _table(
 QUARANTINE = _table(
     "quarantine",
     ("raw_line", _STRING, "the line as it stood in the file"),
-    ("reason", _STRING, "why it cannot be used, see ingestion/cleaning.py"),
+    ("reason", _STRING, "why it cannot be used, see ingestion/lines.py"),
     ("date", _DATE, "date at the head of the line; null where there is none; the partition"),
 )
 
