@@ -34,7 +34,7 @@ _WORKERS = "workers"
 _WITHOUT_PAUSE = "0s"
 _KINDS = ("jvm", "driver", _WORKERS)
 # in the command line of the process that Spark's Python workers are forked from, and so in theirs
-_DAEMON = "spark_apps.python_daemon"
+_DAEMON = "pyspark.daemon"
 
 
 @click.command()

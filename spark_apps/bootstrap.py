@@ -46,12 +46,16 @@ ONLY_AS_SOURCE = ("pyspark", "docopt", "hdfs")
 # What commands import, which imports most of what they use. Pip would compile every module of every package, one after
 # the other, four times as many.
 USED = (
+    "click",
+    "filelock",
     "hdfs",
     "implicit.als",
     "influxdb_client",
     "optuna",
-    "plotly.graph_objects",
+    "plotly.graph_objs._figure",
+    "plotly.graph_objs._layout",
     "plotly.offline",
+    "pyarrow.acero",
     "pyarrow.csv",
     "pyarrow.dataset",
     "pyarrow.parquet",

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 
 from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
-from spark_apps.class_archive import class_archive
 from spark_apps.engine.spills import open_spills
 from spark_apps.java import find_java
 from spark_apps.settings import Settings, table_root
@@ -30,7 +29,6 @@ _RESULT_CONF = {
 # What decides speed, and what a person sees.
 _SPEED_CONF = {
     "spark.ui.showConsoleProgress": "false",
-    "spark.python.daemon.module": "spark_apps.python_daemon",
     "spark.serializer": "org.apache.spark.serializer.KryoSerializer",
     "spark.sql.adaptive.enabled": "true",
     # one open Parquet file per date and task instead of a sort of everything by date
@@ -69,22 +67,21 @@ def spark_session(settings: Settings, job: str) -> Iterator[SparkSession]:
     table_root(settings).exists()
     if SparkContext._active_spark_context is not None:
         raise RuntimeError("This process has a Spark session already: use it, or start another process.")
-    archive = class_archive(job) if settings.master.startswith("local") else nullcontext("")
-    with open_spills(settings, "spark") as spills, archive as java_options:
-        spark = build_session(settings, job, spills, java_options)
+    with open_spills(settings, "spark") as spills:
+        spark = build_session(settings, job, spills)
         try:
             yield spark
         finally:
             spark.stop()
 
 
-def build_session(settings: Settings, job: str, spills: Path, java_options: str = "") -> SparkSession:
+def build_session(settings: Settings, job: str, spills: Path) -> SparkSession:
     """Builds a Spark session that spills into a folder of the caller's; `spark_session` is the usual way."""
     _point_to_interpreters()
     if settings.hdfs_user:
         os.environ["HADOOP_USER_NAME"] = settings.hdfs_user  # the JVM writes as whom WebHDFS does
     builder = SparkSession.builder.appName(f"shopstream {job}").master(settings.master)
-    conf = {**_RESULT_CONF, **_SPEED_CONF, **_JOB_CONF.get(job, {}), **_local_conf(settings, spills, java_options)}
+    conf = {**_RESULT_CONF, **_SPEED_CONF, **_JOB_CONF.get(job, {}), **_local_conf(settings, spills)}
     if settings.replication:
         conf["spark.hadoop.dfs.replication"] = str(settings.replication)
     for name, value in conf.items():
@@ -92,7 +89,7 @@ def build_session(settings: Settings, job: str, spills: Path, java_options: str 
     return builder.getOrCreate()
 
 
-def _local_conf(settings: Settings, spills: Path, java_options: str) -> dict[str, str]:
+def _local_conf(settings: Settings, spills: Path) -> dict[str, str]:
     if not settings.master.startswith("local"):
         given = {"spark.sql.shuffle.partitions": settings.shuffle_partitions, "spark.cores.max": settings.most_cores}
         return {name: str(value) for name, value in given.items() if value}
@@ -103,7 +100,7 @@ def _local_conf(settings: Settings, spills: Path, java_options: str) -> dict[str
         "spark.ui.enabled": str(settings.spark_ui).lower(),
         "spark.sql.shuffle.partitions": str(settings.shuffle_partitions or 4 * local_cores(settings.master)),
         "spark.local.dir": str(spills),
-        "spark.driver.extraJavaOptions": f"{_java_options(settings)} {java_options}",
+        "spark.driver.extraJavaOptions": _java_options(settings),
     }
 
 
