@@ -53,6 +53,7 @@ class Task:
         outputs: Mapping[str, StoragePath],
         shared: Any = None,
         item: Any = None,
+        open_database: Callable[[], Database] | None = None,
     ) -> None:
         """Begins a task.
 
@@ -62,9 +63,11 @@ class Task:
             outputs: a folder for each output.
             shared: what the caller gave for all tasks.
             item: what it is about, where a unit is run for each of several items.
+            open_database: opens its database; by default one of its own, within the limits.
         """
         self.shared, self.item, self.threads = shared, item, limits.threads
-        self._limits = limits
+        # databases that share a folder would take each other's files
+        self._open = open_database or (lambda: Database(replace(limits, spill=limits.spill / name)))
         self._task, self._outputs = name, {key: for_another_thread(folder) for key, folder in outputs.items()}
         self.written: list[tuple[str, str, int]] = []
         self.results: dict[str, list[pa.Table]] = {}
@@ -79,8 +82,7 @@ class Task:
     @cached_property
     def database(self) -> Database:
         """Holds the inputs; opened when it is first asked for."""
-        # databases that share a folder would take each other's files
-        return Database(replace(self._limits, spill=self._limits.spill / self._task))
+        return self._open()
 
     def output(
         self,

@@ -37,18 +37,16 @@ class Database:
         memory: bytes that its queries may take before they spill; lists that a group by collects are never spilled.
     """
 
-    def __init__(self, limits: Limits) -> None:
-        """Opens an empty database."""
-        limits.spill.parent.mkdir(parents=True, exist_ok=True)  # DuckDB makes the folder itself, and removes it
+    def __init__(self, limits: Limits, beside: Database | None = None) -> None:
+        """Opens an empty database.
+
+        Args:
+            limits: what it may take.
+            beside: another one in whose memory and threads it has a share: it opens in no time, and the other's limits
+                hold for both.
+        """
         self.memory = limits.memory
-        config: dict[str, Any] = {
-            "threads": limits.threads,
-            "memory_limit": f"{limits.memory >> 20}MiB",
-            "temp_directory": str(limits.spill),
-            "autoinstall_known_extensions": "false",
-            "autoload_known_extensions": "false",
-        }
-        self._connection = duckdb.connect(config=config)
+        self._connection: duckdb.DuckDBPyConnection = beside._connection.cursor() if beside else _open(limits)
         # rows keep no order of their own: a query that wants one says so
         self._connection.execute("set preserve_insertion_order = false")
         # what a command tells is its own
@@ -105,6 +103,18 @@ class Database:
         """Returns the one value of a query of one row and column."""
         (row,) = self._connection.execute(text).fetchall()
         return row[0]
+
+
+def _open(limits: Limits) -> duckdb.DuckDBPyConnection:
+    limits.spill.parent.mkdir(parents=True, exist_ok=True)  # DuckDB makes the folder itself, and removes it
+    config: dict[str, Any] = {
+        "threads": limits.threads,
+        "memory_limit": f"{limits.memory >> 20}MiB",
+        "temp_directory": str(limits.spill),
+        "autoinstall_known_extensions": "false",
+        "autoload_known_extensions": "false",
+    }
+    return duckdb.connect(config=config)
 
 
 def sql(package: str, name: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import pickle
+import threading
 import uuid
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -14,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from spark_apps.engine.base import Done, Engine, Relation, Shared, Task, Unit, Value, gathered
-from spark_apps.engine.database import Limits
+from spark_apps.engine.database import Database, Limits
 from spark_apps.engine.relations import define
 from spark_apps.storage import StoragePath, count_rows
 
@@ -70,12 +71,16 @@ class LocalEngine(Engine):
         """
         self._cores, self._memory, self._scratch = cores, memory, scratch
         self._pool: ProcessPoolExecutor | None = None
+        self._database: Database | None = None
+        self._opening = threading.Lock()
         pa.set_cpu_count(cores)
 
     def __enter__(self) -> LocalEngine:
         return self
 
     def __exit__(self, *raised: object) -> None:
+        if self._database is not None:
+            self._database.close()
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
 
@@ -110,7 +115,7 @@ class LocalEngine(Engine):
         limits = Limits(1, self._memory // self._cores, self._scratch)
 
         def run_one(number: int) -> _Ran:
-            with Task(_new_name(number), limits, made, shared, items[number]) as task:
+            with Task(_new_name(number), limits, made, shared, items[number], self._beside) as task:
                 unit(task)
             return _Ran(task.written, task.results)
 
@@ -120,6 +125,14 @@ class LocalEngine(Engine):
     def share(self, value: Value) -> Shared[Value]:
         """See Engine: tasks of `map` are threads of this process."""
         return _Here(value)
+
+    def _beside(self) -> Database:
+        """Opens a database for one of several tasks of this process, which have threads and memory in common."""
+        limits = Limits(self._cores, self._memory, self._scratch / "tasks")
+        with self._opening:
+            if self._database is None:
+                self._database = Database(limits)
+            return Database(limits, self._database)
 
     def _parts(self, inputs: Mapping[str, Relation]) -> int:
         rows = sum(count_rows(path) for relation in inputs.values() for path in relation.files)

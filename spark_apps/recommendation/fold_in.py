@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from spark_apps.recommendation.histories import Histories
 from spark_apps.recommendation.recommenders import AlsRecommender
 
+# Users whose equations are solved together: some 20 KB each, at the usual length of a factor.
+_AT_ONCE = 128
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
@@ -48,20 +50,37 @@ class FoldIn:
     def factors(self, users: Histories) -> Floats:
         """Returns the factors of users, zeros for those who touched nothing that ALS knows, shape (users, rank)."""
         found = np.zeros((len(users), self.als.rank), np.float32)
-        for number in range(len(users)):
-            inside = slice(int(users.offsets[number]), int(users.offsets[number + 1]))
-            found[number] = self._factor(users.places[inside], users.scores[inside])
+        for start in range(0, len(users), _AT_ONCE):
+            self._fold_in(users, range(start, min(start + _AT_ONCE, len(users))), found)
         return found
 
-    def _factor(self, places: NDArray[np.int64], scores: Floats) -> Doubles:
+    def _fold_in(self, users: Histories, numbers: range, found: Floats) -> None:
+        """Sets the factors of some users: their equations are solved together, which is quicker."""
+        equations, known = [], []
+        for number in numbers:
+            inside = slice(int(users.offsets[number]), int(users.offsets[number + 1]))
+            equation = self._equation(users.places[inside], users.scores[inside])
+            if equation is not None:
+                equations.append(equation)
+                known.append(number)
+        if not equations:
+            return
+        matrices, wanted = (np.stack(column) for column in zip(*equations, strict=True))
+        if self.regularization > 0:
+            found[known] = np.linalg.solve(matrices, wanted[:, :, None])[:, :, 0]
+            return
+        # without a penalty, products fewer than a factor is long leave many solutions: the shortest is taken
+        for number, matrix, one in zip(known, matrices, wanted, strict=True):
+            found[number] = np.linalg.lstsq(matrix, one)[0]
+
+    def _equation(self, places: NDArray[np.int64], scores: Floats) -> tuple[Doubles, Doubles] | None:
+        """The matrix and the right-hand side of a user's equation; None where ALS knows none of the products."""
         told = scores != 0
         items, scores = self.als.factors_of(places[told]).astype(np.float64), scores[told]
         if not items.any():
-            return np.zeros(self.als.rank)
+            return None
         surplus = self.alpha * np.abs(scores).astype(np.float64)
         weight = self.regularization * (max(1, int((scores > 0).sum())) if self.scaled else 1)
-        matrix = self._gram + (items.T * surplus) @ items + weight * np.eye(items.shape[1])
-        wanted = items.T @ ((1 + surplus) * (scores > 0))
-        # without a penalty, products fewer than a factor is long leave many solutions: the shortest is taken
-        solved: Doubles = np.linalg.solve(matrix, wanted) if weight > 0 else np.linalg.lstsq(matrix, wanted)[0]
-        return solved
+        matrix = self._gram + (items.T * surplus) @ items
+        matrix.flat[:: len(matrix) + 1] += weight
+        return matrix, items.T @ ((1 + surplus) * (scores > 0))

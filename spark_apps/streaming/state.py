@@ -18,7 +18,7 @@ from spark_apps.streaming.clock import Clock
 # A bucket's base is read whole: some 150 bytes of memory for each of so many events.
 EVENTS_PER_BUCKET = 500_000
 LEAST_BUCKETS = 4
-# A bucket's base is made anew after so many batches, or as many as there are buckets if these are fewer.
+# A bucket's base is made anew after so many batches.
 BATCHES_BETWEEN_BASES = 8
 
 
@@ -78,8 +78,8 @@ class StreamState(BaseModel):
 
     def due(self) -> tuple[int, ...]:
         """Returns the buckets whose bases the next batch makes anew."""
-        turns = min(BATCHES_BETWEEN_BASES, self.buckets)
-        return tuple(bucket for bucket in range(self.buckets) if bucket % turns == self.next_batch % turns)
+        turn = self.next_batch % BATCHES_BETWEEN_BASES
+        return tuple(bucket for bucket in range(self.buckets) if bucket % BATCHES_BETWEEN_BASES == turn)
 
     def newer(self, bucket: int) -> tuple[RecentBatch, ...]:
         """Returns the batches that a bucket's base does not hold."""

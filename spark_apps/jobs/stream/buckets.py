@@ -20,10 +20,10 @@ from spark_apps.streaming.learning import PROFILES as PROFILE_ROWS
 from spark_apps.streaming.merging import Join, cut, merged
 from spark_apps.streaming.state import StreamState
 
-# Rows of a base that are read or skipped together: those of some hundreds of users.
-_ROWS_PER_GROUP = 8192
+# Rows of a base that are read or skipped together: those of some thousands of users, of whom a batch has some.
+_ROWS_PER_GROUP = 32_768
 # Rows that are in memory together while a base is read or made anew: some 10 MB, however large the base.
-_ROWS_AT_ONCE = 8 * _ROWS_PER_GROUP
+_ROWS_AT_ONCE = 2 * _ROWS_PER_GROUP
 # columns of few values, which are read as numbers and decoded where a row is wanted
 _FEW_VALUES = {HISTORY: ("category_code", "brand", "event_type"), PROFILES: ("segment",)}
 
@@ -146,7 +146,9 @@ class BucketFiles:
 
     def _write(self, kind: str, path: str, parts: Iterable[pa.Table]) -> None:
         """Writes a base; a second try of the same task replaces it."""
-        write_parts(self.root / path, _SCHEMAS[kind], parts, _ROWS_PER_GROUP)
+        schema = _SCHEMAS[kind]
+        many_values = [name for name in schema.names if name not in _FEW_VALUES[kind]]
+        write_parts(self.root / path, schema, parts, _ROWS_PER_GROUP, many_values, compression="lz4")
 
     def _base(self, kind: str, state: StreamState, bucket: int, users: pa.Array | None = None) -> Iterator[pa.Table]:
         """A bucket's base in parts, sorted by user; all of it, or the rows of some users."""
