@@ -115,6 +115,37 @@ def test_what_a_unit_raises_reaches_the_caller(engine: Engine, tmp_path: Path) -
         engine.run(fail, {"visits": visits(tmp_path / "visits")}, outputs={"sums": tmp_path / "sums"}, shared="a unit")
 
 
+def _with_kept(task: Task) -> None:
+    kept, number = task.shared
+    task.database.table("mine", f"select {task.item} as item")  # each task has tables of its own
+    task.database.set(number=number)
+    text = "select item, getvariable('number') as number from mine"
+    task.give("found", task.database.rows(text).append_column("kept", pa.array([kept.value()[task.item]])))
+
+
+def test_what_is_kept_for_several_calls_reaches_the_tasks_of_each(engine: Engine) -> None:
+    kept, other = engine.share({1: "one", 2: "two"}), engine.share({1: "eins", 2: "zwei"})
+    for number, held, words in ((1, kept, ["one", "two"]), (2, other, ["eins", "zwei"]), (3, kept, ["one", "two"])):
+        found = engine.map(_with_kept, [1, 2], shared=(held, number)).results["found"].sort_by("item")
+        assert found.to_pylist() == [
+            {"item": item, "number": number, "kept": word} for item, word in enumerate(words, start=1)
+        ]
+    kept.release()
+
+
+def _count_parity(task: Task) -> None:
+    task.give("found", task.database.rows("select user_id % 2 as parity, count(*) as rows from visits group by parity"))
+
+
+def test_rows_meet_by_an_expression_too(engine: Engine, tmp_path: Path) -> None:
+    inputs = {"visits": visits(tmp_path / "visits")}
+    found = engine.run(_count_parity, inputs, by="user_id % 2", in_python=True).results["found"].sort_by("parity")
+    users = [number % 7 for number in range(100)]
+    assert [row["rows"] for row in found.to_pylist()] == [
+        sum(user % 2 == parity for user in users) for parity in (0, 1)
+    ]
+
+
 def many_groups(rows: int, task: Task) -> None:
     groups = f"select i, min(random()), max(i::varchar) from range({rows}) numbers(i) group by i"
     task.give("found", task.database.rows(f"select count(*) as groups from ({groups})"))

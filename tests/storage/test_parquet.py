@@ -14,8 +14,10 @@ from spark_apps.storage import (
     HdfsPath,
     ParquetBuilder,
     StoragePath,
+    concatenate,
     count_rows,
     open_parquet,
+    parquet_files,
     read_batches,
     read_parquet,
     write_parquet,
@@ -49,6 +51,16 @@ def test_a_file_without_a_row_is_read(folder: StoragePath) -> None:
     assert read_parquet(folder, ["user_id"]).equals(nobody)
     assert read_parquet(folder, ["user_id"], pc.field("user_id") == 1).equals(nobody)
     assert list(read_batches(folder / "part-0.parquet", 10)) == [] and count_rows(folder / "part-0.parquet") == 0
+
+
+def test_files_are_put_together_in_their_order(folder: StoragePath) -> None:
+    users = stored_users(folder, 3)
+    schema = pa.schema([("value_1", pa.int32()), ("user_id", pa.int64())])
+    rows = concatenate(folder / "whole" / "all.parquet", schema, parquet_files(folder), ROWS_PER_GROUP)
+    assert rows == ROWS
+    assert read_parquet(folder / "whole", schema.names).equals(users.select(schema.names).cast(schema))
+    with open_parquet(folder / "whole" / "all.parquet") as file:
+        assert file.num_row_groups == ROWS // ROWS_PER_GROUP
 
 
 def test_a_file_is_there_whole_or_not_at_all(folder: StoragePath) -> None:
