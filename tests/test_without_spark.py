@@ -18,8 +18,6 @@ from tests.test_house import REPOSITORY, SOURCES, parsed
 PROGRAMS = Path(__file__).parent / "without_spark"
 PACKAGES = ("pyspark", "py4j")
 ENGINE = REPOSITORY / "spark_apps" / "engine"
-# They serve Spark's start alone, and go with it.
-LEAVING = {"class_archive.py", "python_daemon.py"}
 
 
 def imported(tree: ast.AST) -> Iterator[str]:
@@ -80,7 +78,7 @@ def test_the_scan_finds_imports_of_spark(source: str, found: bool) -> None:
 
 
 def test_only_the_engine_knows_spark() -> None:
-    know = [path for path in SOURCES if path.name not in LEAVING and knows_spark(parsed(path))]
+    know = [path for path in SOURCES if knows_spark(parsed(path))]
     assert ENGINE / "spark.py" in know
     assert not [str(path.relative_to(REPOSITORY)) for path in know if ENGINE not in path.parents]
 
