@@ -9,11 +9,11 @@ from pyspark.errors import AnalysisException, StreamingQueryException
 from spark_apps.errors import MissingModelError, is_spark_error
 
 
-class OfOurOwn(Py4JError):
+class OwnJvmError(Py4JError):
     """Somebody's, made of py4j's."""
 
 
-@pytest.mark.parametrize("kind", [AnalysisException, StreamingQueryException, Py4JError, Py4JNetworkError, OfOurOwn])
+@pytest.mark.parametrize("kind", [AnalysisException, StreamingQueryException, Py4JError, Py4JNetworkError, OwnJvmError])
 def test_errors_of_spark_are_known(kind: type[Exception]) -> None:
     assert is_spark_error(kind("the JVM said no"))
 
