@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
@@ -21,7 +22,7 @@ from spark_apps.engine.published import stored_schema
 from spark_apps.schemas import CSV_COLUMNS, EVENTS, UNKNOWN
 from spark_apps.storage import open_parquet
 from spark_apps.tables import EVENTS as EVENTS_TABLE
-from spark_apps.tables import partition_folder
+from spark_apps.tables import Table, partition_folder
 
 HEADER = ",".join(CSV_COLUMNS)
 _DEFAULTS: dict[str, Any] = {
@@ -142,9 +143,28 @@ def write_events_table(folder: Path, rows: Sequence[Mapping[str, Any]]) -> Relat
 
 
 def rows_of_files(rows: Relation, *order: str) -> list[dict[str, Any]]:
-    """Reads files as dicts, as `rows_of` does with a frame."""
+    """Reads files as dicts; times become text in UTC, so that the machine's zone does not matter.
+
+    Args:
+        rows: what to read.
+        order: columns to sort by; by default, no order.
+    """
     tables = [open_parquet(path).read(columns=rows.schema.names) for path in rows.files]
-    table = pa.concat_tables(tables) if tables else rows.schema.empty_table()
+    return _dicts(pa.concat_tables(tables) if tables else rows.schema.empty_table(), order)
+
+
+def read_published(root: Path, table: Table) -> pa.Table:
+    """Reads a table of this machine whole, with its partition."""
+    found = ds.dataset(root / table.path, schema=table.schema, format="parquet", partitioning="hive")
+    return found.to_table()
+
+
+def published_rows(root: Path, table: Table, *order: str) -> list[dict[str, Any]]:
+    """Returns the rows of a table of this machine, with its partition: see `rows_of_files`."""
+    return _dicts(read_published(root, table), order)
+
+
+def _dicts(table: pa.Table, order: Sequence[str]) -> list[dict[str, Any]]:
     for place, field in enumerate(table.schema):
         if pa.types.is_timestamp(field.type):
             texts = pc.strftime(table[field.name].cast(pa.timestamp("us")).cast(pa.timestamp("s")), "%Y-%m-%d %H:%M:%S")

@@ -26,17 +26,16 @@ import pyarrow as pa
 import pytest
 import requests
 import testinfra
-from pyspark.sql import SparkSession
 from testinfra.backend.base import BaseBackend, CommandResult
 from testinfra.host import Host
 from testinfra.utils.ansible_runner import AnsibleRunner
 
-from spark_apps.engine.frames import read_table
 from spark_apps.generator import GeneratorSpec, write_events
 from spark_apps.tables import Table
 from tests.cluster.sizes import EVENTS
 from tests.cluster.undisturbed import TRAINED, Undisturbed, started
 from tests.conftest import sample_file
+from tests.factory import read_published
 from tests.java import FIRST_COMPILER
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -382,6 +381,6 @@ def local_root(undisturbed_run: Undisturbed) -> Path:
     return undisturbed_run.root(TRAINED)
 
 
-def local_rows(spark: SparkSession, root: Path, table: Table, *order: str) -> list[dict[str, Any]]:
+def local_rows(root: Path, table: Table, *order: str) -> list[dict[str, Any]]:
     """Returns the rows of a table on this machine, sorted by columns."""
-    return read_table(spark, root, table).toArrow().sort_by([(name, "ascending") for name in order]).to_pylist()
+    return read_published(root, table).sort_by([(name, "ascending") for name in order]).to_pylist()

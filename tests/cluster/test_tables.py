@@ -7,7 +7,6 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from pyspark.sql import SparkSession
 
 from spark_apps.tables import (
     EVENTS,
@@ -32,20 +31,18 @@ EXACT = {
 
 
 @pytest.mark.parametrize("table", EXACT, ids=lambda table: table.name)
-def test_exact_tables_are_equal(trained: RunningCluster, spark: SparkSession, local_root: Path, table: Table) -> None:
-    found, expected = trained.rows(table, *EXACT[table]), local_rows(spark, local_root, table, *EXACT[table])
+def test_exact_tables_are_equal(trained: RunningCluster, local_root: Path, table: Table) -> None:
+    found, expected = trained.rows(table, *EXACT[table]), local_rows(local_root, table, *EXACT[table])
     for row in (*found, *expected):
         row |= {name: value.isoformat() for name, value in row.items() if isinstance(value, date)}
     assert_rows(found, expected, rel=1e-9)
 
 
-def test_segments_and_lists_are_those_of_one_machine(
-    trained: RunningCluster, spark: SparkSession, local_root: Path
-) -> None:
+def test_segments_and_lists_are_those_of_one_machine(trained: RunningCluster, local_root: Path) -> None:
     order = ("user_id", "rank")
-    found, expected = trained.rows(USER_SEGMENTS, "user_id"), local_rows(spark, local_root, USER_SEGMENTS, "user_id")
+    found, expected = trained.rows(USER_SEGMENTS, "user_id"), local_rows(local_root, USER_SEGMENTS, "user_id")
     assert_rows(found, expected)
-    found, expected = trained.rows(RECOMMENDATIONS, *order), local_rows(spark, local_root, RECOMMENDATIONS, *order)
+    found, expected = trained.rows(RECOMMENDATIONS, *order), local_rows(local_root, RECOMMENDATIONS, *order)
     assert [row["user_id"] for row in found] == [row["user_id"] for row in expected]
     same = sum(a["product_id"] == b["product_id"] for a, b in zip(found, expected, strict=True))
     # factors of equal products differ in their last digits with the order of sums: ties may fall either way

@@ -14,9 +14,6 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
-from pyspark.sql import SparkSession
-
-from spark_apps.engine.session import spark_session
 from spark_apps.jobs import clean, load, simulate, train
 from spark_apps.jobs.stream.query import Wishes, run
 from spark_apps.settings import Settings
@@ -28,17 +25,17 @@ from tests.engines import local_engine
 TRAINED, STREAMED = "trained", "streamed"
 
 
-def train_here(spark: SparkSession, root: Path, log: Path) -> None:
+def train_here(root: Path, log: Path) -> None:
     """Lands, cleans and trains on a log."""
     load.run(root, [log])
     clean.run(local_engine(), root, DateRange())
     train.run(local_engine(), Settings(root=str(root)), root, DateRange(), "5")
 
 
-def stream_here(spark: SparkSession, root: Path, files: int | None = None) -> int:
+def stream_here(root: Path, files: int | None = None) -> int:
     """Streams so many files of the landed November, or all that are left, and returns the number of batches."""
     simulate.run(root, simulate.Plan(date(2019, 11, 1), events=EVENTS_EACH, ahead=10_000, files=files), lambda _: False)
-    return run(spark, Settings(root=str(root)), root, Wishes(once=True), lambda record: None)
+    return run(local_engine(), Settings(root=str(root)), root, Wishes(once=True), lambda record: None)
 
 
 @dataclass
@@ -68,15 +65,13 @@ def started(log: Path, november: Path, folder: Path) -> Undisturbed:
 
 def main(log: Path, november: Path, folder: Path) -> None:
     """Makes both roots."""
-    settings = Settings(root=str(folder / "session"), master="local[2]", driver_memory="2g", shuffle_partitions=2)
     trained, streamed = folder / TRAINED, folder / STREAMED
-    with spark_session(settings, "tests") as spark:
-        train_here(spark, trained, log)
-        print(TRAINED, flush=True)
-        shutil.copytree(trained, streamed)
-        load.run(streamed, [november])
-        stream_here(spark, streamed)
-        print(STREAMED, flush=True)
+    train_here(trained, log)
+    print(TRAINED, flush=True)
+    shutil.copytree(trained, streamed)
+    load.run(streamed, [november])
+    stream_here(streamed)
+    print(STREAMED, flush=True)
 
 
 if __name__ == "__main__":

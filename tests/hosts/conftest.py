@@ -13,7 +13,6 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from pyspark.sql import SparkSession
 
 from spark_apps.generator import GeneratorSpec, write_events
 from spark_apps.jobs import load
@@ -143,10 +142,10 @@ def cluster(hosts: StandIns, site: Run) -> RunningCluster:
 
 
 @pytest.fixture(scope="session")
-def local_root(spark: SparkSession, log: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def local_root(log: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same rows, cleaned and trained on one machine."""
     root = tmp_path_factory.mktemp("local") / "root"
-    train_here(spark, root, log)
+    train_here(root, log)
     return root
 
 

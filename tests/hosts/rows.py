@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import SparkSession
 
-from spark_apps.engine.frames import read_table
 from spark_apps.tables import EVENTS, QUARANTINE, Table
+from tests.factory import read_published
 
 CLEANED = {
     EVENTS: ("event_time", "user_id", "product_id", "event_type", "user_session", "price"),
@@ -17,8 +16,8 @@ CLEANED = {
 }
 
 
-def rows_here(spark: SparkSession, root: Path, table: Table, order: tuple[str, ...]) -> pa.Table:
-    return in_order(read_table(spark, root, table).toArrow(), order)
+def rows_here(root: Path, table: Table, order: tuple[str, ...]) -> pa.Table:
+    return in_order(read_published(root, table), order)
 
 
 def in_order(table: pa.Table, order: tuple[str, ...]) -> pa.Table:

@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pyspark.sql import SparkSession
-
 from spark_apps.streaming.records import LEDGER
 from spark_apps.tables import STREAM_EVENTS
 from tests.cluster.conftest import RunningCluster
@@ -29,12 +27,12 @@ def streaming(cluster: RunningCluster, *command: str) -> Iterator[subprocess.Pop
             process.communicate()
 
 
-def assert_same_stream(cluster: RunningCluster, spark: SparkSession, undisturbed: Path) -> None:
+def assert_same_stream(cluster: RunningCluster, undisturbed: Path) -> None:
     """Streams here what the cluster has streamed since the last time, and compares all tables of both."""
     told = records(cluster)
     assert [record.batch for record in told] == list(range(len(told)))
     before = len(list((undisturbed / LEDGER).glob("*.json")))
-    assert stream_here(spark, undisturbed, len(told) - before) == len(told) - before
+    assert stream_here(undisturbed, len(told) - before) == len(told) - before
     assert len(cluster.rows(STREAM_EVENTS, "user_id")) == len(told) * EVENTS_EACH
     for table, order in COMPARED.items():
         assert_streamed(cluster.rows(table, *order), streamed_rows(undisturbed, table))

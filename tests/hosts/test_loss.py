@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from pyspark.sql import SparkSession
 
 from tests.cluster.conftest import RunningCluster
 from tests.cluster.november import SIMULATE, await_batches, records
@@ -51,7 +50,7 @@ def test_a_host_that_is_back_needs_nothing(expected: dict[str, int], cluster: Ru
 
 
 def test_a_host_lost_during_the_stream_costs_no_row(
-    cluster: RunningCluster, hosts: StandIns, trained: RunningCluster, undisturbed: Path, spark: SparkSession
+    cluster: RunningCluster, hosts: StandIns, trained: RunningCluster, undisturbed: Path
 ) -> None:
     lost = list(hosts.addresses())[2]
     with healed(hosts, cluster, lost):
@@ -61,4 +60,4 @@ def test_a_host_lost_during_the_stream_costs_no_row(
             _, errors = process.communicate(timeout=1800)
             assert process.returncode == 0, errors[-3000:]
         assert [record.batch for record in records(cluster)] == list(range(BATCHES))
-    assert_same_stream(cluster, spark, undisturbed)
+    assert_same_stream(cluster, undisturbed)

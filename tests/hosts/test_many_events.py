@@ -8,9 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from pyspark.sql import SparkSession
 
-from spark_apps.engine.frames import read_table
 from spark_apps.generator import GeneratorSpec, write_events
 from spark_apps.jobs import clean, load, train
 from spark_apps.settings import Settings
@@ -26,6 +24,7 @@ from spark_apps.tables import (
 )
 from tests.cluster.conftest import RunningCluster
 from tests.engines import local_engine
+from tests.factory import read_published
 from tests.hosts.blocks import addresses_with_blocks
 from tests.hosts.rows import CLEANED, assert_tables, in_order, rows_here
 from tests.hosts.standin import StandIns
@@ -41,7 +40,7 @@ TRAINED = {
 
 
 def test_many_events_give_the_tables_of_one_machine(
-    loaded: RunningCluster, hosts: StandIns, spark: SparkSession, log: Path, tmp_path: Path
+    loaded: RunningCluster, hosts: StandIns, log: Path, tmp_path: Path
 ) -> None:
     many = tmp_path / "many.csv"
     write_events(GeneratorSpec(NUMBER, "2019-10", 21), many)
@@ -56,7 +55,7 @@ def test_many_events_give_the_tables_of_one_machine(
     clean.run(local_engine(), here, DateRange())
     train.run(local_engine(), Settings(root=str(here)), here, DateRange(), "5")
     for table, order in {**CLEANED, **TRAINED}.items():
-        found, expected = loaded.arrow(table), rows_here(spark, here, table, order)
+        found, expected = loaded.arrow(table), rows_here(here, table, order)
         if found is None:  # no file holds a row of it
             assert expected.num_rows == 0, table.name
             continue
@@ -64,7 +63,7 @@ def test_many_events_give_the_tables_of_one_machine(
         print(f"{table.name}: {found.num_rows:,} rows are equal")
     lists = loaded.arrow(RECOMMENDATIONS)
     assert lists is not None
-    assert lists.num_rows == read_table(spark, here, RECOMMENDATIONS).count()
+    assert lists.num_rows == read_published(here, RECOMMENDATIONS).num_rows
     shutil.rmtree(here)
     for folder in (RAW_EVENTS, EVENTS.path):
         assert addresses_with_blocks(loaded, f"/data/{folder}") == set(hosts.addresses().values()), folder

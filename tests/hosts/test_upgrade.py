@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pyspark.sql import SparkSession
 
 from spark_apps.streaming.records import LEDGER
 from tests.cluster.conftest import RunningCluster, docker, eventually
@@ -42,7 +41,6 @@ def test_a_rolling_upgrade_during_the_stream_costs_no_row(
     cluster: RunningCluster,
     hosts: StandIns,
     undisturbed: Path,
-    spark: SparkSession,
 ) -> None:
     with streaming(cluster, *STREAM) as stream:
         await_batches(cluster, stream, len(cluster.names_in(LEDGER)) + 1)
@@ -51,7 +49,7 @@ def test_a_rolling_upgrade_during_the_stream_costs_no_row(
         finish(cluster, stream)
     whole_again(cluster, len(hosts.addresses()) - 1, len(hosts.addresses()))
     assert {service: tags(cluster, service) for service in UPGRADED} == {service: {rebuilt} for service in UPGRADED}
-    assert_same_stream(cluster, spark, undisturbed)
+    assert_same_stream(cluster, undisturbed)
 
 
 def test_an_idle_client_is_upgraded_too(rebuilt: str, cluster: RunningCluster, hosts: StandIns) -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from spark_apps.engine.frames import read_table
 from spark_apps.engine.spark import engine_of
 from spark_apps.errors import BalanceError, NothingToDoError, UnusableFileError
 from spark_apps.ingestion.manifests import manifest_path, read_manifests
@@ -18,7 +17,7 @@ from spark_apps.jobs import clean, load
 from spark_apps.jobs.clean import DayBalance
 from spark_apps.tables import EVENTS, QUARANTINE, STREAM_EVENTS, UNDATED, DateRange
 from tests.engines import local_engine
-from tests.factory import clean_event, csv_line, rows_of, write_log
+from tests.factory import clean_event, csv_line, published_rows, write_log
 from tests.ingestion.cases import CASES, USABLE
 from tests.ingestion.test_plain_lines import PLAIN
 
@@ -51,7 +50,7 @@ def loaded_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def cleaned_once(loaded_once: Path, spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def cleaned_once(loaded_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("cleaned") / "root"
     shutil.copytree(loaded_once.parent, root.parent, dirs_exist_ok=True)
     clean.run(local_engine(), root, DateRange())
@@ -76,7 +75,7 @@ def forget_raw_rows(root: Path) -> None:
     shutil.rmtree(root / "raw")
 
 
-def test_every_row_is_clean_or_in_quarantine_under_its_date(spark: SparkSession, tmp_path: Path) -> None:
+def test_every_row_is_clean_or_in_quarantine_under_its_date(tmp_path: Path) -> None:
     good = [
         csv_line(),
         csv_line(),  # an exact duplicate is kept
@@ -109,7 +108,7 @@ def test_every_row_is_clean_or_in_quarantine_under_its_date(spark: SparkSession,
         None: (4, 0, {"bad_time": 2, "empty_line": 1, "wrong_columns": 1}),
     }
     assert all(day.balances() for day in balance.values())
-    times = sorted(row["event_time"] for row in rows_of(read_table(spark, root, EVENTS)))
+    times = sorted(row["event_time"] for row in published_rows(root, EVENTS))
     assert times == [
         "0001-01-01 00:00:00",
         "1500-02-28 00:00:00",
@@ -120,21 +119,19 @@ def test_every_row_is_clean_or_in_quarantine_under_its_date(spark: SparkSession,
     expected = [
         (line if isinstance(line, str) else line.decode(errors="replace"), reason, day) for line, reason, day in bad
     ]
-    kept = [(row["raw_line"], row["reason"], row["date"]) for row in rows_of(read_table(spark, root, QUARANTINE))]
+    kept = [(row["raw_line"], row["reason"], row["date"]) for row in published_rows(root, QUARANTINE)]
     assert sorted(kept, key=str) == sorted(expected, key=str)
     partitions = sorted(path.name for path in (root / EVENTS.path).iterdir())
     assert partitions == ["date=0001-01-01", "date=1500-02-28", "date=2019-10-01"]
 
 
-def test_a_byte_order_mark_before_the_first_row_of_a_date_does_not_unbalance_it(
-    spark: SparkSession, tmp_path: Path
-) -> None:
+def test_a_byte_order_mark_before_the_first_row_of_a_date_does_not_unbalance_it(tmp_path: Path) -> None:
     # Spark drops the mark where a raw file begins with it
     root = loaded(tmp_path / "root", "a.csv", ["\ufeff" + csv_line(), csv_line()])
     assert clean.run(local_engine(), root, DateRange()) == {FIRST: DayBalance(2, 2)}
 
 
-def test_each_file_has_a_landing_time_of_its_own(spark: SparkSession, tmp_path: Path) -> None:
+def test_each_file_has_a_landing_time_of_its_own(tmp_path: Path) -> None:
     """An event is as late as its own file allows, to the second, whether its line is plain or not."""
     root = tmp_path / "root"
     for user, landed_at in ((1, "2019-10-02T11:55:00+00:00"), (2, "2019-10-02T13:55:00+02:00"), (3, "2019-10-02")):
@@ -151,7 +148,7 @@ def test_each_file_has_a_landing_time_of_its_own(spark: SparkSession, tmp_path: 
         SECOND: (12, 4, {"future_time": 8}),
         THIRD: (3, 0, {"future_time": 3}),
     }
-    events = rows_of(read_table(spark, root, EVENTS))
+    events = published_rows(root, EVENTS)
     assert sorted((row["user_id"], row["event_time"]) for row in events) == [
         (1, "2019-10-01 00:00:00"),
         (1, "2019-10-02 12:00:00"),
@@ -163,7 +160,7 @@ def test_each_file_has_a_landing_time_of_its_own(spark: SparkSession, tmp_path: 
     ]
 
 
-def test_a_manifest_without_a_time_is_damaged(three_days: Path, spark: SparkSession) -> None:
+def test_a_manifest_without_a_time_is_damaged(three_days: Path) -> None:
     [manifest] = read_manifests(three_days)
     path = three_days / manifest_path(manifest.sha256)
     path.write_text(path.read_text("utf-8").replace(manifest.landed_at, "yesterday"), encoding="utf-8")
@@ -171,8 +168,8 @@ def test_a_manifest_without_a_time_is_damaged(three_days: Path, spark: SparkSess
         clean.run(local_engine(), three_days, DateRange())
 
 
-def test_the_events_are_exactly_those_of_the_log(spark: SparkSession, cleaned: Path) -> None:
-    found = rows_of(read_table(spark, cleaned, EVENTS), "event_time")
+def test_the_events_are_exactly_those_of_the_log(cleaned: Path) -> None:
+    found = published_rows(cleaned, EVENTS, "event_time")
     expected = [
         clean_event(event_time=f"{day} 0{n}:00:00", user_id=n) for day in (FIRST, SECOND, THIRD) for n in range(4)
     ]
@@ -181,10 +178,10 @@ def test_the_events_are_exactly_those_of_the_log(spark: SparkSession, cleaned: P
     assert found == expected
 
 
-def test_cleaning_twice_gives_the_same_rows(spark: SparkSession, cleaned: Path) -> None:
-    before = [rows_of(read_table(spark, cleaned, table)) for table in (EVENTS, QUARANTINE)]
+def test_cleaning_twice_gives_the_same_rows(cleaned: Path) -> None:
+    before = [published_rows(cleaned, table) for table in (EVENTS, QUARANTINE)]
     clean.run(local_engine(), cleaned, DateRange())
-    after = [rows_of(read_table(spark, cleaned, table)) for table in (EVENTS, QUARANTINE)]
+    after = [published_rows(cleaned, table) for table in (EVENTS, QUARANTINE)]
     assert [sorted(rows, key=str) for rows in after] == [sorted(rows, key=str) for rows in before]
     assert [path.name for path in (cleaned / "temp" / "publish").iterdir() if path.is_dir()] == []
 
@@ -197,10 +194,8 @@ def test_cleaning_twice_gives_the_same_rows(spark: SparkSession, cleaned: Path) 
         (DateRange(), {FIRST, SECOND, THIRD, None}),
     ],
 )
-def test_just_the_dates_asked_for_are_replaced(
-    dates: DateRange, replaced: set[date | None], spark: SparkSession, cleaned: Path
-) -> None:
-    before, rows = listing(cleaned), rows_of(read_table(spark, cleaned, EVENTS), "event_time")
+def test_just_the_dates_asked_for_are_replaced(dates: DateRange, replaced: set[date | None], cleaned: Path) -> None:
+    before, rows = listing(cleaned), published_rows(cleaned, EVENTS, "event_time")
     more = [csv_line(event_time=f"{day} 09:00:00 UTC", user_id=9) for day in (FIRST, SECOND, THIRD)]
     loaded(cleaned, "more.csv", [*more, "nothing either"])
     assert set(clean.run(local_engine(), cleaned, dates)) == replaced
@@ -208,12 +203,12 @@ def test_just_the_dates_asked_for_are_replaced(
     kept = [day or UNDATED for day in {FIRST, SECOND, THIRD, None} - replaced]
     assert of_dates(after, *kept) == of_dates(before, *kept)
     assert not of_dates(after, *(day or UNDATED for day in replaced)).keys() & before.keys()
-    found = rows_of(read_table(spark, cleaned, EVENTS), "event_time")
+    found = published_rows(cleaned, EVENTS, "event_time")
     assert [row for row in found if row["user_id"] != 9] == rows
     assert {row["date"] for row in found if row["user_id"] == 9} == replaced - {None}
 
 
-def test_a_date_without_bad_rows_any_more_loses_its_quarantine(spark: SparkSession, cleaned: Path) -> None:
+def test_a_date_without_bad_rows_any_more_loses_its_quarantine(cleaned: Path) -> None:
     second = cleaned / QUARANTINE.path / f"date={SECOND}"
     undated = cleaned / QUARANTINE.path / f"date={UNDATED}"
     assert second.is_dir() and undated.is_dir()
@@ -223,14 +218,14 @@ def test_a_date_without_bad_rows_any_more_loses_its_quarantine(spark: SparkSessi
     assert clean.run(local_engine(), cleaned, DateRange(SECOND, SECOND)) == {SECOND: DayBalance(2, 2)}
     assert not second.exists()
     assert undated.is_dir()
-    assert [row["date"] for row in rows_of(read_table(spark, cleaned, QUARANTINE))] == [None]
+    assert [row["date"] for row in published_rows(cleaned, QUARANTINE)] == [None]
 
 
-def test_a_date_without_good_rows_any_more_loses_its_events(spark: SparkSession, cleaned: Path) -> None:
+def test_a_date_without_good_rows_any_more_loses_its_events(cleaned: Path) -> None:
     forget_raw_rows(cleaned)
     loaded(cleaned, "bad.csv", [csv_line(event_time=str(SECOND), price="x")])
     clean.run(local_engine(), cleaned, DateRange(SECOND, SECOND))
-    dates = {row["date"] for row in rows_of(read_table(spark, cleaned, EVENTS))}
+    dates = {row["date"] for row in published_rows(cleaned, EVENTS)}
     assert dates == {FIRST, THIRD}
 
 
@@ -240,7 +235,7 @@ def folders(root: Path) -> set[str]:
     return {path.name.removeprefix("date=") for table in tables for path in (root / table.path).iterdir()}
 
 
-def test_dates_that_no_landed_file_has_any_more_go(spark: SparkSession, cleaned: Path) -> None:
+def test_dates_that_no_landed_file_has_any_more_go(cleaned: Path) -> None:
     streamed = cleaned / STREAM_EVENTS.path / f"date={THIRD}" / "part.parquet"
     streamed.parent.mkdir(parents=True)
     streamed.touch()
@@ -258,9 +253,7 @@ def test_dates_that_no_landed_file_has_any_more_go(spark: SparkSession, cleaned:
 
 
 @pytest.mark.parametrize(("dates", "kept"), [(DateRange(), set()), (DateRange(FIRST, SECOND), {str(THIRD), UNDATED})])
-def test_where_nothing_is_landed_any_more_nothing_stays(
-    dates: DateRange, kept: set[str], spark: SparkSession, cleaned: Path
-) -> None:
+def test_where_nothing_is_landed_any_more_nothing_stays(dates: DateRange, kept: set[str], cleaned: Path) -> None:
     forget_raw_rows(cleaned)
     assert FIRST in clean.run(local_engine(), cleaned, dates)
     assert folders(cleaned) == kept
@@ -268,12 +261,12 @@ def test_where_nothing_is_landed_any_more_nothing_stays(
         clean.run(local_engine(), cleaned, dates)
 
 
-def test_a_log_of_bad_rows_alone_is_cleaned(spark: SparkSession, tmp_path: Path) -> None:
+def test_a_log_of_bad_rows_alone_is_cleaned(tmp_path: Path) -> None:
     root = loaded(tmp_path / "root", "bad.csv", ["nothing", "x,y"])
     balance = clean.run(local_engine(), root, DateRange())
     assert {day: dict(b.quarantined) for day, b in balance.items()} == {None: {"wrong_columns": 2}}
-    assert read_table(spark, root, EVENTS).count() == 0
-    assert len(rows_of(read_table(spark, root, QUARANTINE))) == 2
+    assert published_rows(root, EVENTS) == []
+    assert len(published_rows(root, QUARANTINE)) == 2
 
 
 def add_a_row(raw: Path) -> None:
@@ -290,7 +283,7 @@ def move_a_row_to_another_date(raw: Path) -> None:
 
 @pytest.mark.parametrize("change", [add_a_row, take_a_row_away, move_a_row_to_another_date, Path.unlink])
 def test_raw_rows_changed_by_hand_are_noticed_and_nothing_is_replaced(
-    change: Callable[[Path], None], spark: SparkSession, cleaned: Path
+    change: Callable[[Path], None], cleaned: Path
 ) -> None:
     before = listing(cleaned)
     [raw] = (cleaned / "raw" / "events" / f"date={FIRST}").iterdir()
@@ -301,7 +294,7 @@ def test_raw_rows_changed_by_hand_are_noticed_and_nothing_is_replaced(
     assert "2019-10-01" in str(error.value)
 
 
-def test_what_the_balance_s_error_says_to_do_helps(spark: SparkSession, cleaned: Path) -> None:
+def test_what_the_balance_s_error_says_to_do_helps(cleaned: Path) -> None:
     [raw] = (cleaned / "raw" / "events" / f"date={FIRST}").iterdir()
     add_a_row(raw)
     with pytest.raises(BalanceError, match=f"remove {cleaned / 'raw'} and load your files again"):
@@ -312,13 +305,13 @@ def test_what_the_balance_s_error_says_to_do_helps(spark: SparkSession, cleaned:
 
 
 @pytest.mark.parametrize("dates", [DateRange(date(2020, 1, 1)), DateRange(THIRD, FIRST)])
-def test_dates_without_rows_are_named(dates: DateRange, spark: SparkSession, three_days: Path) -> None:
+def test_dates_without_rows_are_named(dates: DateRange, three_days: Path) -> None:
     with pytest.raises(NothingToDoError, match=r"No raw rows for .* run `shopstream load FILE` first"):
         clean.run(local_engine(), three_days, dates)
     assert not (three_days / "processed").exists()
 
 
-def test_an_empty_root_says_what_to_do_first(spark: SparkSession, tmp_path: Path) -> None:
+def test_an_empty_root_says_what_to_do_first(tmp_path: Path) -> None:
     with pytest.raises(NothingToDoError, match="shopstream load FILE"):
         clean.run(local_engine(), tmp_path / "root", DateRange())
 
@@ -330,7 +323,7 @@ def test_both_engines_make_the_same_tables_of_any_lines(spark: SparkSession, tmp
     for name, engine in (("here", local_engine()), ("spark", engine_of(spark))):
         root = loaded(tmp_path / name, "a.csv", short)
         balance = clean.run(engine, root, DateRange())
-        tables = [sorted(rows_of(read_table(spark, root, table)), key=str) for table in (EVENTS, QUARANTINE)]
+        tables = [sorted(published_rows(root, table), key=str) for table in (EVENTS, QUARANTINE)]
         found.append((balance, *tables))
     assert found[0] == found[1]
     assert sum(day.raw for day in found[0][0].values()) == len(short)

@@ -10,6 +10,7 @@ from collections import Counter
 from datetime import datetime
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from pyspark.ml import PipelineModel
 from pyspark.ml.recommendation import ALSModel
@@ -17,7 +18,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from spark_apps import __version__
-from spark_apps.engine.frames import read_table
+from spark_apps.engine.published import stored_schema, table_relation
 from spark_apps.jobs import hybrid, recommend, report, train
 from spark_apps.jobs.analyze import ANALYSIS
 from spark_apps.registry.serving import stale_tables
@@ -36,7 +37,7 @@ from spark_apps.tables import (
 from tests import oracle
 from tests.comparing import assert_rows
 from tests.engines import local_engine
-from tests.factory import rows_of
+from tests.factory import rows_of_files
 from tests.pipeline.conftest import (
     BAD_ROWS,
     DISAPPOINTED,
@@ -72,10 +73,18 @@ def test_the_bad_rows_are_those_that_were_planted(trained_root: Trained) -> None
     assert sum((day.quarantined for day in trained_root.balance.values()), Counter()) == planted_reasons()
 
 
-def test_the_files_have_the_schemas_they_should(trained: Trained, spark: SparkSession) -> None:
+def test_the_files_have_the_schemas_they_should(trained: Trained) -> None:
+    for table in BATCH_TABLES:
+        schemas = [pq.read_schema(file) for file in (trained.root / table.path).rglob("*.parquet")]
+        assert schemas or table is QUARANTINE, table.name  # the real rows are all usable
+        assert all(one.remove_metadata() == stored_schema(table) for one in schemas), table.name
+    (lists,) = (newest(trained.root, POPULARITY)[0] / train.LISTS).rglob("*.parquet")
+    assert pq.read_schema(lists).remove_metadata() == POPULAR_PRODUCTS
+
+
+def test_spark_finds_the_schemas_that_they_should_have(trained: Trained, spark: SparkSession) -> None:
     for table in BATCH_TABLES:
         if not any((trained.root / table.path).rglob("*.parquet")):
-            assert table is QUARANTINE  # the real rows are all usable
             continue
         written = spark.read.parquet(str(trained.root / table.path))
         assert written.schema.simpleString() == from_arrow_schema(table.schema).simpleString(), table.name
@@ -185,6 +194,7 @@ def test_the_metrics_of_the_lists_are_those_of_the_table(trained: Trained) -> No
     assert 0 < metrics["catalogue_coverage"] <= 1
 
 
+@pytest.mark.usefixtures("spark")
 def test_spark_loads_the_models(trained_root: Trained) -> None:
     model = ALSModel.load(str(newest(trained_root.root, ALS)[0]))
     assert model.rank == trained_root.settings.als.rank
@@ -227,12 +237,12 @@ def test_the_report_of_generated_events_says_so(trained_root: Trained, sample_ro
     assert 'class="synthetic"' not in real and sample_root.log.name in real
 
 
-def test_the_feature_tables_are_those_of_sql(sample_root: Trained, spark: SparkSession) -> None:
+def test_the_feature_tables_are_those_of_sql(sample_root: Trained) -> None:
     database = oracle.of_log(sample_root.log)
     for table, query, order in (
         (USER_FEATURES, oracle.USER_FEATURES, ["user_id"]),
         (PRODUCT_FEATURES, oracle.PRODUCT_FEATURES, ["product_id"]),
         (INTERACTIONS, oracle.INTERACTIONS, ["user_id", "product_id"]),
     ):
-        found = rows_of(read_table(spark, sample_root.root, table), *order)
+        found = rows_of_files(table_relation(sample_root.root, table), *order)
         assert_rows(found, oracle.rows(database, query), rel=1e-9)

@@ -6,12 +6,10 @@ import shutil
 from datetime import date
 from pathlib import Path
 
+import pyarrow.compute as pc
 import pytest
-from pyspark.sql import SparkSession
-from pyspark.sql import functions as F
 
-from spark_apps.engine.frames import read_table
-from spark_apps.engine.spark import engine_of
+from spark_apps.engine.published import table_relation
 from spark_apps.errors import MissingTableError, NothingToDoError
 from spark_apps.jobs import analyze, features
 from spark_apps.tables import (
@@ -26,7 +24,7 @@ from spark_apps.tables import (
 from tests import oracle
 from tests.comparing import assert_rows
 from tests.engines import local_engine
-from tests.factory import rows_of
+from tests.factory import read_published, rows_of_files
 from tests.pipeline.conftest import Trained
 
 RANGE = DateRange(date(2019, 10, 7), date(2019, 10, 11))
@@ -52,26 +50,25 @@ def test_a_range_of_dates_is_explored_by_itself(cleaned_root: Path, trained_root
     assert sum(sum(row["quarantined"].values()) for row in figures["balance"]) == 6
 
 
-def test_features_of_a_range_count_from_its_last_date(
-    spark: SparkSession, cleaned_root: Path, trained_root: Trained
-) -> None:
-    features.run(engine_of(spark), trained_root.settings, cleaned_root, RANGE)
-    events = read_table(spark, cleaned_root, EVENTS).where(F.col("date").between(RANGE.first, RANGE.last))
-    database = oracle.of_events(events.toArrow())
+def test_features_of_a_range_count_from_its_last_date(cleaned_root: Path, trained_root: Trained) -> None:
+    features.run(local_engine(), trained_root.settings, cleaned_root, RANGE)
+    events = read_published(cleaned_root, EVENTS)
+    database = oracle.of_events(events.filter((pc.field("date") >= RANGE.first) & (pc.field("date") <= RANGE.last)))
     for table, query, order in (
         (USER_FEATURES, oracle.USER_FEATURES, ["user_id"]),
         (PRODUCT_FEATURES, oracle.PRODUCT_FEATURES, ["product_id"]),
         (INTERACTIONS, oracle.INTERACTIONS, ["user_id", "product_id"]),
     ):
-        assert_rows(rows_of(read_table(spark, cleaned_root, table), *order), oracle.rows(database, query), rel=1e-9)
+        found = rows_of_files(table_relation(cleaned_root, table), *order)
+        assert_rows(found, oracle.rows(database, query), rel=1e-9)
 
 
-def test_dates_that_are_not_there_are_refused(spark: SparkSession, cleaned_root: Path, trained_root: Trained) -> None:
+def test_dates_that_are_not_there_are_refused(cleaned_root: Path, trained_root: Trained) -> None:
     november = DateRange(date(2019, 11, 1), None)
     with pytest.raises(NothingToDoError, match=r"holds no date in 2019-11-01 to the last date: choose another"):
         analyze.run(local_engine(), cleaned_root, november)
     with pytest.raises(NothingToDoError):
-        features.run(engine_of(spark), trained_root.settings, cleaned_root, november)
+        features.run(local_engine(), trained_root.settings, cleaned_root, november)
 
 
 def test_where_everything_was_taken_out_it_says_to_load(tmp_path: Path) -> None:
@@ -81,10 +78,8 @@ def test_where_everything_was_taken_out_it_says_to_load(tmp_path: Path) -> None:
         analyze.run(local_engine(), tmp_path, DateRange())
 
 
-def test_before_cleaning_the_command_that_cleans_is_named(
-    spark: SparkSession, trained_root: Trained, tmp_path: Path
-) -> None:
+def test_before_cleaning_the_command_that_cleans_is_named(trained_root: Trained, tmp_path: Path) -> None:
     with pytest.raises(MissingTableError, match="shopstream clean"):
         analyze.run(local_engine(), tmp_path, DateRange())
     with pytest.raises(MissingTableError, match="shopstream clean"):
-        features.run(engine_of(spark), trained_root.settings, tmp_path, DateRange())
+        features.run(local_engine(), trained_root.settings, tmp_path, DateRange())

@@ -23,8 +23,9 @@ from pyspark.sql import SparkSession
 
 from spark_apps.analysis.balances import Balance
 from spark_apps.cli import main
+from spark_apps.engine.base import Engine
 from spark_apps.engine.published import table_relation
-from spark_apps.engine.spark import engine_of
+from spark_apps.engine.spark import SparkEngine, engine_of
 from spark_apps.generator import GeneratorSpec, write_events
 from spark_apps.jobs import check, clean, features, load, train
 from spark_apps.jobs.stream.batch import BatchProcessor
@@ -69,15 +70,13 @@ def small_settings_of_streams(settings: Settings) -> Settings:
 
 
 @pytest.fixture(scope="session")
-def barely_trained(
-    spark: SparkSession, small_settings_of_streams: Settings, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
+def barely_trained(small_settings_of_streams: Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A root with the smallest training that a stream can go on from. Copy it, don't write to it."""
     root = tmp_path_factory.mktemp("barely-trained") / "root"
     write_events(GeneratorSpec(1_000, "2019-10", 3), log := root.parent / "log.csv")
     load.run(root, [log])
     clean.run(local_engine(), root, DateRange())
-    train.run(engine_of(spark), small_settings_of_streams, root, DateRange(), "3", force=True)
+    train.run(local_engine(), small_settings_of_streams, root, DateRange(), "3", force=True)
     return root
 
 
@@ -104,9 +103,9 @@ def drop(root: Path, name: str, content: bytes, moment: float | None = None) -> 
     draft.rename(root / INCOMING / name)
 
 
-def stream(spark: SparkSession, settings: Settings, root: StoragePath) -> list[BatchRecord]:
+def stream(settings: Settings, root: StoragePath, engine: Engine | None = None) -> list[BatchRecord]:
     told: list[BatchRecord] = []
-    run(spark, settings, root, Wishes(once=True), told.append)
+    run(engine or local_engine(), settings, root, Wishes(once=True), told.append)
     return told
 
 
@@ -116,47 +115,50 @@ def streamed_users(root: Path) -> list[int]:
     return sorted(found["user_id"].to_pylist())
 
 
-@pytest.fixture(params=["local[2]", "spark://somewhere:7077"], ids=["loop", "structured"])
-def either(request: pytest.FixtureRequest, small_settings_of_streams: Settings) -> Settings:
-    """Settings with which the stream is a loop of its own, and such with which Structured Streaming runs it.
-
-    The master is only read to choose between them: the session is this machine's.
-    """
-    return small_settings_of_streams.model_copy(update={"master": request.param})
+@pytest.fixture(params=["loop", "structured"])
+def either(request: pytest.FixtureRequest) -> Engine:
+    """An engine with which the stream is a loop of its own, and one with which Structured Streaming runs it."""
+    return local_engine() if request.param == "loop" else request.getfixturevalue("structured")
 
 
-def test_a_second_content_under_the_same_name_is_applied(spark: SparkSession, either: Settings, root: Path) -> None:
+@pytest.fixture
+def structured(spark: SparkSession) -> SparkEngine:
+    """Spark as on a cluster, where Structured Streaming runs the batches; its tasks run here."""
+    engine = engine_of(spark)
+    engine.is_cluster = True
+    return engine
+
+
+def test_a_second_content_under_the_same_name_is_applied(
+    either: Engine, small_settings_of_streams: Settings, root: Path
+) -> None:
     told = []
     for name, users in (("latest.csv", range(1, 3)), ("latest.csv", range(3, 6)), ("other.csv", range(6, 7))):
         drop(root, name, text_of(lines(users.start, len(users))))
-        told += stream(spark, either, root)
+        told += stream(small_settings_of_streams, root, either)
     assert [(one.outcome, one.rows) for one in told] == [("applied", 2), ("applied", 3), ("applied", 1)]
     assert streamed_users(root) == list(range(1, 7))
     assert len([path for path in (root / DONE).rglob("*") if path.is_file()]) == 3
 
 
-def test_an_archives_old_time_makes_no_event_one_of_the_future(
-    spark: SparkSession, small_settings_of_streams: Settings, root: Path
-) -> None:
+def test_an_archives_old_time_makes_no_event_one_of_the_future(small_settings_of_streams: Settings, root: Path) -> None:
     drop(root, "a.csv", text_of(lines(1)), moment=1.0)
-    (found,) = stream(spark, small_settings_of_streams, root)
+    (found,) = stream(small_settings_of_streams, root)
     assert (found.clean, found.quarantined) == (2, {})
 
 
-def test_no_name_stops_the_stream(spark: SparkSession, either: Settings, root: Path) -> None:
+def test_no_name_stops_the_stream(either: Engine, small_settings_of_streams: Settings, root: Path) -> None:
     for user, name in enumerate(ODD_NAMES, start=1):
         drop(root, name, text_of(lines(user, 1)))
-    told = stream(spark, either, root)
+    told = stream(small_settings_of_streams, root, either)
     assert [one.outcome for one in told] == ["applied"] * len(ODD_NAMES)
     assert streamed_users(root) == list(range(1, len(ODD_NAMES) + 1))
 
 
-def test_a_root_elsewhere_goes_on_and_applies_nothing_again(
-    spark: SparkSession, small_settings_of_streams: Settings, root: Path
-) -> None:
+def test_a_root_elsewhere_goes_on_and_applies_nothing_again(small_settings_of_streams: Settings, root: Path) -> None:
     """Moved, copied as it is, and brought back without its temporary files."""
     drop(root, "a0.csv", text_of(lines(1)))
-    assert [one.outcome for one in stream(spark, small_settings_of_streams, root)] == ["applied"]
+    assert [one.outcome for one in stream(small_settings_of_streams, root)] == ["applied"]
     for number, way in enumerate(("moved", "copied", "without temp"), start=1):
         elsewhere = root.with_name(way)
         if way == "moved":
@@ -168,21 +170,21 @@ def test_a_root_elsewhere_goes_on_and_applies_nothing_again(
         root = elsewhere
         drop(root, "a0.csv", text_of(lines(1)))
         drop(root, "a1.csv", text_of(lines(1 + 2 * number)))
-        told = stream(spark, small_settings_of_streams, root)
+        told = stream(small_settings_of_streams, root)
         assert [(one.file, one.outcome) for one in told] == [("a0.csv", "duplicate"), ("a1.csv", "applied")]
         assert streamed_users(root) == list(range(1, 3 + 2 * number))
 
 
 @pytest.fixture
 def on_cluster(small_settings_of_streams: Settings, barely_trained: Path, on_hdfs: HdfsPath) -> Settings:
-    """Settings as on a cluster: tables on HDFS, and Structured Streaming that runs the batches."""
+    """Settings of tables on HDFS, as on a cluster."""
     for name in ("processed", "models"):
         for path in sorted((barely_trained / name).rglob("*")):
             if path.is_file():
                 (on_hdfs / str(path.relative_to(barely_trained))).write_bytes(path.read_bytes())
     (on_hdfs / INCOMING).mkdir(parents=True)
     url, _, _ = on_hdfs.connection.about
-    cluster = {"master": "spark://somewhere:7077", "root": str(on_hdfs), "webhdfs": url}
+    cluster = {"root": str(on_hdfs), "webhdfs": url}
     return small_settings_of_streams.model_copy(update=cluster)
 
 
@@ -193,13 +195,13 @@ def drop_on_hdfs(root: HdfsPath, name: str, content: bytes) -> None:
 
 
 def test_on_hdfs_the_content_decides_and_no_name_stops_the_stream(
-    spark: SparkSession, on_cluster: Settings, on_hdfs: HdfsPath
+    structured: SparkEngine, on_cluster: Settings, on_hdfs: HdfsPath
 ) -> None:
     told: list[BatchRecord] = []
     for name, users in (("latest.csv", (1,)), ("latest.csv", (2, 3)), ("week [1].csv", (4,)), ("a b%20c.csv", (1,))):
         drop_on_hdfs(on_hdfs, name, text_of([line for user in users for line in lines(user, 1)]))
         if name != "week [1].csv":  # it waits together with the next one
-            told += stream(spark, on_cluster, on_hdfs)
+            told += stream(on_cluster, on_hdfs, structured)
     assert [(one.file, one.outcome, one.rows) for one in told] == [
         ("latest.csv", "applied", 1),
         ("latest.csv", "applied", 2),
@@ -210,18 +212,18 @@ def test_on_hdfs_the_content_decides_and_no_name_stops_the_stream(
 
 
 def test_on_hdfs_a_training_learns_from_both_parts_of_a_day(
-    spark: SparkSession, on_cluster: Settings, barely_trained: Path, on_hdfs: HdfsPath
+    structured: SparkEngine, on_cluster: Settings, barely_trained: Path, on_hdfs: HdfsPath
 ) -> None:
     """A day that clean has, of which more is dropped: a purchase, and two users whom nobody knew."""
     rest = [csv_line(event_time="2019-10-20 20:00:00 UTC", user_id=user, event_type="purchase") for user in (1, 2, 2)]
     drop_on_hdfs(on_hdfs, "rest-of-day.csv", text_of(rest))
-    (record,) = stream(spark, on_cluster, on_hdfs)
+    (record,) = stream(on_cluster, on_hdfs, structured)
     assert (record.outcome, record.clean) == ("applied", len(rest))
-    train.run(engine_of(spark), on_cluster, on_hdfs, DateRange(), "3", force=True)
+    train.run(structured, on_cluster, on_hdfs, DateRange(), "3", force=True)
     assert_features(on_hdfs, [*lines_trained_on(barely_trained), *rest])
     for table in (USER_SEGMENTS, RECOMMENDATIONS):
         assert {1, 2} <= {row["user_id"] for row in rows_of_files(table_relation(on_hdfs, table).select("user_id"))}
-    assert [one for one in check.run(engine_of(spark), on_cluster, on_hdfs).balances if not one.holds] == []
+    assert [one for one in check.run(structured, on_cluster, on_hdfs).balances if not one.holds] == []
 
 
 def lines_trained_on(barely_trained: Path) -> list[str]:
@@ -241,13 +243,11 @@ def assert_features(root: StoragePath, applied: Sequence[str]) -> None:
         assert_rows(users, oracle.rows(database, EVENTS_OF_USERS))
 
 
-def test_what_is_in_done_without_a_record_is_named(
-    spark: SparkSession, small_settings_of_streams: Settings, root: Path
-) -> None:
+def test_what_is_in_done_without_a_record_is_named(small_settings_of_streams: Settings, root: Path) -> None:
     drop(root, "a.csv", text_of(lines(1)))
     drop(root, "b.csv", text_of(lines(1)))
     drop(root, "empty.csv", b"")
-    assert {one.outcome for one in stream(spark, small_settings_of_streams, root)} == {
+    assert {one.outcome for one in stream(small_settings_of_streams, root)} == {
         "applied",
         "duplicate",
         "refused",
@@ -270,7 +270,7 @@ def done_balance(settings: Settings, root: StoragePath) -> Balance:
 
 
 def test_whatever_cannot_be_applied_is_refused_with_a_reason_and_status_says_what_is_left(
-    spark: SparkSession, either: Settings, root: Path
+    either: Engine, small_settings_of_streams: Settings, root: Path
 ) -> None:
     incoming = root / INCOMING
     (incoming / "folder.csv").mkdir(parents=True)
@@ -282,7 +282,7 @@ def test_whatever_cannot_be_applied_is_refused_with_a_reason_and_status_says_wha
     (incoming / "a folder").mkdir()
     drop(root, "good.csv", text_of(lines(1)), moment=4e9)
     assert [one["name"] for one in status(root)["incoming"] if one["for_stream"]][-1] == "good.csv"
-    told = {one.file: (one.outcome, one.reason) for one in stream(spark, either, root)}
+    told = {one.file: (one.outcome, one.reason) for one in stream(small_settings_of_streams, root, either)}
     assert told == {
         "folder.csv": ("refused", "folder"),
         "to-nothing.csv": ("refused", "unreadable"),
@@ -291,7 +291,7 @@ def test_whatever_cannot_be_applied_is_refused_with_a_reason_and_status_says_wha
         "empty.csv": ("refused", "empty"),
         "good.csv": ("applied", None),
     }
-    assert stream(spark, either, root) == [] and len(list((root / REFUSED).iterdir())) == 5
+    assert stream(small_settings_of_streams, root, either) == [] and len(list((root / REFUSED).iterdir())) == 5
     found = status(root)
     assert {one["name"]: one["why"] for one in found["incoming"]} == {
         **dict.fromkeys((".part.csv", "_part.csv"), BEGINNING),
@@ -314,16 +314,16 @@ def status(root: Path) -> dict[str, Any]:
 
 
 def test_a_fault_of_ours_is_no_refusal(
-    spark: SparkSession, either: Settings, root: Path, monkeypatch: pytest.MonkeyPatch
+    either: Engine, small_settings_of_streams: Settings, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drop(root, "a.csv", text_of(lines(1)))
     with monkeypatch.context() as patch:
         patch.setattr(BatchProcessor, "_learn", _fails)
         with pytest.raises(ZeroDivisionError):
-            stream(spark, either, root)
+            stream(small_settings_of_streams, root, either)
     (waiting,) = status(root)["incoming"]
     assert (waiting["name"], waiting["for_stream"]) == ("a.csv", True)
-    assert [one.outcome for one in stream(spark, either, root)] == ["applied"]
+    assert [one.outcome for one in stream(small_settings_of_streams, root, either)] == ["applied"]
 
 
 def _fails(*_: Any) -> None:
@@ -395,7 +395,6 @@ class Dropped:
         told: the stream's records.
     """
 
-    spark: SparkSession
     settings: Settings
     root: Path
     before: list[str]
@@ -429,7 +428,7 @@ class Dropped:
 
     def stream(self) -> None:
         """Starts the stream once more: it takes all that waits, and its record has the rows of distinct contents."""
-        told = stream(self.spark, self.settings, self.root)
+        told = stream(self.settings, self.root)
         assert sorted(one.file for one in told) == sorted(self.waiting)
         self.told += told
         self.streamed |= {step.content: step for step in self.waiting.values() if not step.torn}
@@ -476,12 +475,12 @@ TELLING = [
 @example(steps=TELLING)
 @hypothesis_settings(max_examples=2, deadline=None, phases=[Phase.explicit, Phase.generate], derandomize=True)
 def test_the_record_and_the_features_are_those_of_the_distinct_contents(
-    spark: SparkSession, small_settings_of_streams: Settings, barely_trained: Path, steps: list[Dropping]
+    small_settings_of_streams: Settings, barely_trained: Path, steps: list[Dropping]
 ) -> None:
     """Whatever is dropped in which order, through starts, moves of the root and trainings."""
     with tempfile.TemporaryDirectory() as home:
         root = shutil.copytree(barely_trained, Path(home) / "0")
-        world = Dropped(spark, small_settings_of_streams, root, lines_trained_on(barely_trained))
+        world = Dropped(small_settings_of_streams, root, lines_trained_on(barely_trained))
         for step in steps:
             world.do(step)
         world.stream()

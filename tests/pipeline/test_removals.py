@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pyarrow.dataset as ds
 import pytest
-from pyspark.sql import SparkSession
 
 from spark_apps.errors import NothingToLearnError
 from spark_apps.generator import GeneratorSpec, write_events
@@ -95,7 +94,6 @@ def test_every_user_has_a_list_of_finite_scores(root: Path) -> None:
     assert all(0 < row["score"] < float("inf") for row in rows)
 
 
-@pytest.mark.usefixtures("java")
 def test_a_stream_that_brings_removals_keeps_both_products(root: Path) -> None:
     """Also where it takes their scores into what it recommends with, after each file."""
     later = [
@@ -115,7 +113,7 @@ def test_a_stream_that_brings_removals_keeps_both_products(root: Path) -> None:
     for command in (
         ["load", log],
         ["simulate", "--events", 80, "--speed", "max", "--ahead", 9],
-        ["stream", "--once", "--master", "local[2]"],
+        ["stream", "--once"],
     ):
         done = shopstream(*command, "--root", root, SHOPSTREAM_STREAM_REFRESH="1")
         assert done.returncode == 0, done.stderr
@@ -126,7 +124,7 @@ def test_a_stream_that_brings_removals_keeps_both_products(root: Path) -> None:
 
 
 @pytest.mark.parametrize("removals", [1, 1200])
-def test_removals_alone_teach_nothing(spark: SparkSession, settings: Settings, tmp_path: Path, removals: int) -> None:
+def test_removals_alone_teach_nothing(settings: Settings, tmp_path: Path, removals: int) -> None:
     """However many: the first sum to -1000, which the lifts once divided by, is among them."""
     users = max(8, removals // 4)
     lines = [

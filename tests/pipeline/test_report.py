@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pyspark.sql import SparkSession
 
 from spark_apps.jobs import analyze, clean, load, report
 from spark_apps.registry.versions import HYBRID, METADATA, newest
@@ -133,9 +132,7 @@ def odd_log(**changes: Any) -> list[str]:
     ],
     ids=["no sessions", "no purchases", "no brands", "one category", "nothing described", "no views", "one event"],
 )
-def test_odd_logs_make_sensible_pages(
-    spark: SparkSession, tmp_path: Path, log: list[str], told: str, not_told: str
-) -> None:
+def test_odd_logs_make_sensible_pages(tmp_path: Path, log: list[str], told: str, not_told: str) -> None:
     load.run(tmp_path, [write_log(tmp_path / "log.csv", log)])
     clean.run(local_engine(), tmp_path, DateRange())
     analyze.run(local_engine(), tmp_path, DateRange())

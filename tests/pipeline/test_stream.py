@@ -8,23 +8,22 @@ import shutil
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 import pytest
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
-from spark_apps.features.gathering import gather
-from spark_apps.features.users import user_features
 
-from spark_apps.engine.frames import read_files
-from spark_apps.engine.spark import engine_of
+from spark_apps.engine.base import Engine, Relation
+from spark_apps.engine.published import stored_schema, table_relation
 from spark_apps.errors import UnusableFileError
-from spark_apps.features.products import features_of, product_features
+from spark_apps.features import units
 from spark_apps.generator import GeneratorSpec, write_events
 from spark_apps.jobs import check, recommend, report, train
 from spark_apps.jobs.recommend import Recommendation
@@ -40,6 +39,7 @@ from spark_apps.streaming.drops import CHECKPOINT, DONE, INCOMING, STREAM, TAKEN
 from spark_apps.streaming.records import LEDGER, BatchRecord
 from spark_apps.tables import (
     EVENTS,
+    PRODUCT_FEATURES,
     REPORTS,
     STREAM_EVENTS,
     STREAM_PRODUCTS,
@@ -48,13 +48,14 @@ from spark_apps.tables import (
     STREAM_TABLES,
     STREAM_USERS,
     STREAM_WINDOWS,
+    USER_FEATURES,
     USER_SEGMENTS,
     DateRange,
     Table,
 )
-from tests.comparing import assert_rows
 from tests.engines import local_engine
-from tests.factory import HEADER, csv_line
+from tests.factory import HEADER, csv_line, rows_of_files
+from tests.features.made import make_tables
 from tests.pipeline.conftest import Trained, assert_same_lists
 from tests.reports.reader import Page
 
@@ -72,17 +73,14 @@ class Streamed:
     told: list[BatchRecord]
     lines: list[str]
 
-    def frame(self, spark: SparkSession, table: Table) -> DataFrame:
-        return read_files(spark, self.root / table.path, table)
-
     def rows(self, table: Table) -> list[dict[str, Any]]:
         """A table's rows, read without Spark."""
         return ds.dataset(self.root / table.path, format="parquet", partitioning="hive").to_table().to_pylist()
 
-    def events(self, spark: SparkSession) -> DataFrame:
-        """October's and the stream's events."""
-        streamed = self.frame(spark, STREAM_EVENTS).select(*EVENTS.schema.names)
-        return self.frame(spark, EVENTS).unionByName(streamed)
+    def batch_features(self, folder: Path, last: date) -> dict[Table, list[dict[str, Any]]]:
+        """What the batch path makes of October's and the stream's events, in a new folder."""
+        files = [file for table in (EVENTS, STREAM_EVENTS) for file in table_relation(self.root, table).files]
+        return make_tables(folder, Relation(tuple(files), stored_schema(EVENTS)), last)
 
 
 def drop(root: Path, sequence: int, lines: Sequence[str], ending: str = "\n", header: str = HEADER) -> None:
@@ -100,9 +98,10 @@ def put(root: Path, name: str, moment: datetime, text: str) -> None:
     part.rename(part.with_suffix(""))
 
 
-def stream(spark: SparkSession, settings: Settings, root: Path) -> list[BatchRecord]:
+def stream(settings: Settings, root: Path, engine: Engine | None = None) -> list[BatchRecord]:
+    """Applies all that waits, on this machine by default, and returns what was told."""
     told: list[BatchRecord] = []
-    assert run(spark, settings, root, Wishes(once=True), told.append) == len(told)
+    assert run(engine or local_engine(), settings, root, Wishes(once=True), told.append) == len(told)
     return told
 
 
@@ -122,15 +121,13 @@ def november(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def streamed(
-    spark: SparkSession, trained_root: Trained, november: list[str], tmp_path_factory: pytest.TempPathFactory
-) -> Streamed:
+def streamed(trained_root: Trained, november: list[str], tmp_path_factory: pytest.TempPathFactory) -> Streamed:
     """A stream of six files of good events, with new products taken in after every second one."""
     root = copy_of(trained_root, tmp_path_factory.mktemp("streamed"))
     settings = trained_root.settings.model_copy(update={"stream_refresh": 2})
     for number in range(BATCHES):
         drop(root, number + 1, november[number * EVENTS_EACH : (number + 1) * EVENTS_EACH])
-    return Streamed(root, settings, stream(spark, settings, root), november)
+    return Streamed(root, settings, stream(settings, root), november)
 
 
 def test_every_line_is_an_event_once(streamed: Streamed) -> None:
@@ -146,10 +143,9 @@ def test_every_line_is_an_event_once(streamed: Streamed) -> None:
 STREAM_BALANCES = 7
 
 
-def test_the_ledger_and_the_tables_balance(streamed: Streamed, strange: Streamed, spark: SparkSession) -> None:
+def test_the_ledger_and_the_tables_balance(streamed: Streamed, strange: Streamed) -> None:
     for one in (streamed, strange):
         counted = check.run(local_engine(), one.settings, one.root)
-        assert counted == check.run(engine_of(spark), one.settings, one.root)
         found = [balance for balance in counted.balances if "batch" in balance.what]
         assert [balance.what for balance in found if not balance.holds] == []
         assert len(found) >= STREAM_BALANCES - 1  # a stream without a bad line has no quarantine
@@ -168,9 +164,7 @@ def test_a_batch_that_lost_its_events_is_named(streamed: Streamed, tmp_path: Pat
     ]
 
 
-def test_what_check_says_of_a_stream_without_its_files_helps(
-    streamed: Streamed, spark: SparkSession, tmp_path: Path
-) -> None:
+def test_what_check_says_of_a_stream_without_its_files_helps(streamed: Streamed, tmp_path: Path) -> None:
     root = tmp_path / "root"
     shutil.copytree(streamed.root, root)
     shutil.rmtree(root / STREAM_EVENTS.path)
@@ -184,7 +178,7 @@ def test_what_check_says_of_a_stream_without_its_files_helps(
     shutil.rmtree(root / STREAM)
     for number in range(2):
         drop(root, number + 1, streamed.lines[number * EVENTS_EACH : (number + 1) * EVENTS_EACH])
-    assert [record.batch for record in stream(spark, streamed.settings, root)] == [0, 1]
+    assert [record.batch for record in stream(streamed.settings, root)] == [0, 1]
     assert all(balance.holds for balance in check.run(local_engine(), streamed.settings, root).balances)
 
 
@@ -206,37 +200,44 @@ def batch_of(file: Path) -> set[int]:
     return set(ds.dataset(file, format="parquet").to_table(columns=["batch"])["batch"].to_pylist())
 
 
-def test_users_equal_those_of_a_batch_over_the_same_events(streamed: Streamed, spark: SparkSession) -> None:
+def test_users_equal_those_of_a_batch_over_the_same_events(streamed: Streamed, tmp_path: Path) -> None:
     updated = newest_users(streamed)
-    last = max(row["last_seen"] for row in updated).date()
-    ids = spark.createDataFrame([(row["user_id"],) for row in updated], "user_id bigint")
-    expected = user_features(gather(streamed.events(spark)), last).join(ids, "user_id", "left_semi")
-    rows = [row.asDict() for row in expected.orderBy("user_id").collect()]
-    for row in rows:  # a streamed user's recency counts from the last date of its batch
+    last = max(date.fromisoformat(row["last_seen"][:10]) for row in updated)
+    found = {row["user_id"]: row for row in updated}
+    made = streamed.batch_features(tmp_path / "batch", last)[USER_FEATURES]
+    expected = [row for row in made if row["user_id"] in found]
+    for row in expected:  # a streamed user's recency counts from the last date of its batch
         del row["recency"]
-    names = list(rows[0])
-    found = [{name: plain(row[name]) for name in names} for row in updated]
-    assert_rows(found, rows, rel=1e-9)
+    assert [{name: found[row["user_id"]][name] for name in row} for row in expected] == expected
+    assert len(expected) == len(found)
 
 
 def newest_users(streamed: Streamed) -> list[dict[str, Any]]:
-    rows = sorted(streamed.rows(STREAM_USERS), key=lambda row: (row["user_id"], row["batch"]))
+    rows = rows_of_files(table_relation(streamed.root, STREAM_USERS), "user_id", "batch")
     return list({row["user_id"]: row for row in rows}.values())
 
 
-def plain(value: Any) -> Any:
-    return value.replace(tzinfo=None) if isinstance(value, datetime) else value
-
-
-def test_products_equal_those_of_a_batch_over_the_same_events(streamed: Streamed, spark: SparkSession) -> None:
+def test_products_equal_those_of_a_batch_over_the_same_events(streamed: Streamed, tmp_path: Path) -> None:
     state = read_state(streamed.root)
     assert state is not None
-    base = spark.read.parquet(str(streamed.root / base_file(PRODUCTS, state.products_from)))
-    since = streamed.frame(spark, STREAM_PRODUCTS).where(F.col("batch") >= state.products_from)
-    sums = base.unionByName(since.select(*base.columns))
-    expected = product_features(gather(streamed.events(spark)))
-    found = [row.asDict() for row in features_of(sums).orderBy("product_id").collect()]
-    assert_rows(found, [row.asDict() for row in expected.orderBy("product_id").collect()], rel=1e-9)
+    base = pq.read_table(streamed.root / base_file(PRODUCTS, state.products_from))
+    streams = ds.dataset(streamed.root / STREAM_PRODUCTS.path, format="parquet").to_table()
+    since = streams.filter(pc.greater_equal(streams["batch"], state.products_from)).select(base.column_names)
+    sums = pa.concat_tables([base, since.cast(base.schema)]).select(units.PRODUCT_SUMS.names).cast(units.PRODUCT_SUMS)
+    made = streamed.batch_features(tmp_path / "batch", date(2019, 11, 30))[PRODUCT_FEATURES]
+    assert features_of(sums, tmp_path) == made
+
+
+def features_of(sums: pa.Table, folder: Path) -> list[dict[str, Any]]:
+    """Makes product features of sums, as a training does."""
+    pq.write_table(sums, folder / "sums.parquet")
+    kinds = zip(*(sums[name].to_pylist() for name in ("views", "carts", "purchases")), strict=True)
+    points = sum(views + 2 * carts + 3 * purchases for views, carts, purchases in kinds)
+    inputs = {"product_sums": Relation((folder / "sums.parquet",), units.PRODUCT_SUMS)}
+    outputs = {PRODUCT_FEATURES.name: folder / PRODUCT_FEATURES.name}
+    mean = points / pc.sum(sums["unique_users"]).as_py()
+    local_engine().run(units.product_table, inputs, outputs=outputs, shared=mean)
+    return rows_of_files(Relation.of(folder / PRODUCT_FEATURES.name, stored_schema(PRODUCT_FEATURES)), "product_id")
 
 
 def test_the_report_shows_every_batch_and_every_hit(streamed: Streamed, trained_root: Trained) -> None:
@@ -283,13 +284,14 @@ def test_windows_equal_those_of_sql(streamed: Streamed) -> None:
 
 
 def test_users_are_placed_as_the_saved_model_places_them_but_for_those_who_stay_within_the_margin(
-    streamed: Streamed, trained_root: Trained, spark: SparkSession
+    streamed: Streamed, trained_root: Trained
 ) -> None:
     folder, metadata = newest(streamed.root, SEGMENTS)
     model = load_model(folder, metadata)
-    first = streamed.frame(spark, STREAM_USERS).where("batch = 0")  # before any centre moved
-    placed = {row["user_id"]: row for row in place_users(model, first.toArrow()).to_pylist()}
-    rows = {row["user_id"]: row.asDict() for row in first.collect()}
+    users = ds.dataset(streamed.root / STREAM_USERS.path, format="parquet").to_table()
+    first = users.filter(pc.equal(users["batch"], 0))  # before any centre moved
+    placed = {row["user_id"]: row for row in place_users(model, first).to_pylist()}
+    rows = {row["user_id"]: row for row in first.to_pylist()}
     former = {row["user_id"]: row["segment"] for row in trained_root.rows(USER_SEGMENTS) if row["user_id"] in rows}
     reach = 1 - streamed.settings.segment_margin
     stay = set()
@@ -398,10 +400,8 @@ def test_records_tell_what_the_tables_hold(streamed: Streamed) -> None:
         assert record.late == sum(row["late"] for row in rows)
 
 
-def test_a_second_start_applies_nothing_twice_even_without_a_checkpoint(
-    streamed: Streamed, spark: SparkSession
-) -> None:
-    assert stream(spark, streamed.settings, streamed.root) == []
+def test_a_second_start_applies_nothing_twice_even_without_a_checkpoint(streamed: Streamed) -> None:
+    assert stream(streamed.settings, streamed.root) == []
     shutil.rmtree(streamed.root / CHECKPOINT, ignore_errors=True)
     (last,) = (streamed.root / DONE).glob(f"{BATCHES - 1:08d}-*")  # as if it had been killed before it put this away
     taken = streamed.root / TAKEN / f"batch-{BATCHES - 1:08d}.csv"
@@ -409,35 +409,39 @@ def test_a_second_start_applies_nothing_twice_even_without_a_checkpoint(
     note = Note(batch=BATCHES - 1, name=streamed.told[-1].file, taken_at=DROPPED_AT)
     taken.with_suffix(".json").write_text(note.model_dump_json(), encoding="utf-8")
     before = {table.name: streamed.rows(table) for table in STREAM_TABLES}
-    assert stream(spark, streamed.settings, streamed.root) == []
+    assert stream(streamed.settings, streamed.root) == []
     assert {name: len(rows) for name, rows in before.items()} == {
         table.name: len(streamed.rows(table)) for table in STREAM_TABLES
     }
     assert last.exists() and not list((streamed.root / TAKEN).iterdir())
 
 
-def test_a_running_stream_takes_over_promoted_models(streamed: Streamed, spark: SparkSession, tmp_path: Path) -> None:
+def test_a_running_stream_takes_over_promoted_models(streamed: Streamed, tmp_path: Path) -> None:
     root = tmp_path / "root"
     shutil.copytree(streamed.root, root)
     training = train.run(local_engine(), streamed.settings, root, DateRange(), "4", force=True)
     october = len({row["user_id"] for row in streamed.rows(EVENTS)})
     assert training.als.users > october, "the stream's events are learned from, too"
     drop(root, 7, streamed.lines[:EVENTS_EACH:2])
-    (record,) = stream(spark, streamed.settings, root)
+    (record,) = stream(streamed.settings, root)
     assert set(record.models.values()) == {training.als.version}
     assert set(record.segments) == set(training.segments.segments)
     assert sum(one.users for one in record.segments.values()) == training.als.users
     assert record.activity is not None and record.activity.new_users == 0
     assert record.known_users == record.activity.users, "the training knew them all"
     after = Streamed(root, streamed.settings, [*streamed.told, record], streamed.lines)
-    test_users_equal_those_of_a_batch_over_the_same_events(after, spark)
-    test_products_equal_those_of_a_batch_over_the_same_events(after, spark)
+    for number, compare in enumerate(
+        (
+            test_users_equal_those_of_a_batch_over_the_same_events,
+            test_products_equal_those_of_a_batch_over_the_same_events,
+        )
+    ):
+        (folder := tmp_path / str(number)).mkdir()
+        compare(after, folder)
 
 
 @pytest.fixture(scope="module")
-def strange(
-    spark: SparkSession, trained_root: Trained, november: list[str], tmp_path_factory: pytest.TempPathFactory
-) -> Streamed:
+def strange(trained_root: Trained, november: list[str], tmp_path_factory: pytest.TempPathFactory) -> Streamed:
     """A stream of files that are not as they should be, between good ones."""
     root = copy_of(trained_root, tmp_path_factory.mktemp("strange"))
     good, late = november[:300], november[300:600]
@@ -459,7 +463,7 @@ def strange(
     )
     early = csv_line(event_time="2019-11-01 00:00:01 UTC", user_id=8)
     drop(root, 7, [early, csv_line(event_time="yesterday"), HEADER])
-    return Streamed(root, trained_root.settings, stream(spark, trained_root.settings, root), november)
+    return Streamed(root, trained_root.settings, stream(trained_root.settings, root), november)
 
 
 def by_name(strange: Streamed) -> dict[int | None, BatchRecord]:

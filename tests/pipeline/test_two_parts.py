@@ -13,12 +13,10 @@ from typing import Any
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
-from pyspark.sql import SparkSession
 
 from spark_apps.analysis.balances import Balance
 from spark_apps.engine.local import LocalEngine
-from spark_apps.engine.published import events_relation
-from spark_apps.engine.spark import engine_of
+from spark_apps.engine.published import events_relation, table_relation
 from spark_apps.generator import GeneratorSpec, write_events
 from spark_apps.jobs import analyze, check, clean, features, load, simulate, train
 from spark_apps.jobs.check import Counted
@@ -41,7 +39,8 @@ from spark_apps.tables import (
 )
 from tests import oracle
 from tests.comparing import assert_rows
-from tests.factory import csv_line, rows_of, write_log
+from tests.engines import local_engine
+from tests.factory import csv_line, rows_of_files, write_log
 from tests.pipeline.conftest import small_settings
 from tests.pipeline.test_stream import put, stream
 from tests.streaming.replays import AT_ONCE, never
@@ -71,7 +70,7 @@ class Shop:
 
 
 @pytest.fixture(scope="module")
-def trained_once(spark: SparkSession, settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Shop:
+def trained_once(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Shop:
     folder = tmp_path_factory.mktemp("shop")
     october, november = lines_of(folder, "2019-10", 1500), lines_of(folder, "2019-11", 300)
     first = [line for line in october if line < NOON]
@@ -80,7 +79,7 @@ def trained_once(spark: SparkSession, settings: Settings, tmp_path_factory: pyte
     small = small_settings(settings)
     load.run(root, [write_log(folder / "first.csv", first)])
     clean_dates(root, DateRange())
-    train.run(engine_of(spark), small, root, DateRange(), "3", force=True)
+    train.run(local_engine(), small, root, DateRange(), "3", force=True)
     return Shop(root, small, first, second, november)
 
 
@@ -123,7 +122,7 @@ def engine_at(root: Path) -> LocalEngine:
     return LocalEngine(1, 256 << 20, root.parent / "spill")
 
 
-def assert_features_of(spark: SparkSession, shop: Shop, lines: Iterable[str]) -> None:
+def assert_features_of(shop: Shop, lines: Iterable[str]) -> None:
     """Checks the feature tables, made anew, against DuckDB's over the lines themselves; and that `check` agrees."""
     made(shop, DateRange())
     database = oracle.of_log(write_log(shop.root.parent / "applied.csv", list(lines)))
@@ -132,8 +131,8 @@ def assert_features_of(spark: SparkSession, shop: Shop, lines: Iterable[str]) ->
         (PRODUCT_FEATURES, oracle.PRODUCT_FEATURES, ["product_id"]),
         (INTERACTIONS, oracle.INTERACTIONS, ["user_id", "product_id"]),
     ):
-        frame = spark.read.schema(table.schema).parquet(str(shop.root / table.path))
-        assert_rows(rows_of(frame, *order), oracle.rows(database, query), rel=1e-9)
+        found = rows_of_files(table_relation(shop.root, table), *order)
+        assert_rows(found, oracle.rows(database, query), rel=1e-9)
     assert wrong(shop) == {}
 
 
@@ -172,15 +171,15 @@ def of_november(shop: Shop, *days: int) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def both_halves(trained_once: Shop, spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Shop:
+def both_halves(trained_once: Shop, tmp_path_factory: pytest.TempPathFactory) -> Shop:
     root = tmp_path_factory.mktemp("both") / "root"
     shutil.copytree(trained_once.root, root)
     shop = replace(trained_once, root=root)
     drop_elsewhere(shop, "rest-of-day.csv", shop.second)
-    (record,) = stream(spark, shop.settings, shop.root)
+    (record,) = stream(shop.settings, shop.root)
     assert (record.clean, record.replayed) == (len(shop.second), {})
     assert counted(shop).events_since == len(shop.second)
-    train.run(engine_of(spark), shop.settings, shop.root, DateRange(), "3", force=True)
+    train.run(local_engine(), shop.settings, shop.root, DateRange(), "3", force=True)
     return shop
 
 
@@ -282,68 +281,68 @@ def last_time(record: BatchRecord) -> datetime:
 # --- the same events from both sides, in every order
 
 
-def test_a_replayed_month_that_is_cleaned_afterwards_counts_once(shop: Shop, spark: SparkSession) -> None:
+def test_a_replayed_month_that_is_cleaned_afterwards_counts_once(shop: Shop) -> None:
     cleaned(shop, "november.csv", shop.november, DateRange(last=DAY))
     replay(shop)
-    records = stream(spark, shop.settings, shop.root)
+    records = stream(shop.settings, shop.root)
     assert sum(record.clean for record in records) == len(shop.november)
     assert all(record.replayed for record in records)
-    assert_features_of(spark, shop, [*shop.first, *shop.november])
+    assert_features_of(shop, [*shop.first, *shop.november])
     clean_dates(shop.root, DateRange())
-    assert_features_of(spark, shop, [*shop.first, *shop.november])
+    assert_features_of(shop, [*shop.first, *shop.november])
 
 
-def test_a_replay_that_stopped_in_the_middle_of_a_day_which_clean_has_whole(shop: Shop, spark: SparkSession) -> None:
+def test_a_replay_that_stopped_in_the_middle_of_a_day_which_clean_has_whole(shop: Shop) -> None:
     load.run(shop.root, [write_log(shop.root.parent / "november.csv", shop.november)])
     replay(shop, events=25, files=3)
-    last = last_time(stream(spark, shop.settings, shop.root)[-1])
+    last = last_time(stream(shop.settings, shop.root)[-1])
     clean_dates(shop.root, DateRange(last.date(), last.date()))
     days = range(1, last.day)  # whole and streamed alone; the last day is clean's
-    assert_features_of(spark, shop, [*shop.first, *of_november(shop, *days, last.day)])
+    assert_features_of(shop, [*shop.first, *of_november(shop, *days, last.day)])
     replay(shop, events=25, files=2)
-    more = last_time(stream(spark, shop.settings, shop.root)[-1])
+    more = last_time(stream(shop.settings, shop.root)[-1])
     applied = [line for line in shop.november if line[:19] <= f"{more:%Y-%m-%d %H:%M:%S}"]
-    assert_features_of(spark, shop, [*shop.first, *applied])
+    assert_features_of(shop, [*shop.first, *applied])
 
 
-def test_a_file_from_elsewhere_is_beside_what_clean_has(shop: Shop, spark: SparkSession) -> None:
+def test_a_file_from_elsewhere_is_beside_what_clean_has(shop: Shop) -> None:
     halves = shop.november[::2], shop.november[1::2]
     cleaned(shop, "half.csv", halves[0])
     drop_elsewhere(shop, "other-half.csv", halves[1])
-    stream(spark, shop.settings, shop.root)
-    assert_features_of(spark, shop, [*shop.first, *shop.november])
+    stream(shop.settings, shop.root)
+    assert_features_of(shop, [*shop.first, *shop.november])
 
 
 @pytest.mark.parametrize("before", [True, False])
-def test_a_file_from_elsewhere_that_is_loaded_too_counts_once(before: bool, shop: Shop, spark: SparkSession) -> None:
+def test_a_file_from_elsewhere_that_is_loaded_too_counts_once(before: bool, shop: Shop) -> None:
     steps = [
         lambda: cleaned(shop, "november.csv", shop.november),
-        lambda: (drop_elsewhere(shop, "the-same.csv", shop.november), stream(spark, shop.settings, shop.root)),
+        lambda: (drop_elsewhere(shop, "the-same.csv", shop.november), stream(shop.settings, shop.root)),
     ]
     for step in steps if before else steps[::-1]:
         step()
-    assert_features_of(spark, shop, [*shop.first, *shop.november])
+    assert_features_of(shop, [*shop.first, *shop.november])
 
 
-def test_a_file_loaded_after_a_date_was_cleaned_is_not_taken_for_cleaned(shop: Shop, spark: SparkSession) -> None:
+def test_a_file_loaded_after_a_date_was_cleaned_is_not_taken_for_cleaned(shop: Shop) -> None:
     """The replay mixes a date's files, of which clean's events hold one: no drop holds rows of both."""
     halves = shop.november[::2], shop.november[1::2]
     cleaned(shop, "half.csv", halves[0])
     load.run(shop.root, [write_log(shop.root.parent / "other-half.csv", halves[1])])
     replay(shop, events=1_000)
-    stream(spark, shop.settings, shop.root)
+    stream(shop.settings, shop.root)
     made(shop, DateRange())
     assert events_of(shop) == users_of([*shop.first, *shop.november])
     stale = wrong(shop)
     assert {one.mend for one in stale.values()} == {"shopstream clean"}
     assert any("2 files landed, cleaned from 1" in one.examples[0] for one in stale.values())
     clean_dates(shop.root, DateRange())
-    assert_features_of(spark, shop, [*shop.first, *shop.november])
+    assert_features_of(shop, [*shop.first, *shop.november])
 
 
-def test_a_range_of_dates_takes_both_parts_of_them_alone(shop: Shop, spark: SparkSession) -> None:
+def test_a_range_of_dates_takes_both_parts_of_them_alone(shop: Shop) -> None:
     drop_elsewhere(shop, "rest-of-day.csv", [*shop.second, *of_november(shop, 1, 2)])
-    stream(spark, shop.settings, shop.root)
+    stream(shop.settings, shop.root)
     events, days = events_relation(shop.root, DateRange(DAY, date(2019, 11, 1)))
     expected = [line for line in [*shop.first, *shop.second, *of_november(shop, 1)] if line >= str(DAY)]
     assert (sum(map(count_rows, events.files)), days[0], days[-1]) == (len(expected), DAY, date(2019, 11, 1))
@@ -355,16 +354,16 @@ def test_a_range_of_dates_takes_both_parts_of_them_alone(shop: Shop, spark: Spar
     assert (found.events_since, found.events_outside) == (0, everything - len(expected))
 
 
-def test_the_replay_of_an_earlier_version_is_held_by_the_dates_that_clean_has(shop: Shop, spark: SparkSession) -> None:
+def test_the_replay_of_an_earlier_version_is_held_by_the_dates_that_clean_has(shop: Shop) -> None:
     load.run(shop.root, [write_log(shop.root.parent / "november.csv", shop.november)])
     replay(shop)
     shutil.rmtree(shop.root / "temp" / "stream" / "provenance")  # which it did not write
-    records = stream(spark, shop.settings, shop.root)
+    records = stream(shop.settings, shop.root)
     assert [record.replayed for record in records] == [None] * len(records)
-    assert_features_of(spark, shop, [*shop.first, *shop.november])
+    assert_features_of(shop, [*shop.first, *shop.november])
     clean_dates(shop.root, DateRange())
     shutil.rmtree(shop.root / CLEANED)
-    assert_features_of(spark, shop, [*shop.first, *shop.november])
+    assert_features_of(shop, [*shop.first, *shop.november])
 
 
 # --- the stream's own knowledge of users: each event once, too
@@ -384,16 +383,16 @@ def history(shop: Shop) -> Counter[int]:
     return found
 
 
-def test_a_stream_that_goes_on_after_clean_and_training_learns_each_event_once(shop: Shop, spark: SparkSession) -> None:
+def test_a_stream_that_goes_on_after_clean_and_training_learns_each_event_once(shop: Shop) -> None:
     load.run(shop.root, [write_log(shop.root.parent / "november.csv", shop.november)])
     replay(shop, events=100, files=1)
-    (begun,) = stream(spark, shop.settings, shop.root)
+    (begun,) = stream(shop.settings, shop.root)
     assert (begun.held, history(shop)) == (0, users_of([*shop.first, *shop.november[:100]]))
     clean_dates(shop.root, DateRange())
-    train.run(engine_of(spark), shop.settings, shop.root, DateRange(), "3", force=True)
+    train.run(local_engine(), shop.settings, shop.root, DateRange(), "3", force=True)
     replay(shop, events=100)
     drop_elsewhere(shop, "rest-of-day.csv", shop.second, number=1_000_000)
-    records = stream(spark, shop.settings, shop.root)
+    records = stream(shop.settings, shop.root)
     replayed = [record for record in records if record.sequence is not None]
     (other,) = [record for record in records if record.sequence is None]
     assert [record.held for record in replayed] == [record.clean for record in replayed]
@@ -401,16 +400,16 @@ def test_a_stream_that_goes_on_after_clean_and_training_learns_each_event_once(s
     everything = [*shop.first, *shop.november, *shop.second]
     assert history(shop) == users_of(everything)
     assert {one.what for one in counted(shop).balances if not one.holds} == set()
-    assert_features_of(spark, shop, everything)
+    assert_features_of(shop, everything)
 
 
-def test_a_stream_whose_state_is_gone_begins_with_what_it_had_applied(shop: Shop, spark: SparkSession) -> None:
+def test_a_stream_whose_state_is_gone_begins_with_what_it_had_applied(shop: Shop) -> None:
     drop_elsewhere(shop, "rest-of-day.csv", shop.second)
-    stream(spark, shop.settings, shop.root)
+    stream(shop.settings, shop.root)
     shutil.rmtree(shop.root / "processed" / "stream_state")
     drop_elsewhere(shop, "november.csv", of_november(shop, 1, 2, 3), number=1)
-    (record,) = stream(spark, shop.settings, shop.root)
+    (record,) = stream(shop.settings, shop.root)
     assert (record.batch, record.held) == (1, 0)
     everything = [*shop.first, *shop.second, *of_november(shop, 1, 2, 3)]
     assert history(shop) == users_of(everything)
-    assert_features_of(spark, shop, everything)
+    assert_features_of(shop, everything)

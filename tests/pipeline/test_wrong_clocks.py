@@ -9,10 +9,8 @@ from typing import Any
 
 import pyarrow.dataset as ds
 import pytest
-from pyspark.sql import SparkSession
 
 from spark_apps.commands.stream import tell_batch
-from spark_apps.engine.spark import engine_of
 from spark_apps.generator import GeneratorSpec, write_events
 from spark_apps.jobs import clean, features, load, train
 from spark_apps.jobs.stream.places import read_state
@@ -59,30 +57,29 @@ def october(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return log
 
 
-def trained(spark: SparkSession, settings: Settings, root: Path, logs: list[Path]) -> Path:
+def trained(settings: Settings, root: Path, logs: list[Path]) -> Path:
     load.run(root, logs)
     clean.run(local_engine(), root, DateRange())
-    train.run(engine_of(spark), small_settings(settings), root, DateRange(), "5", force=True)
+    train.run(local_engine(), small_settings(settings), root, DateRange(), "5", force=True)
     return root
 
 
 @pytest.fixture(scope="module")
-def usual(spark: SparkSession, settings: Settings, october: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return trained(spark, settings, tmp_path_factory.mktemp("usual") / "root", [october])
+def usual(settings: Settings, october: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return trained(settings, tmp_path_factory.mktemp("usual") / "root", [october])
 
 
 def test_a_row_from_after_the_landing_changes_nothing_at_all(
-    spark: SparkSession, settings: Settings, october: Path, usual: Path, tmp_path: Path
+    settings: Settings, october: Path, usual: Path, tmp_path: Path
 ) -> None:
     log = write_log(tmp_path / "one-row.csv", [csv_line(event_time="2099-01-01", user_id=STRAY)])
-    root = trained(spark, settings, tmp_path / "root", [october, log])
+    root = trained(settings, tmp_path / "root", [october, log])
     assert [(row["reason"], str(row["date"])) for row in rows(root, QUARANTINE)] == [("future_time", "2099-01-01")]
     for table in (EVENTS, USER_FEATURES, USER_SEGMENTS, RECOMMENDATIONS):
         assert sorted(rows(root, table), key=str) == sorted(rows(usual, table), key=str), table.name
 
 
 def test_a_row_far_ahead_and_one_of_long_ago_move_nobody_else(
-    spark: SparkSession,
     settings: Settings,
     october: Path,
     usual: Path,
@@ -94,7 +91,7 @@ def test_a_row_far_ahead_and_one_of_long_ago_move_nobody_else(
         csv_line(event_time=f"{STRAY_DAY} 00:00:00 UTC", user_id=STRAY, product_id=product),
         csv_line(event_time="1970-01-01 00:00:00 UTC", user_id=LONG_AGO, product_id=product),
     ]
-    root = trained(spark, settings, tmp_path / "root", [october, write_log(tmp_path / "strays.csv", strays)])
+    root = trained(settings, tmp_path / "root", [october, write_log(tmp_path / "strays.csv", strays)])
     said = capsys.readouterr().err
     assert f"Recency counts from {LAST_DATE}: only 1 of 289 users was seen after it, up to {STRAY_DAY}" in said
     assert "Recency counts to 2019-10-01 at most: only 1 of 289 users was seen last long before" in said
@@ -118,7 +115,7 @@ def test_a_row_far_ahead_and_one_of_long_ago_move_nobody_else(
 
 
 def test_in_the_stream_one_row_closes_no_window(
-    spark: SparkSession, settings: Settings, usual: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    settings: Settings, usual: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = tmp_path / "root"
     shutil.copytree(usual, root)
@@ -128,7 +125,7 @@ def test_in_the_stream_one_row_closes_no_window(
     drop(root, 2, usual_rows[6:])
     drop(root, 3, [ahead.replace(str(STRAY), str(STRAY + 5))])
     drop(root, 4, usual_rows[1:2])
-    told = stream(spark, small_settings(settings), root)
+    told = stream(small_settings(settings), root)
     assert [(record.clean, record.ahead, record.late) for record in told] == [
         (2, 1, 0),
         (2, 0, 0),
