@@ -155,11 +155,13 @@ class NothingToLearnError(NothingToDoError):
         super().__init__("No user shows interest in any product, so there is nothing to learn: load more events.")
 
 
-# the ways in which Spark says that a file it had listed is gone
+# the ways in which Spark and DuckDB say that a file which had been listed is gone
 _FILE_GONE = (
     "FAILED_READ_FILE.FILE_NOT_EXIST",
     "java.io.FileNotFoundException",
     "java.nio.file.NoSuchFileException",
+    "IO Error: No files found that match the pattern",
+    "IO Error: Cannot open file",
 )
 
 
@@ -177,6 +179,8 @@ def from_os_error(error: OSError, where: object) -> UserError | None:
         return DiskFullError(where)
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return NotWritableError(error.filename or where)
+    if error.errno == errno.ENOENT and ".parquet" in str(error):
+        return ReplacedTableError(where)
     if error.errno == errno.ENOTDIR:
         path = Path(error.filename or str(where))
         file = next((part for part in (path, *path.parents) if part.is_file()), path)
@@ -184,17 +188,17 @@ def from_os_error(error: OSError, where: object) -> UserError | None:
     return None
 
 
-def is_spark_error(error: BaseException) -> bool:
-    """Says whether an error comes from Spark or its JVM, which this process may never have loaded."""
+def is_engine_error(error: BaseException) -> bool:
+    """Says whether an error comes from DuckDB, or Spark or its JVM, which this process may never have loaded."""
     packages = {one.__module__.partition(".")[0] for one in type(error).__mro__}
-    return not packages.isdisjoint({"pyspark", "py4j"})
+    return not packages.isdisjoint({"duckdb", "_duckdb", "pyspark", "py4j"})
 
 
-def from_java_error(text: str, where: object) -> UserError | None:
-    """Names the user's mistake behind an error that came out of the JVM.
+def from_engine_error(text: str, where: object) -> UserError | None:
+    """Names the user's mistake behind an error that came out of DuckDB or the JVM.
 
     Args:
-        text: the Java exception's message with its causes.
+        text: the error's message, of a Java exception with its causes.
         where: the root that was being read or written.
 
     Returns:

@@ -18,7 +18,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from spark_apps.engine.frames import fit_schema, read_table, write_files
-from spark_apps.errors import MissingTableError, NothingToDoError, from_java_error
+from spark_apps.errors import MissingTableError, NothingToDoError, from_engine_error
 from spark_apps.publication import Publication
 from spark_apps.tables import (
     EVENTS,
@@ -175,7 +175,7 @@ def rows_seen(frame: DataFrame, root: Path) -> list[Counter[int]]:
     try:
         return [Counter(row["generation"] for row in frame.select("generation").collect())]
     except (PySparkException, Py4JError) as error:
-        if from_java_error(str(error), root) is None:
+        if from_engine_error(str(error), root) is None:
             raise
         return []
 

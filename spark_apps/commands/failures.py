@@ -9,7 +9,7 @@ from typing import NoReturn
 import click
 from pydantic_settings import SettingsError
 
-from spark_apps.errors import UserError, from_java_error, from_os_error, is_spark_error
+from spark_apps.errors import UserError, from_engine_error, from_os_error, is_engine_error
 
 EXIT_FAULT = 1
 EXIT_USER_ERROR = 2
@@ -39,6 +39,6 @@ def _user_error(error: Exception) -> UserError | None:
         return UserError(f"A setting cannot be read: {error}; give it as JSON.")
     if isinstance(error, OSError):
         return from_os_error(error, error.filename or "the root")
-    if is_spark_error(error):
-        return from_java_error(str(error), "the root")
+    if is_engine_error(error):
+        return from_engine_error(str(error), "the root")
     return None

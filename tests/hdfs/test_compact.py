@@ -4,74 +4,88 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
-from datetime import date
+from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+import duckdb
+import pyarrow as pa
 import pytest
-from py4j.protocol import Py4JError
-from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
-from pyspark.sql.pandas.types import from_arrow_schema
+from pyspark.sql import SparkSession
 
-from spark_apps.engine.frames import read_table, write_files
+from spark_apps.engine.base import Engine, Relation, Task
+from spark_apps.engine.published import files_by_date, stored_schema, table_relation
+from spark_apps.engine.spark import engine_of
 from spark_apps.errors import (
     BalanceError,
     BusyRootError,
     MissingTableError,
     NothingToDoError,
     UserError,
-    from_java_error,
+    from_engine_error,
+    from_os_error,
+    is_engine_error,
 )
 from spark_apps.hdfs import compaction
 from spark_apps.hdfs.compaction import Partition, partitions
 from spark_apps.hdfs.connection import Hdfs
 from spark_apps.jobs import compact
 from spark_apps.publication import Publication
-from spark_apps.storage import StoragePath, root_path
-from spark_apps.tables import EVENTS, USER_FEATURES, DateRange
+from spark_apps.storage import StoragePath, root_path, write_parquet
+from spark_apps.tables import EVENTS, USER_FEATURES, DateRange, partition_folder
+from tests.engines import local_engine
+from tests.factory import rows_of_files
 from tests.hdfs.conftest import Shopstream
 from tests.hdfs.server import HdfsServer
 
 DAYS = (date(2019, 10, 1), date(2019, 10, 2), None)
 ROWS = 300
+SCHEMA = stored_schema(EVENTS)
 
 
-def events(spark: SparkSession) -> DataFrame:
-    """Rows of three dates, with nulls, duplicates and text beyond ASCII."""
-    number = F.col("id")
-    columns: dict[str, Any] = {
-        "date": F.element_at(F.array(*(F.lit(day).cast("date") for day in DAYS)), (number % 3 + 1).cast("int")),
-        "price": F.when(number % 5 > 0, (number % 7).cast("string")),
+def events(day: int) -> pa.Table:
+    """Rows of a date, with nulls, duplicates and text beyond ASCII."""
+    return pa.Table.from_pylist([row(number) for number in range(day, 3 * ROWS, 3)], SCHEMA)
+
+
+def row(number: int) -> dict[str, Any]:
+    made: dict[str, Any] = {}
+    for field in SCHEMA:
+        if pa.types.is_timestamp(field.type):
+            made[field.name] = datetime(2019, 10, 2, 7, tzinfo=timezone.utc) + timedelta(seconds=number)
+        elif field.name == "price":
+            made[field.name] = float(number % 7) if number % 5 else None
+        elif number % 4 == 0:
+            made[field.name] = None
+        else:
+            made[field.name] = f"ürün {number % 11}" if pa.types.is_string(field.type) else number % 11
+    return made
+
+
+def rows_of(root: StoragePath) -> dict[date | None, Counter[Any]]:
+    """The rows of each date, in any order."""
+    return {
+        day: Counter(tuple(one.values()) for one in rows_of_files(Relation(files, SCHEMA)))
+        for day, files in files_by_date(root, EVENTS, DAYS).items()
     }
-    made = [
-        columns.get(field.name, F.when(number % 4 > 0, (number % 11).cast("string")))
-        .cast(field.dataType)
-        .alias(field.name)
-        if field.dataType.typeName() not in ("timestamp", "timestamp_ntz")
-        else F.timestamp_seconds(1_570_000_000 + number).cast(field.dataType).alias(field.name)
-        for field in from_arrow_schema(EVENTS.schema)
-    ]
-    return spark.range(3 * ROWS).select(*made)
 
 
-def rows_of(frame: DataFrame) -> Counter[Any]:
-    return Counter(tuple(row) for row in frame.collect())
-
-
-def publish(spark: SparkSession, root: StoragePath, files: int) -> None:
+def publish(root: StoragePath, files: int) -> None:
     with Publication(root, [EVENTS.path]) as publication:
-        write_files(events(spark).repartition(files), publication.stage(EVENTS.path), EVENTS)
+        staged = publication.stage(EVENTS.path)
+        for place, day in enumerate(DAYS):
+            rows = events(place)
+            for number in range(files):
+                part = rows.take(list(range(number, len(rows), files)))
+                write_parquet(staged / partition_folder(day) / f"part-{number}.parquet", part)
         publication.replace(EVENTS.path)
         publication.commit()
 
 
 @pytest.fixture
-def root(spark: SparkSession, tmp_path: Path) -> Path:
+def root(tmp_path: Path) -> Path:
     """A local root whose events are in many small files."""
-    publish(spark, tmp_path, 4)
+    publish(tmp_path, 4)
     return tmp_path
 
 
@@ -86,25 +100,32 @@ def test_plan_names_the_dates_worth_it(root: Path) -> None:
     assert [one.day for one in compact.plan(root, EVENTS, lambda day: day is None)] == [None]
 
 
+@pytest.fixture(params=["local", "spark"])
+def engine(request: pytest.FixtureRequest) -> Engine:
+    """Either engine."""
+    return local_engine() if request.param == "local" else engine_of(request.getfixturevalue("spark"))
+
+
 @pytest.mark.parametrize("day", DAYS)
-def test_merges_one_date_and_keeps_every_row(spark: SparkSession, root: Path, day: date | None) -> None:
-    before = rows_of(read_table(spark, root, EVENTS))
-    done = compact.run(spark, root, EVENTS, day)
+def test_merges_one_date_and_keeps_every_row(engine: Engine, root: Path, day: date | None) -> None:
+    before = rows_of(root)
+    assert {one: rows.total() for one, rows in before.items()} == dict.fromkeys(DAYS, ROWS)
+    done = compact.run(engine, root, EVENTS, day)
     assert (done.day, done.rows, done.files_before, done.files_after) == (day, ROWS, 4, 1)
-    assert rows_of(read_table(spark, root, EVENTS)) == before
+    assert rows_of(root) == before
     assert {one.day: one.files for one in partitions(root, EVENTS)} == {d: 1 if d == day else 4 for d in DAYS}
     assert day not in [one.day for one in compact.plan(root, EVENTS, all_days)]
 
 
-def test_leaves_nothing_behind(spark: SparkSession, root: Path) -> None:
-    compact.run(spark, root, EVENTS, DAYS[0])
+def test_leaves_nothing_behind(root: Path) -> None:
+    compact.run(local_engine(), root, EVENTS, DAYS[0])
     assert [path for path in (root / "temp/publish").iterdir() if path.is_dir()] == []
 
 
-def test_a_big_date_gets_several_files(spark: SparkSession, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_big_date_gets_several_files(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     size = next(one.bytes for one in partitions(root, EVENTS) if one.day == DAYS[0])
     monkeypatch.setattr(compaction, "TARGET_BYTES", size // 2 + 1)
-    assert compact.run(spark, root, EVENTS, DAYS[0]).files_after == 2
+    assert compact.run(local_engine(), root, EVENTS, DAYS[0]).files_after == 2
 
 
 @pytest.mark.parametrize(
@@ -115,58 +136,67 @@ def test_what_is_worth_merging(files: int, small: int, size: int, worth: bool) -
     assert Partition(None, files, small, size).worth_merging() is worth
 
 
-def test_rows_that_would_change_stop_it(spark: SparkSession, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = rows_of(read_table(spark, root, EVENTS))
+def test_rows_that_would_change_stop_it(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = rows_of(root)
 
-    def lossy(frame: DataFrame, *where: Any) -> None:
-        write_files(frame.withColumn("price", F.lit(None).cast(frame.schema["price"].dataType)), *where)
+    def lossy(task: Task) -> None:
+        nothing = pa.nulls(ROWS, SCHEMA.field("price").type)
+        place = SCHEMA.get_field_index("price")
+        parts = [part for file in task.item for part in compact._counted(task, file)]
+        task.output("compacted", SCHEMA, [pa.concat_tables(parts).set_column(place, "price", nothing)])
 
-    monkeypatch.setattr(compact, "write_files", lossy)
+    monkeypatch.setattr(compact, "_merge", lossy)
     with pytest.raises(BalanceError, match="nothing was changed"):
-        compact.run(spark, root, EVENTS, DAYS[0])
-    assert rows_of(read_table(spark, root, EVENTS)) == before
+        compact.run(local_engine(), root, EVENTS, DAYS[0])
+    assert rows_of(root) == before
     assert [one.files for one in partitions(root, EVENTS)] == [4, 4, 4]
 
 
-def test_a_writer_of_the_table_keeps_it_out(spark: SparkSession, root: Path) -> None:
+def test_a_writer_of_the_table_keeps_it_out(root: Path) -> None:
     with Publication(root, [EVENTS.path]), pytest.raises(BusyRootError):
-        compact.run(spark, root, EVENTS, DAYS[0])
+        compact.run(local_engine(), root, EVENTS, DAYS[0])
 
 
-def test_a_reader_sees_old_or_new(spark: SparkSession, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reader_sees_old_or_new(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The rows are read by another between writing and publishing, and after it."""
-    before = rows_of(read_table(spark, root, EVENTS))
+    before = rows_of(root)
     seen = []
     commit = Publication.commit
 
     def watched(self: Publication) -> None:
-        seen.append(rows_of(read_table(spark, root, EVENTS)))
+        seen.append(rows_of(root))
         commit(self)
 
     monkeypatch.setattr(Publication, "commit", watched)
-    compact.run(spark, root, EVENTS, DAYS[0])
+    compact.run(local_engine(), root, EVENTS, DAYS[0])
     assert seen == [before]
 
 
-def test_a_read_under_way_is_told_and_other_dates_go_on(spark: SparkSession, root: Path) -> None:
-    frame = read_table(spark, root, EVENTS)
-    others = frame.where(F.col("date") == F.lit(DAYS[1]))
-    before = rows_of(others)
-    compact.run(spark, root, EVENTS, DAYS[0])
-    assert rows_of(others) == before
-    with pytest.raises((PySparkException, Py4JError)) as broken:
-        frame.collect()
-    told = from_java_error(str(broken.value), root)
-    assert "was replaced by another command while it was read" in str(told)
+def test_a_read_under_way_is_told_and_other_dates_go_on(root: Path) -> None:
+    listed, others = table_relation(root, EVENTS), table_relation(root, EVENTS, DateRange(DAYS[1], DAYS[1]))
+    before = rows_of_files(others)
+    compact.run(local_engine(), root, EVENTS, DAYS[0])
+    assert rows_of_files(others) == before
+    told = "was replaced by another command while it was read"
+    with pytest.raises(duckdb.IOException) as by_duckdb:
+        local_engine().run(_count, {"events": listed})
+    assert is_engine_error(by_duckdb.value) and told in str(from_engine_error(str(by_duckdb.value), root))
+    with pytest.raises(FileNotFoundError) as by_arrow:
+        rows_of_files(listed)
+    assert told in str(from_os_error(by_arrow.value, root))
 
 
-def test_a_missing_table_or_date_is_told(spark: SparkSession, tmp_path: Path, root: Path) -> None:
+def _count(task: Task) -> None:
+    task.give("rows", task.database.rows("select sum(price) from events"))
+
+
+def test_a_missing_table_or_date_is_told(tmp_path: Path, root: Path) -> None:
     with pytest.raises(MissingTableError):
         compact.plan(tmp_path / "other", EVENTS, all_days)
     with pytest.raises(NothingToDoError, match="does not hold this date"):
         compact.plan(root, EVENTS, lambda day: day == date(2020, 1, 1))
     with pytest.raises(NothingToDoError, match="2020-01-01"):
-        compact.run(spark, root, EVENTS, date(2020, 1, 1))
+        compact.run(local_engine(), root, EVENTS, date(2020, 1, 1))
     with pytest.raises(UserError, match="is not cut by date"):
         compact.plan(root, USER_FEATURES, all_days)
 
@@ -188,32 +218,24 @@ def test_a_bad_date_is_refused(root: Path, local: Shopstream, day: str) -> None:
     assert "is neither a date like 2019-10-01 nor undated" in refused.stderr
 
 
-def test_nothing_to_do_is_said(spark: SparkSession, tmp_path: Path, local: Shopstream) -> None:
-    publish(spark, tmp_path, 1)
+def test_nothing_to_do_is_said(tmp_path: Path, local: Shopstream) -> None:
+    publish(tmp_path, 1)
     assert local("compact", "events", "--root", tmp_path, "--yes").stdout.startswith("Nothing to do")
 
 
 @pytest.fixture
-def on_hdfs(
-    spark: SparkSession, superuser: Hdfs, hdfs_server: HdfsServer, shopstream: Shopstream
-) -> Iterator[StoragePath]:
-    """The layout's /data on HDFS with events in many small files; Spark writes as the user spark."""
+def on_hdfs(superuser: Hdfs, hdfs_server: HdfsServer, shopstream: Shopstream) -> StoragePath:
+    """The layout's /data on HDFS with events in many small files, of the user spark."""
     assert shopstream("apply").exit_code == 0
     path = root_path(f"{hdfs_server.uri}/data", hdfs_server.webhdfs, "spark")
-    users = spark._jvm.org.apache.hadoop.security.UserGroupInformation  # type: ignore[union-attr]
-    before = users.getLoginUser()
-    users.setLoginUser(users.createRemoteUser("spark"))
-    try:
-        publish(spark, path, 4)
-        yield path
-    finally:
-        users.setLoginUser(before)
+    publish(path, 4)
+    return path
 
 
 def test_merges_on_hdfs(spark: SparkSession, superuser: Hdfs, on_hdfs: StoragePath) -> None:
-    before = rows_of(read_table(spark, on_hdfs, EVENTS, DateRange()))
+    before = rows_of(on_hdfs)
     for day in DAYS:
-        assert compact.run(spark, on_hdfs, EVENTS, day).files_after == 1
-    assert rows_of(read_table(spark, on_hdfs, EVENTS, DateRange())) == before
+        assert compact.run(engine_of(spark), on_hdfs, EVENTS, day).files_after == 1
+    assert rows_of(on_hdfs) == before
     owners = {(entry.owner, entry.group) for entry in superuser.walk("/data/processed")}
     assert owners == {("spark", "shopstream")}

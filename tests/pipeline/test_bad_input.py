@@ -13,16 +13,15 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from pyspark.sql import SparkSession
 
 from spark_apps.cli import main
-from spark_apps.engine.frames import read_table
-from spark_apps.errors import DiskFullError, NotWritableError, UserError, from_java_error
+from spark_apps.engine.published import table_relation
+from spark_apps.errors import DiskFullError, NotWritableError, UserError, from_engine_error
 from spark_apps.jobs import clean
 from spark_apps.storage import webhdfs
 from spark_apps.tables import EVENTS, DateRange
 from tests.engines import local_engine
-from tests.factory import HEADER, csv_line, rows_of, write_log
+from tests.factory import HEADER, csv_line, rows_of_files, write_log
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 WITH_ROOT = [
@@ -181,23 +180,28 @@ def test_load_on_a_full_disk_leaves_what_was_there(small_disk: Path, tmp_path: P
     assert run("load", write_log(tmp_path / "other.csv", [csv_line(user_id=2)]), "--root", root).exit_code == 0
 
 
-def test_clean_on_a_full_disk_leaves_what_was_there(small_disk: Path, spark: SparkSession, tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", ["local", "spark"])
+def test_clean_on_a_full_disk_leaves_what_was_there(
+    engine: str, small_disk: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    if engine == "spark":
+        request.getfixturevalue("java")
     root = small_disk / "root"
     # sessions that do not compress: the clean rows need about as much room as the raw ones
     lines = [csv_line(user_id=n, user_session=os.urandom(40).hex()) for n in range(8_000)]
     run("load", write_log(tmp_path / "small.csv", lines[:2_000]), "--root", root)
     clean.run(local_engine(), root, DateRange())
-    before = rows_of(read_table(spark, root, EVENTS), "user_id", "user_session")
+    before = rows_of_files(table_relation(root, EVENTS), "user_id", "user_session")
     run("load", write_log(tmp_path / "large.csv", lines[2_000:]), "--root", root)
     ballast = root.parent / "ballast"
     free = os.statvfs(small_disk)
     ballast.write_bytes(b"x" * (free.f_bavail * free.f_frsize - (200 << 10)))
-    command = [sys.executable, "-m", "spark_apps", "clean", "--root", str(root), "--master", "local[2]"]
+    command = [sys.executable, "-m", "spark_apps", "clean", "--root", str(root), "--engine", engine]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=180)
     told = Outcome(done.returncode, done.stdout, done.stderr).error
     assert told.startswith("No space left while writing under")
     ballast.unlink()
-    assert rows_of(read_table(spark, root, EVENTS), "user_id", "user_session") == before
+    assert rows_of_files(table_relation(root, EVENTS), "user_id", "user_session") == before
     assert workspaces_left(root) == []
     assert sum(day.clean for day in clean.run(local_engine(), root, DateRange()).values()) == 8_000
 
@@ -211,15 +215,18 @@ def test_clean_on_a_full_disk_leaves_what_was_there(small_disk: Path, spark: Spa
         ("java.io.IOException: Mkdirs failed to create file:/x", NotWritableError, "No permission to write"),
         ("[FAILED_READ_FILE.FILE_NOT_EXIST] Encountered error", UserError, "was replaced by another command"),
         ("java.nio.file.NoSuchFileException: /x.parquet", UserError, "was replaced by another command"),
+        ('IO Error: No files found that match the pattern "/x.parquet"', UserError, "was replaced by another command"),
+        ('IO Error: Cannot open file "/x.parquet": No such', UserError, "was replaced by another command"),
+        ("IO Error: Could not write file: No space left on device", DiskFullError, "No space left"),
         ("SparkException: Could not parse Master URL: 'x'", UserError, "check --master"),
         ("SparkException: Asked to run locally with 0 threads", UserError, "check --master"),
     ],
 )
-def test_what_java_says_of_a_user_s_mistake_is_understood(text: str, kind: type[UserError], told: str) -> None:
-    error = from_java_error(f"An error occurred while calling o1.parquet.\n: {text}\n\tat x.y.Z", "/root")
+def test_what_engines_say_of_a_user_s_mistake_is_understood(text: str, kind: type[UserError], told: str) -> None:
+    error = from_engine_error(f"An error occurred while calling o1.parquet.\n: {text}\n\tat x.y.Z", "/root")
     assert isinstance(error, kind)
     assert told in str(error)
 
 
-def test_any_other_java_error_is_a_fault() -> None:
-    assert from_java_error("java.lang.NullPointerException", "/root") is None
+def test_any_other_error_of_an_engine_is_a_fault() -> None:
+    assert from_engine_error("java.lang.NullPointerException", "/root") is None

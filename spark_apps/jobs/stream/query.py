@@ -16,7 +16,7 @@ from types import FrameType
 from filelock import Timeout
 
 from spark_apps.engine.base import Engine
-from spark_apps.errors import BadInputError, BusyRootError, UserError, from_java_error, from_os_error
+from spark_apps.errors import BadInputError, BusyRootError, UserError, from_engine_error, from_os_error
 from spark_apps.jobs.stream.batch import BatchProcessor
 from spark_apps.jobs.stream.contents import ensure_contents
 from spark_apps.jobs.stream.incoming import TRIED_AGAIN_SECONDS, Incoming, names_taken
@@ -123,7 +123,7 @@ def _may_be_the_files(error: Exception) -> bool:
         return from_os_error(error, "") is None
     if isinstance(error, UserError):
         return isinstance(error, BadInputError)
-    return from_java_error(str(error), "") is None  # DuckDB names a full disk as Java does
+    return from_engine_error(str(error), "") is None
 
 
 def _loop(stream: _Stream) -> None:
