@@ -1,10 +1,11 @@
 """Kills jobs at random moments and sees that no reader notices: `python -m bench.kills --kills 20 --events 20000`.
 
 A root holds what `clean` and `train` made of two thirds of some synthetic events; the rest is loaded on top.
-Then each command is run and killed, with its JVM, again and again. After each kill every published table must
+Then each command is run and killed, with its processes, again and again. After each kill every published table must
 be readable and hold either exactly what it held before or, where the kill came too late, what an undisturbed run
 makes, and all tables of a command must agree in that. At last the command may finish, and its tables and metrics
-must equal those of the undisturbed run. Exits with 1 on any difference.
+must equal those of the undisturbed run. The local stream is killed likewise (bench/stream_kills.py). Exits with 1
+on any difference.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from typing import Any
 import pyarrow as pa
 
 from bench.readers import Content, content, difference, same_figures
+from bench.stream_kills import drop_files, kill_stream
 from spark_apps.generator import GeneratorSpec, write_events
 from spark_apps.publication import PUBLISH
 from spark_apps.registry.pointer import read_pointer
@@ -49,6 +51,7 @@ COMMANDS = {
     "train": {t.name for t in (USER_FEATURES, PRODUCT_FEATURES, INTERACTIONS, USER_SEGMENTS, RECOMMENDATIONS)},
 }
 BAD_LINES = ("2019-10-05 00:00:00 UTC,view,1,2,,,free,3,s", "2019-10-07 00:00:00 UTC,look,1,2,,,1.0,3,s", "no event")
+STREAM = "stream"
 BEFORE, AFTER = "as before", "as after"
 
 
@@ -122,10 +125,31 @@ def kill_rounds(ground: Ground, command: str, kills: int, rng: random.Random) ->
     return verdict
 
 
-def run_and_kill(root: Path, command: str, seconds: float) -> bool:
+def kill_the_stream(work: Path, ground: Ground, events: int, kills: int, seed: int) -> Verdict:
+    """Kills the local stream in a root that was trained: see `stream_kills`."""
+    root, reference = (work / name for name in ("stream", "stream-reference"))
+    shutil.copytree(ground.reference, root)
+    drop_files(root, events, seed, BAD_LINES)
+    shutil.copytree(root, reference)
+    ground.seconds[STREAM] = _finish(reference, STREAM, "--once")
+
+    def run_and_kill_it(folder: Path, moment: float) -> bool:
+        return run_and_kill(folder, STREAM, moment, "--once")
+
+    def finish(folder: Path) -> None:
+        _finish(folder, STREAM, "--once")
+
+    rng = random.Random(seed)
+    moments, ended, wrong = kill_stream(root, reference, ground.seconds[STREAM], kills, rng, run_and_kill_it, finish)
+    return Verdict(STREAM, moments, ended, Counter({"whole": len(moments)} if not wrong else {}), wrong)
+
+
+def run_and_kill(root: Path, command: str, seconds: float, *options: str) -> bool:
     """Runs a command and kills everything it started after some seconds; False when it ended before."""
     with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(_command(root, command), stdout=log, stderr=log, start_new_session=True, **_SHARED)
+        process = subprocess.Popen(
+            _command(root, command, *options), stdout=log, stderr=log, start_new_session=True, **_SHARED
+        )
         try:
             process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -160,7 +184,7 @@ def final_differences(command: str, before: Content, after: Content, ground: Gro
     found = content(ground.root)
     expected = {name: after[name] if name in COMMANDS[command] else before[name] for name in after}
     wrong = [text for name in sorted(after) if (text := difference(name, expected[name], found[name]))]
-    for folder in (ground.root / PUBLISH, ground.root / "temp" / "spark"):
+    for folder in (ground.root / PUBLISH, ground.root / "temp" / "engine"):
         wrong += [f"{path.name} is left in {folder}" for path in folder.iterdir() if path.is_dir()]
     return wrong + model_differences(ground, published=command == "train")
 
@@ -221,7 +245,7 @@ def _command(root: Path, *arguments: object) -> list[str]:
     command = [sys.executable, "-m", "spark_apps", *map(str, arguments), "--root", str(root)]
     if arguments[0] == "train":
         command.append("--force")  # so that it ends with 0 whatever the gate thinks of so few events
-    return command if arguments[0] == "load" else [*command, "--master", "local[2]"]
+    return command
 
 
 def _finish(root: Path, *arguments: object) -> float:
@@ -231,7 +255,7 @@ def _finish(root: Path, *arguments: object) -> float:
 
 
 def _wait_for_session(session: int, seconds: float = 30.0) -> None:
-    """Kills what a process left in its session, Spark's Python workers have groups of their own, and waits for it."""
+    """Kills what a process left in its session, and waits for it."""
     end = time.monotonic() + seconds
     while left := [pid for pid in _session_members(session)]:
         if time.monotonic() > end:
@@ -279,6 +303,7 @@ def main() -> int:
     try:
         ground, rng = prepare(work, options.events, options.seed), random.Random(options.seed)
         verdicts = [kill_rounds(ground, command, options.kills, rng) for command in COMMANDS]
+        verdicts.append(kill_the_stream(work, ground, options.events // 40, options.kills, options.seed))
     finally:
         if options.keep is None:
             shutil.rmtree(work, ignore_errors=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 
 from spark_apps.publication import settle
-from spark_apps.tables import BATCH_TABLES, RECOMMENDATIONS
+from spark_apps.tables import BATCH_TABLES, RECOMMENDATIONS, Table
 
 # sums of prices depend on the order of adding, scores of ALS on the order of whole blocks
 SUM_TOLERANCE, SCORE_TOLERANCE = 1e-9, 1e-5
@@ -18,15 +19,18 @@ SUM_TOLERANCE, SCORE_TOLERANCE = 1e-9, 1e-5
 Content = dict[str, pa.Table]
 
 
-def content(root: Path) -> Content:
-    """Reads every published table as any reader would, its rows in order."""
+def content(root: Path, tables: Sequence[Table] = BATCH_TABLES) -> Content:
+    """Reads published tables as any reader would, their rows in order."""
     settle(root)
     read = {}
-    for table in BATCH_TABLES:
+    for table in tables:
         hive = ds.partitioning(pa.schema([("date", pa.date32())]), flavor="hive") if table.partition else None
-        rows = ds.dataset(root / table.path, format="parquet", partitioning=hive).to_table()
         names = table.schema.names
-        read[table.name] = rows.select(names).sort_by([(name, "ascending") for name in names])
+        files = any((root / table.path).rglob("*.parquet"))
+        stored = ds.dataset(root / table.path, format="parquet", partitioning=hive).to_table() if files else None
+        rows = stored.select(names) if stored is not None else table.schema.empty_table()
+        order = [(field.name, "ascending") for field in table.schema if not pa.types.is_list(field.type)]
+        read[table.name] = rows.sort_by(order)
     return read
 
 
