@@ -222,7 +222,7 @@ def readable_file(path: Path) -> None:
         UnusableFileError: naming the path and what to give instead.
     """
     if path.is_dir():
-        raise UnusableFileError(f"{path} is a folder: name the CSV files in it, for example {path}/*.csv.")
+        raise UnusableFileError(f"{path} is a folder: name the CSV files in it, for example {path / '*.csv'}.")
     try:
         with path.open("rb"):
             pass

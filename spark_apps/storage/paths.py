@@ -6,11 +6,12 @@ import errno
 import getpass
 import io
 import os
+import re
 import stat as modes
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import IO, Any, Literal, Union
 from urllib.parse import urlsplit
 
@@ -24,6 +25,8 @@ DEFAULT_WEBHDFS_PORT = 9870
 # What an open file gathers before it is appended: 64 of them, the most that a load keeps open, take 512 MiB.
 APPEND_BYTES = 8 << 20
 READ_BYTES = 1 << 20
+# Windows' patterns and streams, ends of names that it drops, and its devices
+_NO_FOLDER = re.compile(r'[<>:"|?*\x00-\x1f]|[. ]$|^(con|prn|aux|nul|com\d|lpt\d)(\..*)?$', re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -350,13 +353,14 @@ def root_path(
         copies: how many copies of each block the files have that are written on HDFS; by default as it thinks best.
 
     Raises:
-        UserError: for another kind of URI, or an hdfs:// URI without a host.
+        UserError: for another kind of URI, an hdfs:// URI without a host, or what Windows takes for no folder.
     """
     scheme, separator, rest = root.partition("://")
     if not separator:
-        return Path(root).expanduser().absolute()
+        return _local_root(root)
     if scheme == "file":
-        return Path(rest).absolute()
+        # Windows' part of file:///C:/data is C:/data
+        return _local_root(re.sub(r"^/(?=[A-Za-z]:)", "", rest) if os.name == "nt" else rest, is_uri=True)
     if scheme != SCHEME:
         raise UserError(f"--root {root}: {scheme}:// is not known here; name a folder or an hdfs:// URI.")
     parts = urlsplit(root)
@@ -364,6 +368,27 @@ def root_path(
         raise UserError(f"--root {root} names no NameNode: write it as hdfs://namenode:8020/data.")
     url = webhdfs_url or f"http://{parts.hostname}:{DEFAULT_WEBHDFS_PORT}"
     return HdfsPath(parts.netloc, parts.path or "/", webhdfs.client(url, user or getpass.getuser(), copies))
+
+
+def _local_root(text: str, is_uri: bool = False) -> Path:
+    """A folder of this machine; only in a path `~` is the user's own."""
+    path = (Path(text) if is_uri else Path(text).expanduser()).absolute()
+    if os.name == "nt":
+        refuse_no_folder(path)
+        if not Path(path.anchor).exists():
+            raise UserError(f"--root {text}: there is no {path.anchor} on this machine; choose a drive that is there.")
+    return path
+
+
+def refuse_no_folder(path: PurePath) -> None:
+    """Checks that Windows makes a folder of each part's name, and no device, stream or name that is cut.
+
+    Raises:
+        UserError: naming the part.
+    """
+    part = next((one for one in path.parts[1:] if one != ".." and _NO_FOLDER.search(one)), None)
+    if part is not None:
+        raise UserError(f"--root {path}: on Windows no folder can be called {part!r}; choose another name.")
 
 
 def _path_here(authority: str, path: str, connection: tuple[str, str, int | None]) -> HdfsPath:

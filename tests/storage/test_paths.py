@@ -6,12 +6,13 @@ import errno
 import os
 import pickle
 import threading
+from pathlib import PureWindowsPath
 
 import pytest
 
 from spark_apps.errors import HdfsUnreachableError, UserError
 from spark_apps.storage import HdfsPath, StoragePath, root_path, webhdfs, write_durably
-from spark_apps.storage.paths import APPEND_BYTES, for_another_thread
+from spark_apps.storage.paths import APPEND_BYTES, for_another_thread, refuse_no_folder
 from tests.hdfs.server import HdfsServer
 
 
@@ -153,6 +154,23 @@ def test_safe_mode_is_waited_for(on_hdfs: HdfsPath, hdfs_server: HdfsServer) -> 
 def test_a_root_that_cannot_be_used_is_refused(root: str) -> None:
     with pytest.raises(UserError, match="--root"):
         root_path(root)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a?b", "a*b", "a|b", "a:b", 'a"b', "<a>", "a\tb", "con", "NUL", "nul.csv", "Com1", "dot.", "space ", "..."],
+)
+def test_what_windows_takes_for_no_folder_is_refused(name: str) -> None:
+    with pytest.raises(UserError, match="--root.*on Windows no folder can be called"):
+        refuse_no_folder(PureWindowsPath(f"C:\\shop\\{name}\\data"))
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["C:\\shop data", "C:/shop/../data", "\\\\server\\share\\Лада", "\\\\?\\C:\\a", "C:\\[1] 50%'{}", "C:\\console"],
+)
+def test_windows_own_folders_are_not_refused(path: str) -> None:
+    refuse_no_folder(PureWindowsPath(path))
 
 
 def test_the_string_of_a_path_is_what_spark_reads() -> None:
