@@ -1,4 +1,4 @@
-"""What was measured on the real log, read from calibration.json beside this file (SPEC row D7).
+"""What was measured on the real log, read from calibration.json beside this file (SPEC D7).
 
 Source: 'eCommerce behavior data from multi category store', REES46 Marketing Platform / Open CDP,
 published on Kaggle by M. Kechinov. The file holds shares and totals, none of the log's rows.

@@ -1,6 +1,6 @@
 """When sessions start: the profile of a month by day and hour, in UTC.
 
-Days 1 to 10 and hours 0 to 9 of October 2019 are measured (SPEC row D7); the other days share what is left
+Days 1 to 10 and hours 0 to 9 of October 2019 are measured (SPEC D7); the other days share what is left
 of the month evenly but for a mild weekly pattern, the other hours follow the note in the calibration.
 Every November has a sale from the 15th to the 17th.
 """

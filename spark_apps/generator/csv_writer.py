@@ -1,4 +1,4 @@
-"""Writes tables of events as CSV text in the layout of SPEC row D1, a file at a time or not at all."""
+"""Writes tables of events as CSV text in the layout of SPEC D1, a file at a time or not at all."""
 
 from __future__ import annotations
 

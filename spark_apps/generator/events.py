@@ -1,4 +1,4 @@
-"""Synthetic events: the generator's front door (SPEC row D7)."""
+"""Synthetic events: the generator's front door (SPEC D7)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def event_batches(spec: GeneratorSpec) -> Iterator[pa.Table]:
         spec: how many, of which month, from which seed.
 
     Yields:
-        Tables with the nine columns of SPEC row D1 (see tables.SCHEMA), spec.events rows together.
+        Tables with the nine columns of SPEC D1 (see tables.SCHEMA), spec.events rows together.
 
     Raises:
         ValueError: more users than 32-bit ids can name.
@@ -32,7 +32,7 @@ def event_batches(spec: GeneratorSpec) -> Iterator[pa.Table]:
 
 
 def write_events(spec: GeneratorSpec, target: Path, on_progress: Callable[[int], None] | None = None) -> int:
-    """Writes synthetic events as one CSV file in the layout of SPEC row D1.
+    """Writes synthetic events as one CSV file in the layout of SPEC D1.
 
     Args:
         spec: how many, of which month, from which seed; the same spec writes the same bytes.

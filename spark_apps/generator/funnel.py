@@ -60,7 +60,7 @@ def _transition_cuts(removals: float) -> list[npt.NDArray[np.uint32]]:
 
 
 def transition_chances(cart_raise: float, removals: float) -> tuple[Floats, Floats]:
-    """Chances of the next event's type, from the measured next events (SPEC row D7).
+    """Chances of the next event's type, from the measured next events (SPEC D7).
 
     Session lengths are drawn first, so the measured chance of ending is carried by two tables: which type
     comes next when the session goes on behind it, and when it ends there. After a purchase a session ends

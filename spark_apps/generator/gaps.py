@@ -11,7 +11,7 @@ import numpy as np
 
 from spark_apps.generator.sessions import QUANTILES, Bits, Int32s, Layout, middle_quantiles
 
-# Seconds between two events of a visit: log-normal. Sessions last a median of 1.05 minutes (SPEC row D7).
+# Seconds between two events of a visit: log-normal. Sessions last a median of 1.05 minutes (SPEC D7).
 _GAP_MEDIAN, _GAP_SPREAD = 62.0, 1.2
 # The chance that a session's id is taken up again later, and after how long (log-uniform seconds): brings
 # the mean to 17.4 minutes.

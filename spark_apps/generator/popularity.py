@@ -1,4 +1,4 @@
-"""How unevenly events fall on products (SPEC row D7).
+"""How unevenly events fall on products (SPEC D7).
 
 Per category a Zipf-Mandelbrot law, its exponent fitted so that a sample of 42,448 events shows as many
 distinct products as were seen; over all categories the share of the top 1, 10, 100, 1,000 and 5,000 products

@@ -1,8 +1,8 @@
 """Who visits: users as whole numbers, how busy each is, and who is around in a month.
 
 User number i is the i-th to arrive. A month sees a window of numbers, which moves on by a twentieth every
-month; and as light users skip months, about a third of a month's users were not seen the month before (SPEC
-row D7). How busy a user is follows from the number alone, so it lasts over the months.
+month; and as light users skip months, about a third of a month's users were not seen the month before
+(SPEC D7). How busy a user is follows from the number alone, so it lasts over the months.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What products cost: the measured price quantiles of each category (SPEC row D7)."""
+"""What products cost: the measured price quantiles of each category (SPEC D7)."""
 
 from __future__ import annotations
 

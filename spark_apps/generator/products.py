@@ -1,4 +1,4 @@
-"""The products: their category, brand, price and taste group, and the new ones of each month (SPEC row D7).
+"""The products: their category, brand, price and taste group, and the new ones of each month (SPEC D7).
 
 Products that the same people like form a taste group: one brand of one category, the largest brands at two or
 three price levels. Brands too small for that share one group per category.

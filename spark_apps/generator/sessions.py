@@ -25,7 +25,7 @@ QUANTILES = 1 << 16
 Bits: TypeAlias = npt.NDArray[np.uint16]
 Int32s: TypeAlias = npt.NDArray[np.int32]
 
-# Weibull, rounded up: p25 1, p50 2, p75 5, mean 4.57, standard deviation 6.7; SPEC row E7 has 1, 2, 5, 4.59
+# Weibull, rounded up: p25 1, p50 2, p75 5, mean 4.57, standard deviation 6.7; SPEC E7 has 1, 2, 5, 4.59
 # and 6.77.
 _LENGTH_SCALE, _LENGTH_SHAPE = 2.776, 0.62
 

@@ -1,4 +1,4 @@
-"""Events as tables: the nine columns of SPEC row D1, ready to be written as CSV."""
+"""Events as tables: the nine columns of SPEC D1, ready to be written as CSV."""
 
 from __future__ import annotations
 

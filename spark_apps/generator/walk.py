@@ -1,4 +1,4 @@
-"""Which products a session looks at: it stays on one, goes to the next, or back (SPEC row D7)."""
+"""Which products a session looks at: it stays on one, goes to the next, or back (SPEC D7)."""
 
 from __future__ import annotations
 
