@@ -1,1 +1,1 @@
-"""What happened in the events: counts, prices, sessions, behaviour (SPEC E1-E7), and what is recommended (R6)."""
+"""What happened in the events: counts, prices, sessions, behaviour (SPEC E1-E7), and what is recommended (SPEC R6)."""

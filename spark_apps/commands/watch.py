@@ -21,7 +21,7 @@ from spark_apps.streaming.records import BatchRecord
 if TYPE_CHECKING:
     from spark_apps.jobs.stream.watching import Seen, Watcher
 
-# SPEC T7 and T5: what a batch, its way from the drop, and the change of segments should stay below
+# SPEC T5, T7: what a batch, its way from the drop, and the change of segments should stay below
 MOST_SECONDS, MOST_LATENCY, MOST_CHANGE = 5.0, 10.0, 0.15
 _PRODUCTS = 5
 _START = "shopstream simulate --stream"

@@ -1,4 +1,4 @@
-"""What happened when, at which prices, in how long sessions (E1, E3-E5)."""
+"""What happened when, at which prices, in how long sessions (SPEC E1, E3-E5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What users do: funnel, frequency, paths, what goes together, what is in demand (E6)."""
+"""What users do: funnel, frequency, paths, what goes together, what is in demand (SPEC E6)."""
 
 from __future__ import annotations
 

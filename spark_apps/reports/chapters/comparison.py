@@ -1,4 +1,4 @@
-"""How good the recommendations are, beside those of other models (R5)."""
+"""How good the recommendations are, beside those of other models (SPEC R5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far the events can be trusted: the balance of rows, what is missing, what repeats (D4, E2)."""
+"""How far the events can be trusted: the balance of rows, what is missing, what repeats (SPEC D4, E2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is recommended, and how well the model does (R5, R6)."""
+"""What is recommended, and how well the model does (SPEC R5, R6)."""
 
 from __future__ import annotations
 

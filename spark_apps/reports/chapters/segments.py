@@ -1,4 +1,4 @@
-"""Who the users are: segments, RFM groups, how both meet, how sure they are (G1-G4)."""
+"""Who the users are: segments, RFM groups, how both meet, how sure they are (SPEC G1-G4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What came in live since the training, and how models kept up with it (T4, T7, G5)."""
+"""What came in live since the training, and how models kept up with it (SPEC T4, T7, G5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a tuning tried, and what it found (R1)."""
+"""What a tuning tried, and what it found (SPEC R1)."""
 
 from __future__ import annotations
 

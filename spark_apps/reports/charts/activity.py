@@ -1,4 +1,4 @@
-"""Charts of what happened when, at which prices, in how long sessions (E1, E3-E5)."""
+"""Charts of what happened when, at which prices, in how long sessions (SPEC E1, E3-E5)."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _SESSION_FIGURES = {
 
 
 def events_by_type(counts: Mapping[str, int]) -> go.Figure:
-    """Draws events of each type on a log scale, because views dwarf the rest (E1).
+    """Draws events of each type on a log scale, because views dwarf the rest (SPEC E1).
 
     Args:
         counts: events of each type.
@@ -48,7 +48,7 @@ def events_by_type(counts: Mapping[str, int]) -> go.Figure:
 
 
 def event_shares(counts: Mapping[str, int]) -> go.Figure:
-    """Draws the share of each event type (E1).
+    """Draws the share of each event type (SPEC E1).
 
     Args:
         counts: events of each type.
@@ -74,7 +74,7 @@ def event_shares(counts: Mapping[str, int]) -> go.Figure:
 
 
 def events_by_day(counts: Mapping[str, int]) -> go.Figure:
-    """Draws events of each date (E3).
+    """Draws events of each date (SPEC E3).
 
     Args:
         counts: events per ISO date, UTC.
@@ -90,7 +90,7 @@ def events_by_day(counts: Mapping[str, int]) -> go.Figure:
 
 
 def events_by_hour(counts: Mapping[str, int]) -> go.Figure:
-    """Draws events of each hour of the day (E3).
+    """Draws events of each hour of the day (SPEC E3).
 
     Args:
         counts: events per hour, keys "0" to "23", UTC.
@@ -107,7 +107,7 @@ def events_by_hour(counts: Mapping[str, int]) -> go.Figure:
 
 
 def price_by_type(prices: Mapping[str, PriceSummary]) -> go.Figure:
-    """Draws the mean price of each event type on the line from its lowest to its highest (E4).
+    """Draws the mean price of each event type on the line from its lowest to its highest (SPEC E4).
 
     Args:
         prices: mean, lowest and highest price per event type.
@@ -146,7 +146,7 @@ def price_by_type(prices: Mapping[str, PriceSummary]) -> go.Figure:
 
 
 def session_events(sessions: SessionSummary) -> go.Figure:
-    """Draws how many events sessions have (E5).
+    """Draws how many events sessions have (SPEC E5).
 
     Args:
         sessions: percentiles, mean and extremes of the events per session.

@@ -1,4 +1,4 @@
-"""Charts of what users do: funnel, abandonment, frequency, paths, affinities, top lists (E6)."""
+"""Charts of what users do: funnel, abandonment, frequency, paths, affinities, top lists (SPEC E6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Charts of what is missing and of what became of the raw rows (E2, D4)."""
+"""Charts of what is missing and of what became of the raw rows (SPEC E2, D4)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from spark_apps.reports.formats import largest_first, share, whole
 
 
 def missing_values(counts: Mapping[str, int], events: int) -> go.Figure:
-    """Draws the share of events in which each column is empty (E2).
+    """Draws the share of events in which each column is empty (SPEC E2).
 
     Args:
         counts: events with no value, per column.
@@ -43,7 +43,7 @@ def missing_values(counts: Mapping[str, int], events: int) -> go.Figure:
 
 
 def row_balance(balance: Sequence[BalanceRow]) -> go.Figure:
-    """Draws clean and quarantined rows of each date on top of each other (D4).
+    """Draws clean and quarantined rows of each date on top of each other (SPEC D4).
 
     Args:
         balance: rows per date; rows without a date are left to the table.
@@ -71,7 +71,7 @@ def row_balance(balance: Sequence[BalanceRow]) -> go.Figure:
 
 
 def quarantine_reasons(reasons: Mapping[str, int]) -> go.Figure:
-    """Draws why rows were quarantined (D4).
+    """Draws why rows were quarantined (SPEC D4).
 
     Args:
         reasons: rows per reason, all dates together.

@@ -1,4 +1,4 @@
-"""The charts of every user's list (R6), and of how models compare (R5)."""
+"""The charts of every user's list (SPEC R6), and of how models compare (SPEC R5)."""
 
 from __future__ import annotations
 

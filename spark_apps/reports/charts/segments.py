@@ -1,4 +1,4 @@
-"""Charts of segments and RFM groups (G1-G4)."""
+"""Charts of segments and RFM groups (SPEC G1-G4)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from spark_apps.reports.formats import figure, known, share, whole
 
 
 def users_by_segment(clusters: Sequence[Cluster]) -> go.Figure:
-    """Draws the users of each segment (G3).
+    """Draws the users of each segment (SPEC G3).
 
     Args:
         clusters: the segments.
@@ -28,7 +28,7 @@ def users_by_segment(clusters: Sequence[Cluster]) -> go.Figure:
 
 
 def silhouette_curve(curve: Sequence[CurvePoint], chosen: int) -> go.Figure:
-    """Draws how well separated k segments are (G2).
+    """Draws how well separated k segments are (SPEC G2).
 
     Args:
         curve: silhouette per k.
@@ -42,7 +42,7 @@ def silhouette_curve(curve: Sequence[CurvePoint], chosen: int) -> go.Figure:
 
 
 def cost_curve(curve: Sequence[CurvePoint], chosen: int) -> go.Figure:
-    """Draws how far users are from the centres of k segments (G2).
+    """Draws how far users are from the centres of k segments (SPEC G2).
 
     Args:
         curve: k-means cost per k.
@@ -57,7 +57,7 @@ def cost_curve(curve: Sequence[CurvePoint], chosen: int) -> go.Figure:
 
 
 def users_by_rfm(rfm: Mapping[str, int]) -> go.Figure:
-    """Draws the users of each RFM group (G1).
+    """Draws the users of each RFM group (SPEC G1).
 
     Args:
         rfm: users per RFM name.
@@ -70,7 +70,7 @@ def users_by_rfm(rfm: Mapping[str, int]) -> go.Figure:
 
 
 def users_by_behaviour(behaviours: Mapping[str, int]) -> go.Figure:
-    """Draws the users of each behaviour that segment and RFM group say together (G4).
+    """Draws the users of each behaviour that segment and RFM group say together (SPEC G4).
 
     Args:
         behaviours: users per behaviour.
@@ -83,7 +83,7 @@ def users_by_behaviour(behaviours: Mapping[str, int]) -> go.Figure:
 
 
 def revenue_by_segment(profiles: Sequence[Profile]) -> go.Figure:
-    """Draws each segment's part in what was spent beside its part in the users (G4).
+    """Draws each segment's part in what was spent beside its part in the users (SPEC G4).
 
     Args:
         profiles: the segments.

@@ -1,4 +1,4 @@
-"""Charts of the live stream: how good its lists are, how segments move, how long batches take (T4, T7, G5)."""
+"""Charts of the live stream: how good its lists are, how segments move, how long batches take (SPEC T4, T7, G5)."""
 
 from __future__ import annotations
 

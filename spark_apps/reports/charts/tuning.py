@@ -1,4 +1,4 @@
-"""The chart of what a tuning tried (R1)."""
+"""The chart of what a tuning tried (SPEC R1)."""
 
 from __future__ import annotations
 
