@@ -33,8 +33,9 @@ def default_driver_memory() -> str:
     return f"{min(6, max(1, host_memory() // 4 // GIB))}g"
 
 
+# SPEC F3
 class EventScores(BaseModel):
-    """Points an event adds to the implicit score of its (user, product), SPEC F3."""
+    """Points an event adds to the implicit score of its (user, product)."""
 
     model_config = _FINITE
 
@@ -45,8 +46,9 @@ class EventScores(BaseModel):
     cap: float = Field(10.0, gt=0, description="highest score of one (user, product)")
 
 
+# SPEC G3
 class SegmentThresholds(BaseModel):
-    """Thresholds of the rules that name clusters by their means, SPEC G3."""
+    """Thresholds of the rules that name clusters by their means."""
 
     model_config = _FINITE
 
@@ -61,8 +63,9 @@ class SegmentThresholds(BaseModel):
     dormant_frequency: float = Field(3.0, description="and mean frequency below this, in active days")
 
 
+# SPEC R1
 class AlsParameters(BaseModel):
-    """Parameters of alternating least squares, SPEC R1."""
+    """Parameters of alternating least squares."""
 
     model_config = _FINITE
 
