@@ -1,4 +1,4 @@
-"""A synthetic month of 200,000 events against the measured figures (SPEC row D7).
+"""A synthetic month of 200,000 events against the measured figures (SPEC D7).
 
 Tolerances are about three times the spread between seeds: so many events come from 14,000 users, and one busy
 user moves a small category's share by a third.
