@@ -1,8 +1,7 @@
 """The stream on one machine: `python -m bench.stream ROOT --batches 100 --events 10000` (make bench-stream).
 
 ROOT is the root of a training, with a November landed in it: the bench streams in a copy of what it needs. Each batch's
-times come from its record. Memory is the proportional set size (PSS) of the stream's processes, JVM, driver and Python
-workers: a page that n of them share, as workers share what they were forked with, counts as 1/n in each.
+times come from its record. Memory is what the stream's process holds in RAM: its proportional set size (PSS).
 """
 
 from __future__ import annotations
@@ -12,9 +11,8 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -29,12 +27,8 @@ from spark_apps.streaming.records import LEDGER, BatchRecord
 
 _MB = 1e6
 _SAMPLE_SECONDS = 1.0
-_WORKERS = "workers"
 # files that always wait: then no batch has caught up
 _WITHOUT_PAUSE = "0s"
-_KINDS = ("jvm", "driver", _WORKERS)
-# in the command line of the process that Spark's Python workers are forked from, and so in theirs
-_DAEMON = "pyspark.daemon"
 
 
 @click.command()
@@ -82,16 +76,15 @@ def prepare(root: Path, work: Path) -> None:
 
 @dataclass(frozen=True)
 class Sample:
-    """Memory of the stream's processes at one moment: kind of process -> bytes, and how many workers there are."""
+    """Memory of the stream at one moment."""
 
     taken_at: datetime
-    bytes: dict[str, int]
-    workers: int
+    bytes: int
 
 
 @contextmanager
 def _memory_of(process: subprocess.Popen[bytes]) -> Iterator[list[Sample]]:
-    """Samples the memory of a process's children until it ends."""
+    """Samples the memory of a process's children, the stream, until it ends."""
     samples: list[Sample] = []
     over = threading.Event()
 
@@ -110,22 +103,11 @@ def _memory_of(process: subprocess.Popen[bytes]) -> Iterator[list[Sample]]:
 
 
 def _sampled(processes: Sequence[psutil.Process]) -> Sample:
-    sizes: Counter[str] = Counter()
-    workers = 0
+    held = 0
     for one in processes:
-        try:
-            kind = _kind(one)
-            sizes[kind] += one.memory_full_info().pss
-        except (psutil.NoSuchProcess, psutil.ZombieProcess):
-            continue  # it ended between the two looks
-        workers += kind == _WORKERS
-    return Sample(datetime.now(timezone.utc), dict(sizes), workers)
-
-
-def _kind(process: psutil.Process) -> str:
-    if process.name() == "java":
-        return "jvm"
-    return _WORKERS if _DAEMON in process.cmdline() else "driver"
+        with suppress(psutil.NoSuchProcess):  # it ended between the two looks
+            held += one.memory_full_info().pss
+    return Sample(datetime.now(timezone.utc), held)
 
 
 def records_of(work: Path) -> list[BatchRecord]:
@@ -133,7 +115,7 @@ def records_of(work: Path) -> list[BatchRecord]:
 
 
 def _steady(records: Sequence[BatchRecord], warm_up: int) -> Sequence[BatchRecord]:
-    """The batches after the first few and after those whose files were dropped while Spark started."""
+    """The batches after the first few and after those whose files were dropped while the stream started."""
     caught_up = next((place for place, record in enumerate(records) if record.lag_files == 0), len(records) - 1)
     return records[max(warm_up, caught_up + 1) :] or records[-1:]
 
@@ -170,21 +152,19 @@ def spread(values: Sequence[float], digits: int = 2) -> dict[str, float]:
     return {"p50": round(float(p50), digits), "p95": round(float(p95), digits), "max": round(max(values), digits)}
 
 
-def _memory(samples: Sequence[Sample], records: Sequence[BatchRecord]) -> dict[str, object]:
-    """Mean memory, MB, while batches 20 to 40 and the last 20 were applied, and by how much the latter is more."""
+def _memory(samples: Sequence[Sample], records: Sequence[BatchRecord]) -> dict[str, float]:
+    """Mean memory, MB, in batches 20 to 40 and the last 20, by how much the latter is more, and the most."""
 
-    def mean(part: Sequence[BatchRecord]) -> dict[str, float]:
+    def mean(part: Sequence[BatchRecord]) -> float:
         inside = [one for one in samples if part[0].committed_at <= one.taken_at <= part[-1].committed_at]
-        inside = inside or list(samples[-1:])
-        found = {kind: float(np.mean([one.bytes.get(kind, 0) for one in inside])) / _MB for kind in _KINDS}
-        return {**found, "python": found["driver"] + found[_WORKERS], "all": sum(found.values())}
+        return float(np.mean([one.bytes for one in inside or samples[-1:]])) / _MB
 
     before, after = mean(records[20:40] or records), mean(records[-20:])
     return {
-        "batches 20 to 40": {kind: round(size) for kind, size in before.items()},
-        "last 20": {kind: round(size) for kind, size in after.items()},
-        "growth": {kind: round(after[kind] / size - 1, 3) for kind, size in before.items() if size},
-        "most workers": max(one.workers for one in samples),
+        "batches 20 to 40": round(before),
+        "last 20": round(after),
+        "growth": round(after / before - 1, 3),
+        "most": round(max(one.bytes for one in samples) / _MB),
     }
 
 

@@ -15,7 +15,6 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -189,8 +188,3 @@ def batch_number(name: str) -> int | None:
     """Returns the number of the batch whose file or record has this name; None for a file merged from several."""
     found = _BATCH_FILE.fullmatch(name)
     return int(found[1]) if found else None
-
-
-def applied_batch(row: Mapping[str, Any]) -> AppliedBatch:
-    """Returns a batch from the fields of its record."""
-    return AppliedBatch.model_validate(dict(row))

@@ -13,13 +13,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql.pandas.types import from_arrow_schema
-from pyspark.sql.types import TimestampType
 
 from spark_apps.engine.base import Relation
 from spark_apps.engine.published import stored_schema
-from spark_apps.schemas import CSV_COLUMNS, EVENTS, UNKNOWN
+from spark_apps.schemas import CSV_COLUMNS, UNKNOWN
 from spark_apps.storage import open_parquet
 from spark_apps.tables import EVENTS as EVENTS_TABLE
 from spark_apps.tables import Table, partition_folder
@@ -112,25 +109,13 @@ def clean_event(**overrides: Any) -> dict[str, Any]:
     }
 
 
-def events_frame(spark: SparkSession, rows: Sequence[Mapping[str, Any]]) -> DataFrame:
-    """Returns clean events with the columns of schemas.EVENTS.
-
-    Args:
-        spark: the session.
-        rows: for each event what differs from the default one. Times are text such as
-            `2019-10-01 12:00:00` (UTC) or datetimes with a zone.
-    """
-    events = [clean_event(**row) for row in rows]
-    names = EVENTS.names
-    return spark.createDataFrame([tuple(one[name] for name in names) for one in events], from_arrow_schema(EVENTS))
-
-
 def write_events_table(folder: Path, rows: Sequence[Mapping[str, Any]]) -> Relation:
     """Writes clean events as the files of a table, a folder a date, and returns them as an input of units.
 
     Args:
         folder: of the table; it is made.
-        rows: for each event what differs from the default one, as `events_frame` takes it.
+        rows: for each event what differs from the default one. Times are text such as
+            `2019-10-01 12:00:00` (UTC) or datetimes with a zone.
     """
     days: dict[date, list[dict[str, Any]]] = {}
     for one in (clean_event(**row) for row in rows):
@@ -172,22 +157,6 @@ def _dicts(table: pa.Table, order: Sequence[str]) -> list[dict[str, Any]]:
     table = table.sort_by([(name, "ascending") for name in order]) if order else table
     found: list[dict[str, Any]] = table.to_pylist()
     return found
-
-
-def rows_of(frame: DataFrame, *order: str) -> list[dict[str, Any]]:
-    """Collects a frame as dicts; times become text in UTC, so that the machine's zone does not matter.
-
-    Args:
-        frame: any frame.
-        order: columns to sort by; by default, no order.
-    """
-    texts = {
-        field.name: frame[field.name].cast("string")
-        for field in frame.schema
-        if isinstance(field.dataType, TimestampType)
-    }
-    frame = frame.withColumns(texts) if texts else frame
-    return [row.asDict() for row in (frame.orderBy(*order) if order else frame).collect()]
 
 
 def _moment(value: str | datetime) -> datetime:

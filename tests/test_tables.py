@@ -9,20 +9,16 @@ from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pytest
-from py4j.protocol import Py4JError
-from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
-from pyspark.sql.pandas.types import from_arrow_schema
 
-from spark_apps.engine.frames import fit_schema, read_table, write_files
+from spark_apps.engine.base import Relation, Task
+from spark_apps.engine.published import table_relation
 from spark_apps.errors import MissingTableError, NothingToDoError, from_engine_error
 from spark_apps.publication import Publication
 from spark_apps.tables import (
     EVENTS,
-    INTERACTIONS,
     TABLES,
     UNDATED,
     DateRange,
@@ -32,33 +28,44 @@ from spark_apps.tables import (
     published_dates,
     table_exists,
 )
-from tests.factory import events_frame, rows_of
+from tests.engines import local_engine
+from tests.factory import clean_event, published_rows, rows_of_files, write_events_table
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 FIRST, SECOND, THIRD = date(2019, 10, 1), date(2019, 10, 2), date(2019, 10, 3)
 
 
-def publish_events(spark: SparkSession, root: Path, *days: date) -> None:
-    frame = events_frame(spark, [{"event_time": f"{day} 12:00:00"} for day in days])
+def publish_events(root: Path, *days: date) -> None:
     with Publication(root, [EVENTS.path]) as publication:
-        write_files(frame, publication.stage(EVENTS.path), EVENTS)
+        write_events_table(Path(publication.stage(EVENTS.path)), [{"event_time": f"{day} 12:00:00"} for day in days])
         publication.replace(EVENTS.path)
         publication.commit()
 
 
 @pytest.fixture(scope="module")
-def published(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # characters that mean something to a shell, a URI or a person, but must not to us
     root = tmp_path_factory.mktemp("my shop's 100% ürün #1 & more")
-    publish_events(spark, root, FIRST, SECOND, THIRD)
+    publish_events(root, FIRST, SECOND, THIRD)
     return root
 
 
-def test_what_is_written_is_read(spark: SparkSession, published: Path) -> None:
-    found = rows_of(read_table(spark, published, EVENTS))
-    expected = rows_of(events_frame(spark, [{"event_time": f"{day} 12:00:00"} for day in (FIRST, SECOND, THIRD)]))
-    assert sorted(found, key=str) == sorted(expected, key=str)
+def test_what_is_written_is_read(published: Path) -> None:
+    expected = [clean_event(event_time=f"{day} 12:00:00") for day in (FIRST, SECOND, THIRD)]
+    for row in expected:
+        row |= {name: f"{row[name]:%Y-%m-%d %H:%M:%S}" for name in ("event_time", "hour_bucket")}
+    assert published_rows(published, EVENTS, "date") == expected
+    assert counted(table_relation(published, EVENTS), "event_time") == Counter(row["event_time"] for row in expected)
     assert published_dates(published, EVENTS) == [FIRST, SECOND, THIRD]
+
+
+def counted(rows: Relation, column: str) -> Counter[str]:
+    """Rows by the value of a column, as a unit sees them."""
+    return Counter(local_engine().run(_values, {"rows": rows.select(column)}).results["found"]["value"].to_pylist())
+
+
+def _values(task: Task) -> None:
+    task.give("found", task.database.rows("select columns(*)::varchar as value from rows"))
 
 
 @pytest.mark.parametrize(
@@ -71,21 +78,22 @@ def test_what_is_written_is_read(spark: SparkSession, published: Path) -> None:
         (DateRange(date(2019, 1, 1), date(2019, 10, 1)), [FIRST]),
     ],
 )
-def test_dates_are_picked(dates: DateRange, expected: list[date], spark: SparkSession, published: Path) -> None:
-    assert [row["date"] for row in rows_of(read_table(spark, published, EVENTS, dates), "date")] == expected
+def test_dates_are_picked(dates: DateRange, expected: list[date], published: Path) -> None:
+    rows = rows_of_files(table_relation(published, EVENTS, dates), "event_time")
+    assert [date.fromisoformat(row["event_time"][:10]) for row in rows] == expected
 
 
 @pytest.mark.parametrize("dates", [DateRange(date(2020, 1, 1)), DateRange(THIRD, FIRST)])
-def test_dates_that_the_table_lacks_are_named(dates: DateRange, spark: SparkSession, published: Path) -> None:
+def test_dates_that_the_table_lacks_are_named(dates: DateRange, published: Path) -> None:
     with pytest.raises(NothingToDoError, match=f"Table events holds no date in {dates}: choose another --from"):
-        read_table(spark, published, EVENTS, dates)
+        table_relation(published, EVENTS, dates)
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
-def test_a_missing_table_names_the_command_that_makes_it(table: Table, spark: SparkSession, tmp_path: Path) -> None:
+def test_a_missing_table_names_the_command_that_makes_it(table: Table, tmp_path: Path) -> None:
     assert not table_exists(tmp_path, table)
     with pytest.raises(MissingTableError, match=rf"no table {table.name} yet: run `shopstream {table.command}` first"):
-        read_table(spark, tmp_path, table)
+        table_relation(tmp_path, table)
 
 
 def test_a_range_with_an_end_leaves_undated_rows_out() -> None:
@@ -107,22 +115,6 @@ def test_undated_rows_have_hive_s_partition(tmp_path: Path) -> None:
     for name in (partition_folder(None), partition_folder(FIRST)):
         (tmp_path / EVENTS.path / name).mkdir(parents=True)
     assert published_dates(tmp_path, EVENTS) == [FIRST, None]
-
-
-def test_a_frame_is_put_into_the_table_s_order(spark: SparkSession) -> None:
-    names = INTERACTIONS.schema.names
-    frame = (
-        spark.createDataFrame([], from_arrow_schema(INTERACTIONS.schema))
-        .select(*reversed(names))
-        .withColumn("more", F.lit(1))
-    )
-    assert fit_schema(frame, INTERACTIONS).columns == names
-
-
-def test_a_wrong_type_is_refused_naming_the_column(spark: SparkSession) -> None:
-    frame = spark.createDataFrame([], from_arrow_schema(INTERACTIONS.schema)).withColumn("score", F.lit("1"))
-    with pytest.raises(ValueError, match="table interactions: score is string, not double"):
-        fit_schema(frame, INTERACTIONS)
 
 
 DATES = 40
@@ -170,22 +162,22 @@ def writer(tmp_path: Path) -> Iterator[Path]:
         assert child.wait(timeout=60) == 0
 
 
-def rows_seen(frame: DataFrame, root: Path) -> list[Counter[int]]:
+def rows_seen(rows: Relation, root: Path) -> list[Counter[str]]:
     """Rows per generation; nothing where the read ended in the error that says that the table was replaced."""
     try:
-        return [Counter(row["generation"] for row in frame.select("generation").collect())]
-    except (PySparkException, Py4JError) as error:
+        return [counted(rows, "generation")]
+    except duckdb.Error as error:
         if from_engine_error(str(error), root) is None:
             raise
         return []
 
 
-def test_a_reader_never_sees_two_publications_mixed(spark: SparkSession, writer: Path) -> None:
+def test_a_reader_never_sees_two_publications_mixed(writer: Path) -> None:
     listed, read = [], []
     for _ in range(READS):
-        frame = read_table(spark, writer, GENERATIONS)
-        listed.append(Counter(file.rsplit("/", 1)[1] for file in frame.inputFiles()))
-        read += rows_seen(frame, writer)
+        rows = table_relation(writer, GENERATIONS)
+        listed.append(Counter(file.name for file in rows.files))
+        read += rows_seen(rows, writer)
     assert [files for files in listed if list(files.values()) != [DATES]] == []
-    assert [rows for rows in read if list(rows.values()) != [2 * DATES]] == []
+    assert [seen for seen in read if list(seen.values()) != [2 * DATES]] == []
     assert len({name for files in listed for name in files}) > 1

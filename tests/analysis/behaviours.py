@@ -39,7 +39,7 @@ def counts_of(folder: Path, events: Sequence[Mapping[str, Any]] | Relation, engi
 
     Args:
         folder: for files.
-        events: as `factory.events_frame` takes them, or files.
+        events: as `factory.write_events_table` takes them, or files.
         engine: this machine with two cores and little memory by default.
     """
     own = folder / uuid4().hex

@@ -40,7 +40,7 @@ def make_tables(
 
     Args:
         folder: for files; nothing stands in it yet.
-        events: as `factory.events_frame` takes them, or files.
+        events: as `factory.write_events_table` takes them, or files.
         last_date: from which recency counts.
         scores: points of events.
         engine: this machine by default.
