@@ -20,12 +20,10 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from spark_apps.recommendation.catalogue import Catalogue, Places
-from spark_apps.recommendation.histories import Histories
+from spark_apps.recommendation.histories import Histories, spread_out
 
 Scores = NDArray[np.float64]
 EVERYBODY, PRIOR = 0.05, 1.0
-# Shares of groups are spread out to dense rows for so many numbers at a time: 8 MB, near what a processor caches.
-_DENSE_CELLS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -63,12 +61,8 @@ class Grouping:
     def chances(self, users: Histories, candidates: Places) -> Scores:
         """Returns the chance of each candidate by this grouping, shape (users, candidates)."""
         found = np.empty(candidates.shape, np.float64)
-        shares = self.shares_of(users)
-        at_once = max(1, _DENSE_CELLS // max(1, self.count))
-        for start in range(0, len(users), at_once):
-            block = slice(start, start + at_once)
+        for block, dense in spread_out(self.shares_of(users)):
             places = candidates[block]
-            dense = shares[block].toarray()
             found[block] = np.take_along_axis(dense, self.group[places], axis=1) * self.share[places]
         return found
 

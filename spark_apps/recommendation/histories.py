@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from spark_apps.recommendation.topn import Exclusions
+
+# Rows are spread out for so many numbers at a time: 8 MB, near what a processor caches.
+_DENSE_CELLS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -59,3 +64,26 @@ class Histories:
             self.segments[start:stop],
             self.factors[start:stop],
         )
+
+
+def spread_out(matrix: csr_matrix) -> Iterator[tuple[slice, NDArray[Any]]]:
+    """Yields a matrix as dense rows, a block of them at a time.
+
+    Args:
+        matrix: in which no cell comes twice.
+
+    Yields:
+        Which rows they are, and the rows, until the next ones are asked for: they share the memory, which is not
+        zeroed again but where something was.
+    """
+    rows, columns = matrix.shape
+    at_once = min(rows, max(1, _DENSE_CELLS // max(1, columns)))
+    dense = np.zeros((at_once, columns), matrix.dtype)
+    for start in range(0, rows, max(1, at_once)):
+        block = slice(start, min(start + at_once, rows))
+        inside = slice(matrix.indptr[start], matrix.indptr[block.stop])
+        row = np.repeat(np.arange(block.stop - start), np.diff(matrix.indptr[start : block.stop + 1]))
+        cells = row, matrix.indices[inside]
+        dense[cells] = matrix.data[inside]
+        yield block, dense[: block.stop - start]
+        dense[cells] = 0

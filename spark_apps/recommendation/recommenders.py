@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from spark_apps.recommendation.catalogue import Catalogue, Places
-from spark_apps.recommendation.histories import Histories
+from spark_apps.recommendation.histories import Histories, spread_out
 from spark_apps.recommendation.topn import Exclusions, ItemFactors, TopLists, top_products
 
 Scores = NDArray[np.float64]
@@ -19,7 +19,7 @@ Scores = NDArray[np.float64]
 _CLASSES_PER_PLACE = 3
 # Products that look the same are ordered by popularity: this much of it decides between equals only.
 _TIE = 1e-6
-# Profiles are spread out to dense rows for so many numbers at a time: 8 MB, near what a processor caches.
+# Cosines with all content classes are in memory for so many numbers at a time: 8 MB, near what a processor caches.
 _DENSE_CELLS = 1_000_000
 
 
@@ -113,27 +113,20 @@ class AlsRecommender:
         return int(self.items.factors.shape[1])
 
     @cached_property
-    def _rows(self) -> NDArray[np.int64]:
-        """Where each place's factor stands; past the last for products without."""
-        rows = np.full(self.products, len(self.items.ids), np.int64)
-        rows[self.items.ids] = np.arange(len(self.items.ids))
-        return rows
-
-    @cached_property
     def _factors(self) -> NDArray[np.float32]:
-        none = np.zeros((1, self.items.factors.shape[1]), np.float32)
-        return np.concatenate([self.items.factors, none])
+        """The factors of each place, zeros for products without."""
+        factors = np.zeros((self.products, self.rank), np.float32)
+        factors[self.items.ids] = self.items.factors
+        return factors
 
     def factors_of(self, places: Places) -> NDArray[np.float32]:
         """Returns the factors of places, zeros for products without, shape (*places.shape, rank)."""
-        found: NDArray[np.float32] = self._factors[self._rows[places]]
+        found: NDArray[np.float32] = self._factors.take(places, axis=0)  # two thirds of the time of an index
         return found
 
     def lists(self, users: Histories, excluded: Exclusions, n: int) -> TopLists:
         """See Recommender; users without factors have no list."""
-        lists = top_products(users.factors, self.items, excluded, n)
-        known = np.any(users.factors, axis=1).reshape(-1, 1)
-        return TopLists(lists.ids, np.where(known, lists.scores, -np.inf).astype(np.float32))
+        return top_products(users.factors, self.items, excluded, n)
 
     def scores(self, users: Histories, candidates: Places) -> Scores:
         """See Recommender; 0 where user or product have no factors."""
@@ -173,11 +166,8 @@ class ContentRecommender:
     def cosines(self, users: Histories, candidates: Places) -> Scores:
         """Returns the cosine of each user's vector with each candidate's, shape (users, candidates)."""
         found = np.empty(candidates.shape, np.float64)
-        profiles = self.profiles(users)
-        at_once = max(1, _DENSE_CELLS // max(1, self.catalogue.term_count))
-        for start in range(0, len(users), at_once):
-            block = slice(start, start + at_once)
-            dense, places = profiles[block].toarray(), candidates[block]
+        for block, dense in spread_out(self.profiles(users)):
+            places = candidates[block]
             rows = np.arange(len(places))[:, None]
             total = np.zeros(places.shape, np.float64)
             for column in range(self.catalogue.terms.shape[1]):

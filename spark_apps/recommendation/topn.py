@@ -25,8 +25,9 @@ Ids = NDArray[np.int64]
 FIRST_SPAN, WIDEST_SPAN = 2048, 8192
 # Users scored at once: 32 MiB of scores in the widest span.
 USERS_PER_BLOCK = 1024
-# Items per group in the first selection.
-_GROUP = 64
+# Groups of columns, per place of a list, whose highest scores tell which ones a list may hold.
+_GROUPS_PER_PLACE = 4
+_LOWEST = np.finfo(np.float32).min
 # Sums of float32 products may exceed the bound by rounding.
 _SLACK = 1.0001
 
@@ -107,7 +108,7 @@ def top_products(users: Floats, items: ItemFactors, exclusions: Exclusions, n: i
     """Finds each user's n products with the highest factor product.
 
     Args:
-        users: user factors, float32, shape (users, rank).
+        users: user factors, float32, shape (users, rank); a user whose factors are all 0 has no list.
         items: product factors.
         exclusions: products to leave out, per user.
         n: length of a list.
@@ -127,16 +128,18 @@ def _best(users: Floats, items: ItemFactors, exclusions: Exclusions, n: int) -> 
     scores = np.full((len(users), n), -np.inf, np.float32)
     left_out, lengths = _LeftOut.of(exclusions, items), _lengths(users)
     for first, last in _spans(len(items.ids)):
-        open_users = np.flatnonzero(lengths * items.lengths[first] * _SLACK > scores[:, -1])
+        reach = lengths * items.lengths[first] * _SLACK
+        open_users = np.flatnonzero((lengths > 0) & (reach > scores[:, -1]))
         if not len(open_users):
             break
         found = users[open_users] @ items.factors[first:last].T
         left_out.mask(found, open_users, first, last)
-        chosen = _select(found, min(n, last - first))
-        best[open_users], scores[open_users] = _merged(
+        rows, places, values = _promising(found, scores[open_users, -1], n)
+        rows = open_users[rows]
+        best[rows], scores[rows] = _merged(
             items.ids,
-            np.concatenate([best[open_users], chosen + first], axis=1),
-            np.concatenate([scores[open_users], np.take_along_axis(found, chosen, axis=1)], axis=1),
+            np.concatenate([best[rows], places + first], axis=1),
+            np.concatenate([scores[rows], values], axis=1),
             n,
         )
     return best, scores
@@ -178,33 +181,44 @@ class _LeftOut:
         scores[found[here], places[here] - first] = -np.inf
 
 
-def _select(scores: Floats, n: int) -> NDArray[np.intp]:
-    """Returns the columns of each row's n highest scores, in no order.
+def _promising(scores: Floats, last: Floats, n: int) -> tuple[NDArray[np.intp], NDArray[np.intp], Floats]:
+    """Finds what may come into lists: in a row few more than the n highest scores, or than those above its last one.
 
-    The n highest scores lie in the n groups with the highest maxima, so only those groups are searched:
-    finding maxima is one vectorised pass, far quicker than partitioning whole rows.
+    Args:
+        scores: of a span, shape (users, products); -inf for products that are left out.
+        last: the last score of each user's list so far; -inf where it is not full.
+        n: length of a list.
+
+    Returns:
+        Rows with such scores, rising; beside each the columns, and their scores, filled up with scores of -inf.
+    """
+    bounds, no_list = last.copy(), np.flatnonzero(last == -np.inf)
+    if len(no_list):
+        bounds[no_list] = _reached_by(scores[no_list] if len(no_list) < len(scores) else scores, n)
+    cells = np.flatnonzero((scores >= np.maximum(bounds, _LOWEST)[:, None]).ravel())
+    rows, columns = np.divmod(cells, scores.shape[1])
+    found, starts, counts = np.unique(rows, return_index=True, return_counts=True)
+    beside = np.arange(len(cells)) - np.repeat(starts, counts)
+    row = np.repeat(np.arange(len(found)), counts)
+    places = np.zeros((len(found), int(counts.max(initial=0))), np.intp)
+    values = np.full(places.shape, -np.inf, np.float32)
+    places[row, beside], values[row, beside] = columns, scores.ravel()[cells]
+    return found, places, values
+
+
+def _reached_by(scores: Floats, n: int) -> Floats:
+    """Returns a score of each row that at least n of its scores reach, and few more; -inf where fewer are there.
+
+    Of groups of columns, n have a score that reaches the n-th highest of the groups' own highest scores.
     """
     columns = scores.shape[1]
-    groups = columns // _GROUP
-    if groups < 2 * n:
-        return _highest(scores, n)
-    grouped = scores[:, : groups * _GROUP].reshape(len(scores), _GROUP, groups)
-    best_groups = _highest(grouped.max(axis=1), n)
-    inside = (np.arange(_GROUP) * groups)[None, None, :] + best_groups[:, :, None]
-    rest = np.broadcast_to(np.arange(groups * _GROUP, columns), (len(scores), columns - groups * _GROUP))
-    candidates = np.concatenate([inside.reshape(len(scores), -1), rest], axis=1)
-    chosen = _highest(np.take_along_axis(scores, candidates, axis=1), n)
-    columns_chosen: NDArray[np.intp] = np.take_along_axis(candidates, chosen, axis=1)
-    return columns_chosen
-
-
-def _highest(values: Floats, n: int) -> NDArray[np.intp]:
-    """Returns the columns of each row's n highest values, in no order."""
-    columns = values.shape[1]
-    if n >= columns:
-        return np.tile(np.arange(columns), (len(values), 1))
-    highest: NDArray[np.intp] = np.argpartition(values, columns - n, axis=1)[:, columns - n :]
-    return highest
+    if columns < n:
+        return np.full(len(scores), -np.inf, np.float32)
+    width = max(1, columns // (_GROUPS_PER_PLACE * n))
+    groups = columns // width
+    highest = scores[:, : groups * width].reshape(len(scores), width, groups).max(axis=1)
+    reached: Floats = np.partition(highest, groups - n, axis=1)[:, groups - n]
+    return reached
 
 
 def factor_matrix(column: pa.Array | pa.ChunkedArray, rows: int) -> NDArray[np.float32]:

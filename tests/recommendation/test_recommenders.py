@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from spark_apps.recommendation import affinity, recommenders
+from spark_apps.recommendation import histories as histories_module
 from spark_apps.recommendation import hybrid as hybrid_module
+from spark_apps.recommendation import recommenders
 from spark_apps.recommendation.histories import Histories
 from spark_apps.recommendation.hybrid import ALS_FLOOR, SOURCES, HybridRecommender
 from spark_apps.recommendation.recommenders import (
@@ -158,7 +159,7 @@ def test_large_vocabularies_are_spread_out_in_parts(monkeypatch: pytest.MonkeyPa
     users = histories(50, len(goods))
     models: list[Recommender] = [ContentRecommender(goods), hybrid(goods, weights=BlendWeights(content=1))]
     at_once = [model.lists(users, users.left_out(True, False), N) for model in models]
-    for module in (recommenders, affinity):
+    for module in (recommenders, histories_module):
         monkeypatch.setattr(module, "_DENSE_CELLS", 200)
     for model, expected in zip(models, at_once, strict=True):
         assert_same(model.lists(users, users.left_out(True, False), N), expected)

@@ -11,24 +11,23 @@ from hypothesis import strategies as st
 from spark_apps.recommendation import topn
 from spark_apps.recommendation.topn import Exclusions, ItemFactors, top_products
 
-GROUP = 64
-SELECT = topn._select
+PROMISING = topn._promising
 
 
 @st.composite
 def problems(draw: st.DrawFn) -> tuple[np.ndarray, ItemFactors, Exclusions, int]:
     """Whole numbers as factors: products are exact in floats, and ties abound."""
     users, rank, n = draw(st.integers(0, 4)), draw(st.integers(1, 3)), draw(st.integers(0, 5))
-    # around the sizes at which groups come into play and at which a group is full or has one product more
-    edge = GROUP * draw(st.sampled_from([0, 1, 2 * n, 2 * n + 1, 5 * n]))
+    # around the sizes at which a group has one product more, and some are in no group
+    edge = 4 * n * draw(st.sampled_from([0, 1, 2, 3, 16]))
     size = max(0, edge + draw(st.sampled_from([-1, 0, 1, 17, 63])))
     n = draw(st.sampled_from([n, n, n, size + 3]))
     random = np.random.default_rng(draw(st.integers(0, 2**32)))
     spread = draw(st.sampled_from([1, 3, 1000]))
     factors = random.integers(-spread, spread + 1, (size, rank + 1)).astype(np.float32)
     # some products at the edges of groups stand out for everybody
-    whole = size // GROUP * GROUP
-    edges = [place for place in (0, size // GROUP, whole - 1, whole, size - 1) if 0 <= place < size]
+    whole = size // (4 * n or 1) * 4 * n
+    edges = [place for place in (0, 4 * n, whole - 1, whole, size - 1) if 0 <= place < size]
     factors[:, -1] = 0
     factors[draw(st.lists(st.sampled_from(edges), max_size=3)) if edges else [], -1] = 8 * 10**6
     ids = np.arange(size) * 7 - 100
@@ -112,7 +111,9 @@ def test_products_that_cannot_reach_the_list_are_not_scored() -> None:
     items = ItemFactors.sorted(np.arange(10_000), factors.astype(np.float32))
     spans: list[int] = []
     users = random.normal(size=(5, 8)).astype(np.float32)
-    with patch.object(topn, "_select", lambda scores, n: spans.append(scores.shape[1]) or SELECT(scores, n)):
+    with patch.object(
+        topn, "_promising", lambda scores, *rest: spans.append(scores.shape[1]) or PROMISING(scores, *rest)
+    ):
         lists = top_products(users, items, Exclusions.none(5), 10)
     assert spans == [topn.FIRST_SPAN]
     best = np.sort(users @ items.factors.T, axis=1)[:, :-11:-1]
@@ -127,3 +128,10 @@ def test_rounding_does_not_hide_a_product_that_is_parallel_to_the_user() -> None
     with patch.multiple(topn, FIRST_SPAN=1, WIDEST_SPAN=1):
         lists = top_products(factor[None, :], items, Exclusions.none(1), 5)
     assert lists.scores.min() >= np.sort(items.factors @ factor)[-5] * (1 - 1e-6)
+
+
+def test_a_user_without_factors_has_no_list() -> None:
+    items = ItemFactors.sorted(np.array([1, 2]), np.ones((2, 1), np.float32))
+    lists = top_products(np.array([[0.0], [1.0]], np.float32), items, Exclusions.none(2), 1)
+    assert lists.ids[1].tolist() == [1]
+    assert np.isfinite(lists.scores).tolist() == [[False], [True]]
