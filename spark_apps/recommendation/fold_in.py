@@ -10,6 +10,7 @@ The engine implicit adds λ as it is; Spark's multiplies it by the number of the
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -19,8 +20,8 @@ from numpy.typing import NDArray
 from spark_apps.recommendation.histories import Histories
 from spark_apps.recommendation.recommenders import AlsRecommender
 
-# Users whose equations are solved together: some 20 KB each, at the usual length of a factor.
-_AT_ONCE = 128
+# Users whose equations are solved together, and products of theirs: some 10 MB at the usual length of a factor.
+_USERS_AT_ONCE, _PRODUCTS_AT_ONCE = 256, 8_192
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
@@ -50,37 +51,48 @@ class FoldIn:
     def factors(self, users: Histories) -> Floats:
         """Returns the factors of users, zeros for those who touched nothing that ALS knows, shape (users, rank)."""
         found = np.zeros((len(users), self.als.rank), np.float32)
-        for start in range(0, len(users), _AT_ONCE):
-            self._fold_in(users, range(start, min(start + _AT_ONCE, len(users))), found)
+        counts = np.diff(users.offsets)
+        for some in _blocks(counts):
+            touched = np.arange(counts[some].max())[None, :] < counts[some][:, None]
+            inside = (users.offsets[some][:, None] + np.arange(touched.shape[1]))[touched]
+            items = np.zeros((*touched.shape, self.als.rank))
+            scores = np.zeros(touched.shape)
+            items[touched], scores[touched] = self.als.factors_of(users.places[inside]), users.scores[inside]
+            found[some] = self._solved(items, scores)
         return found
 
-    def _fold_in(self, users: Histories, numbers: range, found: Floats) -> None:
-        """Sets the factors of some users: their equations are solved together, which is quicker."""
-        equations, known = [], []
-        for number in numbers:
-            inside = slice(int(users.offsets[number]), int(users.offsets[number + 1]))
-            equation = self._equation(users.places[inside], users.scores[inside])
-            if equation is not None:
-                equations.append(equation)
-                known.append(number)
-        if not equations:
-            return
-        matrices, wanted = (np.stack(column) for column in zip(*equations, strict=True))
-        if self.regularization > 0:
-            found[known] = np.linalg.solve(matrices, wanted[:, :, None])[:, :, 0]
-            return
-        # without a penalty, products fewer than a factor is long leave many solutions: the shortest is taken
-        for number, matrix, one in zip(known, matrices, wanted, strict=True):
-            found[number] = np.linalg.lstsq(matrix, one)[0]
+    def _solved(self, items: Doubles, scores: Doubles) -> Doubles:
+        """Solves the equations of some users.
 
-    def _equation(self, places: NDArray[np.int64], scores: Floats) -> tuple[Doubles, Doubles] | None:
-        """The matrix and the right-hand side of a user's equation; None where ALS knows none of the products."""
-        told = scores != 0
-        items, scores = self.als.factors_of(places[told]).astype(np.float64), scores[told]
-        if not items.any():
-            return None
-        surplus = self.alpha * np.abs(scores).astype(np.float64)
-        weight = self.regularization * (max(1, int((scores > 0).sum())) if self.scaled else 1)
-        matrix = self._gram + (items.T * surplus) @ items
-        matrix.flat[:: len(matrix) + 1] += weight
-        return matrix, items.T @ ((1 + surplus) * (scores > 0))
+        Args:
+            items: factors of what each touched, shape (users, products, rank); zeros behind the last of a user's.
+            scores: beside them, shape (users, products).
+        """
+        surplus, liked = self.alpha * np.abs(scores), scores > 0
+        turned = items.transpose(0, 2, 1)
+        matrices = self._gram + np.matmul(turned * surplus[:, None, :], items)
+        weights = self.regularization * (np.maximum(1, liked.sum(axis=1)) if self.scaled else np.ones(len(items)))
+        diagonal = np.arange(items.shape[2])
+        matrices[:, diagonal, diagonal] += weights[:, None]
+        wanted = np.matmul(turned, ((1 + surplus) * liked)[:, :, None])
+        known = (items.any(axis=2) & (scores != 0)).any(axis=1)
+        solved = np.zeros((len(items), items.shape[2]))
+        if self.regularization > 0:
+            solved[known] = np.linalg.solve(matrices[known], wanted[known])[:, :, 0]
+            return solved
+        # without a penalty, products fewer than a factor is long leave many solutions: the shortest is taken
+        for user in np.flatnonzero(known):
+            solved[user] = np.linalg.lstsq(matrices[user], wanted[user, :, 0])[0]
+        return solved
+
+
+def _blocks(counts: NDArray[np.int64]) -> Iterator[NDArray[np.intp]]:
+    """Yields blocks of users who touched about as many products, so that little is filled with zeros."""
+    order = np.argsort(counts, kind="stable")
+    start = int(np.searchsorted(counts[order], 1))  # the others have no equation
+    while start < len(order):
+        ends = np.arange(start + 1, min(start + _USERS_AT_ONCE, len(order)) + 1)
+        fitting = (ends - start) * counts[order[ends - 1]] <= _PRODUCTS_AT_ONCE
+        end = int(ends[max(0, int(fitting.sum()) - 1)])
+        yield order[start:end]
+        start = end

@@ -11,6 +11,7 @@ from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
 from spark_apps.engine import mllib
+from spark_apps.recommendation import fold_in as folding
 from spark_apps.recommendation.fold_in import FoldIn
 from spark_apps.recommendation.histories import Histories
 from spark_apps.recommendation.recommenders import AlsRecommender
@@ -67,6 +68,23 @@ def test_with_scaled_regularisation_it_is_the_half_step_of_mllib(
     found = fold_in(items, scaled=True).factors(histories(scores))
     assert len(users) == USERS
     np.testing.assert_allclose(found, [users[user] for user in range(USERS)], atol=1e-3)
+
+
+@pytest.mark.parametrize("products_at_once", [1, 7, 100, 8_192])
+def test_users_are_folded_in_alike_whoever_stands_beside_them(
+    scores: NDArray[np.float32], products_at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folding, "_PRODUCTS_AT_ONCE", products_at_once)
+    scores = np.where(np.arange(PRODUCTS) <= np.arange(USERS)[:, None], scores, 0)  # of all lengths, some empty
+    items = np.random.default_rng(6).normal(size=(PRODUCTS, RANK)).astype(np.float32)
+    found = fold_in(items, scaled=True).factors(histories(scores))
+    for user, liked in enumerate(scores):
+        told = liked != 0
+        y, confidence = items[told].astype(np.float64), 1 + ALPHA * np.abs(liked[told])
+        penalty = LAMBDA * max(1, (liked > 0).sum()) * np.eye(RANK)
+        matrix = items.T.astype(np.float64) @ items + y.T @ np.diag(confidence - 1) @ y + penalty
+        expected = np.linalg.solve(matrix, y.T @ (confidence * (liked[told] > 0)))
+        np.testing.assert_allclose(found[user], expected if told.any() else np.zeros(RANK), rtol=1e-5, atol=1e-6)
 
 
 def test_a_user_of_nothing_known_has_no_factor(scores: NDArray[np.float32]) -> None:
