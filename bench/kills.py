@@ -14,7 +14,6 @@ import argparse
 import os
 import random
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -153,13 +152,13 @@ def run_and_kill(root: Path, command: str, seconds: float, *options: str) -> boo
         try:
             process.wait(seconds)
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
+            _kill(process.pid)
         ended = process.wait()
         _wait_for_session(process.pid)
-        if ended not in (0, -signal.SIGKILL):
+        if ended not in (0, _KILLED):
             log.seek(0)
             raise RuntimeError(f"{command} ended with {ended}: {log.read().decode(errors='replace')[-2000:]}")
-    return ended == -signal.SIGKILL
+    return ended == _KILLED
 
 
 def compare(command: str, before: Content, after: Content, ground: Ground) -> tuple[str, list[str]]:
@@ -238,6 +237,9 @@ def _snapshot(root: Path) -> Iterator[Any]:
         shutil.rmtree(copy)
 
 
+# Windows has no signal of that name: a process ends at once, and its code is the number that its end was given
+_KILL = 9
+_KILLED = _KILL if sys.platform == "win32" else -_KILL
 _SHARED: dict[str, Any] = {"cwd": REPOSITORY, "stdin": subprocess.DEVNULL}
 
 
@@ -254,6 +256,13 @@ def _finish(root: Path, *arguments: object) -> float:
     return time.monotonic() - began
 
 
+def _kill(session: int) -> None:
+    if sys.platform == "win32":
+        os.kill(session, _KILL)  # there is no session: what the command started ends by itself when its pipes are gone
+    else:
+        os.killpg(session, _KILL)
+
+
 def _wait_for_session(session: int, seconds: float = 30.0) -> None:
     """Kills what a process left in its session, and waits for it."""
     end = time.monotonic() + seconds
@@ -262,7 +271,7 @@ def _wait_for_session(session: int, seconds: float = 30.0) -> None:
             raise RuntimeError(f"processes {left} do not die")
         for pid in left:
             try:
-                os.kill(pid, signal.SIGKILL)
+                os.kill(pid, _KILL)
             except ProcessLookupError:
                 continue
         time.sleep(0.01)

@@ -21,7 +21,9 @@ def asked_to_end() -> Iterator[Wait]:
         The function that waits, for use in the main thread. With 0 it only looks.
     """
     # A socket and not threading.Event, whose lock a signal handler would wait for when it interrupts its own holder.
+    # Python itself writes to it when a signal comes: on Windows a handler waits until the main thread has waited.
     looking, telling = socket.socketpair()
+    telling.setblocking(False)
 
     def restore() -> None:
         for number, handler in before.items():
@@ -29,13 +31,14 @@ def asked_to_end() -> Iterator[Wait]:
 
     def handle(number: int, frame: FrameType | None) -> None:
         restore()
-        telling.send(b"\0")
 
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     with looking, telling:
+        told_before = signal.set_wakeup_fd(telling.fileno())
         for number in before:
             signal.signal(number, handle)
         try:
             yield lambda seconds: bool(select.select([looking], [], [], max(0.0, seconds))[0])
         finally:
             restore()
+            signal.set_wakeup_fd(told_before)

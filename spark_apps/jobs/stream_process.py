@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -72,12 +71,13 @@ class StreamProcess:
 
     def _end(self) -> int:
         assert self._process is not None
-        if self._alive():
-            self._process.send_signal(signal.SIGTERM)  # it finishes its batch
+        ended_here = self._alive()
+        if ended_here:
+            self._process.terminate()  # it finishes its batch; on Windows the next stream begins it anew
         code = self._process.wait()
         for reader in self._readers:
             reader.join()
-        return code
+        return 0 if ended_here and sys.platform == "win32" else code
 
 
 def _tell(lines: IO[str]) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import _thread
 import json
 import os
 import signal
+import threading
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -99,6 +101,20 @@ def test_durations(text: str, seconds: float) -> None:
 def test_other_texts_are_no_durations(text: str) -> None:
     with pytest.raises(click.BadParameter, match="is no duration"):
         Duration().convert(text, None, None)
+
+
+def test_a_signal_that_interrupts_no_wait_ends_it_all_the_same() -> None:
+    """As on Windows, where a handler is called when the wait is over."""
+    before = signal.getsignal(signal.SIGINT)
+    with asked_to_end() as wait:
+        asking = threading.Timer(0.3, _thread.interrupt_main)
+        asking.start()
+        began = time.monotonic()
+        assert wait(60)
+        asking.join()
+        assert time.monotonic() - began < 30
+    assert signal.getsignal(signal.SIGINT) is before
+    assert signal.set_wakeup_fd(-1) == -1
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
