@@ -161,7 +161,7 @@ def test_a_root_that_cannot_be_used_is_refused(root: str) -> None:
     ["a?b", "a*b", "a|b", "a:b", 'a"b', "<a>", "a\tb", "con", "NUL", "nul.csv", "Com1", "dot.", "space ", "..."],
 )
 def test_what_windows_takes_for_no_folder_is_refused(name: str) -> None:
-    with pytest.raises(UserError, match="--root.*on Windows no folder can be called"):
+    with pytest.raises(UserError, match=r"--root.*on Windows no folder can be called"):
         refuse_no_folder(PureWindowsPath(f"C:\\shop\\{name}\\data"))
 
 
