@@ -124,7 +124,8 @@ class SparkNotStartedError(UserError):
     def __init__(self) -> None:
         super().__init__(
             "Spark did not start (what Java says of it stands above): check --master, and that the heap in "
-            "SHOPSTREAM_DRIVER_MEMORY is a size such as 4g that this machine has free."
+            "SHOPSTREAM_DRIVER_MEMORY is a size such as 4g that this machine has free, and SPARK_SUBMIT_OPTS where it "
+            "is set."
         )
 
 
@@ -181,6 +182,8 @@ def from_os_error(error: OSError, where: object) -> UserError | None:
         return NotWritableError(error.filename or where)
     if error.errno == errno.ENOENT and ".parquet" in str(error):
         return ReplacedTableError(where)
+    if error.errno in (errno.ENAMETOOLONG, errno.EILSEQ):
+        return UnusableFileError(f"{error.filename or where} is no name for this file system: choose another --root.")
     if error.errno == errno.ENOTDIR:
         path = Path(error.filename or str(where))
         file = next((part for part in (path, *path.parents) if part.is_file()), path)

@@ -6,10 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pyarrow as pa
+
+if TYPE_CHECKING:
+    import pyarrow.dataset as ds
 
 # Rows of a batch that is taken out of a query at a time.
 _BATCH_ROWS = 122_880
@@ -75,8 +78,8 @@ class Database:
         """Runs a query and keeps its rows under a name."""
         self._connection.execute(f"create or replace temp table {name} as {text}")
 
-    def register(self, name: str, rows: pa.Table) -> None:
-        """Gives an Arrow table a name."""
+    def register(self, name: str, rows: pa.Table | ds.Dataset) -> None:
+        """Gives an Arrow table, or files that Arrow reads, a name."""
         self._connection.register(name, rows)
 
     def drop(self, name: str) -> None:

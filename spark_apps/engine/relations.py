@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from spark_apps.engine.base import Relation
 from spark_apps.engine.database import Database
 from spark_apps.storage import open_parquet
+
+if TYPE_CHECKING:
+    import pyarrow.dataset as ds
+
+_PATTERNS = "*?["
 
 
 def define(database: Database, name: str, relation: Relation, kept: str | None = None) -> None:
@@ -23,8 +29,12 @@ def define(database: Database, name: str, relation: Relation, kept: str | None =
         relation: the files.
         kept: a further condition.
     """
-    if all(isinstance(path, Path) for path in relation.files) and relation.files:
-        source = f"read_parquet({_listed(relation.files)}, hive_partitioning = false)"
+    here = [path for path in relation.files if isinstance(path, Path)]
+    if here and not _is_beyond_patterns(here[0]):
+        source = f"read_parquet({_listed(here)}, hive_partitioning = false)"
+    elif here:
+        source = f"{name}_as_stored"
+        database.register(source, _dataset(here, relation.schema))
     else:
         parts = [open_parquet(path).read(relation.schema.names).cast(relation.schema) for path in relation.files]
         source = f"{name}_as_stored"
@@ -52,7 +62,18 @@ def _has_zone(kind: pa.DataType) -> bool:
     return pa.types.is_timestamp(kind) and kind.tz is not None
 
 
-def _listed(paths: Sequence[object]) -> str:
+def _is_beyond_patterns(path: Path) -> bool:
+    """DuckDB takes a backslash for a separator wherever it looks for patterns."""
+    return "\\" in path.as_posix() and any(letter in _PATTERNS for letter in str(path))
+
+
+def _dataset(paths: Sequence[Path], schema: pa.Schema) -> ds.Dataset:
+    import pyarrow.dataset as ds  # late: it is hardly ever asked for
+
+    return ds.dataset([str(path) for path in paths], schema, "parquet", pa.fs.LocalFileSystem())
+
+
+def _listed(paths: Sequence[Path]) -> str:
     """Paths as a list of SQL; in square brackets the characters of patterns stand for themselves."""
-    texts = ["".join(f"[{letter}]" if letter in "*?[" else letter for letter in str(path)) for path in paths]
+    texts = ["".join(f"[{letter}]" if letter in _PATTERNS else letter for letter in str(path)) for path in paths]
     return "[" + ", ".join("'" + text.replace("'", "''") + "'" for text in texts) + "]"

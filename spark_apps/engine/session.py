@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import locale
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 
+import pyspark
 from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
 from spark_apps.engine.spills import open_spills
+from spark_apps.errors import UserError
 from spark_apps.java import find_java
 from spark_apps.settings import Settings, table_root
 from spark_apps.threads import local_cores, one_native_thread
@@ -50,6 +54,13 @@ _SPEED_CONF = {
 # costs: with other literals they are other classes in each batch, compiled to bytecode by Spark and then by Java.
 _JOB_CONF = {"stream": {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}}
 
+# Variables of a shell that is set up for other work, as patterns. Kept are: where Spark's programs are, once that is
+# beside this PySpark; a person's own options of Java for Spark; and, on Windows, Hadoop's programs.
+_OTHER_PROGRAMS = "PYSPARK_SUBMIT_ARGS|SPARK_REMOTE|SPARK_API_MODE|SPARK_CONNECT_MODE.*"
+_OTHER_SPARK = "(SPARK|PYSPARK)_.*|_JAVA_OPTIONS|JAVA_TOOL_OPTIONS|JDK_JAVA_OPTIONS|CLASSPATH|ARROW_PRE_0_15_IPC_FORMAT"
+_OTHER_HADOOP = "(HADOOP|YARN|HDFS|HIVE)_.*"
+_KEPT = {"SPARK_HOME", "SPARK_SUBMIT_OPTS", *(["HADOOP_HOME"] if sys.platform == "win32" else [])}
+
 
 @contextmanager
 def spark_session(settings: Settings, job: str) -> Iterator[SparkSession]:
@@ -64,19 +75,23 @@ def spark_session(settings: Settings, job: str) -> Iterator[SparkSession]:
         HdfsUnreachableError: when the root's NameNode does not answer; no JVM is started for that.
         RuntimeError: when this process has a session, which this one's end would stop.
     """
-    table_root(settings).exists()
+    root = table_root(settings)
+    root.exists()
+    if isinstance(root, Path):
+        _refuse_unreadable(root)
     if SparkContext._active_spark_context is not None:
         raise RuntimeError("This process has a Spark session already: use it, or start another process.")
-    with open_spills(settings, "spark") as spills:
-        spark = build_session(settings, job, spills)
+    # Spark takes a comma in its folder's name for the end of the name
+    with open_spills(settings, "spark", beside_tables="," not in str(root)) as spills:
+        spark = _build_session(settings, job, spills)
         try:
             yield spark
         finally:
             spark.stop()
 
 
-def build_session(settings: Settings, job: str, spills: Path) -> SparkSession:
-    """Builds a Spark session that spills into a folder of the caller's; `spark_session` is the usual way."""
+def _build_session(settings: Settings, job: str, spills: Path) -> SparkSession:
+    _forget_other_sparks(settings)
     _point_to_interpreters()
     if settings.hdfs_user:
         os.environ["HADOOP_USER_NAME"] = settings.hdfs_user  # the JVM writes as whom WebHDFS does
@@ -93,22 +108,61 @@ def _local_conf(settings: Settings, spills: Path) -> dict[str, str]:
     if not settings.master.startswith("local"):
         given = {"spark.sql.shuffle.partitions": settings.shuffle_partitions, "spark.cores.max": settings.most_cores}
         return {name: str(value) for name, value in given.items() if value}
+    here = {"spark.hadoop.fs.defaultFS": "file:///", "spark.sql.warehouse.dir": str(spills / "warehouse")}
     return {
+        **(here if isinstance(table_root(settings), Path) else {}),
         "spark.driver.memory": settings.driver_memory,
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.ui.enabled": str(settings.spark_ui).lower(),
         "spark.sql.shuffle.partitions": str(settings.shuffle_partitions or 4 * local_cores(settings.master)),
         "spark.local.dir": str(spills),
-        "spark.driver.extraJavaOptions": _java_options(settings),
+        "spark.driver.extraJavaOptions": _java_options(settings, spills),
     }
 
 
-def _java_options(settings: Settings) -> str:
+def _java_options(settings: Settings, spills: Path) -> str:
     """Spark's own log stays silent unless debugging: errors come back as exceptions and are told once."""
     log = resources.files("spark_apps") / "log4j2.properties"
     level = "warn" if settings.debug else "off"
-    return f'-XX:+UseParallelGC -XX:-UsePerfData "-Dlog4j2.configurationFile={log}" -Dshopstream.log.level={level}'
+    files = f"{_quoted(f'-Dlog4j2.configurationFile={log}')} {_quoted(f'-Djava.io.tmpdir={spills}')}"
+    return f"-XX:+UseParallelGC -XX:-UsePerfData {files} -Dshopstream.log.level={level}"
+
+
+def _quoted(option: str) -> str:
+    """One option as Spark's launcher takes it out of many."""
+    escaped = option.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _refuse_unreadable(root: Path) -> None:
+    """Hadoop takes what stands before a colon for a scheme, but only where it looks for patterns."""
+    if ":" in root.as_posix()[len(root.drive) :] and any(letter in root.as_posix() for letter in "{}[]*?\\"):
+        raise UserError(
+            f"Spark cannot read files below {root}, whose name has a colon and one of {{}}[]*?\\: choose another "
+            "--root, or leave out --engine spark and --master."
+        )
+
+
+def _forget_other_sparks(settings: Settings) -> None:
+    """Takes out of this process's environment what a shell has for another Spark, Hadoop or Java.
+
+    On a cluster the environment says how it is reached, and is kept, but for another Spark's programs.
+    """
+    os.environ["SPARK_HOME"] = str(Path(pyspark.__file__).parent)
+    gone = _OTHER_PROGRAMS
+    if settings.master.startswith("local"):
+        on_hdfs = not isinstance(table_root(settings), Path)
+        gone = _OTHER_SPARK if on_hdfs else f"{_OTHER_SPARK}|{_OTHER_HADOOP}"
+    for name in [name for name in os.environ if re.fullmatch(gone, name) and name not in _KEPT]:
+        del os.environ[name]
+    if sys.platform == "linux" and sys.getfilesystemencoding() == "utf-8" and not _in_utf8():
+        os.environ["LC_ALL"] = "C.UTF-8"
+
+
+def _in_utf8() -> bool:
+    """Says whether file names are UTF-8 for Java too, which goes by the locale; Python does not in the locale C."""
+    return locale.nl_langinfo(locale.CODESET).upper() in ("UTF-8", "UTF8")
 
 
 def _point_to_interpreters() -> None:

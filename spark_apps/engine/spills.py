@@ -13,7 +13,7 @@ from spark_apps.workspace import Workspace, opening_lock, sweep_dead
 
 
 @contextmanager
-def open_spills(settings: Settings, name: str) -> Iterator[Path]:
+def open_spills(settings: Settings, name: str, beside_tables: bool = True) -> Iterator[Path]:
     """Makes a folder for what does not fit into memory, and removes it afterwards, with those of killed jobs.
 
     It stands beside local tables, not in /tmp, which is often small.
@@ -21,10 +21,11 @@ def open_spills(settings: Settings, name: str) -> Iterator[Path]:
     Args:
         settings: say where the tables are.
         name: of whom it is for.
+        beside_tables: where these are on this machine.
     """
     root = table_root(settings)
     elsewhere = Path(tempfile.gettempdir()) / f"shopstream-{getpass.getuser()}"
-    parent = (root / "temp" if isinstance(root, Path) else elsewhere) / name
+    parent = (root / "temp" if isinstance(root, Path) and beside_tables else elsewhere) / name
     parent.mkdir(parents=True, exist_ok=True)
     with opening_lock(parent):
         sweep_dead(parent)

@@ -353,7 +353,7 @@ def root_path(
         copies: how many copies of each block the files have that are written on HDFS; by default as it thinks best.
 
     Raises:
-        UserError: for another kind of URI, an hdfs:// URI without a host, or what Windows takes for no folder.
+        UserError: for another kind of URI, an hdfs:// URI without a host, or what no folder can be called.
     """
     scheme, separator, rest = root.partition("://")
     if not separator:
@@ -372,7 +372,17 @@ def root_path(
 
 def _local_root(text: str, is_uri: bool = False) -> Path:
     """A folder of this machine; only in a path `~` is the user's own."""
-    path = (Path(text) if is_uri else Path(text).expanduser()).absolute()
+    try:
+        path = (Path(text) if is_uri else Path(text).expanduser()).absolute()
+    except RuntimeError:
+        raise UserError(
+            f"--root {text}: no user of this machine is called so; write ./{text} for a folder here."
+        ) from None
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError:
+        shown = os.fsencode(path).decode("utf-8", "backslashreplace")
+        raise UserError(f"--root {shown}: its name is not UTF-8, as DuckDB and Spark need; choose another.") from None
     if os.name == "nt":
         refuse_no_folder(path)
         if not Path(path.anchor).exists():

@@ -150,7 +150,7 @@ def test_safe_mode_is_waited_for(on_hdfs: HdfsPath, hdfs_server: HdfsServer) -> 
     assert (on_hdfs / "made later").is_dir()
 
 
-@pytest.mark.parametrize("root", ["s3://bucket/data", "hdfs:///data"])
+@pytest.mark.parametrize("root", ["s3://bucket/data", "hdfs:///data", "~nobody-of-this-name/data"])
 def test_a_root_that_cannot_be_used_is_refused(root: str) -> None:
     with pytest.raises(UserError, match="--root"):
         root_path(root)
