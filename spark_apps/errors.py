@@ -43,6 +43,16 @@ class NotWritableError(UserError):
         )
 
 
+class InUseError(UserError):
+    """Windows lets nobody replace, rename or remove what a program has open, and says the same of missing rights."""
+
+    def __init__(self, where: object) -> None:
+        super().__init__(
+            f"Windows does not let {where} be changed: close the program that has it open, or see to your rights "
+            "there, then run the same command again."
+        )
+
+
 class MissingTableError(UserError):
     """A table that an earlier command should have written is not there."""
 
@@ -166,6 +176,10 @@ _FILE_GONE = (
 )
 
 
+# Windows' access denied, sharing violation, lock violation
+_IN_USE = (5, 32, 33)
+
+
 def from_os_error(error: OSError, where: object) -> UserError | None:
     """Names the user's mistake behind an operating-system error.
 
@@ -178,6 +192,8 @@ def from_os_error(error: OSError, where: object) -> UserError | None:
     """
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return DiskFullError(where)
+    if getattr(error, "winerror", None) in _IN_USE:
+        return InUseError(error.filename or where)
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return NotWritableError(error.filename or where)
     if error.errno == errno.ENOENT and ".parquet" in str(error):

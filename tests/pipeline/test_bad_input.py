@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import os
 import subprocess
@@ -16,7 +17,7 @@ from click.testing import CliRunner
 
 from spark_apps.cli import main
 from spark_apps.engine.published import table_relation
-from spark_apps.errors import DiskFullError, NotWritableError, UserError, from_engine_error
+from spark_apps.errors import DiskFullError, NotWritableError, UserError, from_engine_error, from_os_error
 from spark_apps.jobs import clean
 from spark_apps.storage import webhdfs
 from spark_apps.tables import EVENTS, DateRange
@@ -230,3 +231,16 @@ def test_what_engines_say_of_a_user_s_mistake_is_understood(text: str, kind: typ
 
 def test_any_other_error_of_an_engine_is_a_fault() -> None:
     assert from_engine_error("java.lang.NullPointerException", "/root") is None
+
+
+class WindowsPermissionError(PermissionError):
+    """What Python raises there has the system's own number as well."""
+
+    winerror = 32
+
+
+def test_what_a_program_has_open_on_windows_is_told_from_missing_rights() -> None:
+    told = from_os_error(WindowsPermissionError(errno.EACCES, "Sharing violation", "report.html"), "/root")
+    assert str(told).startswith("Windows does not let report.html be changed: close the program")
+    told = from_os_error(PermissionError(errno.EACCES, "Permission denied", "report.html"), "/root")
+    assert str(told).startswith("No permission to write under report.html")
