@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pyspark.sql import SparkSession
 
 from spark_apps.analysis.exploration import explore
 from spark_apps.schemas import CSV_COLUMNS
@@ -36,7 +35,7 @@ def database(sample_path: Path) -> oracle.Connection:
 
 
 @pytest.fixture(scope="module")
-def figures(spark: SparkSession, sample_path: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def figures(sample_path: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("cleaned")
     return explore(counts_of(folder, oracle.cleaned_files(sample_path, folder / "events")))
 

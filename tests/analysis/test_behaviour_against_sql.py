@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pyspark.sql import SparkSession
 
 from spark_apps.analysis.behaviour import describe_behaviour
 from spark_apps.generator import GeneratorSpec, write_events
@@ -97,7 +96,7 @@ class Log:
 
 
 @pytest.fixture(scope="module", params=["real", "generated"])
-def log(request: pytest.FixtureRequest, spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Log:
+def log(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Log:
     if request.param == "real":
         path: Path = request.getfixturevalue("sample_path")
     else:

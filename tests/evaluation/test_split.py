@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pyspark.sql import SparkSession
 
 from spark_apps.engine.base import Engine, Relation
 from spark_apps.errors import NothingToDoError
@@ -70,9 +69,9 @@ def tables_of(folder: Path, engine: Engine, cut: Cut, settings: Settings) -> Fea
 
 @pytest.mark.parametrize("name", ENGINES)
 def test_held_out_is_what_users_with_a_history_touch_first_after_the_cutoff(
-    name: str, spark: SparkSession, settings: Settings, tmp_path: Path
+    name: str, request: pytest.FixtureRequest, settings: Settings, tmp_path: Path
 ) -> None:
-    engine = engine_named(name, spark, tmp_path)
+    engine = engine_named(name, request, tmp_path)
     cut = at_cutoff(tmp_path, engine)
     pairs = tables_of(tmp_path, engine, cut, settings).interactions.select("user_id", "product_id")
     inputs = {"events": cut.after.select(*split.LATER), "interactions": pairs}

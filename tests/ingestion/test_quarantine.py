@@ -12,10 +12,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from click.testing import CliRunner, Result
-from pyspark.sql import SparkSession
 
 from spark_apps.cli import main
-from spark_apps.engine.spark import engine_of
 from spark_apps.errors import MissingTableError, NothingCleanError, NothingToDoError
 from spark_apps.jobs import analyze, clean, features, load, quarantine, unload
 from spark_apps.settings import Settings
@@ -33,15 +31,15 @@ BAD = [
 EXCEL = "category_id 2.1E+18 is not a whole number"
 
 
-def cleaned(spark: SparkSession, root: Path, *lines: str) -> Path:
+def cleaned(root: Path, *lines: str) -> Path:
     load.run(root, [write_log(root.parent / "log.csv", lines)])
     clean.run(local_engine(), root, DateRange())
     return root
 
 
 @pytest.fixture(scope="module")
-def bad_once(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return cleaned(spark, tmp_path_factory.mktemp("bad") / "root", *BAD)
+def bad_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return cleaned(tmp_path_factory.mktemp("bad") / "root", *BAD)
 
 
 @pytest.fixture
@@ -100,19 +98,19 @@ def test_lines_of_the_stream_are_shown_too(bad: Path) -> None:
     )
 
 
-def test_what_there_is_not_is_said(spark: SparkSession, bad: Path, tmp_path: Path) -> None:
+def test_what_there_is_not_is_said(bad: Path, tmp_path: Path) -> None:
     with pytest.raises(MissingTableError, match="run `shopstream clean` first"):
         quarantine.run(tmp_path, lambda day: True, None, 1)
     unknown = run("quarantine", "--reason", "bad_ids", "--root", bad)
     assert unknown.exit_code == 2 and "There is no reason bad_ids: it is one of empty_line, " in unknown.stderr
     assert run("quarantine", "--reason", "bad_price", "--root", bad).stdout == "No such line is in quarantine.\n"
-    good = cleaned(spark, tmp_path / "good" / "root", csv_line())
+    good = cleaned(tmp_path / "good" / "root", csv_line())
     assert run("quarantine", "--root", good).stdout == "No line is in quarantine.\n"
     assert run("quarantine", "--date", "1.10.2019", "--root", good).exit_code == 2
 
 
-def test_it_starts_no_spark_and_a_long_line_is_no_trouble(spark: SparkSession, tmp_path: Path) -> None:
-    root = cleaned(spark, tmp_path / "root", "x" * 3_000_000)
+def test_it_starts_no_spark_and_a_long_line_is_no_trouble(tmp_path: Path) -> None:
+    root = cleaned(tmp_path / "root", "x" * 3_000_000)
     command = [sys.executable, "-c", f"""
 import sys
 from spark_apps.cli import main
@@ -127,7 +125,7 @@ finally:
     assert "it has 1 field instead of 9" in done.stdout and len(done.stdout) < 1000
 
 
-def test_clean_says_a_line_for_each_reason_and_never_to_train(bad: Path, spark: SparkSession) -> None:
+def test_clean_says_a_line_for_each_reason_and_never_to_train(bad: Path) -> None:
     done = run("clean", "--root", bad)
     assert done.exit_code == 2
     assert f"bad_id: 30 of 32 lines (93.8%): {EXCEL}" in done.stdout
@@ -183,10 +181,10 @@ def test_the_demo_says_the_same_and_which_time_it_wants(tmp_path: Path) -> None:
     assert "Error: No event survived cleaning" in done.stderr.splitlines()[-1]
 
 
-def test_dates_are_blamed_only_where_they_were_asked_for(spark: SparkSession, settings: Settings, bad: Path) -> None:
+def test_dates_are_blamed_only_where_they_were_asked_for(settings: Settings, bad: Path) -> None:
     load.run(bad, [write_log(bad.parent / "good.csv", [csv_line(event_time="2019-10-03")])])
     clean.run(local_engine(), bad, DateRange())
     with pytest.raises(NothingCleanError, match="No event of 2019-10-01 to 2019-10-02 survived cleaning"):
         analyze.run(local_engine(), bad, DateRange(FIRST, SECOND))
     with pytest.raises(NothingToDoError, match=r"holds no date in .*: choose another --from and --to"):
-        features.run(engine_of(spark), settings, bad, DateRange(date(2020, 1, 1), None))
+        features.run(local_engine(), settings, bad, DateRange(date(2020, 1, 1), None))

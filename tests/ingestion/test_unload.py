@@ -12,10 +12,8 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from pyspark.sql import SparkSession
 
 from spark_apps.cli import main
-from spark_apps.engine.spark import engine_of
 from spark_apps.errors import BusyRootError, NothingToDoError, UserError
 from spark_apps.ingestion.manifests import read_manifests
 from spark_apps.jobs import check, clean, features, load, simulate, unload
@@ -204,9 +202,7 @@ def test_a_replay_that_rests_half_way_begins_anew_afterwards(root: Path, tmp_pat
     assert simulate.run(root, simulate.Plan(NOVEMBER, interval=timedelta(), again=True), never).complete
 
 
-def test_after_the_wrong_file_the_next_clean_makes_its_dates_anew(
-    root: Path, spark: SparkSession, settings: Settings
-) -> None:
+def test_after_the_wrong_file_the_next_clean_makes_its_dates_anew(root: Path, settings: Settings) -> None:
     clean.run(local_engine(), root, DateRange())
     assert unload.run(root, ["wrong.csv"]).cleaned_dates == [SECOND, CHRISTMAS]
     balance = clean.run(local_engine(), root, DateRange())
@@ -233,10 +229,10 @@ def test_a_stream_that_began_with_the_file_is_named(root: Path, tmp_path: Path) 
     assert not unload.run(root, ["november.csv"]).streamed
 
 
-def test_tables_made_of_the_file_are_named(root: Path, spark: SparkSession, settings: Settings, tmp_path: Path) -> None:
+def test_tables_made_of_the_file_are_named(root: Path, settings: Settings, tmp_path: Path) -> None:
     load.run(root, [log(tmp_path, "early.csv", "2019-09-01")])
     clean.run(local_engine(), root, DateRange())
-    features.run(engine_of(spark), settings, root, DateRange(FIRST, None))
+    features.run(local_engine(), settings, root, DateRange(FIRST, None))
     assert unload.run(root, ["early.csv"]).tables == []
     assert unload.run(root, ["wrong.csv"]).tables == ["user_features", "product_features", "interactions"]
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 from pyspark.sql import SparkSession
 
 from spark_apps.engine.base import Engine, Relation
@@ -38,9 +39,9 @@ def spark_engine(spark: SparkSession, folder: Path) -> SparkEngine:
     return SparkEngine(spark, Limits(1, 256 << 20, folder / "spill"))
 
 
-def engine_named(name: str, spark: SparkSession, folder: Path) -> Engine:
-    """One of ENGINES."""
-    return local_engine(folder) if name == "local" else spark_engine(spark, folder)
+def engine_named(name: str, request: pytest.FixtureRequest, folder: Path) -> Engine:
+    """One of ENGINES; where there is no Java, who asks for Spark is skipped."""
+    return local_engine(folder) if name == "local" else spark_engine(request.getfixturevalue("spark"), folder)
 
 
 def files(folder: Path, schema: pa.Schema, rows: Iterable[Iterable[Any]]) -> Relation:

@@ -211,11 +211,11 @@ def test_numbered_ids_stand_in_the_model_alone(models: dict[str, Fitted], tmp_pa
 
 @pytest.mark.parametrize("name", ENGINES)
 def test_a_trial_gives_all_products_and_the_users_that_are_wanted(
-    name: str, models: dict[str, Fitted], spark: SparkSession, tmp_path: Path
+    name: str, models: dict[str, Fitted], request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     inputs = {"interactions": interactions(tmp_path / "pairs", ratings()).select(*als.RATED), "held": nothing_held()}
     trial = als.TrialFit(als.Fit(PARAMETERS, SEED, threads=2), np.array([7, 100, 139, 5000]))
-    done = engine_named(name, spark, tmp_path).run(als.fit_trial, inputs, shared=trial)
+    done = engine_named(name, request, tmp_path).run(als.fit_trial, inputs, shared=trial)
     users, products = done.result("users", als.USER_FACTORS), done.result("products", als.PRODUCT_FACTORS)
     assert users["user_id"].to_pylist() == [100, 139]
     whole = models["implicit"]

@@ -34,10 +34,13 @@ def test_ids_fit_up_to_thirty_one_bits_and_a_sign(smallest: int | None, largest:
 
 
 @pytest.mark.parametrize("name", ENGINES)
-def test_ids_that_do_not_fit_are_numbered_in_their_order(name: str, spark: SparkSession, tmp_path: Path) -> None:
+def test_ids_that_do_not_fit_are_numbered_in_their_order(
+    name: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
     ids = [2**40, 5, -(2**50), 2**40 + 1]
     given = files(tmp_path / "ids", IDS, ((one,) for one in ids))
-    done = engine_named(name, spark, tmp_path).run(number_ids, {"ids": given}, outputs={"index": tmp_path / "index"})
+    engine = engine_named(name, request, tmp_path)
+    done = engine.run(number_ids, {"ids": given}, outputs={"index": tmp_path / "index"})
     assert done.rows == {"index": 4}
     index = read(Relation.of(tmp_path / "index", INDEX), "id")
     assert [tuple(row.values()) for row in index.to_pylist()] == list(enumerate(sorted(ids)))

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from pyspark.sql import SparkSession
 
 from spark_apps.engine.base import Engine, Relation
 from spark_apps.evaluation import protocol
@@ -60,11 +59,11 @@ def test_the_product_touched_last_is_held_back_of_users_with_three(tmp_path: Pat
 @pytest.mark.parametrize("seed", [42, -7])
 @pytest.mark.parametrize("name", ENGINES)
 def test_users_with_the_lowest_hashes_are_drawn_on_every_engine(
-    name: str, seed: int, spark: SparkSession, tmp_path: Path, publication: Publication
+    name: str, seed: int, request: pytest.FixtureRequest, tmp_path: Path, publication: Publication
 ) -> None:
     interactions = days(tmp_path / "rows", [(user, product, product) for user in range(60) for product in range(4)])
     few = SETTINGS.model_copy(update={"validation_users": 7, "seed": seed})
-    learned = hold_back(engine_named(name, spark, tmp_path), few, publication, interactions, 60)
+    learned = hold_back(engine_named(name, request, tmp_path), few, publication, interactions, 60)
     by_hash = sorted(range(60), key=lambda user: hashlib.md5(f"{user} {seed}".encode()).hexdigest())
     assert pairs(learned) == [(user, 3) for user in sorted(by_hash[:7])]
 
@@ -108,14 +107,14 @@ def test_a_model_that_knows_the_answer_is_told_from_popularity(tmp_path: Path, p
 
 @pytest.mark.usefixtures("few_are_enough")
 def test_figures_are_the_same_on_both_engines(
-    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Blocks are cut from all users, whatever tasks they are judged in."""
     monkeypatch.setattr(protocol, "USERS_PER_BLOCK", 7)
     found = []
     for name in ENGINES:
         with Publication(tmp_path / name, []) as publication:
-            found.append(Judged(tmp_path / f"{name} files", publication).figures(engine_named(name, spark, tmp_path)))
+            found.append(Judged(tmp_path / f"{name} files", publication).figures(engine_named(name, request, tmp_path)))
     assert found[0] == found[1]
 
 
