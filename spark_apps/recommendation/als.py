@@ -1,4 +1,6 @@
-"""Alternating least squares on implicit scores (SPEC R1) by the library implicit, in one task of either engine.
+"""Alternating least squares on implicit scores (SPEC R1) as the library implicit fits it, in one task of either engine.
+
+How it is fitted, in NumPy, stands in conjugate.py.
 
 The rule behind `--als auto` on Spark: `implicit` is taken while the estimate
 
@@ -6,9 +8,9 @@ The rule behind `--als auto` on Spark: `implicit` is taken while the estimate
 
 stays below the setting als_task_memory, because it needs all interactions in one task; beyond that, `mllib`
 (engine/mllib.py), which spreads them. BYTES_PER_PAIR is what one pair takes in the task: 28 bytes of Arrow
-columns as they come, 24 as the database holds them, 16 while they are sorted, and 8 in each of the two sparse
-matrices. BYTES_PER_FACTOR is a float kept twice (fitted, and as Arrow). The local engine reads pairs from files a
-batch at a time, so that a pair takes 16 bytes, and always takes implicit.
+columns as they come, 24 as the database holds them, and 32 as matrices: read, read the other way around, and as each
+side of the fit has them. BYTES_PER_FACTOR is a float kept twice (fitted, and in another order or as Arrow). The local
+engine reads pairs from files a batch at a time, so that a pair takes 32 bytes, and always takes implicit.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from scipy.sparse import csr_matrix
 
 from spark_apps.engine.base import Task
 from spark_apps.engine.database import Database, sql
+from spark_apps.recommendation import conjugate
 from spark_apps.recommendation.ids import to_model_ids
 from spark_apps.settings import AlsLibrary, AlsParameters
 
@@ -207,21 +210,13 @@ def factorise(ratings: Ratings, parameters: AlsParameters, seed: int, threads: i
     if not len(ratings.users):
         none = np.zeros((0, parameters.rank), np.float32)
         return Factors(ratings.users, none, ratings.products, none)
-    # a fifth of a second, and only here
-    from implicit.cpu.als import AlternatingLeastSquares
     from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(1, "blas"):  # before it is made, or it warns
-        model = AlternatingLeastSquares(
-            factors=parameters.rank,
-            iterations=parameters.iterations,
-            regularization=parameters.regularization,
-            alpha=1.0,
-            num_threads=threads,
-            random_state=seed,
+    with threadpool_limits(1, "blas"):
+        of_users, of_products = conjugate.fit(
+            ratings.confidence, parameters.rank, parameters.iterations, parameters.regularization, seed, threads
         )
-        model.fit(ratings.confidence, show_progress=False)
-    return Factors(ratings.users, model.user_factors, ratings.products, model.item_factors)
+    return Factors(ratings.users, of_users, ratings.products, of_products)
 
 
 def factor_table(schema: pa.Schema, ids: NDArray[np.integer], factors: NDArray[np.float32]) -> pa.Table:
