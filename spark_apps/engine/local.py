@@ -19,8 +19,8 @@ from spark_apps.engine.database import Database, Limits
 from spark_apps.engine.relations import define
 from spark_apps.storage import StoragePath, count_rows
 
-# Below so many rows, starting another process takes longer than what it would do.
-ROWS_WORTH_A_PROCESS = 200_000
+# Below so much processor time, starting processes takes longer than what they would save.
+SECONDS_WORTH_PROCESSES = 2.0
 
 
 @dataclass(frozen=True)
@@ -91,13 +91,13 @@ class LocalEngine(Engine):
         by: str | None = None,
         outputs: Mapping[str, StoragePath] | None = None,
         shared: Any = None,
-        in_python: bool = False,
+        row_seconds: float | None = None,
     ) -> Done:
         """See Engine."""
         outputs = outputs or {}
         for folder in outputs.values():
             folder.mkdir(parents=True, exist_ok=True)
-        parts = self._parts(inputs) if in_python and by is not None else 1
+        parts = self._parts(inputs, row_seconds) if row_seconds is not None and by is not None else 1
         limits = Limits(self._cores // parts or 1, self._memory // parts, self._scratch)
         work = _Work(unit, inputs, by, outputs, shared, parts, limits)
         ran = [_run_part(work, 0)] if parts == 1 else self._in_processes(work)
@@ -134,9 +134,9 @@ class LocalEngine(Engine):
                 self._database = Database(limits)
             return Database(limits, self._database)
 
-    def _parts(self, inputs: Mapping[str, Relation]) -> int:
+    def _parts(self, inputs: Mapping[str, Relation], row_seconds: float) -> int:
         rows = sum(count_rows(path) for relation in inputs.values() for path in relation.files)
-        return self._cores if rows >= ROWS_WORTH_A_PROCESS else 1
+        return self._cores if rows * row_seconds >= SECONDS_WORTH_PROCESSES else 1
 
     def _in_processes(self, work: _Work) -> list[_Ran]:
         if self._pool is None:

@@ -54,7 +54,7 @@ class SparkEngine(Engine):
         by: str | None = None,
         outputs: Mapping[str, StoragePath] | None = None,
         shared: Any = None,
-        in_python: bool = False,
+        row_seconds: float | None = None,
     ) -> Done:
         """See Engine. A task holds its part of the inputs in memory."""
         scratch, handed = _scratch(outputs or {}), share(self.session, shared)

@@ -16,6 +16,8 @@ from spark_apps.recommendation.lists import histories_of
 
 # Users whose lists are made together: blocks are cut from all drawn users, so that results depend on no engine.
 USERS_PER_BLOCK = 512
+# What a user takes under one model, about.
+_USER_SECONDS = 1e-4
 _HELD = "held"
 _DRAWN = pa.schema([("user_id", pa.int64()), ("block", pa.int32())])
 JUDGED_USERS = pa.schema(
@@ -57,6 +59,11 @@ class Judging:
 
     judge: Judge
     segments: list[str]
+
+    @property
+    def user_seconds(self) -> float:
+        """What a user takes of `judge_users`' time, about."""
+        return _USER_SECONDS * len(self.judge.recommenders)
 
 
 def judge_users(task: Task) -> None:

@@ -37,7 +37,7 @@ from spark_apps.recommendation.hybrid import HybridRecommender
 from spark_apps.recommendation.item_knn import ItemKnnRecommender, NeighbourSearch
 from spark_apps.recommendation.recommenders import PopularityRecommender, Recommender
 from spark_apps.segmentation.clusters import fit_clusters, survey
-from spark_apps.segmentation.inputs import CLUSTERED
+from spark_apps.segmentation.inputs import CLUSTERED, USER_SECONDS
 from spark_apps.settings import Settings
 from spark_apps.storage import StoragePath, count_rows, write_parquet
 from spark_apps.tables import (
@@ -135,7 +135,8 @@ def _evaluate(run: Run, events: Events) -> dict[str, Any]:
     names, users, models = _models(run, judged_by)
     judge = Judge(models.hybrid.catalogue, models.all(), judged_by.size.users, run.settings.seed, models.hybrid.als)
     with step(f"Lists for {len(judged_by.learned.users):,} users") as shown:
-        done = run.engine.run(judge_users, {"users": users}, "block", shared=Judging(judge, names), in_python=True)
+        judging = Judging(judge, names)
+        done = run.engine.run(judge_users, {"users": users}, "block", shared=judging, row_seconds=judging.user_seconds)
         judged = in_order(done.result("judged", RESULT))
         shown.done = f"{len(models.all())} models"
     with step("Intervals"):
@@ -314,7 +315,7 @@ def _segments(run: Run, tables: FeatureTables, users: int) -> tuple[Relation, li
         surveyed = survey(run.engine, rows, users, settings.cluster_curve_users, settings.seed)
         clustering = fit_clusters(surveyed, _CLUSTERS, settings.seed)
     done = run.engine.run(
-        placing.place_users, {"users": rows}, "user_id", {"segments": folder}, clustering, in_python=True
+        placing.place_users, {"users": rows}, "user_id", {"segments": folder}, clustering, row_seconds=USER_SECONDS
     )
     names = set(done.result("names", placing.NAMES)["segment"].to_pylist())
     return Relation.of(folder, placing.SEGMENTED), sorted(names)

@@ -235,7 +235,7 @@ def _stage_lists(run: _Run, lesson: _Lesson, factors: Relation, hybrid: HybridRe
     }
     listing = lists.Listing(hybrid, lesson.names, settings.top, settings.exclude_purchased, settings.exclude_viewed)
     outputs = {RECOMMENDATIONS.name: run.publication.stage(RECOMMENDATIONS.path)}
-    done = run.engine.run(lists.user_lists, inputs, "user_id", outputs, listing, in_python=True)
+    done = run.engine.run(lists.user_lists, inputs, "user_id", outputs, listing, row_seconds=lists.ROW_SECONDS)
     run.publication.replace(RECOMMENDATIONS.path)
     return lists.list_figures(done.results["counts"], done.results["scores"], len(hybrid.catalogue))
 

@@ -139,7 +139,8 @@ def validate(
     models: list[Recommender] = [PopularityRecommender(hybrid.catalogue), hybrid.als, hybrid]
     judge = Judge(hybrid.catalogue, models, known, seed, hybrid.als)
     users = gather_judged(engine, learned, segments, factors, publication.scratch(_JUDGED))
-    done = engine.run(judge_users, {"users": users}, by="block", shared=Judging(judge, names), in_python=True)
+    judging = Judging(judge, names)
+    done = engine.run(judge_users, {"users": users}, by="block", shared=judging, row_seconds=judging.user_seconds)
     judged = in_order(done.result("judged", RESULT))
     summary = Summary(judged, [model.name for model in models], len(hybrid.catalogue), seed)
     return {"users": len(learned.users), **summary.models(hybrid.als.name)}

@@ -11,7 +11,16 @@ import numpy as np
 import pyarrow as pa
 
 from spark_apps.engine.base import Done, Engine, Relation, Task, Unit
-from spark_apps.segmentation.inputs import CLUSTERED, FEATURES, Floats, Scale, blocks, matrix_of, users_in_order
+from spark_apps.segmentation.inputs import (
+    CLUSTERED,
+    FEATURES,
+    USER_SECONDS,
+    Floats,
+    Scale,
+    blocks,
+    matrix_of,
+    users_in_order,
+)
 from spark_apps.segmentation.local import fit_locally
 from spark_apps.segmentation.sampling import Coreset, draw_users
 from spark_apps.segmentation.spread import measure
@@ -90,7 +99,7 @@ class Users:
 
     def run(self, unit: Unit, shared: Any, outputs: Mapping[str, StoragePath] | None = None) -> Done:
         """Runs a unit on `users`."""
-        return self.engine.run(unit, {"users": self.rows}, self.by, outputs, shared, in_python=True)
+        return self.engine.run(unit, {"users": self.rows}, self.by, outputs, shared, row_seconds=USER_SECONDS)
 
 
 def survey(engine: Engine, rows: Relation, count: int, wanted: int, seed: int) -> Users:
@@ -163,7 +172,7 @@ def _move(task: Task) -> None:
     """Gives `moved`, a row of _MOVED, and `sums`. Shared: scale, and where the centres start."""
     scale, start = task.shared
     points = scale.standardised(users_in_order(task)[1])
-    moved = _lloyd(partial(ClusterSums.around, points=points), start)
+    moved = _lloyd(partial(ClusterSums.around, points=points, threads=task.threads), start)
     widths = _widths(moved.sums, moved.centres, points) if moved.filled > 1 else 0.0
     row = {"centres": moved.centres.tolist(), "passes": moved.passes, "stands_still": moved.stands_still}
     task.give("moved", pa.Table.from_pylist([{**row, "widths": widths}], _MOVED))

@@ -27,6 +27,8 @@ FEATURES = tuple(UNITS)
 _OF_PRICES, _PRICE_DIGITS = ("monetary", "avg_price"), 6
 # from here on a double has no such digits
 _WHOLE = 2.0**52 / 10**_PRICE_DIGITS
+# What a user takes of a unit's time, about.
+USER_SECONDS = 2e-6
 # Users whose distances and the like are in memory at a time, and stay in the processor's caches.
 BLOCK = 16_384
 Floats = NDArray[np.float64]

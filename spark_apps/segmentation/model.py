@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from spark_apps import schemas
 from spark_apps.engine.base import Engine, Relation, Task
 from spark_apps.segmentation.behaviour import behaviours
-from spark_apps.segmentation.inputs import FEATURES, PLACED, Floats, Scale, points_of
+from spark_apps.segmentation.inputs import FEATURES, PLACED, USER_SECONDS, Floats, Scale, points_of
 from spark_apps.segmentation.profiles import CROSSED, Crossed
 from spark_apps.segmentation.rfm import SCORED, Cuts, Scores, rfm_scores
 from spark_apps.segmentation.sums import nearest
@@ -125,7 +125,7 @@ def write_segments(engine: Engine, users: Relation, model: SegmentModel, folder:
         folder: a new one.
     """
     inputs, outputs = {"users": users.select(*PLACED.names)}, {_OUTPUT: folder}
-    done = engine.run(_place, inputs, "user_id", outputs, model, in_python=True)
+    done = engine.run(_place, inputs, "user_id", outputs, model, row_seconds=USER_SECONDS)
     crossed = done.result("crossed", CROSSED).group_by(CROSSED.names[:-1]).aggregate([("users", "sum")])
     rows = crossed.rename_columns(CROSSED.names).to_pylist()
     dates = done.result("dates", _DATES)

@@ -14,7 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from spark_apps.engine.base import Engine, Relation, Task
-from spark_apps.segmentation.inputs import CLUSTERED, Floats, Scale, lists_of, matrix_of, users_in_order
+from spark_apps.segmentation.inputs import CLUSTERED, USER_SECONDS, Floats, Scale, lists_of, matrix_of, users_in_order
 
 _WEYL, _FIRST, _SECOND = (np.uint64(one) for one in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
 _DRAWN = pa.schema([("user_id", pa.int64()), ("chance", pa.float64()), ("point", pa.list_(pa.float64()))])
@@ -65,7 +65,7 @@ def draw_users(
         The sample's clustering features, shape (users drawn, features), and the coreset; both in the order of users.
     """
     inputs = {"users": users.select(*CLUSTERED.names)}
-    done = engine.run(_draw, inputs, by, shared=_Draw(count, wanted, seed, scale), in_python=True)
+    done = engine.run(_draw, inputs, by, shared=_Draw(count, wanted, seed, scale), row_seconds=USER_SECONDS)
     sample, core = (done.result(name, _DRAWN).sort_by("user_id") for name in ("sample", "coreset"))
     return matrix_of(sample["point"]), Coreset(
         scale.standardised(matrix_of(core["point"])), 1 / core["chance"].to_numpy()

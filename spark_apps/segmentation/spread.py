@@ -9,6 +9,7 @@ from spark_apps.engine.base import Engine, Relation, Task
 from spark_apps.segmentation.inputs import (
     CLUSTERED,
     FEATURES,
+    USER_SECONDS,
     Floats,
     Scale,
     fixed_sum,
@@ -28,7 +29,7 @@ def measure(engine: Engine, users: Relation, by: str | None) -> Scale:
         users: columns of inputs.CLUSTERED; at least one user.
         by: how they are shared out, see `Engine.run`.
     """
-    done = engine.run(_measure, {"users": users.select(*CLUSTERED.names)}, by, in_python=True)
+    done = engine.run(_measure, {"users": users.select(*CLUSTERED.names)}, by, row_seconds=USER_SECONDS)
     return _together(done.result("spread", _SPREAD))
 
 

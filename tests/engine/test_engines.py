@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import threading
 from collections.abc import Iterator
 from datetime import datetime, timezone
@@ -36,7 +37,7 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
         yield SparkEngine(spark, Limits(1, 256 << 20, tmp_path / "spill"))
         return
     if request.param == "processes":
-        monkeypatch.setattr(local, "ROWS_WORTH_A_PROCESS", 1)
+        monkeypatch.setattr(local, "SECONDS_WORTH_PROCESSES", 0)
     with LocalEngine(2, 512 << 20, tmp_path / "spill") as found:
         yield found
 
@@ -74,7 +75,7 @@ def test_rows_of_a_user_meet_in_one_task_and_files_are_there_when_all_is_done(
     engine: Engine, tmp_path: Path, folder: str
 ) -> None:
     inputs = {"visits": visits(tmp_path / folder / "visits"), "names": names(tmp_path / folder / "names")}
-    done = engine.run(sum_visits, inputs, by="user_id", outputs={"sums": tmp_path / folder / "sums"}, in_python=True)
+    done = engine.run(sum_visits, inputs, by="user_id", outputs={"sums": tmp_path / folder / "sums"}, row_seconds=1e-6)
     assert done.rows == {"sums": 2}
     assert sum(done.results["users"]["users"].to_pylist()) == 7
     files = sorted((tmp_path / folder / "sums").rglob("*"))
@@ -103,6 +104,20 @@ def test_a_condition_keeps_rows_out(engine: Engine, tmp_path: Path) -> None:
     kept = Relation(visits(tmp_path / "visits").files, VISITS, "user_id >= 5 and page <> 'page 0'")
     done = engine.run(count_shared, {"visits": kept})
     assert done.results["found"]["rows"].to_pylist() == [len([n for n in range(100) if n % 7 >= 5 and n % 3 != 0])]
+
+
+def _tell_process(task: Task) -> None:
+    task.give("found", pa.table({"process": [os.getpid()]}))
+
+
+@pytest.mark.parametrize(("row_seconds", "processes"), [(None, 1), (0.009, 1), (0.02, 2)])
+def test_processes_are_started_where_the_work_is_worth_them(
+    tmp_path: Path, row_seconds: float | None, processes: int
+) -> None:
+    with LocalEngine(2, 512 << 20, tmp_path / "spill") as engine:
+        done = engine.run(_tell_process, {"visits": visits(tmp_path / "visits")}, "user_id", row_seconds=row_seconds)
+    found = done.results["found"]["process"].to_pylist()
+    assert len(found) == processes and (os.getpid() in found) == (processes == 1)
 
 
 def fail(task: Task) -> None:
@@ -139,7 +154,7 @@ def _count_parity(task: Task) -> None:
 
 def test_rows_meet_by_an_expression_too(engine: Engine, tmp_path: Path) -> None:
     inputs = {"visits": visits(tmp_path / "visits")}
-    found = engine.run(_count_parity, inputs, by="user_id % 2", in_python=True).results["found"].sort_by("parity")
+    found = engine.run(_count_parity, inputs, by="user_id % 2", row_seconds=1e-6).results["found"].sort_by("parity")
     users = [number % 7 for number in range(100)]
     assert [row["rows"] for row in found.to_pylist()] == [
         sum(user % 2 == parity for user in users) for parity in (0, 1)
@@ -201,7 +216,7 @@ def _bar(task: Task) -> None:
 
 def test_a_long_query_writes_nothing_between_a_command_s_lines(engine: Engine, tmp_path: Path) -> None:
     """In a process that runs no file, as those of a pool, DuckDB's default is a bar on standard output."""
-    done = engine.run(_bar, {"visits": visits(tmp_path / "visits")}, by="user_id", in_python=True)
+    done = engine.run(_bar, {"visits": visits(tmp_path / "visits")}, by="user_id", row_seconds=1e-6)
     assert set(done.results["bar"]["shown"].to_pylist()) == {False}
 
 

@@ -69,7 +69,7 @@ def made(
     """Lists in the order of users and ranks, and their figures."""
     listing = Listing(hybrid(goods), SEGMENTS, n, True, viewed)
     given, outputs = inputs(folder, users, goods), {"recommendations": folder / "lists"}
-    done = engine.run(user_lists, given, "user_id", outputs, listing, in_python=True)
+    done = engine.run(user_lists, given, "user_id", outputs, listing, row_seconds=1e-6)
     figures = list_figures(done.results["counts"], done.results["scores"], len(goods))
     return read(Relation.of(folder / "lists", LISTS), "user_id", "rank"), figures
 
@@ -109,7 +109,7 @@ def test_lists_are_the_same_on_both_engines_and_in_processes(
     goods = catalogue(300)
     users = histories(200, len(goods))
     one, figures = made(tmp_path / "local", local_engine(tmp_path), users, goods)
-    monkeypatch.setattr(local, "ROWS_WORTH_A_PROCESS", 1)
+    monkeypatch.setattr(local, "SECONDS_WORTH_PROCESSES", 0)
     with local_engine(tmp_path) as processes:
         others = [
             made(tmp_path / "processes", processes, users, goods),
@@ -139,7 +139,7 @@ def test_no_users_have_no_lists(tmp_path: Path) -> None:
     nobody = histories(3, len(goods)).rows(0, 0)
     listing, outputs = Listing(hybrid(goods), SEGMENTS, 7, True, False), {"recommendations": tmp_path / "lists"}
     given = {name: Relation((), one.schema) for name, one in inputs(tmp_path, nobody, goods).items()}
-    done = local_engine(tmp_path).run(user_lists, given, "user_id", outputs, listing, in_python=True)
+    done = local_engine(tmp_path).run(user_lists, given, "user_id", outputs, listing, row_seconds=1e-6)
     figures = list_figures(done.results["counts"], done.results["scores"], len(goods))
     assert figures["mean_score"] is None and figures["recommendations"] == 0
 

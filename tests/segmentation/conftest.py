@@ -89,7 +89,7 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
         yield SparkEngine(spark, Limits(1, _MEMORY, tmp_path / "spill"))
         return
     if request.param == "processes":
-        monkeypatch.setattr(local, "ROWS_WORTH_A_PROCESS", 1)
+        monkeypatch.setattr(local, "SECONDS_WORTH_PROCESSES", 0)
     with LocalEngine(2, _MEMORY, tmp_path / "spill") as found:
         yield found
 
