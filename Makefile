@@ -17,7 +17,7 @@ quoted = '$(subst ','\'',$(1))'
 names = $(foreach word,$(subst \$(space),<space>,$(value INPUT)),$(or $(wildcard $(word)),$(word)))
 inputs = $(foreach name,$(names),--input $(call quoted,$(subst <space>,$(space),$(name))))
 
-.PHONY: help setup setup-dev setup-hosts lint-hosts hosts-up demo test test-cluster test-hosts test-browser test-dashboards lint bench bench-als bench-dashboards bench-panel bench-stream dashboards kill-test cluster-kill-test report clean-venv \
+.PHONY: help setup setup-dev setup-hosts lint-hosts hosts-up demo test test-cluster test-hosts test-windows test-browser test-dashboards lint bench bench-als bench-dashboards bench-panel bench-stream dashboards kill-test cluster-kill-test report clean-venv \
 	cluster-up cluster-status cluster-down load submit-train simulate
 
 help: ## show this list
@@ -60,13 +60,16 @@ simulate: setup ## replay November on the cluster, and the stream beside it (ARG
 # two processes: each has a Spark of its own, of up to 2 GB, and takes whole files, whose fixtures are made once
 SIDE_BY_SIDE = --numprocesses 2 --dist loadfile --no-loadscope-reorder
 test: setup-dev ## all tests that need no Docker (ARGS="-k name")
-	$(VENV)/python -m pytest --ignore=tests/cluster --ignore=tests/hosts $(SIDE_BY_SIDE) $(ARGS)
+	$(VENV)/python -m pytest --ignore=tests/cluster --ignore=tests/hosts --ignore=tests/windows $(SIDE_BY_SIDE) $(ARGS)
 
 test-cluster: setup-dev ## tests on a real cluster in Docker, made for them (ARGS='-m "not long"' for the short form)
 	$(VENV)/python -m pytest tests/cluster $(ARGS)
 
 test-hosts: setup-hosts ## tests on three stand-ins for hosts (ARGS='-m "not long"' for the short form)
 	$(VENV)/python -m pytest tests/hosts $(ARGS)
+
+test-windows: setup-dev ## commands on Windows' own Python in Wine, as root (ARGS='-m "not long"' for the short form)
+	$(VENV)/python -m pytest tests/windows $(ARGS)
 
 test-dashboards: setup-dev ## dashboards and alerts on a Grafana and an InfluxDB without a cluster (GRAFANA_IMAGE=name:version)
 	$(VENV)/python -m tests.grafana.pair $(VENV)/python -m pytest tests/cluster/test_dashboards.py tests/cluster/browser $(ARGS)

@@ -63,8 +63,8 @@ def _has_zone(kind: pa.DataType) -> bool:
 
 
 def _is_beyond_patterns(path: Path) -> bool:
-    """DuckDB takes a backslash for a separator wherever it looks for patterns."""
-    return "\\" in path.as_posix() and any(letter in _PATTERNS for letter in str(path))
+    """DuckDB takes a backslash for a separator where it looks for patterns; on Windows each path has some."""
+    return "\\" in str(path) and any(letter in _PATTERNS for letter in str(path))
 
 
 def _dataset(paths: Sequence[Path], schema: pa.Schema) -> ds.Dataset:
