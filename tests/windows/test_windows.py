@@ -22,7 +22,7 @@ from tests.windows.roots import Root, differences
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ROOT = r"C:\shop data"
-# enough for engines to start processes for what they do in Python
+# of the long form; lists for the evaluation are worth a process a core then
 EVENTS = 220_000
 FILES, EVENTS_OF_A_FILE = 10, 1_000
 KILLS = 4
