@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from spark_apps.hdfs.connection import Hdfs
 from spark_apps.metrics.platform import look
 from tests.hdfs.server import HdfsServer, another_datanode, bean, hadoop_jars, running
@@ -36,6 +38,7 @@ def counts(server: HdfsServer) -> tuple[int, int]:
     return Hdfs(server.webhdfs, server.superuser).live_datanodes(), dead
 
 
+@pytest.mark.usefixtures("java")
 def test_a_drained_datanode_counts_no_more_and_its_address_may_be_taken_again(tmp_path: Path) -> None:
     exclude = tmp_path / "exclude"
     exclude.touch()
