@@ -213,6 +213,15 @@ def is_engine_error(error: BaseException) -> bool:
     return not packages.isdisjoint({"duckdb", "_duckdb", "pyspark", "py4j"})
 
 
+class OutOfMemoryError(UserError):
+    """A query that does not fit what it may take, and cannot be spilled."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "A query does not fit the memory that it may take: give it more, for example SHOPSTREAM_MEMORY=8g."
+        )
+
+
 def from_engine_error(text: str, where: object) -> UserError | None:
     """Names the user's mistake behind an error that came out of DuckDB or the JVM.
 
@@ -229,6 +238,8 @@ def from_engine_error(text: str, where: object) -> UserError | None:
         return NotWritableError(where)
     if "JAVA_GATEWAY_EXITED" in text or "Could not parse Master URL" in text or "Asked to run locally with" in text:
         return SparkNotStartedError()
+    if text.startswith("Out of Memory Error"):
+        return OutOfMemoryError()
     if any(absent in text for absent in _FILE_GONE):
         return ReplacedTableError(where)
     return None

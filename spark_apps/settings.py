@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from spark_apps.errors import UserError
@@ -18,6 +18,19 @@ AlsLibrary = Literal["auto", "implicit", "mllib"]
 GIB = 1024**3
 # one infinite weight times nothing is not a number, and such a product is in no list
 _FINITE = ConfigDict(allow_inf_nan=False)
+
+
+_UNITS = {"k": 10, "m": 20, "g": 30}
+
+
+def bytes_of(size: object) -> object:
+    """Returns the bytes of a size such as 12g or 512m, as Java writes them; anything else as it is."""
+    text = str(size).strip().lower()
+    number, unit = text[:-1], text[-1:]
+    return int(number) << _UNITS[unit] if number.isdecimal() and unit in _UNITS else size
+
+
+Bytes = Annotated[int, BeforeValidator(bytes_of)]
 
 
 def host_memory() -> int:
@@ -105,10 +118,10 @@ class Settings(BaseSettings):
         "auto", description="local: processes of this machine; spark; auto: Spark for a root on HDFS or a given master"
     )
     master: str = Field("local[*]", description="Spark master")
-    memory: int = Field(
+    memory: Bytes = Field(
         default_factory=lambda: max(GIB, host_memory() // 4),
         ge=64 * 1024**2,
-        description="bytes that queries of the local engine may take before they spill to disk",
+        description="what queries of the local engine may take before they spill to disk: bytes, or 512m, 8g",
     )
     driver_memory: str = Field(default_factory=default_driver_memory, description="heap of the local JVM")
     shuffle_partitions: int | None = Field(None, ge=1, description="default: four for each local core")
@@ -122,7 +135,7 @@ class Settings(BaseSettings):
     als: AlsParameters = AlsParameters()
     blend: BlendWeights = BlendWeights()
     als_library: AlsLibrary = Field("auto", description="what fits the ALS factors")
-    als_task_memory: int = Field(
+    als_task_memory: Bytes = Field(
         default_factory=lambda: host_memory() // 4,
         description="bytes that the one task in which implicit fits may take (its rule: recommendation/als.py)",
     )

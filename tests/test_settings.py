@@ -98,3 +98,24 @@ def test_no_setting_is_infinite_or_no_number(monkeypatch: pytest.MonkeyPatch, na
     named = name.lower().replace("__", ".")
     with pytest.raises(UserError, match=rf"^Setting {named} cannot be '{value}': .+\.$"):
         load_settings()
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [("12g", 12 * GIB), ("512M", GIB // 2), (" 2048k ", None), ("1073741824", GIB), ("70000000", 70_000_000)],
+)
+def test_sizes_are_bytes_or_have_a_unit(size: str, expected: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same variable is the budget of a cluster, where people write 12g."""
+    monkeypatch.setenv("SHOPSTREAM_MEMORY", size)
+    if expected is None:
+        with pytest.raises(UserError, match="memory"):
+            load_settings()
+    else:
+        assert load_settings().memory == expected
+
+
+@pytest.mark.parametrize("size", ["12 gigs", "g", "-1g", "lots"])
+def test_what_is_no_size_is_refused(size: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHOPSTREAM_MEMORY", size)
+    with pytest.raises(UserError, match="memory"):
+        load_settings()
