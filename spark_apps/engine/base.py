@@ -185,8 +185,8 @@ class Engine(ABC):
                 and Spark's have in common: rows that agree in it come to the same task. None: all rows come to one.
             outputs: folders that do not exist yet, or hold none of the unit's files; not yet published.
             shared: handed to all tasks; can be pickled.
-            row_seconds: processor time that a row of the inputs takes, about, where the unit works with Arrow and NumPy,
-                so that a process has use for one core. None: it works in SQL.
+            row_seconds: processor time that a row of the inputs takes, about, where the unit works with Arrow and
+                NumPy, so that a process has use for one core. None: it works in SQL.
 
         Raises:
             Whatever the unit raises.

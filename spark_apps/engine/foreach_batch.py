@@ -6,7 +6,6 @@ work done. Neither decides what is new: Spark's checkpoint knows triggers only, 
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,13 +27,14 @@ _POLLING_MILLISECONDS = 200
 class Work(Protocol):
     """What is done one step at a time."""
 
-    stopping: threading.Event
-
     def apply_next(self) -> bool:
         """Does a step; false when there is nothing to do."""
 
     def is_over(self) -> bool:
         """Says, when there is nothing to do, whether more is waited for."""
+
+    def is_stopping(self) -> bool:
+        """Says whether no further step is to begin."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def run_batches(engine: Engine, triggers: Triggers, work: Work) -> None:
     announcer = _Announcer(triggers, handled)
     try:
         while not query.awaitTermination(triggers.look_seconds):  # type: ignore[arg-type]  # it takes parts of seconds
-            over = work.stopping.is_set() or (handled.idle and work.is_over())
+            over = work.is_stopping() or (handled.idle and work.is_over())
             if not over:
                 over = not announcer.look() and work.is_over()
             if over and not handled.under_way():
@@ -118,7 +118,7 @@ class _Handled:
         """Does one step for each trigger, which is one row: see `foreachBatch`."""
         try:
             for _ in triggers.collect():  # one, by maxFilesPerTrigger
-                self.idle = self._work.stopping.is_set() or not self._work.apply_next()
+                self.idle = self._work.is_stopping() or not self._work.apply_next()
                 self._handled += 1
         except Exception as error:
             self.failure = error

@@ -9,14 +9,12 @@ from datetime import timedelta
 from spark_apps.jobs.stream.incoming import names_taken
 from spark_apps.metrics.ledger import read_record
 from spark_apps.progress import notice
+from spark_apps.shutdown import Wait
 from spark_apps.storage import StoragePath
 from spark_apps.streaming.drops import INCOMING, read_drop
 from spark_apps.streaming.records import LEDGER
 
 _LOOK_AGAIN_SECONDS = 0.5
-
-# Waits for so many seconds, or until the replay is asked to end, and says whether it was.
-Wait = Callable[[float], bool]
 
 
 class Backlog:

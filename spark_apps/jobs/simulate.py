@@ -25,13 +25,14 @@ from spark_apps.errors import NothingToDoError, UnusableFileError, UserError
 from spark_apps.ingestion.csv_layout import HEADER
 from spark_apps.ingestion.landing import whole_rows
 from spark_apps.ingestion.manifests import date_key, raw_path, read_manifests
-from spark_apps.jobs.pacing import Backlog, Pace, Wait, dropped_names
+from spark_apps.jobs.pacing import Backlog, Pace, dropped_names
 from spark_apps.jobs.stream.places import read_state
 from spark_apps.metrics.ledger import read_record
 from spark_apps.progress import RowsDone, notice, row_progress
 from spark_apps.provenance import Holding, ReplayedParts, holdings_of
 from spark_apps.publication import Publication, settle
 from spark_apps.registry.pointer import promoted_since
+from spark_apps.shutdown import Wait
 from spark_apps.storage import StoragePath, write_durably
 from spark_apps.streaming.drops import (
     INCOMING,

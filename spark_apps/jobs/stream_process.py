@@ -13,8 +13,9 @@ from typing import IO
 from rich.markup import escape
 
 from spark_apps.errors import UserError
-from spark_apps.jobs.pacing import Backlog, Wait
+from spark_apps.jobs.pacing import Backlog
 from spark_apps.progress import console
+from spark_apps.shutdown import Wait
 from spark_apps.storage import StoragePath
 
 _LOOK_AGAIN_SECONDS = 0.5

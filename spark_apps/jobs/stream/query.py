@@ -6,12 +6,9 @@ Both do the same for a file, and neither decides which one is new.
 
 from __future__ import annotations
 
-import signal
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import FrameType
 
 from filelock import Timeout
 
@@ -24,6 +21,7 @@ from spark_apps.jobs.stream.places import STATE, read_state
 from spark_apps.jobs.stream.preparation import prepare
 from spark_apps.publication import settle
 from spark_apps.settings import Settings
+from spark_apps.shutdown import Wait, asked_to_end
 from spark_apps.storage import StoragePath, for_another_thread, lock_at
 from spark_apps.streaming.drops import CHECKPOINT, DONE, INCOMING, REFUSED, STREAM, TAKEN, TRIGGERS
 from spark_apps.streaming.intake import Dropped
@@ -72,23 +70,26 @@ def run(engine: Engine, settings: Settings, root: StoragePath, wishes: Wishes, r
         ensure_contents(root)
         for folder in (CHECKPOINT, TRIGGERS):
             discard(root / folder)
-        stream = _Stream(BatchProcessor(engine, settings, root, state), Incoming(root), wishes, report)
-        with _signals(stream.stopping.set):
+        processor = BatchProcessor(engine, settings, root, state)
+        with asked_to_end() as wait:
+            stream = _Stream(processor, Incoming(root), wishes, report, wait)
             if engine.is_cluster:
                 _by_spark(engine, root, stream)
             else:
-                _loop(stream)
+                _loop(stream, wait)
     return stream.batches
 
 
 class _Stream:
     """Takes files one after the other, and knows whether there shall be another one."""
 
-    def __init__(self, processor: BatchProcessor, incoming: Incoming, wishes: Wishes, report: Report) -> None:
+    def __init__(
+        self, processor: BatchProcessor, incoming: Incoming, wishes: Wishes, report: Report, asked: Wait
+    ) -> None:
         self._processor, self._incoming, self._wishes, self._report = processor, incoming, wishes, report
+        self._asked = asked
         self._names = {entry.name for entry in incoming.waiting()} if wishes.once else None
         self.batches = 0
-        self.stopping = threading.Event()
 
     def apply_next(self) -> bool:
         """Takes a file, applies it, and puts it away; false when there is none."""
@@ -99,9 +100,11 @@ class _Stream:
         self._incoming.put_away(record)
         self.batches += 1
         self._report(record)
-        if self.batches == self._wishes.stop_after:
-            self.stopping.set()
         return True
+
+    def is_stopping(self) -> bool:
+        """Says whether no further file is to be taken."""
+        return self.batches == self._wishes.stop_after or self._asked(0)
 
     def is_over(self) -> bool:
         """Says, when nothing is left to take, whether more is waited for."""
@@ -126,12 +129,12 @@ def _may_be_the_files(error: Exception) -> bool:
     return from_engine_error(str(error), "") is None
 
 
-def _loop(stream: _Stream) -> None:
-    while not stream.stopping.is_set():
+def _loop(stream: _Stream, wait: Wait) -> None:
+    while not stream.is_stopping():
         if not stream.apply_next():
             if stream.is_over():
                 return
-            stream.stopping.wait(_LOOK_SECONDS)
+            wait(_LOOK_SECONDS)
 
 
 def _by_spark(engine: Engine, root: StoragePath, stream: _Stream) -> None:
@@ -158,21 +161,3 @@ def _alone(root: StoragePath) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-@contextmanager
-def _signals(stop: Callable[[], None]) -> Iterator[None]:
-    """Ctrl-C and SIGTERM stop the stream after the running batch."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        stop()
-
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -1,15 +1,16 @@
-"""How a command that works for hours is asked to end: by SIGTERM or Ctrl-C, at a moment that suits it."""
+"""How work that takes hours is asked to end: by SIGTERM or Ctrl-C, at a moment that suits it."""
 
 from __future__ import annotations
 
 import select
 import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-# Waits for so many seconds, or until the command is asked to end, and says whether it was.
+# Waits for so many seconds, or until the work is asked to end, and says whether it was.
 Wait = Callable[[float], bool]
 
 
@@ -17,9 +18,14 @@ Wait = Callable[[float], bool]
 def asked_to_end() -> Iterator[Wait]:
     """Turns the first SIGTERM or Ctrl-C into an answer; a second one ends the process at once, as without this.
 
+    In another thread than the main one, which alone gets signals, nobody asks.
+
     Yields:
-        The function that waits, for use in the main thread. With 0 it only looks.
+        The function that waits. With 0 it only looks.
     """
+    if threading.current_thread() is not threading.main_thread():
+        yield threading.Event().wait
+        return
     # A socket and not threading.Event, whose lock a signal handler would wait for when it interrupts its own holder.
     # Python itself writes to it when a signal comes: on Windows a handler waits until the main thread has waited.
     looking, telling = socket.socketpair()
