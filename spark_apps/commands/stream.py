@@ -40,7 +40,7 @@ def stream(
 
     Each file is one batch, applied once: what it changes appears at one moment,
     also when the stream is killed and started again. Ctrl-C ends it after the
-    running batch. `shopstream simulate` drops the files.
+    running batch, a second Ctrl-C at once. `shopstream simulate` drops the files.
 
     \b
     Example: shopstream stream --once
