@@ -78,6 +78,29 @@ class Database:
         """Runs a query and keeps its rows under a name."""
         self._connection.execute(f"create or replace temp table {name} as {text}")
 
+    def in_shares(self, name: str, column: str, row_bytes: int) -> Iterator[None]:
+        """Lets a relation be as many of its rows at a time as there is memory for, one share after the other.
+
+        Queries with several groupings at once need room for a part of each, and fail where there is none.
+
+        Args:
+            name: of the relation; its rows are read again for each share.
+            column: whole numbers; rows that agree in it are in one share, and shares rise with it.
+            row_bytes: memory that is needed for a row.
+        """
+        shares = int(self.value(f"select count(*) from {name}")) * row_bytes // self.memory + 1
+        if shares == 1:
+            yield
+            return
+        parts = [number / shares for number in range(1, shares)]
+        bounds = sorted(set(self.value(f"select approx_quantile({column}, {parts}) from {name}")))
+        whole = f"all_{name}"
+        self._connection.execute(f"alter view {name} rename to {whole}")
+        for low, high in zip([None, *bounds], [*bounds, None], strict=True):
+            limits = [f"{column} > {low}"] * (low is not None) + [f"{column} <= {high}"] * (high is not None)
+            self.view(name, f"select * from {whole} where {' and '.join(limits)}")
+            yield
+
     def register(self, name: str, rows: pa.Table | ds.Dataset) -> None:
         """Gives an Arrow table, or files that Arrow reads, a name."""
         self._connection.register(name, rows)

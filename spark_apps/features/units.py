@@ -15,6 +15,8 @@ from spark_apps.schemas import EVENTS, INTERACTIONS, PRODUCT_FEATURES, USER_FEAT
 from spark_apps.settings import EventScores
 
 _ROOM = "spark_apps.features"
+# Memory for an event: of the groupings of user_features, six hash tables at a time: 120 are too few within 64 MB.
+BYTES_PER_EVENT = 200
 _READ = ("user_id", "product_id", "category_code", "brand", "event_type", "price", "event_time", "user_session")
 # What is read of an event.
 EVENT_COLUMNS = pa.schema([EVENTS.field(name) for name in _READ])
@@ -47,16 +49,17 @@ class FeatureOptions:
 def user_tables(task: Task) -> None:
     """Makes user_features, interactions and product_sums of the events of whole users.
 
-    Inputs: events, EVENT_COLUMNS. Shared: FeatureOptions. Gives `points`, one row of POINTS: 3 for a purchase, 2 for
-    a cart, 1 for a view, and how many users and products met.
+    Inputs: events, EVENT_COLUMNS. Shared: FeatureOptions. Gives `points`, a row of POINTS for each share of the users
+    that memory has room for: 3 for a purchase, 2 for a cart, 1 for a view, and how many users and products met.
     """
     set_options(task.database, task.shared)
-    sum_pairs(task.database)
-    for name, schema in _USER_TABLES.items():
-        rows = task.database.batches(sql(_ROOM, name), schema)
-        task.output(name, schema, rows, [one.name for one in schema if pa.types.is_timestamp(one.type)])
-    points = "select coalesce(sum(3 * purchases + 2 * carts + views), 0) as points, count(*) as pairs from pairs"
-    task.give("points", task.database.rows(points, POINTS))
+    for _ in task.database.in_shares("events", "user_id", BYTES_PER_EVENT):
+        sum_pairs(task.database)
+        for name, schema in _USER_TABLES.items():
+            rows = task.database.batches(sql(_ROOM, name), schema)
+            task.output(name, schema, rows, [one.name for one in schema if pa.types.is_timestamp(one.type)])
+        points = "select coalesce(sum(3 * purchases + 2 * carts + views), 0) as points, count(*) as pairs from pairs"
+        task.give("points", task.database.rows(points, POINTS))
 
 
 def product_sums(task: Task) -> None:

@@ -25,6 +25,9 @@ INTERESTS = pa.schema(
 # parts hold exact sums, so that no order of adding up changes one
 _PARTS = INTERESTS.set(3, pa.field("score", pa.decimal128(38, 9)))
 
+# Memory for an interaction, of two groupings by user at a time: 180 are too few within 64 MB.
+_BYTES_PER_PAIR = 300
+
 Dimension = Literal["categories", "brands"]
 # each dimension's column in schemas.PRODUCT_FEATURES
 DIMENSIONS: dict[Dimension, str] = {"categories": "category_code", "brands": "brand"}
@@ -97,7 +100,8 @@ def _sum_interests(task: Task) -> None:
     """Writes `interests`, rows of _PARTS, of the task's users. Shared: categories and brands of the products."""
     task.database.register("products", task.shared)
     task.database.set(unknown=UNKNOWN)
-    task.output("interests", _PARTS, task.database.batches(sql(_ROOM, "interests"), _PARTS))
+    for _ in task.database.in_shares("interactions", "user_id", _BYTES_PER_PAIR):
+        task.output("interests", _PARTS, task.database.batches(sql(_ROOM, "interests"), _PARTS))
 
 
 def _add_interests(task: Task) -> None:

@@ -243,3 +243,18 @@ def test_spark_that_is_not_installed_is_named_before_anything_is_made(
     with pytest.raises(SparkMissingError, match=r"`make setup SPARK=1`"), open_engine(settings, "clean"):
         pytest.fail("opened")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("row_bytes", "shares"), [(1, 1), (1 << 20, 4)])
+def test_shares_of_a_relation_hold_each_row_once_and_equal_ones_together(
+    tmp_path: Path, row_bytes: int, shares: int
+) -> None:
+    with Database(Limits(2, 64 << 20, tmp_path)) as database:
+        database.register("seen", pa.table({"user_id": [number % 50 for number in range(200)]}))
+        database.view("visits", "select * from seen")
+        users = [
+            database.rows("select distinct user_id from visits order by user_id")["user_id"].to_pylist()
+            for _ in database.in_shares("visits", "user_id", row_bytes)
+        ]
+    assert len(users) == shares
+    assert [user for share in users for user in share] == list(range(50))
