@@ -25,9 +25,7 @@ from spark_apps.threads import local_cores, one_native_thread
 _RESULT_CONF = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.ansi.enabled": "true",
-    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
     "spark.sql.parquet.compression.codec": "zstd",
-    "spark.sql.sources.partitionColumnTypeInference.enabled": "true",
 }
 
 # What decides speed, and what a person sees.
@@ -35,24 +33,15 @@ _SPEED_CONF = {
     "spark.ui.showConsoleProgress": "false",
     "spark.serializer": "org.apache.spark.serializer.KryoSerializer",
     "spark.sql.adaptive.enabled": "true",
-    # one open Parquet file per date and task instead of a sort of everything by date
-    "spark.sql.maxConcurrentOutputFileWriters": "64",
     "spark.sql.execution.arrow.maxRecordsPerBatch": "65536",
     # so many bytes mean no bound: with one, Spark 4.1 measures the whole batch again after each row of it
     "spark.sql.execution.arrow.maxBytesPerBatch": "2147483647",
-    "spark.sql.autoBroadcastJoinThreshold": "32m",
-    # sets per user stay in hash maps for so many users of a partition before they are sorted instead
-    "spark.sql.objectHashAggregate.sortBased.fallbackThreshold": "65536",
     # a NameNode that is away or in safe mode for a while is waited for
     "spark.hadoop.dfs.client.retry.policy.enabled": "true",
     "spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
     # without checksum files beside each local file: Hadoop starts a chmod process for each file it makes
     "spark.hadoop.fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
 }
-
-# What decides the speed of one job alone. Micro-batches of seconds never win back what compiling their expressions
-# costs: with other literals they are other classes in each batch, compiled to bytecode by Spark and then by Java.
-_JOB_CONF = {"stream": {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}}
 
 # Variables of a shell that is set up for other work, as patterns. Kept are: where Spark's programs are, once that is
 # beside this PySpark; a person's own options of Java for Spark; and, on Windows, Hadoop's programs.
@@ -96,7 +85,7 @@ def _build_session(settings: Settings, job: str, spills: Path) -> SparkSession:
     if settings.hdfs_user:
         os.environ["HADOOP_USER_NAME"] = settings.hdfs_user  # the JVM writes as whom WebHDFS does
     builder = SparkSession.builder.appName(f"shopstream {job}").master(settings.master)
-    conf = {**_RESULT_CONF, **_SPEED_CONF, **_JOB_CONF.get(job, {}), **_local_conf(settings, spills)}
+    conf = {**_RESULT_CONF, **_SPEED_CONF, **_local_conf(settings, spills)}
     if settings.replication:
         conf["spark.hadoop.dfs.replication"] = str(settings.replication)
     for name, value in conf.items():
