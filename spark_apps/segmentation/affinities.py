@@ -25,8 +25,8 @@ INTERESTS = pa.schema(
 # parts hold exact sums, so that no order of adding up changes one
 _PARTS = INTERESTS.set(3, pa.field("score", pa.decimal128(38, 9)))
 
-# Memory for an interaction, of two groupings by user at a time: 180 are too few within 64 MB.
-_BYTES_PER_PAIR = 300
+# Memory for an interaction, of two groupings by user at a time and the products beside them: 110 are too few in 64 MB.
+_BYTES_PER_PAIR = 240
 
 Dimension = Literal["categories", "brands"]
 # each dimension's column in schemas.PRODUCT_FEATURES
