@@ -166,6 +166,11 @@ class Engine(ABC):
     # whether tasks run on other machines
     is_cluster: bool
 
+    @property
+    @abstractmethod
+    def parallelism(self) -> int:
+        """How many tasks run at a time."""
+
     @abstractmethod
     def run(
         self,

@@ -8,6 +8,7 @@ import threading
 import uuid
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,25 @@ class _Here(Shared[Value]):
         pass  # it goes with its last owner
 
 
+class _Beside:
+    """Opens databases of several tasks of this process, which have threads and memory in common."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._first: Database | None = None
+        self._opening = threading.Lock()
+
+    def open(self) -> Database:
+        with self._opening:
+            if self._first is None:
+                self._first = Database(self._limits)
+            return Database(self._limits, self._first)
+
+    def close(self) -> None:
+        if self._first is not None:
+            self._first.close()  # what it keeps for further queries goes with it
+
+
 @dataclass(frozen=True)
 class _Ran:
     """What a task wrote and gave."""
@@ -71,18 +91,19 @@ class LocalEngine(Engine):
         """
         self._cores, self._memory, self._scratch = cores, memory, scratch
         self._pool: ProcessPoolExecutor | None = None
-        self._database: Database | None = None
-        self._opening = threading.Lock()
         pa.set_cpu_count(cores)
 
     def __enter__(self) -> LocalEngine:
         return self
 
     def __exit__(self, *raised: object) -> None:
-        if self._database is not None:
-            self._database.close()
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
+
+    @property
+    def parallelism(self) -> int:
+        """See Engine."""
+        return self._cores
 
     def run(
         self,
@@ -113,26 +134,19 @@ class LocalEngine(Engine):
         """See Engine. Items are worked on in threads: what takes time in a unit is done by Arrow, NumPy and DuckDB."""
         made = outputs or {}
         limits = Limits(1, self._memory // self._cores, self._scratch)
+        databases = _Beside(Limits(self._cores, self._memory, self._scratch / _new_name(0)))
 
         def run_one(number: int) -> _Ran:
-            with Task(_new_name(number), limits, made, shared, items[number], self._beside) as task:
+            with Task(_new_name(number), limits, made, shared, items[number], databases.open) as task:
                 unit(task)
             return _Ran(task.written, task.results)
 
-        with ThreadPoolExecutor(self._cores) as pool:
+        with closing(databases), ThreadPoolExecutor(self._cores) as pool:
             return _done(list(pool.map(run_one, range(len(items)))), made)
 
     def share(self, value: Value) -> Shared[Value]:
         """See Engine: tasks of `map` are threads of this process."""
         return _Here(value)
-
-    def _beside(self) -> Database:
-        """Opens a database for one of several tasks of this process, which have threads and memory in common."""
-        limits = Limits(self._cores, self._memory, self._scratch / "tasks")
-        with self._opening:
-            if self._database is None:
-                self._database = Database(limits)
-            return Database(limits, self._database)
 
     def _parts(self, inputs: Mapping[str, Relation], row_seconds: float) -> int:
         rows = sum(count_rows(path) for relation in inputs.values() for path in relation.files)

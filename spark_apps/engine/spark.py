@@ -47,6 +47,11 @@ class SparkEngine(Engine):
         self.session, self._limits = spark, limits
         self.is_cluster = not str(spark.sparkContext.master).startswith("local")
 
+    @property
+    def parallelism(self) -> int:
+        """See Engine: cores of the executors that there are."""
+        return int(self.session.sparkContext.defaultParallelism)
+
     def run(
         self,
         unit: Unit,

@@ -77,7 +77,7 @@ class StreamState(BaseModel):
         return Clock(self.latest, self.doubted)
 
     def due(self) -> tuple[int, ...]:
-        """Returns the buckets whose bases the next batch makes anew."""
+        """Returns the buckets whose bases are made anew before the next batch."""
         turn = self.next_batch % BATCHES_BETWEEN_BASES
         return tuple(bucket for bucket in range(self.buckets) if bucket % BATCHES_BETWEEN_BASES == turn)
 

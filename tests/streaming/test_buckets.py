@@ -86,7 +86,7 @@ def state_of(files: BucketFiles) -> StreamState:
 
 
 def test_known_are_former_events_and_the_newest_profile_of_the_users_asked_for(files: BucketFiles) -> None:
-    history, found = files.known(state_of(files), 1, pa.array([5, 37, 401, 777], pa.int64()))
+    history, found = files.known(state_of(files), [1], pa.array([5, 37, 401, 777], pa.int64()))
     wanted = [row for row in [*OLD, *NEW[0], *NEW[1]] if row["user_id"] in (5, 37, 401)]
     assert sorted(history.to_pylist(), key=str) == sorted(wanted, key=str)
     assert history.schema == EVENT_COLUMNS
@@ -113,10 +113,10 @@ def test_a_base_made_anew_holds_the_buckets_rows_sorted_by_user(files: BucketFil
 
 def test_what_a_new_base_holds_is_read_from_it_alone(files: BucketFiles) -> None:
     state, asked = state_of(files), pa.array([5, 37, 401], pa.int64())
-    before = files.known(state, 1, asked)
+    before = files.known(state, [1], asked)
     for kind in (HISTORY, PROFILES):
         files.renew(kind, "", state, 1)
-    after = files.known(state.model_copy(update={"bases": (0, 2, 0, 0), "recent": ()}), 1, asked)
+    after = files.known(state.model_copy(update={"bases": (0, 2, 0, 0), "recent": ()}), [1], asked)
     assert after[0].equals(before[0].sort_by("user_id")) and after[1].equals(before[1])
 
 
@@ -124,7 +124,7 @@ def test_a_bucket_without_a_user_is_read_and_made_anew(files: BucketFiles) -> No
     state = state_of(files)
     files.write(HISTORY, "", 0, 3, events([]))
     files.write(PROFILES, "", 0, 3, profiles({}))
-    assert [len(rows) for rows in files.known(state, 3, pa.array([3], pa.int64()))] == [0, 0]
+    assert [len(rows) for rows in files.known(state, [3], pa.array([3], pa.int64()))] == [0, 0]
     for kind in (HISTORY, PROFILES):
         files.renew(kind, "", state, 3)
     assert len(pq.read_table(Path(files.root) / base_file(HISTORY, 2, 3))) == 0

@@ -17,9 +17,10 @@ from spark_apps.jobs.stream.lines import Lines, read_file
 from spark_apps.jobs.stream.models import Placement, Served, load_placement, versions_in_force, versions_named
 from spark_apps.jobs.stream.outputs import Outputs, Staged
 from spark_apps.jobs.stream.places import claims, ledger_path, stage_state
+from spark_apps.jobs.stream.renewal import renew_bases
 from spark_apps.jobs.stream.replayed import replayed_parts
 from spark_apps.jobs.stream.serving import Serving
-from spark_apps.jobs.stream.tasks import ANSWERED, Batch, answered_parts, apply_bucket
+from spark_apps.jobs.stream.tasks import ANSWERED, Batch, answered_parts, apply_buckets
 from spark_apps.memory import release_unused
 from spark_apps.provenance import AppliedBatch, held_by_clean, holdings_of
 from spark_apps.publication import Publication
@@ -101,6 +102,13 @@ class BatchProcessor:
         record = self._learn(file, times) if outcome == "applied" else self._note(file, outcome, reason, times)
         release_unused()
         return record
+
+    def maintain(self) -> None:
+        """Does what can wait until a batch is published: makes bases anew whose turn it is."""
+        due = self.state.due()
+        if due:
+            self.state = renew_bases(self._engine, self._root, self.state, due)
+            release_unused()
 
     def _keep_models_up_to_date(self) -> None:
         """Takes over what was promoted, and now and then the products that the stream has seen."""
@@ -187,22 +195,20 @@ class BatchProcessor:
         last = max(last, clock.latest.date()) if clock.latest else last
         folders = {table.name: outputs.scratch(table.name) for table in (STREAM_USERS, STREAM_RECOMMENDATIONS)}
         with times.of("update"):
-            learned, answered = self._apply(self._batch(events, last, outputs), folders)
+            learned, answered = self._apply(self._batch(events, last), folders)
         with times.of("write"):
             users = outputs.stage_users(folders, last)
             outputs.stage_figures(learned, answered)
-            outputs.stage_bases(self.state)
         recent = RecentBatch(batch=outputs.batch, events=tuple(one.path for one in events), users=users)
         evolution = evolution_of(self.state.segments, answered)
         return _Changes(learned, answered, evolution, recent, last, self._serving.note(learned.products))
 
-    def _batch(self, events: Sequence[Staged], last: date, outputs: Outputs) -> Batch:
+    def _batch(self, events: Sequence[Staged], last: date) -> Batch:
         centres, placement = centres_of(self.state).places, self._placement
         return Batch(
             files=BucketFiles(self._root, self.state.buckets),
             events=tuple(one.file.relative_to(self._root).as_posix() for one in events),
             state=self.state,
-            staged=outputs.bases_below,
             last=last,
             first=date.fromisoformat(self.state.first_date) if self.state.first_date else None,
             in_force=InForce(self._serving.popular, self.state.first_popular, self._settings.top),
@@ -213,7 +219,9 @@ class BatchProcessor:
         )
 
     def _apply(self, batch: Batch, folders: Mapping[str, StoragePath]) -> tuple[Learned, Answered]:
-        done = self._engine.map(apply_bucket, range(self.state.buckets), folders, batch)
+        tasks = min(self.state.buckets, self._engine.parallelism)
+        buckets = [tuple(range(first, self.state.buckets, tasks)) for first in range(tasks)]
+        done = self._engine.map(apply_buckets, buckets, folders, batch)
         counted = {name: done.result(name, schema) for name, schema in COUNTED.items()}
         parts = answered_parts(done.result("answered", ANSWERED))
         return (
@@ -238,13 +246,11 @@ class BatchProcessor:
 
     def _learned(self, changes: _Changes) -> dict[str, Any]:
         state = self.state
-        bases = tuple(state.next_batch if bucket in state.due() else old for bucket, old in enumerate(state.bases))
         answered = changes.answered
         centres = centres_of(self.state).moved(answered.sums, answered.nearest, self._settings.centre_decay)
         return {
             "last_date": changes.last.isoformat(),
-            "bases": bases,
-            "recent": tuple(one for one in (*state.recent, changes.recent) if one.batch >= min(bases)),
+            "recent": (*state.recent, changes.recent),
             **stored_centres(centres),
             "segments": changes.evolution.users,
         }

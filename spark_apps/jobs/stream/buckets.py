@@ -53,29 +53,36 @@ class BucketFiles:
         """Returns the same files for one of several tasks of a process."""
         return BucketFiles(for_another_thread(self.root), self.buckets)
 
-    def fresh(self, paths: Iterable[str], bucket: int) -> pa.Table:
-        """Reads a batch's own events of a bucket: columns of FRESH, in their order.
+    def fresh(self, paths: Iterable[str], buckets: Sequence[int]) -> pa.Table:
+        """Reads a batch's own events of some buckets: columns of FRESH, in their order.
 
         Args:
             paths: of its files, below the root.
-            bucket: which.
+            buckets: which.
         """
-        parts = [part for path in paths for part in self._read(FRESH, path, bucket, None, _FEW_VALUES[HISTORY])]
+        parts = [part for path in paths for part in self._read(FRESH, path, buckets, None, _FEW_VALUES[HISTORY])]
         return pa.concat_tables([FRESH.empty_table(), *parts])
 
-    def known(self, state: StreamState, bucket: int, users: pa.Array) -> tuple[pa.Table, pa.Table]:
-        """Reads what is known of some of a bucket's users.
+    def known(self, state: StreamState, buckets: Sequence[int], users: pa.Array) -> tuple[pa.Table, pa.Table]:
+        """Reads what is known of some users.
 
         Args:
             state: before the batch.
-            bucket: which.
+            buckets: of the users.
             users: their ids.
 
         Returns:
             Former events, columns of EVENT_COLUMNS, and the newest profile of each, columns of learning.PROFILES.
         """
+        numbers = np.mod(users.to_numpy(), self.buckets)
+        theirs = {bucket: users.filter(pa.array(numbers == bucket)) for bucket in buckets}
         history, profiles = (
-            [*self._base(kind, state, bucket, users), *self._newer(kind, state, bucket, users)]
+            [
+                part
+                for bucket, some in theirs.items()
+                if len(some)
+                for part in (*self._base(kind, state, bucket, some), *self._newer(kind, state, bucket, some))
+            ]
             for kind in (HISTORY, PROFILES)
         )
         return pa.concat_tables([EVENT_COLUMNS.empty_table(), *history]), newest_profiles([*profiles])
@@ -83,7 +90,7 @@ class BucketFiles:
     def trained(self, below: str, batch: int, bucket: int) -> pa.Table:
         """Reads the profiles of a base of a bucket that was written below another place."""
         path = f"{below}{base_file(PROFILES, batch, bucket)}"
-        parts = self._read(PROFILE_ROWS, path, bucket, None, _FEW_VALUES[PROFILES])
+        parts = self._read(PROFILE_ROWS, path, [bucket], None, _FEW_VALUES[PROFILES])
         return pa.concat_tables([PROFILE_ROWS.empty_table(), *parts])
 
     def profiles(self, state: StreamState, bucket: int) -> pa.Table:
@@ -153,31 +160,31 @@ class BucketFiles:
     def _base(self, kind: str, state: StreamState, bucket: int, users: pa.Array | None = None) -> Iterator[pa.Table]:
         """A bucket's base in parts, sorted by user; all of it, or the rows of some users."""
         path = base_file(kind, state.bases[bucket], bucket)
-        return self._read(_SCHEMAS[kind], path, bucket, users, _FEW_VALUES[kind])
+        return self._read(_SCHEMAS[kind], path, [bucket], users, _FEW_VALUES[kind])
 
     def _newer(self, kind: str, state: StreamState, bucket: int, users: pa.Array | None = None) -> Iterator[pa.Table]:
         """What a bucket's base does not hold yet, oldest first."""
         for batch in state.newer(bucket):
             for path in batch.events if kind == HISTORY else filter(None, [batch.users]):
-                yield from self._read(_SCHEMAS[kind], path, bucket, users, _FEW_VALUES[kind])
+                yield from self._read(_SCHEMAS[kind], path, [bucket], users, _FEW_VALUES[kind])
 
     def _read(
-        self, schema: pa.Schema, path: str, bucket: int, users: pa.Array | None, few_values: Sequence[str]
+        self, schema: pa.Schema, path: str, buckets: Sequence[int], users: pa.Array | None, few_values: Sequence[str]
     ) -> Iterator[pa.Table]:
-        """Reads rows of a bucket a part at a time: of most parts few rows are wanted."""
+        """Reads rows of some buckets a part at a time: of most parts few rows are wanted."""
         stored = open_parquet(self.root / path, few_values)
         groups = list(range(stored.num_row_groups)) if users is None else _groups_of(stored, users)
         # without groups Arrow reads all of them
         parts = stored.iter_batches(_ROWS_AT_ONCE, groups, schema.names, use_threads=False) if groups else ()
         for part in parts:
             ids = part.column("user_id")
-            wanted = pc.is_in(ids, value_set=users) if users is not None else self._inside(bucket, ids)
+            wanted = pc.is_in(ids, value_set=users) if users is not None else self._inside(buckets, ids)
             found = pa.Table.from_batches([part]).filter(wanted)
             if len(found):
                 yield found.select(schema.names).cast(schema)
 
-    def _inside(self, bucket: int, users: pa.Array) -> pa.Array:
-        return pa.array(np.mod(users.to_numpy(), self.buckets) == bucket)
+    def _inside(self, buckets: Sequence[int], users: pa.Array) -> pa.Array:
+        return pa.array(np.isin(np.mod(users.to_numpy(), self.buckets), buckets))
 
 
 def _groups_of(stored: pq.ParquetFile, users: pa.Array) -> list[int]:

@@ -55,7 +55,7 @@ def newest_user(root: StoragePath, settings: Settings, user_id: int, trained_eve
     if state.models != served.versions:
         return None
     files = BucketFiles(root, state.buckets)
-    history, profiles = files.known(state, user_id % state.buckets, pa.array([user_id], pa.int64()))
+    history, profiles = files.known(state, [user_id % state.buckets], pa.array([user_id], pa.int64()))
     if len(history) <= trained_events:
         return None
     segment = profiles["segment"][0].as_py() if len(profiles) else None

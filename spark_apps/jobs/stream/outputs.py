@@ -10,11 +10,10 @@ import pyarrow as pa
 
 from spark_apps.engine.published import stored_schema
 from spark_apps.jobs.stream.lines import Lines
-from spark_apps.jobs.stream.places import batch_file, gains_file, numbered, replace_bucket_bases, staged_below
+from spark_apps.jobs.stream.places import batch_file, gains_file, numbered
 from spark_apps.publication import Publication
 from spark_apps.storage import StoragePath, concatenate, parquet_files, write_parquet
 from spark_apps.streaming.figures import Answered, Learned, gains_of
-from spark_apps.streaming.state import StreamState
 from spark_apps.tables import (
     STREAM_EVENTS,
     STREAM_PRODUCTS,
@@ -44,11 +43,6 @@ class Outputs:
         """Names the batch and the publication that will show it."""
         self._root, self._publication, self.batch = root, publication, batch
 
-    @property
-    def bases_below(self) -> str:
-        """Where tasks put bases that they make anew: see `places.staged_below`."""
-        return staged_below(self._publication, self._root)
-
     def scratch(self, name: str) -> StoragePath:
         """Returns a new folder for files of tasks."""
         return self._publication.scratch(name)
@@ -77,14 +71,6 @@ class Outputs:
                 batch_file(table.path, self.batch), numbered(rows, self.batch).select(schema.names).cast(schema)
             )
         self._write(gains_file(self.batch), gains_of(answered))
-
-    def stage_bases(self, state: StreamState) -> None:
-        """Takes the bases that tasks made anew in the place of the former ones.
-
-        Args:
-            state: before the batch.
-        """
-        replace_bucket_bases(self._publication, state, state.due())
 
     def _write(self, path: str, rows: pa.Table) -> None:
         write_parquet(self._publication.stage(path), rows)

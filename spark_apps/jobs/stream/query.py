@@ -100,6 +100,7 @@ class _Stream:
         self._incoming.put_away(record)
         self.batches += 1
         self._report(record)
+        self._processor.maintain()
         return True
 
     def is_stopping(self) -> bool:

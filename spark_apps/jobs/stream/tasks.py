@@ -1,4 +1,4 @@
-"""The unit of a batch: a task reads one bucket's files, learns, answers, and writes what came of it (SPEC T3)."""
+"""The unit of a batch: a task reads the files of some buckets, learns, answers, and writes the outcome (SPEC T3)."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from datetime import date
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from spark_apps.engine.base import Shared, Task
 from spark_apps.engine.published import stored_schema
 from spark_apps.features.units import FeatureOptions
 from spark_apps.jobs.stream.buckets import BucketFiles
-from spark_apps.jobs.stream.places import HISTORY, PROFILES, numbered
+from spark_apps.jobs.stream.places import numbered
 from spark_apps.memory import release_unused
 from spark_apps.recommendation.lists import USERS_PER_BLOCK
 from spark_apps.segmentation.rfm import Cuts
@@ -37,7 +38,6 @@ class Batch:
         files: of the buckets.
         events: the batch's own, as paths below the root.
         state: before the batch.
-        staged: where bases are put that are made anew: see `places.staged_below`.
         last, first: the dates that recency counts from and to.
         in_force: for users without a list.
         placing, cuts: how users are placed in segments.
@@ -48,7 +48,6 @@ class Batch:
     files: BucketFiles
     events: tuple[str, ...]
     state: StreamState
-    staged: str
     last: date
     first: date | None
     in_force: InForce
@@ -58,26 +57,23 @@ class Batch:
     settings: Settings
 
 
-def apply_bucket(task: Task) -> None:
-    """Learns what a batch's events say about the users of a bucket, and answers: segments and lists.
+def apply_buckets(task: Task) -> None:
+    """Learns what a batch's events say about the users of some buckets, and answers: segments and lists.
 
-    Item: the bucket. Shared: Batch. Outputs: stream_users, stream_recommendations. Gives, for each bucket with an
-    event, what `learning.learn` counted under the names of its tables, `relevance`, and `answered`, ANSWERED, a row.
-    The base of a bucket that is due is made anew.
+    Item: the buckets. Shared: Batch. Outputs: stream_users, stream_recommendations. Gives, where there is an event,
+    what `learning.learn` counted under the names of its tables, `relevance`, and `answered`, ANSWERED, a row.
     """
     batch: Batch = task.shared
-    bucket, files = task.item, batch.files.in_task()
-    if bucket in batch.state.due():
-        for kind in (HISTORY, PROFILES):
-            files.renew(kind, batch.staged, batch.state, bucket)
-    fresh = files.fresh(batch.events, bucket)
+    files = batch.files.in_task()
+    fresh = files.fresh(batch.events, task.item)
     if len(fresh):
-        _apply(task, batch, bucket, files, fresh)
+        _apply(task, batch, files, fresh)
     release_unused()
 
 
-def _apply(task: Task, batch: Batch, bucket: int, files: BucketFiles, fresh: pa.Table) -> None:
-    past, profiles = files.known(batch.state, bucket, fresh["user_id"].unique())
+def _apply(task: Task, batch: Batch, files: BucketFiles, fresh: pa.Table) -> None:
+    users = pc.unique(fresh["user_id"])
+    past, profiles = files.known(batch.state, task.item, users)
     options = FeatureOptions(batch.last, batch.settings.scores, batch.first)
     learned = learn(task.database, fresh, past, profiles, options, batch.in_force)
     for name, rows in learned.counted.items():

@@ -1,0 +1,64 @@
+"""Makes bases of buckets anew with what the latest batches brought, between two batches: no file waits for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from spark_apps.engine.base import Engine, Task
+from spark_apps.jobs.stream.buckets import BucketFiles
+from spark_apps.jobs.stream.places import (
+    HISTORY,
+    PROFILES,
+    claims,
+    replace_bucket_bases,
+    stage_state,
+    staged_below,
+)
+from spark_apps.memory import release_unused
+from spark_apps.publication import Publication
+from spark_apps.storage import StoragePath
+from spark_apps.streaming.state import StreamState
+
+
+@dataclass(frozen=True)
+class _About:
+    """What tasks need: the files, the state between two batches, and where bases are put (see places.staged_below)."""
+
+    files: BucketFiles
+    state: StreamState
+    staged: str
+
+
+def renew_bases(engine: Engine, root: StoragePath, state: StreamState, buckets: Sequence[int]) -> StreamState:
+    """Makes the bases of some buckets anew and publishes them.
+
+    Args:
+        engine: reads and writes.
+        root: folder of the tables.
+        state: between two batches.
+        buckets: which.
+
+    Returns:
+        The state that names them.
+    """
+    now = state.next_batch
+    bases = tuple(now if bucket in buckets else base for bucket, base in enumerate(state.bases))
+    after = state.model_copy(
+        update={"bases": bases, "recent": tuple(one for one in state.recent if one.batch >= min(bases))}
+    )
+    with Publication(root, claims(now)) as publication:
+        about = _About(BucketFiles(root, state.buckets), state, staged_below(publication, root))
+        engine.map(_renew, [(kind, bucket) for kind in (HISTORY, PROFILES) for bucket in buckets], shared=about)
+        replace_bucket_bases(publication, state, buckets)
+        stage_state(publication, after)
+        publication.commit()
+    return after
+
+
+def _renew(task: Task) -> None:
+    """Writes a base anew. Item: its kind and bucket. Shared: _About."""
+    about: _About = task.shared
+    kind, bucket = task.item
+    about.files.in_task().renew(kind, about.staged, about.state, bucket)
+    release_unused()
