@@ -116,12 +116,12 @@ def learn(
     database.set(window_micros=WINDOW_MICROS)
     for name, rows in (("fresh", fresh), ("past", past)):
         register(database, name, rows)
-    _pairs_of(database, "select * from past", "touched_before")
-    _pairs_of(database, "select * from fresh", "touched_now")
+    _table_touched(database, "select * from past", "touched_before")
+    _sum_pairs_of(database, "select * from fresh")
     database.table("product_sums", feature_text("product_sums"))
     counted = {name: database.rows(sql(_ROOM, name), schema) for name, schema in COUNTED.items()}
     both = " union all ".join(f"select {', '.join(EVENT_COLUMNS.names)} from {name}" for name in ("past", "fresh"))
-    _pairs_of(database, both, "touched")
+    _table_touched(database, both, "touched")
     users = database.rows(feature_text("user_features"), _USERS)
     side_by_side = database.rows(sql(_ROOM, "touched"), _TOUCHED)
     assert users["user_id"].equals(side_by_side["user_id"]), "every user has a product, and both are in their order"
@@ -141,14 +141,19 @@ def touched_by(database: Database, events: pa.Table, scores: EventScores) -> pa.
     """
     set_scores(database, scores)
     register(database, "events_given", events)
-    _pairs_of(database, "select * from events_given", "touched")
+    _table_touched(database, "select * from events_given", "touched")
     return database.rows("select * from touched", _PAIRS)
 
 
-def _pairs_of(database: Database, events: str, name: str) -> None:
-    """Makes a query's rows the events that the texts of features read, and a table of what their users touched."""
+def _sum_pairs_of(database: Database, events: str) -> None:
+    """Makes a query's rows the events that the texts of features read."""
     database.view("events", events)
     sum_pairs(database)
+
+
+def _table_touched(database: Database, events: str, name: str) -> None:
+    """Makes a table of what the users of a query's events touched."""
+    _sum_pairs_of(database, events)
     database.table(name, feature_text("interactions"))
 
 

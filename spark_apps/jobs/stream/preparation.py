@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -176,9 +175,7 @@ def write_profiles(engine: Engine, root: StoragePath, files: BucketFiles, staged
 
 def _write_history(task: Task) -> None:
     """Writes bases of users' events. Inputs: events of whole buckets. Shared: _Bases. Gives `buckets`, a row a base."""
-    order = bucket_text(task.shared.files.buckets)
-    rows = task.database.batches(f"select * from events order by {order}, user_id, event_time", EVENT_COLUMNS)
-    _give_written(task, HISTORY, rows)
+    _give_written(task, HISTORY, "select * from events", EVENT_COLUMNS, "event_time")
 
 
 def _write_profiles(task: Task) -> None:
@@ -186,14 +183,16 @@ def _write_profiles(task: Task) -> None:
 
     Gives `buckets`, a row a base, and `segments`, a row a segment.
     """
-    task.database.set(buckets=task.shared.files.buckets)
-    _give_written(task, PROFILES, task.database.batches(sql("spark_apps.streaming", "profiles"), PROFILE_ROWS))
+    _give_written(task, PROFILES, sql("spark_apps.streaming", "profiles"), PROFILE_ROWS)
     counted = "select segment, count(*) as users from segments group by segment"
     task.give("segments", task.database.rows(counted, SEGMENT_COUNTS))
 
 
-def _give_written(task: Task, kind: str, rows: Iterable[pa.Table]) -> None:
+def _give_written(task: Task, kind: str, text: str, schema: pa.Schema, *then_by: str) -> None:
+    """Writes a query's rows, in the order of buckets and users, as their bases."""
     about: _Bases = task.shared
+    order = ", ".join([bucket_text(about.files.buckets), "user_id", *then_by])
+    rows = task.database.batches(f"select * from ({text}) order by {order}", schema)
     written = about.files.in_task().write_sorted(kind, about.staged, about.batch, rows)
     task.give("buckets", pa.table([pa.array(written, pa.int32())], _BUCKETS))
 
