@@ -21,7 +21,7 @@ from bench.readers import Content, content, difference
 from spark_apps.generator import GeneratorSpec, write_events
 from spark_apps.metrics.ledger import Ledger
 from spark_apps.publication import PUBLISH
-from spark_apps.streaming.drops import DONE, INCOMING, REFUSED, TAKEN, Drop
+from spark_apps.streaming.drop_files import DONE, INCOMING, REFUSED, TAKEN, Drop
 from spark_apps.tables import STREAM_TABLES
 
 FILES = 8

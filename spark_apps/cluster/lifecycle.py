@@ -49,7 +49,7 @@ _END_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
-class Wishes:
+class StopPolicy:
     """What the user asked of `up`; None means: as before, or the default."""
 
     memory: str | None = None
@@ -60,7 +60,7 @@ class Wishes:
 
 
 def decide(
-    wishes: Wishes,
+    wishes: StopPolicy,
     cluster: Cluster,
     before: Mapping[str, str],
     info: Mapping[str, object],
@@ -346,7 +346,7 @@ def _budget(asked: str | None, before: Mapping[str, str], engine_memory: int) ->
     return parse_size(text) // MIB if text else default_budget(engine_memory)
 
 
-def _own_ports(wishes: Wishes, before: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
+def _own_ports(wishes: StopPolicy, before: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
     """Ports set one by one: in the environment now, or before, while no new offset moves them all."""
     named = {name: value for name, value in given.items() if name.startswith(ports.PREFIX) and "OFFSET" not in name}
     if wishes.port_offset is not None:

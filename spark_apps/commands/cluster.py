@@ -117,7 +117,7 @@ def up(
     _, finding = checks.check_docker()
     if not finding.ok:
         raise checks.PreflightError(finding)
-    wishes = lifecycle.Wishes(memory, workers, datanodes, port_offset, monitoring)
+    wishes = lifecycle.StopPolicy(memory, workers, datanodes, port_offset, monitoring)
     environment = lifecycle.decide(wishes, files, files.environment(), docker.info())
     compose = Compose(docker, files, environment["SHOPSTREAM_MONITORING"] == "1")
     started = time.monotonic()
@@ -356,5 +356,5 @@ def _wanted(files: Cluster) -> dict[str, str]:
     """What cluster.env would hold; with an engine that does not answer, for the least cluster."""
     docker, finding = checks.check_docker()
     info: Mapping[str, Any] = docker.info() if docker is not None and finding.ok else {}
-    wishes = lifecycle.Wishes() if info else lifecycle.Wishes(memory="12g")
+    wishes = lifecycle.StopPolicy() if info else lifecycle.StopPolicy(memory="12g")
     return lifecycle.decide(wishes, files, files.environment(), info)

@@ -49,7 +49,7 @@ def stream(
         return
     # late: `stream status` need not wait for them
     from spark_apps.engine.opening import open_engine
-    from spark_apps.jobs.stream.query import Wishes, run
+    from spark_apps.jobs.stream.query import StopPolicy, run
     from spark_apps.metrics.sender import Sender
     from spark_apps.metrics.sinks import sink_of
 
@@ -64,7 +64,7 @@ def stream(
     sender.start()
     try:
         with open_engine(settings, "stream") as opened:
-            applied = run(opened, settings, folder, Wishes(once, stop_after), report)
+            applied = run(opened, settings, folder, StopPolicy(once, stop_after), report)
     finally:
         status = sender.stop(_LAST_POINTS_SECONDS)
     out.print(f"{applied:,} files applied.")

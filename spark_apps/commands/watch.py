@@ -15,8 +15,8 @@ from rich.text import Text
 
 from spark_apps.commands.common import next_step, out, root_option
 from spark_apps.settings import load_settings, table_root
-from spark_apps.streaming.course import Stretch, course
 from spark_apps.streaming.records import BatchRecord
+from spark_apps.streaming.timeline import Stretch, timeline
 
 if TYPE_CHECKING:
     from spark_apps.jobs.stream.watching import Seen, Watcher
@@ -80,7 +80,7 @@ def view(seen: Seen) -> RenderableType:
     applied = [record for record in seen.records if record.outcome == "applied"]
     if not applied:
         return Group(Text(f"No batch was applied yet: {_START} makes some."), waiting)
-    last, (whole,) = applied[-1], course(applied, len(applied), 1)
+    last, (whole,) = applied[-1], timeline(applied, len(applied), 1)
     clock = f"{last.last_event:%d %B %Y, %H:%M} UTC" if last.last_event else "no event yet"
     return Group(
         Text.assemble((f"Batch {last.batch:,}", "bold"), f": shoppers of {clock}"),

@@ -34,7 +34,7 @@ from spark_apps.registry.serving import current, stale_tables
 from spark_apps.registry.versions import SEGMENTS, newest
 from spark_apps.settings import Settings
 from spark_apps.storage import Entry, StoragePath, count_rows, entries
-from spark_apps.streaming.drops import DONE, INCOMING
+from spark_apps.streaming.drop_files import DONE, INCOMING
 from spark_apps.streaming.intake import HASH_LETTERS, hash_in_name, shown
 from spark_apps.streaming.records import LEDGER
 from spark_apps.tables import (

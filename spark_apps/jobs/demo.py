@@ -89,7 +89,7 @@ def run_november(
     month = date.fromisoformat(f"{NOVEMBER}-01")
     plan = simulate.Plan(month, events=each, interval=timedelta(), ahead=_BATCHES, files=_BATCHES)
     simulate.run(root, plan, lambda seconds: False)
-    stream.run(engine, settings, root, stream.Wishes(once=True), tell)
+    stream.run(engine, settings, root, stream.StopPolicy(once=True), tell)
 
 
 def make_report(engine: Engine, settings: Settings) -> StoragePath:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spark_apps.jobs.hybrid import load_hybrid, user_factor, weights_of
-from spark_apps.jobs.stream.newest import newest_user
+from spark_apps.jobs.stream.user_lookup import newest_user
 from spark_apps.jobs.train import LISTS
 from spark_apps.publication import settle
 from spark_apps.recommendation.hybrid import POPULARITY_SOURCE, SOURCES, Explained, HybridRecommender
@@ -23,7 +23,7 @@ from spark_apps.registry.serving import current
 from spark_apps.registry.versions import ALS, HYBRID, POPULARITY
 from spark_apps.settings import Settings
 from spark_apps.storage import StoragePath, read_parquet
-from spark_apps.streaming.answering import Models, explained_for
+from spark_apps.streaming.scoring import Models, explained_for
 from spark_apps.tables import INTERACTIONS, USER_SEGMENTS
 
 _TOUCHED = ("product_id", "score", "purchases", "interaction_count")

@@ -28,7 +28,7 @@ from spark_apps.reports.data import Recommendations, ReportData, Segments, Stret
 from spark_apps.reports.formats import dates
 from spark_apps.reports.page import render_report
 from spark_apps.storage import StoragePath
-from spark_apps.streaming.course import course
+from spark_apps.streaming.timeline import timeline
 from spark_apps.tables import EVALUATION, PRODUCT_FEATURES, RECOMMENDATIONS, REPORTS
 
 REPORT = f"{REPORTS}/report.html"
@@ -113,7 +113,7 @@ def _stream(root: StoragePath) -> list[Stretch]:
     ledger = Ledger(root)
     numbers = ledger.numbers()[-_BATCHES:]
     records = (record for batch in numbers if (record := ledger.record(batch)) is not None)
-    return [cast(Stretch, asdict(stretch)) for stretch in course(records, len(numbers), _STRETCHES)]
+    return [cast(Stretch, asdict(stretch)) for stretch in timeline(records, len(numbers), _STRETCHES)]
 
 
 def _evaluation(root: StoragePath, model: Metadata) -> dict[str, Any]:

@@ -25,8 +25,8 @@ from spark_apps.errors import NothingToDoError, UnusableFileError, UserError
 from spark_apps.ingestion.csv_layout import HEADER
 from spark_apps.ingestion.landing import whole_rows
 from spark_apps.ingestion.manifests import date_key, raw_path, read_manifests
-from spark_apps.jobs.pacing import Backlog, Pace, dropped_names
-from spark_apps.jobs.stream.places import read_state
+from spark_apps.jobs.rate_limit import Backlog, Pace, dropped_names
+from spark_apps.jobs.stream.paths import read_state
 from spark_apps.metrics.ledger import read_record
 from spark_apps.progress import RowsDone, notice, row_progress
 from spark_apps.provenance import Holding, ReplayedParts, holdings_of
@@ -34,7 +34,7 @@ from spark_apps.publication import Publication, settle
 from spark_apps.registry.pointer import promoted_since
 from spark_apps.shutdown import Wait
 from spark_apps.storage import StoragePath, write_durably
-from spark_apps.streaming.drops import (
+from spark_apps.streaming.drop_files import (
     INCOMING,
     PROVENANCE,
     REPLAY,
@@ -52,13 +52,12 @@ from spark_apps.streaming.replay import (
     Piece,
     Position,
     RawFile,
+    ReplayState,
     SpanCutter,
-    Standing,
     pieces,
 )
 from spark_apps.tables import DateRange, clean_holdings, partition_date
 
-STANDING = REPLAY_STATE
 _DRAFT = f"{REPLAY}/draft.csv"
 
 
@@ -145,30 +144,30 @@ def run(root: StoragePath, plan: Plan, wait: Wait) -> Replayed:
         files = _month_files(root, plan.month)  # which `unload` leaves alone from here on
         for folder in (INCOMING, REPLAY, PROVENANCE):
             (root / folder).mkdir(parents=True, exist_ok=True)
-        standing = _beginning(root, plan, files)
-        _say_what_is_known(root, standing)
-        done = Replayed(f"{plan.month:%Y-%m}", standing.position.rows, standing.rows)
+        state = _beginning(root, plan, files)
+        _say_what_is_known(root, state)
+        done = Replayed(f"{plan.month:%Y-%m}", state.position.rows, state.rows)
         with row_progress(f"Replaying {done.month}", done.total) as show:
             show(done.position)
             pace = Pace(plan.interval, Backlog(root), plan.ahead, wait, lambda about: show(done.position, about))
-            _drop_files(root, claim, plan, standing, pace, done, show)
+            _drop_files(root, claim, plan, state, pace, done, show)
     done.seconds, done.held_back = time.monotonic() - began, pace.held_back
     return done
 
 
 def _drop_files(
-    root: StoragePath, claim: Publication, plan: Plan, standing: Standing, pace: Pace, done: Replayed, show: RowsDone
+    root: StoragePath, claim: Publication, plan: Plan, state: ReplayState, pace: Pace, done: Replayed, show: RowsDone
 ) -> None:
-    cutter = PartCutter(plan.cutter(), _cleaned_files(root, standing))
-    batches = groupby(pieces(_blocks(root, standing), cutter), key=attrgetter("batch"))
+    cutter = PartCutter(plan.cutter(), _cleaned_files(root, state))
+    batches = groupby(pieces(_blocks(root, state), cutter), key=attrgetter("batch"))
     for _, batch in batches:
         if done.files == plan.files or pace.ended():
             return
-        draft = _write_draft(root / _DRAFT, standing.position.rows, batch)
+        draft = _write_draft(root / _DRAFT, state.position.rows, batch)
         if not pace.turn():
             draft.path.unlink()
             return
-        standing = _drop(root, claim, standing, draft)
+        state = _drop(root, claim, state, draft)
         _add(done, draft)
         show(done.position, f"{done.files:,} dropped, {draft.last:%d %b %H:%M}" if draft.last else "")
 
@@ -216,9 +215,9 @@ def _replayed(files: Iterable[str]) -> ReplayedParts:
     return ReplayedParts(parts=parts)
 
 
-def _say_what_is_known(root: StoragePath, standing: Standing) -> None:
+def _say_what_is_known(root: StoragePath, state: ReplayState) -> None:
     """Says that the stream learns nothing of dates whose events it has from clean."""
-    left = _days_of(file.path for file, offset in standing.remaining() if offset < file.bytes)
+    left = _days_of(file.path for file, offset in state.remaining() if offset < file.bytes)
     known = {left[path] for path in _held_files(left, _stream_holdings(root, set(left.values())))}
     if not known:
         return
@@ -226,7 +225,7 @@ def _say_what_is_known(root: StoragePath, standing: Standing) -> None:
         f"{len(known):,} of the {len(set(left.values())):,} dates to replay are in clean's tables already, so the "
         "stream will store their events and learn nothing new of them; if it should learn them, train on what came "
         "before: `shopstream unload FILE`, `shopstream clean`, `shopstream load FILE`, "
-        f"`shopstream clean --to {standing.month - timedelta(days=1)}`, `shopstream train`."
+        f"`shopstream clean --to {state.month - timedelta(days=1)}`, `shopstream train`."
     )
 
 
@@ -238,9 +237,9 @@ def _stream_holdings(root: StoragePath, days: set[date]) -> dict[date, Holding]:
     return holdings_of(state.cleaned or {})
 
 
-def _cleaned_files(root: StoragePath, standing: Standing) -> set[str]:
+def _cleaned_files(root: StoragePath, state: ReplayState) -> set[str]:
     """The month's raw files that clean's events were made of."""
-    days = _days_of(file.path for file in standing.files)
+    days = _days_of(file.path for file in state.files)
     return _held_files(days, clean_holdings(root, set(days.values())))
 
 
@@ -260,16 +259,16 @@ def _sync(path: StoragePath, stream: IO[Any]) -> None:
         os.fsync(stream.fileno())
 
 
-def _drop(root: StoragePath, claim: Publication, standing: Standing, draft: _Draft) -> Standing:
+def _drop(root: StoragePath, claim: Publication, state: ReplayState, draft: _Draft) -> ReplayState:
     """Gives the draft its name and drops it; a process that lost its claim drops nothing."""
-    drop = Drop(standing.sequence + 1, datetime.now(timezone.utc))
-    reached = standing.model_copy(update={"sequence": drop.sequence, "name": drop.name, "position": draft.position})
+    drop = Drop(state.sequence + 1, datetime.now(timezone.utc))
+    reached = state.model_copy(update={"sequence": drop.sequence, "name": drop.name, "position": draft.position})
     staged = root / REPLAY / drop.name
     draft.path.rename(staged)
     claim.refuse_if_lost()
     # before the drop: whoever finds the drop finds what it was cut from
     write_durably(root / provenance_path(draft.sha256), draft.replayed.model_dump_json())
-    write_durably(root / STANDING, reached.model_dump_json(indent=1))
+    write_durably(root / REPLAY_STATE, reached.model_dump_json(indent=1))
     staged.rename(root / INCOMING / drop.name)
     return reached
 
@@ -308,9 +307,9 @@ def _size(path: StoragePath) -> int:
         ) from None
 
 
-def _beginning(root: StoragePath, plan: Plan, files: tuple[RawFile, ...]) -> Standing:
+def _beginning(root: StoragePath, plan: Plan, files: tuple[RawFile, ...]) -> ReplayState:
     """Finishes what a killed replay left, and says where this one begins."""
-    before = read_standing(root, plan.again)
+    before = read_replay_state(root, plan.again)
     for staged in (root / REPLAY).glob("*.csv"):
         if before is not None and staged.name == before.name:
             staged.rename(root / INCOMING / staged.name)
@@ -319,16 +318,16 @@ def _beginning(root: StoragePath, plan: Plan, files: tuple[RawFile, ...]) -> Sta
     last = max(_last_sequence(root), before.sequence if before is not None else 0)
     if before is None and last and not plan.again:
         raise UserError(
-            f"{last} files were dropped under {root}, and {STANDING}, which says what they hold, is gone: "
+            f"{last} files were dropped under {root}, and {REPLAY_STATE}, which says what they hold, is gone: "
             "start from the month's first event with --again."
         )
     if before is None or plan.again:
-        return Standing(month=plan.month.replace(day=1), files=files, sequence=last)
+        return ReplayState(month=plan.month.replace(day=1), files=files, sequence=last)
     _refuse_another(before, plan.month, files)
     return before
 
 
-def read_standing(root: StoragePath, again: bool) -> Standing | None:
+def read_replay_state(root: StoragePath, again: bool) -> ReplayState | None:
     """Returns where the replay under a root stands; None where none was begun.
 
     Args:
@@ -339,24 +338,24 @@ def read_standing(root: StoragePath, again: bool) -> Standing | None:
         UnusableFileError: for a damaged record.
     """
     try:
-        return Standing.model_validate_json((root / STANDING).read_bytes())
+        return ReplayState.model_validate_json((root / REPLAY_STATE).read_bytes())
     except FileNotFoundError:
         return None
     except ValidationError:
         if again:
             return None
         raise UnusableFileError(
-            f"{root / STANDING} is damaged: start from the month's first event with --again."
+            f"{root / REPLAY_STATE} is damaged: start from the month's first event with --again."
         ) from None
 
 
-def _refuse_another(standing: Standing, month: date, files: Sequence[RawFile]) -> None:
-    if standing.month != month.replace(day=1):
+def _refuse_another(state: ReplayState, month: date, files: Sequence[RawFile]) -> None:
+    if state.month != month.replace(day=1):
         raise UserError(
-            f"The replay of {standing.month:%Y-%m} stands at {standing.position.rows:,} of {standing.rows:,} events: "
-            f"go on with --month {standing.month:%Y-%m}, or start {month:%Y-%m} with --again."
+            f"The replay of {state.month:%Y-%m} stands at {state.position.rows:,} of {state.rows:,} events: "
+            f"go on with --month {state.month:%Y-%m}, or start {month:%Y-%m} with --again."
         )
-    change = standing.change(files)
+    change = state.change(files)
     if change is not None:
         raise UserError(
             f"{change} since the replay of {month:%Y-%m} began: start it from its first event with --again."
@@ -371,9 +370,9 @@ def _last_sequence(root: StoragePath) -> int:
     return max([applied, *(drop.sequence for drop in drops)])
 
 
-def _blocks(root: StoragePath, standing: Standing) -> Iterator[Block]:
+def _blocks(root: StoragePath, state: ReplayState) -> Iterator[Block]:
     """Reads what is not dropped yet, a few MiB at a time."""
-    for file, offset in standing.remaining():
+    for file, offset in state.remaining():
         day = partition_date((root / file.path).parent.name)
         assert day is not None  # rows without a date are in no month
         with cast(BinaryIO, (root / file.path).open("rb")) as stream:

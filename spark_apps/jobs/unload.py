@@ -13,13 +13,13 @@ from spark_apps.errors import readable_file
 from spark_apps.ingestion.landing import content_sha256
 from spark_apps.ingestion.loaded_files import loaded_file
 from spark_apps.ingestion.manifests import Manifest, date_key, manifest_path, raw_path, read_manifests
-from spark_apps.jobs.simulate import read_standing
+from spark_apps.jobs.simulate import read_replay_state
 from spark_apps.metrics.ledger import Ledger
 from spark_apps.publication import Publication, settle
 from spark_apps.registry.versions import NAMES, versions
 from spark_apps.storage import StoragePath, read_batches
-from spark_apps.streaming.drops import REPLAY
-from spark_apps.streaming.replay import Standing
+from spark_apps.streaming.drop_files import REPLAY
+from spark_apps.streaming.replay import ReplayState
 from spark_apps.tables import (
     EVENTS,
     INTERACTIONS,
@@ -54,7 +54,7 @@ class Unloaded:
     cleaned_dates: list[date | None]
     tables: list[str]
     versions: dict[str, list[str]]
-    replay: Standing | None
+    replay: ReplayState | None
     streamed: bool
 
 
@@ -78,7 +78,7 @@ def run(root: StoragePath, given: Sequence[str]) -> Unloaded:
     manifests = loaded(root)
     files = list({found.sha256: found for found in (_meant(manifests, one) for one in given)}.values())
     raw = [raw_path(file.sha256, day) for file in files for day in file.dates()]
-    replay = read_standing(root, again=True)
+    replay = read_replay_state(root, again=True)
     if replay is not None and not {one.path for one in replay.files} & set(raw):
         replay = None
     with Publication(root, _claims(root, files, raw, replay)) as publication:
@@ -101,11 +101,13 @@ def _meant(manifests: Sequence[Manifest], given: str) -> Manifest:
     return loaded_file(manifests, given, path.name, content_sha256(path) if by_content else None)
 
 
-def _claims(root: StoragePath, files: Sequence[Manifest], raw: Sequence[str], replay: Standing | None) -> list[str]:
+def _claims(root: StoragePath, files: Sequence[Manifest], raw: Sequence[str], replay: ReplayState | None) -> list[str]:
     """What nobody else may be at work on: the raw rows, `clean` which reads them, and a replay of them."""
     claims = [EVENTS.path, *raw, *(manifest_path(file.sha256) for file in files)]
     begun = (root / REPLAY).is_dir()
-    return [*claims, REPLAY] if replay is not None or (begun and read_standing(root, again=True) is None) else claims
+    return (
+        [*claims, REPLAY] if replay is not None or (begun and read_replay_state(root, again=True) is None) else claims
+    )
 
 
 def _whole_folders(root: StoragePath, raw: Sequence[str]) -> list[str]:
@@ -120,7 +122,7 @@ def _whole_folders(root: StoragePath, raw: Sequence[str]) -> list[str]:
     return list(targets)
 
 
-def _made_of(root: StoragePath, files: Sequence[Manifest], replay: Standing | None) -> Unloaded:
+def _made_of(root: StoragePath, files: Sequence[Manifest], replay: ReplayState | None) -> Unloaded:
     days = sorted({day for file in files for day in file.dates()}, key=date_key)
     published = {day for table in (EVENTS, QUARANTINE) for day in published_dates(root, table)}
     return Unloaded(

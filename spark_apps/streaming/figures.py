@@ -88,7 +88,7 @@ class Answered:
 
 @dataclass(frozen=True)
 class Learned:
-    """The whole of what `learning.learn` tells of its buckets.
+    """The whole of what `user_update.learn` tells of its buckets.
 
     Attributes:
         types: event type -> figures, all four types.
@@ -109,7 +109,7 @@ def learned_of(counted: Mapping[str, pa.Table], relevance: pa.Table) -> Learned:
     """Puts the buckets' figures together.
 
     Args:
-        counted: what `learning.learn` counted in all buckets, by the names of learning.COUNTED.
+        counted: what `user_update.learn` counted in all buckets, by the names of user_update.COUNTED.
         relevance: columns of RELEVANCE.
     """
     judged = grouped(relevance, ["recommender"], summed("trials", "hits", "reciprocal_ranks"))

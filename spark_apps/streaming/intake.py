@@ -15,7 +15,7 @@ from datetime import datetime, timezone
 
 from spark_apps.ingestion.csv_layout import HEADER
 from spark_apps.storage import Entry, StoragePath
-from spark_apps.streaming.drops import read_drop
+from spark_apps.streaming.drop_files import read_drop
 from spark_apps.streaming.records import Outcome, Reason
 
 ENDING = ".csv"

@@ -48,8 +48,8 @@ class Position(_Frozen):
     rows: int = 0
 
 
-class Standing(_Frozen):
-    """Where a replay stands.
+class ReplayState(_Frozen):
+    """How far a replay has come.
 
     Attributes:
         month: its first day.

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from spark_apps.streaming.centres import Centres
 from spark_apps.streaming.clock import Clock
+from spark_apps.streaming.online_kmeans import Centres
 
 # A bucket's base is read whole: some 150 bytes of memory for each of so many events.
 EVENTS_PER_BUCKET = 500_000
@@ -46,7 +46,7 @@ class StreamState(BaseModel):
         recent: batches that some base does not hold, oldest first.
         models: the versions in force: model -> version.
         products_from: the first batch that the bases of products and scores do not hold.
-        centres, weights: see streaming.centres.
+        centres, weights: see streaming.online_kmeans.
         segments: name -> users.
         first_popular: products popular when the models in force were trained, the first first.
         cleaned: ISO date -> raw parts of clean's events that the bases hold, null parts where they were not noted (see

@@ -83,7 +83,7 @@ def drop(cluster: RunningCluster, name: str, text: str) -> None:
 _DROP = """
 import sys
 from spark_apps.settings import load_settings, table_root
-from spark_apps.streaming.drops import INCOMING, STREAM
+from spark_apps.streaming.drop_files import INCOMING, STREAM
 root = table_root(load_settings())
 draft = root / STREAM / "draft"
 draft.write_bytes(sys.argv[2].encode())

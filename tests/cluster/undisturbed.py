@@ -15,7 +15,7 @@ from datetime import date
 from pathlib import Path
 
 from spark_apps.jobs import clean, load, simulate, train
-from spark_apps.jobs.stream.query import Wishes, run
+from spark_apps.jobs.stream.query import StopPolicy, run
 from spark_apps.settings import Settings
 from spark_apps.tables import DateRange
 from tests.cluster.sizes import EVENTS_EACH
@@ -35,7 +35,7 @@ def train_here(root: Path, log: Path) -> None:
 def stream_here(root: Path, files: int | None = None) -> int:
     """Streams so many files of the landed November, or all that are left, and returns the number of batches."""
     simulate.run(root, simulate.Plan(date(2019, 11, 1), events=EVENTS_EACH, ahead=10_000, files=files), lambda _: False)
-    return run(local_engine(), Settings(root=str(root)), root, Wishes(once=True), lambda record: None)
+    return run(local_engine(), Settings(root=str(root)), root, StopPolicy(once=True), lambda record: None)
 
 
 @dataclass

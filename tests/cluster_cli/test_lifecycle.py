@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from spark_apps.cli import main
 from spark_apps.cluster import build_inputs, doctor, lifecycle, readiness
 from spark_apps.cluster.engine import Compose, find_docker
-from spark_apps.cluster.lifecycle import Wishes, decide, destroy, down, unchanged, up
+from spark_apps.cluster.lifecycle import StopPolicy, decide, destroy, down, unchanged, up
 from spark_apps.cluster.readiness import NotReadyError
 from spark_apps.cluster.restarts import Wanted
 from spark_apps.cluster.secrets import NAMES, make_secrets
@@ -23,7 +23,7 @@ from spark_apps.commands import cluster as commands
 from spark_apps.errors import UserError
 from tests.cluster_cli.fake_docker import INFO, FakeDocker, row, serving
 
-NO_WISHES = Wishes()
+NO_WISHES = StopPolicy()
 
 
 def test_without_wishes_the_host_decides(cluster: Cluster) -> None:
@@ -37,7 +37,7 @@ def test_without_wishes_the_host_decides(cluster: Cluster) -> None:
 
 
 def test_wishes_are_remembered(cluster: Cluster) -> None:
-    wishes = Wishes(memory="10g", workers=3, datanodes=1, port_offset=200, monitoring=False)
+    wishes = StopPolicy(memory="10g", workers=3, datanodes=1, port_offset=200, monitoring=False)
     given = {"SHOPSTREAM_TAG": "ci", "INFLUXDB_IMAGE": "local/influx:1", "SHOPSTREAM_JAVA_OPTIONS": "-Xss4m -da"}
     first = decide(wishes, cluster, {}, INFO, given)
     assert decide(NO_WISHES, cluster, first, INFO, {}) == first
@@ -52,7 +52,7 @@ def test_sizes_stay_until_what_they_follow_from_changes(cluster: Cluster) -> Non
     scaled = {**first, "SHOPSTREAM_WORKERS": "1"}  # as after `scale worker=1`, which keeps each one's size
     again = decide(NO_WISHES, cluster, scaled, INFO, {})
     assert again == scaled
-    larger = decide(Wishes(memory="14g"), cluster, scaled, INFO, {})
+    larger = decide(StopPolicy(memory="14g"), cluster, scaled, INFO, {})
     assert larger["SHOPSTREAM_WORKER_LIMIT"] != scaled["SHOPSTREAM_WORKER_LIMIT"]
 
 
@@ -60,7 +60,7 @@ def test_single_ports_come_from_the_environment_and_stay(cluster: Cluster) -> No
     first = decide(NO_WISHES, cluster, {}, INFO, {"SHOPSTREAM_PORT_GRAFANA": "3333"})
     assert first["SHOPSTREAM_PORT_GRAFANA"] == "3333"
     assert decide(NO_WISHES, cluster, first, INFO, {})["SHOPSTREAM_PORT_GRAFANA"] == "3333"
-    assert decide(Wishes(port_offset=100), cluster, first, INFO, {})["SHOPSTREAM_PORT_GRAFANA"] == "3100"
+    assert decide(StopPolicy(port_offset=100), cluster, first, INFO, {})["SHOPSTREAM_PORT_GRAFANA"] == "3100"
 
 
 @pytest.fixture

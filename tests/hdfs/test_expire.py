@@ -14,7 +14,7 @@ from spark_apps.hdfs.layout import DEFAULT_LAYOUT, Layout, read_layout
 from spark_apps.hdfs.retention import Expired, expired, remove
 from spark_apps.publication import Publication
 from spark_apps.storage import HdfsPath, root_path
-from spark_apps.streaming.drops import CHECKPOINT, DONE, INCOMING, REFUSED, REPLAY, STREAM, TAKEN
+from spark_apps.streaming.drop_files import CHECKPOINT, DONE, INCOMING, REFUSED, REPLAY, STREAM, TAKEN
 from tests.hdfs.conftest import Shopstream
 from tests.hdfs.server import HdfsServer
 

@@ -11,7 +11,7 @@ import yaml
 
 from spark_apps.hdfs.layout import DEFAULT_LAYOUT, BadLayoutError, Layout, parse_size, read_layout
 from spark_apps.publication import PUBLISH
-from spark_apps.streaming.drops import CHECKPOINT, DONE, INCOMING, REFUSED, REPLAY, STREAM, TAKEN
+from spark_apps.streaming.drop_files import CHECKPOINT, DONE, INCOMING, REFUSED, REPLAY, STREAM, TAKEN
 from spark_apps.tables import RAW_EVENTS, RAW_MANIFESTS, REPORTS, TABLES
 
 BLOCK = 128 << 20

@@ -19,7 +19,7 @@ from spark_apps.ingestion.manifests import read_manifests
 from spark_apps.jobs import check, clean, features, load, simulate, unload
 from spark_apps.publication import Publication, settle
 from spark_apps.settings import Settings
-from spark_apps.streaming.drops import REPLAY
+from spark_apps.streaming.drop_files import REPLAY
 from spark_apps.streaming.records import LEDGER
 from spark_apps.tables import EVENTS, DateRange, published_dates
 from tests.engines import local_engine

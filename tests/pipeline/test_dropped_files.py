@@ -29,10 +29,10 @@ from spark_apps.engine.spark import SparkEngine, engine_of
 from spark_apps.generator import GeneratorSpec, write_events
 from spark_apps.jobs import check, clean, features, load, train
 from spark_apps.jobs.stream.batch import BatchProcessor
-from spark_apps.jobs.stream.query import Wishes, run
+from spark_apps.jobs.stream.query import StopPolicy, run
 from spark_apps.settings import Settings
 from spark_apps.storage import HdfsPath, StoragePath
-from spark_apps.streaming.drops import DONE, INCOMING, REFUSED, TAKEN, Drop, read_drop
+from spark_apps.streaming.drop_files import DONE, INCOMING, REFUSED, TAKEN, Drop, read_drop
 from spark_apps.streaming.intake import HASH_LETTERS, REASONS, hash_in_name
 from spark_apps.streaming.records import BatchRecord
 from spark_apps.tables import (
@@ -105,7 +105,7 @@ def drop(root: Path, name: str, content: bytes, moment: float | None = None) -> 
 
 def stream(settings: Settings, root: StoragePath, engine: Engine | None = None) -> list[BatchRecord]:
     told: list[BatchRecord] = []
-    run(engine or local_engine(), settings, root, Wishes(once=True), told.append)
+    run(engine or local_engine(), settings, root, StopPolicy(once=True), told.append)
     return told
 
 

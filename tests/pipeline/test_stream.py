@@ -29,13 +29,13 @@ from spark_apps.jobs import check, recommend, report, train
 from spark_apps.jobs.recommend import Recommendation
 from spark_apps.jobs.segment import load_model
 from spark_apps.jobs.stream.incoming import Note
-from spark_apps.jobs.stream.places import PRODUCTS, base_file, read_state
-from spark_apps.jobs.stream.query import Wishes, run
+from spark_apps.jobs.stream.paths import PRODUCTS, base_file, read_state
+from spark_apps.jobs.stream.query import StopPolicy, run
 from spark_apps.registry.versions import SEGMENTS, newest
 from spark_apps.segmentation.inputs import FEATURES
 from spark_apps.segmentation.model import SegmentModel, place_users
 from spark_apps.settings import Settings
-from spark_apps.streaming.drops import CHECKPOINT, DONE, INCOMING, STREAM, TAKEN, Drop
+from spark_apps.streaming.drop_files import CHECKPOINT, DONE, INCOMING, STREAM, TAKEN, Drop
 from spark_apps.streaming.records import LEDGER, BatchRecord
 from spark_apps.tables import (
     EVENTS,
@@ -101,7 +101,7 @@ def put(root: Path, name: str, moment: datetime, text: str) -> None:
 def stream(settings: Settings, root: Path, engine: Engine | None = None) -> list[BatchRecord]:
     """Applies all that waits, on this machine by default, and returns what was told."""
     told: list[BatchRecord] = []
-    assert run(engine or local_engine(), settings, root, Wishes(once=True), told.append) == len(told)
+    assert run(engine or local_engine(), settings, root, StopPolicy(once=True), told.append) == len(told)
     return told
 
 

@@ -14,7 +14,7 @@ from spark_apps.engine.base import Engine
 from spark_apps.engine.spark import engine_of
 from spark_apps.generator import GeneratorSpec, write_events
 from spark_apps.jobs import check
-from spark_apps.streaming.drops import Drop
+from spark_apps.streaming.drop_files import Drop
 from spark_apps.tables import STREAM_RECOMMENDATIONS, STREAM_TABLES, Table
 from tests.engines import local_engine
 from tests.factory import HEADER, csv_line

@@ -20,7 +20,7 @@ from spark_apps.engine.published import events_relation, table_relation
 from spark_apps.generator import GeneratorSpec, write_events
 from spark_apps.jobs import analyze, check, clean, features, load, simulate, train
 from spark_apps.jobs.check import Counted
-from spark_apps.jobs.stream.places import HISTORY, base_file, read_state
+from spark_apps.jobs.stream.paths import HISTORY, base_file, read_state
 from spark_apps.provenance import EventsRead
 from spark_apps.settings import Settings
 from spark_apps.storage import count_rows

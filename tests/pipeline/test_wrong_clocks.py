@@ -13,7 +13,7 @@ import pytest
 from spark_apps.commands.stream import tell_batch
 from spark_apps.generator import GeneratorSpec, write_events
 from spark_apps.jobs import clean, features, load, train
-from spark_apps.jobs.stream.places import read_state
+from spark_apps.jobs.stream.paths import read_state
 from spark_apps.registry.versions import ALS, SEGMENTS, newest
 from spark_apps.settings import Settings
 from spark_apps.tables import (

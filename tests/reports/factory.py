@@ -7,8 +7,8 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from spark_apps.reports.data import ReportData
-from spark_apps.streaming.course import course
 from spark_apps.streaming.records import Relevance
+from spark_apps.streaming.timeline import timeline
 from tests.metrics.records import record
 from tests.reports.behaviours import BEHAVIOUR, NOTHING
 from tests.reports.lists import COMPARISON, LISTS
@@ -78,7 +78,7 @@ class Factory:
             record(batch, relevance=self._guesses(batch), change_rate=0.02 * batch % 0.15, known_users=20)
             for batch in range(stretches * each)
         ]
-        return [asdict(one) for one in course(records, len(records), stretches)]
+        return [asdict(one) for one in timeline(records, len(records), stretches)]
 
     def _guesses(self, batch: int) -> dict[str, Relevance]:
         hits = {"updated": 30 + batch, "static": 25, "popularity": 9}

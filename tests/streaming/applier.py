@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from spark_apps.jobs.stream.contents import batch_of, ensure_contents, stage_content
 from spark_apps.jobs.stream.incoming import Incoming
-from spark_apps.jobs.stream.places import ledger_path
+from spark_apps.jobs.stream.paths import ledger_path
 from spark_apps.metrics.ledger import Ledger
 from spark_apps.publication import Publication
 from spark_apps.storage import StoragePath, write_durably
-from spark_apps.streaming.drops import DONE, INCOMING, REFUSED, TAKEN
+from spark_apps.streaming.drop_files import DONE, INCOMING, REFUSED, TAKEN
 from spark_apps.streaming.intake import Dropped, judge
 from spark_apps.streaming.records import BatchRecord
 from tests.factory import HEADER

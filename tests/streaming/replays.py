@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta, timezone
 
 from spark_apps.jobs.simulate import Plan
 from spark_apps.storage import StoragePath
-from spark_apps.streaming.drops import DONE, INCOMING, read_drop
+from spark_apps.streaming.drop_files import DONE, INCOMING, read_drop
 from spark_apps.streaming.intake import name_put_away
 from spark_apps.streaming.records import LEDGER, BatchRecord
 from tests.factory import HEADER

@@ -24,7 +24,7 @@ from spark_apps.jobs.stream.contents import batch_of
 from spark_apps.jobs.stream.incoming import Note, names_taken
 from spark_apps.metrics.ledger import Ledger
 from spark_apps.storage import write_durably
-from spark_apps.streaming.drops import DONE, INCOMING, REFUSED, TAKEN, Drop
+from spark_apps.streaming.drop_files import DONE, INCOMING, REFUSED, TAKEN, Drop
 from spark_apps.streaming.intake import MOST_FAULTS, hash_in_name
 from spark_apps.streaming.records import BatchRecord
 from tests.factory import HEADER

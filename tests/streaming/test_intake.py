@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spark_apps.storage import Entry
-from spark_apps.streaming.drops import Drop
+from spark_apps.streaming.drop_files import Drop
 from spark_apps.streaming.intake import (
     REASONS,
     Dropped,

@@ -19,8 +19,8 @@ from spark_apps.streaming.replay import (
     Piece,
     Position,
     RawFile,
+    ReplayState,
     SpanCutter,
-    Standing,
     pieces,
 )
 
@@ -192,11 +192,11 @@ ONE, TWO = RawFile(path="a", bytes=10, rows=1), RawFile(path="b", bytes=20, rows
     ],
 )
 def test_a_replay_says_what_changed_since_it_began(files: tuple[RawFile, ...], said: str | None) -> None:
-    assert Standing(month=FIRST_DAY, files=(ONE, TWO)).change(files) == said
+    assert ReplayState(month=FIRST_DAY, files=(ONE, TWO)).change(files) == said
 
 
 def test_a_replay_says_what_is_left() -> None:
-    standing = Standing(month=FIRST_DAY, files=(ONE, TWO))
-    assert list(standing.remaining()) == [(ONE, 0), (TWO, 0)]
-    later = standing.model_copy(update={"position": Position(file="b", offset=7, rows=2)})
+    state = ReplayState(month=FIRST_DAY, files=(ONE, TWO))
+    assert list(state.remaining()) == [(ONE, 0), (TWO, 0)]
+    later = state.model_copy(update={"position": Position(file="b", offset=7, rows=2)})
     assert list(later.remaining()) == [(TWO, 7)]

@@ -13,13 +13,13 @@ import pytest
 
 from spark_apps.errors import BusyRootError, NothingToDoError, UnusableFileError, UserError
 from spark_apps.jobs import clean, load, simulate, unload
-from spark_apps.jobs.pacing import Backlog
-from spark_apps.jobs.stream.places import STATE_FILE
+from spark_apps.jobs.rate_limit import Backlog
+from spark_apps.jobs.stream.paths import STATE_FILE
 from spark_apps.publication import Publication
 from spark_apps.registry.pointer import Promotion, pointer_path, stage_pointer
 from spark_apps.registry.versions import HYBRID, NAMES
 from spark_apps.storage import StoragePath
-from spark_apps.streaming.drops import INCOMING, REPLAY, Drop, read_drop
+from spark_apps.streaming.drop_files import INCOMING, REPLAY, REPLAY_STATE, Drop, read_drop
 from spark_apps.streaming.records import LEDGER
 from spark_apps.streaming.state import StreamState
 from spark_apps.tables import EVENTS, DateRange, published_dates
@@ -230,7 +230,7 @@ def test_a_missing_raw_file_is_named_and_what_it_says_helps(root: Path) -> None:
 
 def test_a_damaged_position_is_refused_and_replaced_with_again(root: Path) -> None:
     one_file_of_three(root)
-    (root / simulate.STANDING).write_text("{")
+    (root / REPLAY_STATE).write_text("{")
     with pytest.raises(UnusableFileError, match=r"replay\.json is damaged: start from .* with --again\."):
         simulate.run(root, AT_ONCE, never)
     simulate.run(root, replace(AT_ONCE, again=True), never)
@@ -243,7 +243,7 @@ def test_a_lost_position_is_refused_while_something_is_known_to_be_dropped(root:
     if applied:
         for _ in range(2):
             apply_next(root)
-    (root / simulate.STANDING).unlink()
+    (root / REPLAY_STATE).unlink()
     with pytest.raises(UserError, match=r"^2 files were dropped under .* is gone: start .* with --again\."):
         simulate.run(root, AT_ONCE, never)
     simulate.run(root, replace(AT_ONCE, again=True), never)

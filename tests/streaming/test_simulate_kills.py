@@ -18,7 +18,7 @@ from spark_apps.errors import LostClaimError
 from spark_apps.jobs import load, simulate
 from spark_apps.publication import PUBLISH
 from spark_apps.storage import HdfsPath, StoragePath
-from spark_apps.streaming.drops import INCOMING, REPLAY
+from spark_apps.streaming.drop_files import INCOMING, REPLAY
 from spark_apps.workspace import workspaces
 from tests.factory import csv_line, write_log
 from tests.hdfs.server import HdfsServer

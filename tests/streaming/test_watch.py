@@ -15,9 +15,9 @@ from click.testing import CliRunner
 
 from spark_apps.cli import main
 from spark_apps.jobs.stream.incoming import Note
-from spark_apps.jobs.stream.places import STATE_FILE
+from spark_apps.jobs.stream.paths import STATE_FILE
 from spark_apps.jobs.stream.watching import LATEST, Watcher
-from spark_apps.streaming.drops import INCOMING, TAKEN, Drop
+from spark_apps.streaming.drop_files import INCOMING, TAKEN, Drop
 from spark_apps.streaming.records import LEDGER, BatchRecord, record_name
 from spark_apps.streaming.state import StreamState
 from tests.metrics.records import record

@@ -15,7 +15,7 @@ from spark_apps.engine.published import applied_relation
 from spark_apps.jobs.reference import find_reference
 from spark_apps.jobs.stream.buckets import BucketFiles
 from spark_apps.jobs.stream.models import Placement, Served, load_placement
-from spark_apps.jobs.stream.places import HISTORY, PROFILES, claims, replace_bucket_bases, stage_state, staged_below
+from spark_apps.jobs.stream.paths import HISTORY, PROFILES, claims, replace_bucket_bases, stage_state, staged_below
 from spark_apps.jobs.stream.preparation import (
     product_base,
     segment_counts,
@@ -27,9 +27,9 @@ from spark_apps.jobs.stream.serving import Serving, merged_products, replace_bas
 from spark_apps.publication import Publication
 from spark_apps.settings import Settings
 from spark_apps.storage import StoragePath
-from spark_apps.streaming.learning import PROFILES as PROFILE_ROWS
-from spark_apps.streaming.learning import newest_profiles
 from spark_apps.streaming.state import StreamState, stored_centres
+from spark_apps.streaming.user_update import PROFILES as PROFILE_ROWS
+from spark_apps.streaming.user_update import newest_profiles
 from spark_apps.tables import STREAM_EVENTS, DateRange
 
 _TRAINED, _PRODUCT_SUMS = "trained", "product_sums"
@@ -90,7 +90,7 @@ class _Rewriting:
     Attributes:
         files: of the buckets.
         state: before the batch.
-        staged: where they are put: see `places.staged_below`.
+        staged: where they are put: see `paths.staged_below`.
         trained: the same of the bases of segments and lists that the training left.
         renews: whether users' events stay as they are.
     """

@@ -12,12 +12,12 @@ from typing import Any
 from spark_apps.engine.base import Engine
 from spark_apps.jobs.stream.adoption import adopt
 from spark_apps.jobs.stream.buckets import BucketFiles
+from spark_apps.jobs.stream.compaction import renew_bases
 from spark_apps.jobs.stream.contents import batch_of, stage_content
 from spark_apps.jobs.stream.lines import Lines, read_file
 from spark_apps.jobs.stream.models import Placement, Served, load_placement, versions_in_force, versions_named
 from spark_apps.jobs.stream.outputs import Outputs, Staged
-from spark_apps.jobs.stream.places import claims, ledger_path, stage_state
-from spark_apps.jobs.stream.renewal import renew_bases
+from spark_apps.jobs.stream.paths import claims, ledger_path, stage_state
 from spark_apps.jobs.stream.replayed import replayed_parts
 from spark_apps.jobs.stream.serving import Serving
 from spark_apps.jobs.stream.tasks import ANSWERED, Batch, answered_parts, apply_buckets
@@ -42,10 +42,10 @@ from spark_apps.streaming.figures import (
     ranked_products,
 )
 from spark_apps.streaming.intake import Dropped, judge
-from spark_apps.streaming.learning import COUNTED, InForce
-from spark_apps.streaming.placing import Placing
 from spark_apps.streaming.records import BatchRecord, Outcome, Reason
+from spark_apps.streaming.segment_assignment import Placing
 from spark_apps.streaming.state import RecentBatch, StreamState, centres_of, stored_centres
+from spark_apps.streaming.user_update import COUNTED, InForce
 from spark_apps.streaming.watermark import watermark_after
 from spark_apps.tables import STREAM_RECOMMENDATIONS, STREAM_USERS
 

@@ -13,12 +13,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from spark_apps.features.units import EVENT_COLUMNS
-from spark_apps.jobs.stream.places import HISTORY, PROFILES, base_file
+from spark_apps.jobs.stream.paths import HISTORY, PROFILES, base_file
 from spark_apps.storage import StoragePath, for_another_thread, open_parquet, write_parts
-from spark_apps.streaming.learning import FRESH, newest_profiles
-from spark_apps.streaming.learning import PROFILES as PROFILE_ROWS
 from spark_apps.streaming.merging import Join, cut, merged
 from spark_apps.streaming.state import StreamState
+from spark_apps.streaming.user_update import FRESH, newest_profiles
+from spark_apps.streaming.user_update import PROFILES as PROFILE_ROWS
 
 # Rows of a base that are read or skipped together: those of some thousands of users, of whom a batch has some.
 _ROWS_PER_GROUP = 32_768
@@ -72,7 +72,7 @@ class BucketFiles:
             users: their ids.
 
         Returns:
-            Former events, columns of EVENT_COLUMNS, and the newest profile of each, columns of learning.PROFILES.
+            Former events, columns of EVENT_COLUMNS, and the newest profile of each, columns of user_update.PROFILES.
         """
         numbers = np.mod(users.to_numpy(), self.buckets)
         theirs = {bucket: users.filter(pa.array(numbers == bucket)) for bucket in buckets}
@@ -102,7 +102,7 @@ class BucketFiles:
 
         Args:
             kind: HISTORY or PROFILES.
-            below: see `places.staged_below`.
+            below: see `paths.staged_below`.
             state: before the batch.
             bucket: which.
         """
@@ -115,7 +115,7 @@ class BucketFiles:
 
         Args:
             kind: HISTORY or PROFILES.
-            below: see `places.staged_below`.
+            below: see `paths.staged_below`.
             batch: the first one that they do not hold.
             parts: the rows, all of each bucket, sorted by bucket and user.
 
@@ -143,7 +143,7 @@ class BucketFiles:
 
         Args:
             kind: HISTORY or PROFILES.
-            below: see `places.staged_below`.
+            below: see `paths.staged_below`.
             batch: the first one that it does not hold.
             bucket: which.
             rows: all of it, in any order.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from spark_apps.jobs.stream.places import STATE
+from spark_apps.jobs.stream.paths import STATE
 from spark_apps.metrics.ledger import Ledger
 from spark_apps.progress import step
 from spark_apps.publication import Publication

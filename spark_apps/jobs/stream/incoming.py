@@ -24,7 +24,7 @@ from spark_apps.errors import UnusableFileError
 from spark_apps.metrics.ledger import Ledger
 from spark_apps.progress import notice
 from spark_apps.storage import Entry, StoragePath, entries, write_durably
-from spark_apps.streaming.drops import DONE, INCOMING, REFUSED, TAKEN, read_drop
+from spark_apps.streaming.drop_files import DONE, INCOMING, REFUSED, TAKEN, read_drop
 from spark_apps.streaming.intake import (
     MOST_FAULTS,
     Content,

@@ -18,7 +18,7 @@ from spark_apps.ingestion.event_times import latest_possible
 from spark_apps.ingestion.landing import date_of_row
 from spark_apps.ingestion.lines import LINE, REASON, lines_of, read_lines
 from spark_apps.ingestion.raw_lines import Piece, blocks_of, pieces_of
-from spark_apps.jobs.stream.places import numbered
+from spark_apps.jobs.stream.paths import numbered
 from spark_apps.storage import StoragePath, parquet_files
 from spark_apps.streaming.clock import Clock, advanced
 from spark_apps.streaming.intake import Dropped

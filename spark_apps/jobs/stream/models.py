@@ -19,8 +19,8 @@ from spark_apps.segmentation.inputs import Scale
 from spark_apps.segmentation.rfm import Cuts
 from spark_apps.settings import AlsParameters, Settings
 from spark_apps.storage import StoragePath
-from spark_apps.streaming.answering import Models
-from spark_apps.streaming.centres import Centres
+from spark_apps.streaming.online_kmeans import Centres
+from spark_apps.streaming.scoring import Models
 
 
 @dataclass(frozen=True)

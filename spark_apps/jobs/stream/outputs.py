@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from spark_apps.engine.published import stored_schema
 from spark_apps.jobs.stream.lines import Lines
-from spark_apps.jobs.stream.places import batch_file, gains_file, numbered
+from spark_apps.jobs.stream.paths import batch_file, gains_file, numbered
 from spark_apps.publication import Publication
 from spark_apps.storage import StoragePath, concatenate, parquet_files, write_parquet
 from spark_apps.streaming.figures import Answered, Learned, gains_of

@@ -26,7 +26,7 @@ from spark_apps.jobs.stream.models import (
     popular,
     versions_in_force,
 )
-from spark_apps.jobs.stream.places import (
+from spark_apps.jobs.stream.paths import (
     HISTORY,
     PRODUCTS,
     PROFILES,
@@ -41,8 +41,8 @@ from spark_apps.publication import Publication
 from spark_apps.registry.versions import HYBRID
 from spark_apps.settings import Settings
 from spark_apps.storage import StoragePath, read_parquet, write_durably, write_parquet
-from spark_apps.streaming.learning import PROFILES as PROFILE_ROWS
 from spark_apps.streaming.state import StreamState, bucket_text, buckets_for, stored_centres
+from spark_apps.streaming.user_update import PROFILES as PROFILE_ROWS
 from spark_apps.tables import RECOMMENDATIONS, STREAM_EVENTS, USER_SEGMENTS, DateRange
 
 PRODUCT_COLUMNS = (
@@ -142,7 +142,7 @@ def write_history(engine: Engine, events: Relation, files: BucketFiles, staged: 
         engine: reads and writes.
         events: columns of EVENT_COLUMNS, and perhaps others.
         files: of the buckets.
-        staged: see `places.staged_below`.
+        staged: see `paths.staged_below`.
         batch: the first one that they do not hold.
     """
     about, inputs = _Bases(files, staged, batch), {"events": events.select(*EVENT_COLUMNS.names)}

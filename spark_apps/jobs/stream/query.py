@@ -17,13 +17,13 @@ from spark_apps.errors import BadInputError, BusyRootError, UserError, from_engi
 from spark_apps.jobs.stream.batch import BatchProcessor
 from spark_apps.jobs.stream.contents import ensure_contents
 from spark_apps.jobs.stream.incoming import TRIED_AGAIN_SECONDS, Incoming, names_taken
-from spark_apps.jobs.stream.places import STATE, read_state
+from spark_apps.jobs.stream.paths import STATE, read_state
 from spark_apps.jobs.stream.preparation import prepare
 from spark_apps.publication import settle
 from spark_apps.settings import Settings
 from spark_apps.shutdown import Wait, asked_to_end
 from spark_apps.storage import StoragePath, for_another_thread, lock_at
-from spark_apps.streaming.drops import CHECKPOINT, DONE, INCOMING, REFUSED, STREAM, TAKEN, TRIGGERS
+from spark_apps.streaming.drop_files import CHECKPOINT, DONE, INCOMING, REFUSED, STREAM, TAKEN, TRIGGERS
 from spark_apps.streaming.intake import Dropped
 from spark_apps.streaming.records import BatchRecord
 from spark_apps.tables import STREAM_TABLES
@@ -36,14 +36,14 @@ Report = Callable[[BatchRecord], None]
 
 
 @dataclass(frozen=True)
-class Wishes:
+class StopPolicy:
     """When the stream ends by itself: when all files that are there are read, or after so many."""
 
     once: bool = False
     stop_after: int | None = None
 
 
-def run(engine: Engine, settings: Settings, root: StoragePath, wishes: Wishes, report: Report) -> int:
+def run(engine: Engine, settings: Settings, root: StoragePath, wishes: StopPolicy, report: Report) -> int:
     """Applies dropped files until it is told to stop, by a signal or by the wishes.
 
     A batch that has begun is finished first.
@@ -84,7 +84,7 @@ class _Stream:
     """Takes files one after the other, and knows whether there shall be another one."""
 
     def __init__(
-        self, processor: BatchProcessor, incoming: Incoming, wishes: Wishes, report: Report, asked: Wait
+        self, processor: BatchProcessor, incoming: Incoming, wishes: StopPolicy, report: Report, asked: Wait
     ) -> None:
         self._processor, self._incoming, self._wishes, self._report = processor, incoming, wishes, report
         self._asked = asked

@@ -7,8 +7,8 @@ from pydantic import ValidationError
 from spark_apps.errors import UnusableFileError
 from spark_apps.provenance import ReplayedParts
 from spark_apps.storage import StoragePath
-from spark_apps.streaming.drops import REPLAY_STATE, provenance_path
-from spark_apps.streaming.replay import Standing
+from spark_apps.streaming.drop_files import REPLAY_STATE, provenance_path
+from spark_apps.streaming.replay import ReplayState
 
 
 def replayed_parts(root: StoragePath, sha256: str, sequence: int | None) -> dict[str, tuple[str, ...]] | None:
@@ -34,7 +34,7 @@ def replayed_parts(root: StoragePath, sha256: str, sequence: int | None) -> dict
 def _dropped(root: StoragePath) -> int:
     """How many files the replay of this root has dropped, 0 where there was none: the others came from elsewhere."""
     try:
-        return Standing.model_validate_json((root / REPLAY_STATE).read_bytes()).sequence
+        return ReplayState.model_validate_json((root / REPLAY_STATE).read_bytes()).sequence
     except FileNotFoundError:
         return 0
     except ValidationError:

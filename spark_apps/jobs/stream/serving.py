@@ -8,7 +8,7 @@ from spark_apps.engine.base import Engine, Shared
 from spark_apps.features.grouping import grouped, summed
 from spark_apps.features.products import merge_descriptions
 from spark_apps.jobs.stream.models import Served, load_recommender, popular
-from spark_apps.jobs.stream.places import (
+from spark_apps.jobs.stream.paths import (
     PRODUCTS,
     SCORES,
     base_file,
@@ -22,7 +22,7 @@ from spark_apps.jobs.stream.preparation import PRODUCT_COLUMNS, SCORE_COLUMNS, c
 from spark_apps.publication import Publication
 from spark_apps.settings import Settings
 from spark_apps.storage import StoragePath, write_parquet
-from spark_apps.streaming.answering import Models
+from spark_apps.streaming.scoring import Models
 from spark_apps.streaming.state import StreamState
 from spark_apps.tables import STREAM_PRODUCTS
 

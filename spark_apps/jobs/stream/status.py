@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from spark_apps.jobs.stream.incoming import names_taken
-from spark_apps.jobs.stream.places import STATE, read_state
+from spark_apps.jobs.stream.paths import STATE, read_state
 from spark_apps.metrics.ledger import Ledger
 from spark_apps.metrics.sender import SinkStatus, describe_status
 from spark_apps.storage import Entry, StoragePath, entries
-from spark_apps.streaming.drops import INCOMING
+from spark_apps.streaming.drop_files import INCOMING
 from spark_apps.streaming.intake import in_turn, moment_of, shown, why_left
 from spark_apps.streaming.records import BatchRecord, Reason
 

@@ -13,16 +13,16 @@ from spark_apps.engine.base import Shared, Task
 from spark_apps.engine.published import stored_schema
 from spark_apps.features.units import FeatureOptions
 from spark_apps.jobs.stream.buckets import BucketFiles
-from spark_apps.jobs.stream.places import numbered
+from spark_apps.jobs.stream.paths import numbered
 from spark_apps.memory import release_unused
 from spark_apps.recommendation.lists import USERS_PER_BLOCK
 from spark_apps.segmentation.rfm import Cuts
 from spark_apps.settings import Settings
-from spark_apps.streaming.answering import Models, answer, list_rows
 from spark_apps.streaming.figures import Answered
-from spark_apps.streaming.learning import InForce, learn
-from spark_apps.streaming.placing import Placing
+from spark_apps.streaming.scoring import Models, answer, list_rows
+from spark_apps.streaming.segment_assignment import Placing
 from spark_apps.streaming.state import StreamState
+from spark_apps.streaming.user_update import InForce, learn
 from spark_apps.tables import STREAM_RECOMMENDATIONS, STREAM_USERS
 
 USERS, LISTS = stored_schema(STREAM_USERS), stored_schema(STREAM_RECOMMENDATIONS)
@@ -61,7 +61,7 @@ def apply_buckets(task: Task) -> None:
     """Learns what a batch's events say about the users of some buckets, and answers: segments and lists.
 
     Item: the buckets. Shared: Batch. Outputs: stream_users, stream_recommendations. Gives, where there is an event,
-    what `learning.learn` counted under the names of its tables, `relevance`, and `answered`, ANSWERED, a row.
+    what `user_update.learn` counted under the names of its tables, `relevance`, and `answered`, ANSWERED, a row.
     """
     batch: Batch = task.shared
     files = batch.files.in_task()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from spark_apps.jobs.stream.places import read_state
+from spark_apps.jobs.stream.paths import read_state
 from spark_apps.jobs.stream.status import Waiting, read_waiting
 from spark_apps.metrics.ledger import Ledger
 from spark_apps.storage import StoragePath

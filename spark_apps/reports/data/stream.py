@@ -15,7 +15,7 @@ class Guesses(TypedDict):
 
 
 class Stretch(TypedDict):
-    """Batches that follow each other, seen as one; see streaming/course.py.
+    """Batches that follow each other, seen as one; see streaming/timeline.py.
 
     first, last: numbers of batches; events: clean ones; until: original time of the last event, UTC; guesses:
     recommender (updated, static, popularity) -> sums; change_rate, shift: shares of users, 0 to 1; seconds, latency: of

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spark_apps.streaming.centres import Centres
+from spark_apps.streaming.online_kmeans import Centres
 
 CENTRES = Centres(np.array([[0.0, 0.0], [10.0, 0.0]]), np.array([3.0, 1.0]))
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from spark_apps.engine.base import Engine, Task
 from spark_apps.jobs.stream.buckets import BucketFiles
-from spark_apps.jobs.stream.places import (
+from spark_apps.jobs.stream.paths import (
     HISTORY,
     PROFILES,
     claims,
@@ -23,7 +23,7 @@ from spark_apps.streaming.state import StreamState
 
 @dataclass(frozen=True)
 class _About:
-    """What tasks need: the files, the state between two batches, and where bases are put (see places.staged_below)."""
+    """What tasks need: the files, the state between two batches, and where bases are put (see paths.staged_below)."""
 
     files: BucketFiles
     state: StreamState

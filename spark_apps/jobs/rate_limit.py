@@ -11,7 +11,7 @@ from spark_apps.metrics.ledger import read_record
 from spark_apps.progress import notice
 from spark_apps.shutdown import Wait
 from spark_apps.storage import StoragePath
-from spark_apps.streaming.drops import INCOMING, read_drop
+from spark_apps.streaming.drop_files import INCOMING, read_drop
 from spark_apps.streaming.records import LEDGER
 
 _LOOK_AGAIN_SECONDS = 0.5

@@ -20,9 +20,9 @@ from spark_apps.segmentation.model import placement_columns
 from spark_apps.segmentation.rfm import SCORED, Cuts, rfm_scores
 from spark_apps.segmentation.sums import nearest
 from spark_apps.settings import Settings
-from spark_apps.streaming.centres import Floats
 from spark_apps.streaming.figures import Answered
-from spark_apps.streaming.placing import Placing
+from spark_apps.streaming.online_kmeans import Floats
+from spark_apps.streaming.segment_assignment import Placing
 
 # Scores that each part sends for the quantiles of all.
 _SCORES_SENT = 4096
@@ -50,7 +50,7 @@ def answer(
     """Places users and recommends to them.
 
     Args:
-        users: columns of `learning.LEARNED`; a block of users that fits the processor's caches.
+        users: columns of `user_update.LEARNED`; a block of users that fits the processor's caches.
         models: of the recommendations.
         placing: of the segments.
         cuts: of RFM.

@@ -8,7 +8,7 @@ import pytest
 
 from spark_apps.segmentation.inputs import Scale
 from spark_apps.segmentation.sums import nearest
-from spark_apps.streaming.placing import Placing
+from spark_apps.streaming.segment_assignment import Placing
 
 # three clusters on a line, at 0, 10 and 30
 CENTRES = np.array([[0.0, 0.0], [10.0, 0.0], [30.0, 0.0]])

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from spark_apps.segmentation.inputs import Scale
-from spark_apps.streaming.centres import Floats
+from spark_apps.streaming.online_kmeans import Floats
 
 
 @dataclass(frozen=True)

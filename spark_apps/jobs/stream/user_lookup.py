@@ -11,12 +11,12 @@ import pyarrow as pa
 from spark_apps.engine.database import Database, Limits
 from spark_apps.jobs.stream.buckets import BucketFiles
 from spark_apps.jobs.stream.models import versions_in_force
-from spark_apps.jobs.stream.places import read_state
+from spark_apps.jobs.stream.paths import read_state
 from spark_apps.jobs.stream.serving import models_of
 from spark_apps.settings import Settings
 from spark_apps.storage import StoragePath
-from spark_apps.streaming.answering import Models
-from spark_apps.streaming.learning import touched_by
+from spark_apps.streaming.scoring import Models
+from spark_apps.streaming.user_update import touched_by
 
 _TOUCHED = ("product_id", "score", "purchases", "interaction_count")
 

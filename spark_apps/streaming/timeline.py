@@ -44,7 +44,7 @@ class Stretch:
     latency: float
 
 
-def course(records: Iterable[BatchRecord], number: int, stretches: int) -> Iterator[Stretch]:
+def timeline(records: Iterable[BatchRecord], number: int, stretches: int) -> Iterator[Stretch]:
     """Folds a ledger, read once from front to back.
 
     Args:
