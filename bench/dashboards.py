@@ -30,8 +30,8 @@ from rich.table import Table
 
 from bench.month import points_of_a_day
 from bench.stream import prepare, spread
-from spark_apps.metrics.connection import Influx
-from spark_apps.metrics.provision import BUCKET, ORG, WRITER_TOKEN
+from spark_apps.telemetry.connection import Influx
+from spark_apps.telemetry.provision import BUCKET, ORG, WRITER_TOKEN
 from tests.grafana.asking import Grafana, Question, questions
 from tests.grafana.pair import Pair, docker, fresh_pair
 

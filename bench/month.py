@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from spark_apps.metrics.hours import HourSums
-from spark_apps.metrics.points import lines_of, points_of
 from spark_apps.streaming.records import BatchRecord, Lists, RankedCategory, RankedProduct, SegmentCount, TypeCount
+from spark_apps.telemetry.hours import HourSums
+from spark_apps.telemetry.points import lines_of, points_of
 from tests.grafana.made_up import INTERVAL, STEPS, batch_record, platform_report
 
 SEED = 42

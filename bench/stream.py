@@ -23,7 +23,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from spark_apps.streaming.records import LEDGER, BatchRecord
+from spark_apps.streaming.records import BATCH_LOG, BatchRecord
 
 _MB = 1e6
 _SAMPLE_SECONDS = 1.0
@@ -111,7 +111,7 @@ def _sampled(processes: Sequence[psutil.Process]) -> Sample:
 
 
 def records_of(work: Path) -> list[BatchRecord]:
-    return [BatchRecord.model_validate_json(path.read_bytes()) for path in sorted((work / LEDGER).glob("*.json"))]
+    return [BatchRecord.model_validate_json(path.read_bytes()) for path in sorted((work / BATCH_LOG).glob("*.json"))]
 
 
 def _steady(records: Sequence[BatchRecord], warm_up: int) -> Sequence[BatchRecord]:

@@ -19,10 +19,10 @@ import pyarrow.compute as pc
 
 from bench.readers import Content, content, difference
 from spark_apps.generator import GeneratorSpec, write_events
-from spark_apps.metrics.ledger import Ledger
 from spark_apps.publication import PUBLISH
 from spark_apps.streaming.drop_files import DONE, INCOMING, REFUSED, TAKEN, Drop
 from spark_apps.tables import STREAM_TABLES
+from spark_apps.telemetry.batch_log import BatchLog
 
 FILES = 8
 _DROPPED_AT = datetime(2026, 1, 2, tzinfo=timezone.utc)
@@ -50,7 +50,7 @@ def stream_differences(root: Path, after: Content, reference: Path) -> list[str]
         found = content(root, STREAM_TABLES)
     except (OSError, pa.ArrowException) as error:
         return [f"a table cannot be read: {error}"]
-    batches, wrong = len(Ledger(root).numbers()), []
+    batches, wrong = len(BatchLog(root).numbers()), []
     for name, rows in found.items():
         expected = after[name].filter(pc.less(after[name]["batch"], batches))
         text = difference(name, expected, rows, 0.0)
@@ -69,10 +69,10 @@ def final_differences(root: Path, after: Content, reference: Path) -> list[str]:
 
 
 def _record_differences(root: Path, reference: Path, batches: int) -> list[str]:
-    ours, theirs = Ledger(root), Ledger(reference)
+    ours, theirs = BatchLog(root), BatchLog(reference)
     wrong = []
     for batch in range(batches):
-        one, other = (ledger.record(batch) for ledger in (ours, theirs))
+        one, other = (batch_log.record(batch) for batch_log in (ours, theirs))
         told = [
             record and record.model_dump(exclude={"committed_at", "seconds", "lag_files"}) for record in (one, other)
         ]

@@ -14,11 +14,11 @@ from pydantic import BaseModel
 
 from spark_apps import __version__
 from spark_apps.cli import main
-from spark_apps.metrics.measurements import HOURLY_MEASUREMENTS, MEASUREMENTS, PLATFORM_MEASUREMENTS, Field, Tag
-from spark_apps.metrics.provision import BUCKET
 from spark_apps.schemas import COLUMNS
 from spark_apps.settings import Settings
 from spark_apps.tables import TABLES
+from spark_apps.telemetry.measurements import HOURLY_MEASUREMENTS, MEASUREMENTS, PLATFORM_MEASUREMENTS, Field, Tag
+from spark_apps.telemetry.provision import BUCKET
 
 _WIDTH = 90
 # of columns, as DuckDB and Spark call them

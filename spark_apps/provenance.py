@@ -19,7 +19,7 @@ from datetime import date, datetime, timedelta, timezone
 from pydantic import BaseModel, ConfigDict
 
 # The stream's records below the root, a file a batch, which tables and rooms both name.
-LEDGER = "processed/stream_batches"
+BATCH_LOG = "processed/stream_batches"
 # What was published before events were listed is among them. Its own time is taken somewhat earlier: so much at most.
 _PUBLISHING = timedelta(seconds=10)
 _PART_DIGITS = 16

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from spark_apps import schemas
 from spark_apps.errors import UnusableFileError
-from spark_apps.provenance import LEDGER, CleanedDate, EventsRead, Holding, batch_number
+from spark_apps.provenance import BATCH_LOG, CleanedDate, EventsRead, Holding, batch_number
 from spark_apps.publication import settle, standing_still
 from spark_apps.storage import StoragePath
 
@@ -164,7 +164,7 @@ def read_features_read(root: StoragePath) -> EventsRead | None:
 
 def _batches(root: StoragePath) -> int:
     """The number of the next batch, by the records that there are."""
-    numbers = (batch_number(path.name) for path in (root / LEDGER).glob("batch-*.json"))
+    numbers = (batch_number(path.name) for path in (root / BATCH_LOG).glob("batch-*.json"))
     return max((number for number in numbers if number is not None), default=-1) + 1
 
 

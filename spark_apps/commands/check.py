@@ -23,7 +23,7 @@ def check(root: str | None, engine: str | None, master: str | None, as_json: boo
     """Count every table again, each against the one it was made from.
 
     Lines against events, events against features, users against segments and
-    lists, the stream's ledger against its tables: per date, user, product or
+    lists, the stream's batch log against its tables: per date, user, product or
     batch, not only in sum. Reads everything and changes nothing. Ends with
     exit code 1 when something does not balance.
 

@@ -14,16 +14,16 @@ import click
 from spark_apps.commands.cluster import name_option
 from spark_apps.commands.common import FAILED, json_option, next_step, out, print_json, print_table, root_option
 from spark_apps.errors import UserError
-from spark_apps.metrics.connection import Influx
-from spark_apps.metrics.platform import PlatformNotReportedError, Report, look, moments, send
-from spark_apps.metrics.provision import BUCKET, ORG, READER_TOKEN, RETENTION_DAYS, WRITER_TOKEN, Role
-from spark_apps.metrics.provision import provision as run_provision
-from spark_apps.metrics.token_files import read_secret
 from spark_apps.settings import load_settings, table_root
+from spark_apps.telemetry.connection import Influx
+from spark_apps.telemetry.platform_report import PlatformNotReportedError, Report, look, moments, send
+from spark_apps.telemetry.provision import BUCKET, ORG, READER_TOKEN, RETENTION_DAYS, WRITER_TOKEN, Role
+from spark_apps.telemetry.provision import provision as run_provision
+from spark_apps.telemetry.token_files import read_secret
 
 if TYPE_CHECKING:
-    from spark_apps.metrics.comparison import Compared
     from spark_apps.storage import StoragePath
+    from spark_apps.telemetry.comparison import Compared
 
 _DEFAULT_URL = "http://127.0.0.1:8086"
 _file = click.Path(path_type=Path, dir_okay=False)
@@ -80,7 +80,7 @@ def provision(
 def push(root: str | None, url: str | None, token_file: Path | None, again: bool, as_json: bool) -> None:
     """Send the points of all batches that were not sent yet.
 
-    They are made from the stream's ledger; line-protocol files of batches
+    They are made from the stream's batch log; line-protocol files of batches
     without a record are sent too. Points that are there already are replaced by
     the same. Without a URL, points go to line-protocol files in reports/metrics/.
 
@@ -88,9 +88,9 @@ def push(root: str | None, url: str | None, token_file: Path | None, again: bool
     Example: shopstream metrics push --url http://127.0.0.1:8086 --token-file writer_token
     """
     # these import Spark's types and InfluxDB's client, for which `provision` need not wait
-    from spark_apps.metrics.push import Push
-    from spark_apps.metrics.sinks import sink_of
     from spark_apps.progress import notice, row_progress
+    from spark_apps.telemetry.push import Push
+    from spark_apps.telemetry.sinks import sink_of
 
     settings = load_settings(root=root, influxdb_url=url, influxdb_token_file=token_file)
     folder = table_root(settings)
@@ -117,7 +117,7 @@ def push(root: str | None, url: str | None, token_file: Path | None, again: bool
 @click.option("--token-file", type=_file, metavar="FILE", help="Holds a token that may read; - is standard input.")
 @json_option
 def check(name: str, root: str | None, url: str | None, token_file: Path | None, as_json: bool) -> None:
-    """Compare what InfluxDB holds with what the stream's ledger says.
+    """Compare what InfluxDB holds with what the stream's batch log says.
 
     Point by point and value by value: every batch that was sent and is young
     enough to be kept. Without --token-file, in the cluster on this machine.
@@ -142,7 +142,7 @@ def check(name: str, root: str | None, url: str | None, token_file: Path | None,
 
 
 def _check_in_cluster(name: str, root: str | None, url: str | None, as_json: bool) -> int:
-    """Runs the check in the client, where the ledger is read; the reader's token goes there by standard input."""
+    """Runs the check in the client, where the batch log is read; the reader's token goes there by standard input."""
     from spark_apps.cluster.engine import CLIENT
     from spark_apps.commands.monitoring import monitored, reader_token
 
@@ -157,8 +157,8 @@ def _check_in_cluster(name: str, root: str | None, url: str | None, as_json: boo
 
 
 def _compare(root: StoragePath, influx: Influx) -> Compared:
-    from spark_apps.metrics.comparison import Comparing
     from spark_apps.progress import row_progress
+    from spark_apps.telemetry.comparison import Comparing
 
     if not influx.may_read(ORG, BUCKET):
         raise UserError(
@@ -182,7 +182,7 @@ def _print(compared: Compared) -> None:
         )
         for one in compared.comparisons.values()
     ]
-    print_table(f"Points of {compared.batches:,} batches", ["measurement", "ledger", "InfluxDB", "equal"], rows)
+    print_table(f"Points of {compared.batches:,} batches", ["measurement", "batch log", "InfluxDB", "equal"], rows)
     if compared.too_old:
         out.print(f"Not compared: {compared.too_old:,} batches so old that InfluxDB may have dropped them.")
     if compared.waiting:

@@ -6,7 +6,7 @@ from spark_apps.cluster.engine import Compose
 from spark_apps.cluster.state import find_cluster
 from spark_apps.commands.cluster import compose_of
 from spark_apps.errors import UserError
-from spark_apps.metrics.provision import READER_TOKEN
+from spark_apps.telemetry.provision import READER_TOKEN
 
 # where Grafana's container has the token that may read
 _TOKEN_INSIDE = f"/run/shopstream/reader/{READER_TOKEN}"

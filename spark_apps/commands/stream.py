@@ -50,8 +50,8 @@ def stream(
     # late: `stream status` need not wait for them
     from spark_apps.engine.opening import open_engine
     from spark_apps.jobs.stream.query import StopPolicy, run
-    from spark_apps.metrics.sender import Sender
-    from spark_apps.metrics.sinks import sink_of
+    from spark_apps.telemetry.sender import Sender
+    from spark_apps.telemetry.sinks import sink_of
 
     settings = load_settings(root=root, engine=engine, master=master)
     folder = table_root(settings)

@@ -36,7 +36,7 @@ _START = "shopstream simulate --stream"
 def watch(root: str | None, interval: float, once: bool) -> None:
     """Show shoppers, segments, recommendations and the stream itself, live.
 
-    It reads the stream's ledger: nothing else need run. On a terminal the
+    It reads the stream's batch log: nothing else need run. On a terminal the
     figures stay in place until Ctrl-C; elsewhere each new batch prints them.
 
     \b
@@ -58,7 +58,7 @@ def watch(root: str | None, interval: float, once: bool) -> None:
 def _live(watcher: Watcher, interval: float) -> None:
     with Live(view(watcher.look()), console=out, auto_refresh=False) as shown:
         while True:
-            time.sleep(interval)  # a ledger, here or on HDFS, tells nobody that it has grown
+            time.sleep(interval)  # a batch log, here or on HDFS, tells nobody that it has grown
             shown.update(view(watcher.look()), refresh=True)
 
 

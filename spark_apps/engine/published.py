@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from spark_apps.engine.base import Relation
 from spark_apps.errors import MissingTableError, NothingToDoError, UnusableFileError
-from spark_apps.provenance import LEDGER, AppliedBatch, CleanedDate, EventsRead, batch_number, held_by_clean
+from spark_apps.provenance import BATCH_LOG, AppliedBatch, CleanedDate, EventsRead, batch_number, held_by_clean
 from spark_apps.publication import standing_still
 from spark_apps.storage import StoragePath, count_rows, read_batches, write_parts
 from spark_apps.tables import (
@@ -170,9 +170,9 @@ def _batches(root: StoragePath, taken: Mapping[date, Sequence[StoragePath]]) -> 
     """The batches of files; all that there are, where files were merged."""
     numbers = {batch_number(file.name) for files in taken.values() for file in files}
     if None in numbers:
-        numbers = {batch_number(path.name) for path in (root / LEDGER).glob("batch-*.json")}
+        numbers = {batch_number(path.name) for path in (root / BATCH_LOG).glob("batch-*.json")}
     named = sorted(number for number in numbers if number is not None)
-    return {number: _read_batch(root / LEDGER / f"batch-{number:08d}.json") for number in named}
+    return {number: _read_batch(root / BATCH_LOG / f"batch-{number:08d}.json") for number in named}
 
 
 def _read_batch(path: StoragePath) -> AppliedBatch:

@@ -36,7 +36,7 @@ from spark_apps.settings import Settings
 from spark_apps.storage import Entry, StoragePath, count_rows, entries
 from spark_apps.streaming.drop_files import DONE, INCOMING
 from spark_apps.streaming.intake import HASH_LETTERS, hash_in_name, shown
-from spark_apps.streaming.records import LEDGER
+from spark_apps.streaming.records import BATCH_LOG
 from spark_apps.tables import (
     EVENTS,
     INTERACTIONS,
@@ -173,10 +173,10 @@ def run(engine: Engine, settings: Settings, root: StoragePath) -> Counted:
 def _read_stream(root: StoragePath) -> _Stream:
     # first done, then the log, which has the record before the file is put away; then tables, which may hold more
     done = list(_files_below(root / DONE)) if (root / DONE).is_dir() else None
-    if not (root / LEDGER).is_dir():
+    if not (root / BATCH_LOG).is_dir():
         return _Stream(done, None)
-    names = sorted(path.name for path in (root / LEDGER).glob("batch-*.json"))
-    return _Stream(done, [_read_record(root / LEDGER / name) for name in names])
+    names = sorted(path.name for path in (root / BATCH_LOG).glob("batch-*.json"))
+    return _Stream(done, [_read_record(root / BATCH_LOG / name) for name in names])
 
 
 def _read_record(path: StoragePath) -> _Record:
@@ -400,7 +400,7 @@ _NOT_BOUGHT = Sides(
 
 
 def _stream(engine: Engine, root: StoragePath, records: Sequence[_Record]) -> Iterator[Balance]:
-    """The stream's ledger against itself and against the tables, for each batch."""
+    """The stream's batch log against itself and against the tables, for each batch."""
     if not records:
         return
     last = max(record.batch for record in records)
@@ -409,7 +409,7 @@ def _stream(engine: Engine, root: StoragePath, records: Sequence[_Record]) -> It
     dropped, accounted = (_by_batch(records, attrgetter(name)) for name in ("rows", "accounted"))
     yield balance("lines dropped = clean + quarantined, per batch", dropped, accounted, _REPLAY)
     streamed = [one for one in _STREAMED if table_exists(root, one.table)]
-    # a batch that is applied meanwhile is in a table and not in the ledger as it was read
+    # a batch that is applied meanwhile is in a table and not in the batch log as it was read
     inputs = {
         one.table.name: replace(table_relation(root, one.table).select(*one.columns), where=f"batch <= {last}")
         for one in streamed

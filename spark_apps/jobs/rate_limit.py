@@ -7,22 +7,22 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from spark_apps.jobs.stream.incoming import names_taken
-from spark_apps.metrics.ledger import read_record
 from spark_apps.progress import notice
 from spark_apps.shutdown import Wait
 from spark_apps.storage import StoragePath
 from spark_apps.streaming.drop_files import INCOMING, read_drop
-from spark_apps.streaming.records import LEDGER
+from spark_apps.streaming.records import BATCH_LOG
+from spark_apps.telemetry.batch_log import read_record
 
 _LOOK_AGAIN_SECONDS = 0.5
 
 
 class Backlog:
-    """Counts the dropped files that the stream has not applied, which are those without a record in its ledger."""
+    """Counts the dropped files that the stream has not applied, which are those without a record in its batch log."""
 
     def __init__(self, root: StoragePath) -> None:
         """Names the folder of the tables; nothing is read yet."""
-        self._root, self._ledger = root, root / LEDGER
+        self._root, self._batch_log = root, root / BATCH_LOG
         self._read: set[str] = set()
         self._applied: set[str] = set()
 
@@ -30,14 +30,14 @@ class Backlog:
         """Returns how many there are, or some number up to `enough` once it is sure that there are no more.
 
         The newest records are read first: what still stands in incoming was applied lately, so only the end of a long
-        ledger is read while the stream keeps up.
+        batch log is read while the stream keeps up.
         """
         dropped = dropped_names(self._root)
         self._applied &= dropped
-        unread = sorted({path.name for path in self._ledger.glob("*.json")} - self._read)
+        unread = sorted({path.name for path in self._batch_log.glob("*.json")} - self._read)
         while unread and len(dropped - self._applied) > enough:
             self._read.add(unread[-1])
-            self._applied.add(read_record(self._ledger / unread.pop()).file)
+            self._applied.add(read_record(self._batch_log / unread.pop()).file)
         return len(dropped - self._applied)
 
 

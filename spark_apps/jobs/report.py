@@ -17,7 +17,6 @@ from spark_apps.evaluation.negatives import NEGATIVES
 from spark_apps.ingestion.manifests import read_manifests
 from spark_apps.jobs.analyze import ANALYSIS
 from spark_apps.jobs.generate import PREFIX
-from spark_apps.metrics.ledger import Ledger
 from spark_apps.progress import notice
 from spark_apps.publication import Publication
 from spark_apps.registry.gate import VALIDATION
@@ -30,6 +29,7 @@ from spark_apps.reports.page import render_report
 from spark_apps.storage import StoragePath
 from spark_apps.streaming.timeline import timeline
 from spark_apps.tables import EVALUATION, PRODUCT_FEATURES, RECOMMENDATIONS, REPORTS
+from spark_apps.telemetry.batch_log import BatchLog
 
 REPORT = f"{REPORTS}/report.html"
 # The latest batches that the page shows, and the points of its charts of them.
@@ -110,9 +110,9 @@ def _recommendations(engine: Engine, root: StoragePath, scratch: StoragePath) ->
 
 
 def _stream(root: StoragePath) -> list[Stretch]:
-    ledger = Ledger(root)
-    numbers = ledger.numbers()[-_BATCHES:]
-    records = (record for batch in numbers if (record := ledger.record(batch)) is not None)
+    batch_log = BatchLog(root)
+    numbers = batch_log.numbers()[-_BATCHES:]
+    records = (record for batch in numbers if (record := batch_log.record(batch)) is not None)
     return [cast(Stretch, asdict(stretch)) for stretch in timeline(records, len(numbers), _STRETCHES)]
 
 

@@ -27,7 +27,6 @@ from spark_apps.ingestion.landing import whole_rows
 from spark_apps.ingestion.manifests import date_key, raw_path, read_manifests
 from spark_apps.jobs.rate_limit import Backlog, Pace, dropped_names
 from spark_apps.jobs.stream.paths import read_state
-from spark_apps.metrics.ledger import read_record
 from spark_apps.progress import RowsDone, notice, row_progress
 from spark_apps.provenance import Holding, ReplayedParts, holdings_of
 from spark_apps.publication import Publication, settle
@@ -43,7 +42,7 @@ from spark_apps.streaming.drop_files import (
     provenance_path,
     read_drop,
 )
-from spark_apps.streaming.records import LEDGER
+from spark_apps.streaming.records import BATCH_LOG
 from spark_apps.streaming.replay import (
     Block,
     Cutter,
@@ -57,6 +56,7 @@ from spark_apps.streaming.replay import (
     pieces,
 )
 from spark_apps.tables import DateRange, clean_holdings, partition_date
+from spark_apps.telemetry.batch_log import read_record
 
 _DRAFT = f"{REPLAY}/draft.csv"
 
@@ -365,7 +365,7 @@ def _refuse_another(state: ReplayState, month: date, files: Sequence[RawFile]) -
 def _last_sequence(root: StoragePath) -> int:
     """Returns the highest number that is known of a dropped file, 0 where none is."""
     drops = [drop for name in dropped_names(root) if (drop := read_drop(name)) is not None]
-    newest = max((root / LEDGER).glob("*.json"), key=attrgetter("name"), default=None)
+    newest = max((root / BATCH_LOG).glob("*.json"), key=attrgetter("name"), default=None)
     applied = read_record(newest).sequence or 0 if newest is not None else 0
     return max([applied, *(drop.sequence for drop in drops)])
 

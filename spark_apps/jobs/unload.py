@@ -14,7 +14,6 @@ from spark_apps.ingestion.landing import content_sha256
 from spark_apps.ingestion.loaded_files import loaded_file
 from spark_apps.ingestion.manifests import Manifest, date_key, manifest_path, raw_path, read_manifests
 from spark_apps.jobs.simulate import read_replay_state
-from spark_apps.metrics.ledger import Ledger
 from spark_apps.publication import Publication, settle
 from spark_apps.registry.versions import NAMES, versions
 from spark_apps.storage import StoragePath, read_batches
@@ -31,6 +30,7 @@ from spark_apps.tables import (
     published_dates,
     table_exists,
 )
+from spark_apps.telemetry.batch_log import BatchLog
 
 _BATCH_ROWS = 1 << 16
 
@@ -178,7 +178,7 @@ def _versions(root: StoragePath, files: Sequence[Manifest]) -> dict[str, list[st
 
 
 def _streamed(root: StoragePath, files: Sequence[Manifest]) -> bool:
-    first = Ledger(root).record(0)
+    first = BatchLog(root).record(0)
     return first is not None and any(_loaded_at(file) <= first.committed_at for file in files)
 
 

@@ -1,4 +1,4 @@
-"""What is written down of each batch: the ledger of the stream, and all that InfluxDB is told (SPEC T4-T6, I1)."""
+"""What is written down of each batch: the batch log of the stream, and all that InfluxDB is told (SPEC T4-T6, I1)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from spark_apps import provenance
 
 # Below the root, one file a batch.
-LEDGER = provenance.LEDGER
+BATCH_LOG = provenance.BATCH_LOG
 Outcome = Literal["applied", "duplicate", "refused"]
 # why a file was refused: see intake.REASONS
 Reason = Literal["empty", "header", "folder", "not_a_file", "unreadable", "fault"]
@@ -191,5 +191,5 @@ class BatchRecord(_Frozen):
 
 
 def record_name(batch: int) -> str:
-    """Returns the name of a batch's file in the ledger."""
+    """Returns the name of a batch's file in the batch log."""
     return f"batch-{batch:08d}.json"

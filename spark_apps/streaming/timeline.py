@@ -45,7 +45,7 @@ class Stretch:
 
 
 def timeline(records: Iterable[BatchRecord], number: int, stretches: int) -> Iterator[Stretch]:
-    """Folds a ledger, read once from front to back.
+    """Folds a batch log, read once from front to back.
 
     Args:
         records: in the order of their batches.

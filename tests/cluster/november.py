@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow.dataset as ds
 
-from spark_apps.streaming.records import LEDGER, BatchRecord
+from spark_apps.streaming.records import BATCH_LOG, BatchRecord
 from spark_apps.tables import STREAM_EVENTS, STREAM_USERS, STREAM_WINDOWS, Table
 from tests.cluster.conftest import PATIENCE, RunningCluster, eventually
 from tests.cluster.sizes import EVENTS_EACH
@@ -24,17 +24,17 @@ COMPARED: dict[Table, tuple[str, ...]] = {
 }
 # columns of users that follow from models, whose last digits may differ between two trainings
 _OF_MODELS = ("listed", "first_listed", "cluster", "segment", "behaviour")
-# Run by the client's Python: the ledger, a record a line.
-_LEDGER = f"""
+# Run by the client's Python: the batch log, a record a line.
+_BATCH_LOG = f"""
 from spark_apps.settings import load_settings, table_root
-for path in sorted((table_root(load_settings()) / "{LEDGER}").glob("*.json"), key=str):
+for path in sorted((table_root(load_settings()) / "{BATCH_LOG}").glob("*.json"), key=str):
     print(path.read_text())
 """
 
 
 def records(cluster: RunningCluster) -> list[BatchRecord]:
     """Returns what the stream of a cluster says of its batches."""
-    lines = cluster.run_in("client", "python", "-c", _LEDGER).splitlines()
+    lines = cluster.run_in("client", "python", "-c", _BATCH_LOG).splitlines()
     return [BatchRecord.model_validate_json(line) for line in lines]
 
 
@@ -52,7 +52,7 @@ def await_batches(
 
 def applied(cluster: RunningCluster) -> int:
     """Returns how many batches a cluster's stream has applied."""
-    return len(cluster.names_in(LEDGER))
+    return len(cluster.names_in(BATCH_LOG))
 
 
 def _said(process: subprocess.Popen[str]) -> str:

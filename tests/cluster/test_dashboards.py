@@ -17,11 +17,11 @@ from typing import Any
 
 import pytest
 
-from spark_apps.metrics.connection import Influx
-from spark_apps.metrics.platform import Report, send
-from spark_apps.metrics.points import points_of
-from spark_apps.metrics.provision import BUCKET, ORG
 from spark_apps.streaming.records import BatchRecord, Relevance
+from spark_apps.telemetry.connection import Influx
+from spark_apps.telemetry.platform_report import Report, send
+from spark_apps.telemetry.points import points_of
+from spark_apps.telemetry.provision import BUCKET, ORG
 from tests.cluster.conftest import PORT_OFFSET, RunningCluster, eventually
 from tests.grafana.asking import Grafana, Question, questions
 from tests.grafana.made_up import INTERVAL, batch_record, batches, platform_report

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from spark_apps.cluster.secrets import make_secrets
-from spark_apps.metrics.connection import Influx
-from spark_apps.metrics.provision import READER_TOKEN, WRITER_TOKEN, Role, provision
-from spark_apps.metrics.sinks import InfluxSink
+from spark_apps.telemetry.connection import Influx
+from spark_apps.telemetry.provision import READER_TOKEN, WRITER_TOKEN, Role, provision
+from spark_apps.telemetry.sinks import InfluxSink
 from tests.cluster.conftest import REPOSITORY, docker
-from tests.metrics.ledgers import outlive_an_outage
+from tests.telemetry.batch_logs import outlive_an_outage
 
 READY_SECONDS = 120
 _PATHS = ("bolt", "sqlite", "engine")

@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from spark_apps.metrics.provision import READER_TOKEN
-from spark_apps.streaming.records import LEDGER
+from spark_apps.streaming.records import BATCH_LOG
 from spark_apps.tables import STREAM_EVENTS, STREAM_QUARANTINE, Table
+from spark_apps.telemetry.provision import READER_TOKEN
 from tests.cluster.conftest import RunningCluster
 from tests.cluster.disturbances import DisturbedStream, planned
 from tests.cluster.november import COMPARED, assert_streamed, drop, records, streamed_rows
 from tests.cluster.sizes import BATCHES, EVENTS, KILLS, SEED
 from tests.cluster.undisturbed import STREAMED, Undisturbed
 from tests.factory import HEADER, csv_line
-from tests.metrics.ledgers import expected, stored
+from tests.telemetry.batch_logs import expected, stored
 
 # the first of these tests waits for a cluster, a training and two runs of the stream
 pytestmark = pytest.mark.timeout(1800 + 60 * KILLS + 30 * BATCHES)
@@ -38,7 +38,7 @@ def streamed(trained: RunningCluster, november: Path) -> RunningCluster:
 def undisturbed(undisturbed_run: Undisturbed) -> dict[Table, list[dict[str, Any]]]:
     """The same files streamed on one machine."""
     root = undisturbed_run.root(STREAMED)
-    assert len(list((root / LEDGER).glob("*.json"))) == BATCHES
+    assert len(list((root / BATCH_LOG).glob("*.json"))) == BATCHES
     return {table: streamed_rows(root, table) for table in COMPARED}
 
 

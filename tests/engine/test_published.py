@@ -13,7 +13,7 @@ from spark_apps.engine.base import Relation, Task
 from spark_apps.engine.local import LocalEngine
 from spark_apps.engine.published import applied_again, events_relation, stored_schema, table_relation
 from spark_apps.errors import MissingTableError, NothingToDoError
-from spark_apps.provenance import LEDGER, AppliedBatch, CleanedDate, EventsRead
+from spark_apps.provenance import BATCH_LOG, AppliedBatch, CleanedDate, EventsRead
 from spark_apps.storage import StoragePath
 from spark_apps.tables import EVENTS, STREAM_EVENTS, USER_FEATURES, DateRange, cleaned_path, partition_folder
 from tests.factory import clean_event, write_events_table
@@ -93,13 +93,13 @@ def write_stream(root: Path, batches: list[AppliedBatch], name: str | None = Non
     """Writes an event a batch, of user 100 + its number, in a file a batch, or in one for all of a date."""
     schema = stored_schema(STREAM_EVENTS)
     parts: dict[Path, list[dict[str, object]]] = {}
-    (root / LEDGER).mkdir(parents=True, exist_ok=True)
+    (root / BATCH_LOG).mkdir(parents=True, exist_ok=True)
     for one in batches:
         assert one.dates is not None
         folder = root / STREAM_EVENTS.path / partition_folder(one.dates[0])
         row = {**clean_event(event_time=f"{one.dates[0]} 12:00:00", user_id=100 + one.batch), "batch": one.batch}
         parts.setdefault(folder / (name or f"batch-{one.batch:08d}.parquet"), []).append(row)
-        (root / LEDGER / f"batch-{one.batch:08d}.json").write_text(one.model_dump_json(), encoding="utf-8")
+        (root / BATCH_LOG / f"batch-{one.batch:08d}.json").write_text(one.model_dump_json(), encoding="utf-8")
     for file, rows in parts.items():
         file.parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(pa.Table.from_pylist(rows, schema=schema), file)

@@ -1,4 +1,4 @@
-"""Made-up batches, as the ledger would hold them: what a shop of five segments does in an hour."""
+"""Made-up batches, as the batch log would hold them: what a shop of five segments does in an hour."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from datetime import datetime, timedelta, timezone
 from math import sin
 from typing import Any
 
-from spark_apps.metrics.platform import Report
 from spark_apps.streaming.records import (
     Activity,
     BatchRecord,
@@ -19,6 +18,7 @@ from spark_apps.streaming.records import (
     SegmentCount,
     TypeCount,
 )
+from spark_apps.telemetry.platform_report import Report
 
 INTERVAL = timedelta(seconds=10)
 ROWS = 10_000

@@ -27,7 +27,7 @@ import yaml
 
 from spark_apps.cluster.secrets import make_secrets
 from spark_apps.cluster.sizing import make_plan
-from spark_apps.metrics.provision import READER_TOKEN, WRITER_TOKEN, Role, provision
+from spark_apps.telemetry.provision import READER_TOKEN, WRITER_TOKEN, Role, provision
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 READY_SECONDS = 180

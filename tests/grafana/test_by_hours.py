@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from spark_apps.metrics.connection import Influx
-from spark_apps.metrics.hours import HourSums
-from spark_apps.metrics.measurements import HOUR_TOP
-from spark_apps.metrics.points import lines_of, points_of
-from spark_apps.metrics.provision import BUCKET, ORG, READER_TOKEN, WRITER_TOKEN, Role, provision
 from spark_apps.streaming.records import BatchRecord, RankedCategory, RankedProduct
-from tests.metrics.conftest import running, write_admin_secrets
-from tests.metrics.records import record
+from spark_apps.telemetry.connection import Influx
+from spark_apps.telemetry.hours import HourSums
+from spark_apps.telemetry.measurements import HOUR_TOP
+from spark_apps.telemetry.points import lines_of, points_of
+from spark_apps.telemetry.provision import BUCKET, ORG, READER_TOKEN, WRITER_TOKEN, Role, provision
+from tests.telemetry.conftest import running, write_admin_secrets
+from tests.telemetry.records import record
 
 pytest.importorskip("grafana_foundation_sdk", reason="grafana-foundation-sdk needs Python 3.11 or newer")
 

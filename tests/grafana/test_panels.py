@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from spark_apps.metrics.measurements import HOURLY_MEASUREMENTS, MEASUREMENTS, PLATFORM_MEASUREMENTS
+from spark_apps.telemetry.measurements import HOURLY_MEASUREMENTS, MEASUREMENTS, PLATFORM_MEASUREMENTS
 from tests.grafana.asking import Question, questions
 
 pytest.importorskip("grafana_foundation_sdk", reason="grafana-foundation-sdk needs Python 3.11 or newer")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from spark_apps.hdfs.connection import Hdfs
-from spark_apps.metrics.platform import look
+from spark_apps.telemetry.platform_report import look
 from tests.hdfs.server import HdfsServer, another_datanode, bean, hadoop_jars, running
 
 NOBODY = "http://127.0.0.1:9"

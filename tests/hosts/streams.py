@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from spark_apps.streaming.records import LEDGER
+from spark_apps.streaming.records import BATCH_LOG
 from spark_apps.tables import STREAM_EVENTS
 from tests.cluster.conftest import RunningCluster
 from tests.cluster.november import COMPARED, assert_streamed, records, streamed_rows
@@ -31,7 +31,7 @@ def assert_same_stream(cluster: RunningCluster, undisturbed: Path) -> None:
     """Streams here what the cluster has streamed since the last time, and compares all tables of both."""
     told = records(cluster)
     assert [record.batch for record in told] == list(range(len(told)))
-    before = len(list((undisturbed / LEDGER).glob("*.json")))
+    before = len(list((undisturbed / BATCH_LOG).glob("*.json")))
     assert stream_here(undisturbed, len(told) - before) == len(told) - before
     assert len(cluster.rows(STREAM_EVENTS, "user_id")) == len(told) * EVENTS_EACH
     for table, order in COMPARED.items():

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from spark_apps.streaming.records import LEDGER
+from spark_apps.streaming.records import BATCH_LOG
 from tests.cluster.conftest import RunningCluster, docker, eventually
 from tests.cluster.november import SIMULATE, await_batches
 from tests.cluster.watching import whole_again
@@ -43,7 +43,7 @@ def test_a_rolling_upgrade_during_the_stream_costs_no_row(
     undisturbed: Path,
 ) -> None:
     with streaming(cluster, *STREAM) as stream:
-        await_batches(cluster, stream, len(cluster.names_in(LEDGER)) + 1)
+        await_batches(cluster, stream, len(cluster.names_in(BATCH_LOG)) + 1)
         upgrade = play("upgrade", hosts.inventory, "-e", f"shopstream_tag={rebuilt}")
         print(f"upgrade.yaml during the stream: {upgrade.seconds:.0f} s")
         finish(cluster, stream)

@@ -20,7 +20,7 @@ from spark_apps.jobs import check, clean, features, load, simulate, unload
 from spark_apps.publication import Publication, settle
 from spark_apps.settings import Settings
 from spark_apps.streaming.drop_files import REPLAY
-from spark_apps.streaming.records import LEDGER
+from spark_apps.streaming.records import BATCH_LOG
 from spark_apps.tables import EVENTS, DateRange, published_dates
 from tests.engines import local_engine
 from tests.factory import csv_line, write_log
@@ -218,7 +218,7 @@ def test_after_the_wrong_file_the_next_clean_makes_its_dates_anew(root: Path, se
 def test_a_stream_that_began_with_the_file_is_named(root: Path, tmp_path: Path) -> None:
     clean.run(local_engine(), root, DateRange())
     write_record(root, 0, "batch-00000001-20261130T000000.000000Z.csv")
-    record = root / LEDGER / "batch-00000000.json"
+    record = root / BATCH_LOG / "batch-00000000.json"
     told = json.loads(record.read_text())
     for committed_at, expected in (("2019-01-01T00:00:00Z", False), ("2100-01-01T00:00:00Z", True)):
         record.write_text(json.dumps({**told, "committed_at": committed_at}))

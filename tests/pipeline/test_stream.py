@@ -36,7 +36,7 @@ from spark_apps.segmentation.inputs import FEATURES
 from spark_apps.segmentation.model import SegmentModel, place_users
 from spark_apps.settings import Settings
 from spark_apps.streaming.drop_files import CHECKPOINT, DONE, INCOMING, STREAM, TAKEN, Drop
-from spark_apps.streaming.records import LEDGER, BatchRecord
+from spark_apps.streaming.records import BATCH_LOG, BatchRecord
 from spark_apps.tables import (
     EVENTS,
     PRODUCT_FEATURES,
@@ -143,7 +143,7 @@ def test_every_line_is_an_event_once(streamed: Streamed) -> None:
 STREAM_BALANCES = 7
 
 
-def test_the_ledger_and_the_tables_balance(streamed: Streamed, strange: Streamed) -> None:
+def test_the_batch_log_and_the_tables_balance(streamed: Streamed, strange: Streamed) -> None:
     for one in (streamed, strange):
         counted = check.run(local_engine(), one.settings, one.root)
         found = [balance for balance in counted.balances if "batch" in balance.what]
@@ -185,7 +185,7 @@ def test_what_check_says_of_a_stream_without_its_files_helps(streamed: Streamed,
 def test_a_record_that_is_damaged_is_named_and_one_that_is_gone_is_counted(streamed: Streamed, tmp_path: Path) -> None:
     root = tmp_path / "root"
     shutil.copytree(streamed.root, root)
-    record = root / LEDGER / "batch-00000001.json"
+    record = root / BATCH_LOG / "batch-00000001.json"
     content = record.read_bytes()
     record.write_bytes(content[:100])
     with pytest.raises(UnusableFileError, match=r"batch-00000001\.json, .* is damaged: bring back the files below"):
@@ -511,6 +511,6 @@ def test_every_line_of_strange_files_is_an_event_or_in_quarantine(strange: Strea
     assert reasons == sum((Counter(record.quarantined) for record in strange.told), Counter())
 
 
-def test_the_ledger_holds_what_was_told(strange: Streamed) -> None:
+def test_the_batch_log_holds_what_was_told(strange: Streamed) -> None:
     files = sorted((strange.root / "processed/stream_batches").glob("*.json"))
     assert [BatchRecord.model_validate(json.loads(path.read_text())) for path in files] == strange.told

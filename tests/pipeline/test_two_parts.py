@@ -26,10 +26,10 @@ from spark_apps.settings import Settings
 from spark_apps.storage import count_rows
 from spark_apps.streaming.records import BatchRecord
 from spark_apps.tables import (
+    BATCH_LOG,
     CLEANED,
     FEATURES_READ,
     INTERACTIONS,
-    LEDGER,
     PRODUCT_FEATURES,
     RECOMMENDATIONS,
     USER_FEATURES,
@@ -222,10 +222,10 @@ def test_an_event_taken_out_of_features_by_hand_is_named(damaged: Shop) -> None:
 
 def test_a_streamed_day_left_out_of_features_by_hand_is_named(damaged: Shop) -> None:
     """As a training that takes a day from `clean` alone leaves it: tables without the streamed part."""
-    for place in (LEDGER, "processed/stream_events"):
+    for place in (BATCH_LOG, "processed/stream_events"):
         (damaged.root / place).rename(damaged.root / "temp" / Path(place).name)
     made(damaged, DateRange())
-    for place in (LEDGER, "processed/stream_events"):
+    for place in (BATCH_LOG, "processed/stream_events"):
         (damaged.root / "temp" / Path(place).name).rename(damaged.root / place)
     pretend_read_later(damaged)
     found = wrong(damaged)

@@ -9,9 +9,9 @@ from typing import Any
 from spark_apps.reports.data import ReportData
 from spark_apps.streaming.records import Relevance
 from spark_apps.streaming.timeline import timeline
-from tests.metrics.records import record
 from tests.reports.behaviours import BEHAVIOUR, NOTHING
 from tests.reports.lists import COMPARISON, LISTS
+from tests.telemetry.records import record
 
 TYPES = {"view": 9_606_771, "cart": 218_264, "purchase": 174_965, "remove_from_cart": 4_210}
 COLUMNS = {

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from spark_apps.jobs.stream.contents import batch_of, ensure_contents, stage_content
 from spark_apps.jobs.stream.incoming import Incoming
-from spark_apps.jobs.stream.paths import ledger_path
-from spark_apps.metrics.ledger import Ledger
+from spark_apps.jobs.stream.paths import batch_log_path
 from spark_apps.publication import Publication
 from spark_apps.storage import StoragePath, write_durably
 from spark_apps.streaming.drop_files import DONE, INCOMING, REFUSED, TAKEN
 from spark_apps.streaming.intake import Dropped, judge
 from spark_apps.streaming.records import BatchRecord
+from spark_apps.telemetry.batch_log import BatchLog
 from tests.factory import HEADER
 
 FOLDERS = (INCOMING, TAKEN, DONE, REFUSED)
@@ -29,7 +29,7 @@ class Applier:
         return self.incoming.take(self.next_batch())
 
     def next_batch(self) -> int:
-        return len(Ledger(self.root).numbers())
+        return len(BatchLog(self.root).numbers())
 
     def publish(self, file: Dropped) -> BatchRecord:
         content = file.content
@@ -47,7 +47,7 @@ class Applier:
             reason=reason,
         )
         with Publication(self.root, ["processed"]) as publication:
-            path = ledger_path(record.batch)
+            path = batch_log_path(record.batch)
             write_durably(publication.stage(path), record.model_dump_json())
             publication.replace(path)
             if outcome == "applied":

@@ -8,7 +8,7 @@ from spark_apps.jobs.simulate import Plan
 from spark_apps.storage import StoragePath
 from spark_apps.streaming.drop_files import DONE, INCOMING, read_drop
 from spark_apps.streaming.intake import name_put_away
-from spark_apps.streaming.records import LEDGER, BatchRecord
+from spark_apps.streaming.records import BATCH_LOG, BatchRecord
 from tests.factory import HEADER
 
 NOVEMBER = date(2019, 11, 1)
@@ -54,9 +54,9 @@ def dropped(root: StoragePath) -> bytes:
 
 def apply_next(root: StoragePath, archive: bool = True) -> str:
     """Writes the record of the first file in incoming that has none, and puts it away as the stream does."""
-    ledger = root / LEDGER
-    ledger.mkdir(parents=True, exist_ok=True)
-    records = sorted(ledger.glob("*.json"), key=str)
+    batch_log = root / BATCH_LOG
+    batch_log.mkdir(parents=True, exist_ok=True)
+    records = sorted(batch_log.glob("*.json"), key=str)
     applied = {BatchRecord.model_validate_json(path.read_bytes()).file for path in records}
     path = min((p for p in (root / INCOMING).glob("*.csv") if p.name not in applied), key=lambda p: p.name)
     write_record(root, len(records), path.name)
@@ -68,7 +68,7 @@ def apply_next(root: StoragePath, archive: bool = True) -> str:
 
 
 def write_record(root: StoragePath, batch: int, name: str) -> None:
-    """Writes a record of the ledger."""
+    """Writes a record of the batch_log."""
     drop, now = read_drop(name), datetime.now(timezone.utc)
     record = BatchRecord(
         batch=batch,
@@ -80,5 +80,5 @@ def write_record(root: StoragePath, batch: int, name: str) -> None:
         committed_at=now,
         outcome="applied",
     )
-    (root / LEDGER).mkdir(parents=True, exist_ok=True)
-    (root / LEDGER / f"batch-{batch:08d}.json").write_text(record.model_dump_json(), encoding="utf-8")
+    (root / BATCH_LOG).mkdir(parents=True, exist_ok=True)
+    (root / BATCH_LOG / f"batch-{batch:08d}.json").write_text(record.model_dump_json(), encoding="utf-8")

@@ -22,14 +22,14 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from spark_apps.jobs.stream.contents import batch_of
 from spark_apps.jobs.stream.incoming import Note, names_taken
-from spark_apps.metrics.ledger import Ledger
 from spark_apps.storage import write_durably
 from spark_apps.streaming.drop_files import DONE, INCOMING, REFUSED, TAKEN, Drop
 from spark_apps.streaming.intake import MOST_FAULTS, hash_in_name
 from spark_apps.streaming.records import BatchRecord
+from spark_apps.telemetry.batch_log import BatchLog
 from tests.factory import HEADER
-from tests.metrics.records import DROPPED
 from tests.streaming.applier import Applier, log_of, outcomes
+from tests.telemetry.records import DROPPED
 
 
 @pytest.fixture
@@ -322,8 +322,8 @@ class Drops(RuleBasedStateMachine):
         return list((Path(str(self.stream.root)) / folder).iterdir())
 
     def _records(self) -> list[BatchRecord]:
-        ledger = Ledger(self.stream.root)
-        return [one for number in ledger.numbers() if (one := ledger.record(number)) is not None]
+        batch_log = BatchLog(self.stream.root)
+        return [one for number in batch_log.numbers() if (one := batch_log.record(number)) is not None]
 
     def _note(self, record: BatchRecord | None) -> None:
         """Has the model follow a record: what it says is what its file held."""

@@ -26,7 +26,7 @@ from spark_apps.streaming.intake import (
 )
 from spark_apps.streaming.records import BatchRecord, Reason
 from tests.factory import HEADER
-from tests.metrics.records import record
+from tests.telemetry.records import record
 
 MOMENT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
 NAMES = st.text(st.characters(exclude_characters="/\0", exclude_categories=()), min_size=1, max_size=60)

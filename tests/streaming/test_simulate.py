@@ -20,7 +20,7 @@ from spark_apps.registry.pointer import Promotion, pointer_path, stage_pointer
 from spark_apps.registry.versions import HYBRID, NAMES
 from spark_apps.storage import StoragePath
 from spark_apps.streaming.drop_files import INCOMING, REPLAY, REPLAY_STATE, Drop, read_drop
-from spark_apps.streaming.records import LEDGER
+from spark_apps.streaming.records import BATCH_LOG
 from spark_apps.streaming.state import StreamState
 from spark_apps.tables import EVENTS, DateRange, published_dates
 from tests.engines import local_engine
@@ -132,7 +132,7 @@ def stream(root: StoragePath, archive: bool, most: list[int]) -> Callable[[float
 
     def wait(seconds: float) -> bool:
         if seconds > 0:
-            applied = len(list((root / LEDGER).glob("*.json")))
+            applied = len(list((root / BATCH_LOG).glob("*.json")))
             most.append(len(dropped_files(root)) - applied)
             apply_next(root, archive)
         return False
@@ -158,7 +158,7 @@ def test_holding_back_it_can_be_asked_to_end(root: Path) -> None:
     assert leftovers(root) == ["replay.json"]
 
 
-def test_of_a_long_ledger_only_the_newest_records_are_read(tmp_path: Path) -> None:
+def test_of_a_long_batch_log_only_the_newest_records_are_read(tmp_path: Path) -> None:
     names = [Drop(number, datetime.now(timezone.utc)).name for number in range(1, 7)]
     (tmp_path / INCOMING).mkdir(parents=True)
     for name in [*names, "somebody-elses.csv"]:
@@ -166,7 +166,7 @@ def test_of_a_long_ledger_only_the_newest_records_are_read(tmp_path: Path) -> No
     assert Backlog(tmp_path).count(enough=2) == 6
     for batch, name in enumerate(names[:4], start=7):
         write_record(tmp_path, batch, name)
-    (tmp_path / LEDGER / "batch-00000000.json").write_text("not a record")
+    (tmp_path / BATCH_LOG / "batch-00000000.json").write_text("not a record")
     backlog = Backlog(tmp_path)
     assert backlog.count(enough=2) == 2
     with pytest.raises(UnusableFileError, match=r"batch-00000000\.json is no record of a batch"):

@@ -1,4 +1,4 @@
-"""The ledger of a stream, folded for charts."""
+"""The batch log of a stream, folded for charts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from spark_apps.streaming.records import Relevance
 from spark_apps.streaming.timeline import Guesses, timeline
-from tests.metrics.records import DROPPED, record
+from tests.telemetry.records import DROPPED, record
 
 
 def guesses(trials: int, hits: int) -> dict[str, Relevance]:

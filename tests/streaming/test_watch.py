@@ -1,4 +1,4 @@
-"""`shopstream watch` shows what the ledger says, within 80 columns."""
+"""`shopstream watch` shows what the batch log says, within 80 columns."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from spark_apps.jobs.stream.incoming import Note
 from spark_apps.jobs.stream.paths import STATE_FILE
 from spark_apps.jobs.stream.watching import LATEST, Watcher
 from spark_apps.streaming.drop_files import INCOMING, TAKEN, Drop
-from spark_apps.streaming.records import LEDGER, BatchRecord, record_name
+from spark_apps.streaming.records import BATCH_LOG, BatchRecord, record_name
 from spark_apps.streaming.state import StreamState
-from tests.metrics.records import record
+from tests.telemetry.records import record
 
 
 def write_stream(root: Path, records: list[BatchRecord]) -> None:
-    """Writes a ledger and a state that has applied it."""
+    """Writes a batch log and a state that has applied it."""
     for one in records:
-        path = root / LEDGER / record_name(one.batch)
+        path = root / BATCH_LOG / record_name(one.batch)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(one.model_dump_json(), encoding="utf-8")
     empty: dict[str, Any] = dict.fromkeys(("bases", "recent", "centres", "weights", "first_popular"), ())
@@ -90,7 +90,7 @@ def test_a_record_is_read_once(tmp_path: Path) -> None:
     write_stream(tmp_path, [record(0), record(1)])
     watcher = Watcher(tmp_path)
     assert [one.batch for one in watcher.look().records] == [0, 1]
-    (tmp_path / LEDGER / record_name(0)).unlink()
+    (tmp_path / BATCH_LOG / record_name(0)).unlink()
     write_stream(tmp_path, [record(2)])
     assert [one.batch for one in watcher.look().records] == [0, 1, 2]
 

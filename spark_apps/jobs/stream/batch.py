@@ -17,7 +17,7 @@ from spark_apps.jobs.stream.contents import batch_of, stage_content
 from spark_apps.jobs.stream.lines import Lines, read_file
 from spark_apps.jobs.stream.models import Placement, Served, load_placement, versions_in_force, versions_named
 from spark_apps.jobs.stream.outputs import Outputs, Staged
-from spark_apps.jobs.stream.paths import claims, ledger_path, stage_state
+from spark_apps.jobs.stream.paths import batch_log_path, claims, stage_state
 from spark_apps.jobs.stream.replayed import replayed_parts
 from spark_apps.jobs.stream.serving import Serving
 from spark_apps.jobs.stream.tasks import ANSWERED, Batch, answered_parts, apply_buckets
@@ -230,7 +230,7 @@ class BatchProcessor:
         )
 
     def _publish(self, publication: Publication, record: BatchRecord, state: StreamState) -> None:
-        path = ledger_path(record.batch)
+        path = batch_log_path(record.batch)
         write_durably(publication.stage(path), record.model_dump_json())
         publication.replace(path)
         stage_state(publication, state)

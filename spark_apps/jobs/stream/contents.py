@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections import defaultdict
 
 from spark_apps.jobs.stream.paths import STATE
-from spark_apps.metrics.ledger import Ledger
 from spark_apps.progress import step
 from spark_apps.publication import Publication
 from spark_apps.storage import StoragePath, write_durably
+from spark_apps.telemetry.batch_log import BatchLog
 
 CONTENTS = f"{STATE}/contents"
 _DIGITS = 2
@@ -39,10 +39,10 @@ def ensure_contents(root: StoragePath) -> None:
     if (root / CONTENTS).is_dir():
         return
     with Publication(root, [STATE]) as publication, step("Contents of former files") as shown:
-        ledger = Ledger(root)
+        batch_log = BatchLog(root)
         files: defaultdict[str, list[str]] = defaultdict(list)  # some 100 bytes of memory a batch
-        for batch in (numbers := ledger.numbers()):
-            record = ledger.record(batch)
+        for batch in (numbers := batch_log.numbers()):
+            record = batch_log.record(batch)
             if record is not None and record.outcome == "applied":
                 files[_file(record.sha256)].append(f"{record.sha256} {batch}")
         publication.stage(CONTENTS).mkdir(parents=True)

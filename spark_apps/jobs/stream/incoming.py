@@ -21,7 +21,6 @@ from typing import BinaryIO, cast
 from pydantic import BaseModel, ConfigDict
 
 from spark_apps.errors import UnusableFileError
-from spark_apps.metrics.ledger import Ledger
 from spark_apps.progress import notice
 from spark_apps.storage import Entry, StoragePath, entries, write_durably
 from spark_apps.streaming.drop_files import DONE, INCOMING, REFUSED, TAKEN, read_drop
@@ -36,6 +35,7 @@ from spark_apps.streaming.intake import (
     shown,
 )
 from spark_apps.streaming.records import BatchRecord, Reason
+from spark_apps.telemetry.batch_log import BatchLog
 
 # What the operating system says of a file that will not be read next time either. Anything else ends the stream.
 _LASTING = {errno.EACCES, errno.EPERM, errno.ENOENT, errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.ENOTDIR}
@@ -71,7 +71,7 @@ class Incoming:
 
     def __init__(self, root: StoragePath) -> None:
         """Names the root; its folders are there."""
-        self._root, self._ledger = root, Ledger(root)
+        self._root, self._batch_log = root, BatchLog(root)
         self._not_before: dict[str, float] = {}
 
     def waiting(self) -> list[Entry]:
@@ -120,7 +120,7 @@ class Incoming:
         if not _there(_file(self._root, note.batch)):
             _note(self._root, note.batch).unlink()
             return None
-        file, record = self._read(note), self._ledger.record(note.batch)
+        file, record = self._read(note), self._batch_log.record(note.batch)
         sha256 = file.content.sha256 if file.content else ""
         if record is not None and (record.file, record.sha256) == (note.name, sha256):
             self.put_away(record)

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from spark_apps.publication import Publication
 from spark_apps.storage import StoragePath, open_parquet, write_durably
-from spark_apps.streaming.records import LEDGER, record_name
+from spark_apps.streaming.records import BATCH_LOG, record_name
 from spark_apps.streaming.state import StreamState
 
 STATE = "processed/stream_state"
@@ -18,9 +18,9 @@ HISTORY, PROFILES = "history", "profiles"
 PRODUCTS, SCORES, GAINS = "products", "scores", "gains"
 
 
-def ledger_path(batch: int) -> str:
+def batch_log_path(batch: int) -> str:
     """Returns the path below the root of a batch's record."""
-    return f"{LEDGER}/{record_name(batch)}"
+    return f"{BATCH_LOG}/{record_name(batch)}"
 
 
 def batch_file(folder: str, batch: int) -> str:
@@ -49,7 +49,7 @@ def read_state(root: StoragePath) -> StreamState | None:
 
 def claims(batch: int) -> list[str]:
     """Returns what a batch replaces, as a claim against other writers."""
-    return [STATE, ledger_path(batch)]
+    return [STATE, batch_log_path(batch)]
 
 
 def read_file(path: StoragePath, columns: Sequence[str]) -> pa.Table:

@@ -8,12 +8,12 @@ from datetime import datetime, timezone
 
 from spark_apps.jobs.stream.incoming import names_taken
 from spark_apps.jobs.stream.paths import STATE, read_state
-from spark_apps.metrics.ledger import Ledger
-from spark_apps.metrics.sender import SinkStatus, describe_status
 from spark_apps.storage import Entry, StoragePath, entries
 from spark_apps.streaming.drop_files import INCOMING
 from spark_apps.streaming.intake import in_turn, moment_of, shown, why_left
 from spark_apps.streaming.records import BatchRecord, Reason
+from spark_apps.telemetry.batch_log import BatchLog
+from spark_apps.telemetry.sender import SinkStatus, describe_status
 
 # Records that are read for sums.
 _LATEST = 100
@@ -111,9 +111,9 @@ def _entries(root: StoragePath) -> list[Entry]:
 
 def read_status(root: StoragePath) -> StreamStatus:
     """Reads how far the stream under a root is; it need not run."""
-    state, ledger = read_state(root), Ledger(root)
+    state, batch_log = read_state(root), BatchLog(root)
     batches = state.next_batch if state else 0
-    read = [ledger.record(batch) for batch in range(max(0, batches - _LATEST), batches)]
+    read = [batch_log.record(batch) for batch in range(max(0, batches - _LATEST), batches)]
     latest = [record for record in read if record is not None]
     waiting = read_waiting(root, batches)
     files = [path.stat().st_size for path in (root / STATE).rglob("*") if path.is_file()]

@@ -10,7 +10,7 @@ from spark_apps.reports.data import Stretch
 from spark_apps.reports.figures import BLUE, GREEN, GREY, LEGEND, ORANGE, PURPLE, empty_figure
 from spark_apps.reports.formats import batches, share, whole
 
-# Recommenders of the ledger, best expected first: what people call them, and a colour.
+# Recommenders of the batch log, best expected first: what people call them, and a colour.
 RECOMMENDERS = {
     "updated": ("Kept up to date", GREEN),
     "static": ("As trained", BLUE),

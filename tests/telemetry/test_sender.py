@@ -1,4 +1,4 @@
-"""Sending the ledger in order, after restarts and past trouble; into files, which need no server."""
+"""Sending the batch log in order, after restarts and past trouble; into files, which need no server."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 from spark_apps.errors import UnusableFileError
-from spark_apps.metrics import sinks
-from spark_apps.metrics.ledger import LEDGER
-from spark_apps.metrics.marker import SENT, Marker
-from spark_apps.metrics.sender import Delivery, Sender, SinkStatus, describe_status
-from spark_apps.metrics.sinks import FILES, FileSink
 from spark_apps.storage import StoragePath, root_path
+from spark_apps.telemetry import sinks
+from spark_apps.telemetry.batch_log import BATCH_LOG
+from spark_apps.telemetry.delivery_offset import SENT, DeliveryOffset
+from spark_apps.telemetry.sender import Delivery, Sender, SinkStatus, describe_status
+from spark_apps.telemetry.sinks import FILES, FileSink
 from tests.hdfs.server import HdfsServer
-from tests.metrics.ledgers import eventually, files_of, records, write_ledger
+from tests.telemetry.batch_logs import eventually, files_of, records, write_batch_log
 
 
 def sent_by(delivery: Delivery) -> int:
@@ -34,10 +34,10 @@ def content(root: StoragePath) -> dict[str, bytes]:
 
 def test_sends_what_is_not_sent_yet(tmp_path: Path) -> None:
     batches = records(12)
-    write_ledger(tmp_path, batches[:8])
+    write_batch_log(tmp_path, batches[:8])
     assert sent_by(Delivery(tmp_path, FileSink(tmp_path))) == 8
     assert sent_by(Delivery(tmp_path, FileSink(tmp_path))) == 0
-    write_ledger(tmp_path, batches[8:])
+    write_batch_log(tmp_path, batches[8:])
     assert sent_by(Delivery(tmp_path, FileSink(tmp_path))) == 4
     assert content(tmp_path) == files_of(batches)
     (status,) = describe_status(tmp_path)
@@ -46,11 +46,11 @@ def test_sends_what_is_not_sent_yet(tmp_path: Path) -> None:
 
 def test_killed_before_it_was_noted_sends_the_same_again(tmp_path: Path) -> None:
     batches = records(5)
-    write_ledger(tmp_path, batches)
+    write_batch_log(tmp_path, batches)
     killed = Delivery(tmp_path, FileSink(tmp_path))
     assert killed.step() and killed.step() and killed.step()
     before = content(tmp_path)
-    assert Marker(tmp_path).read(FileSink(tmp_path).name).batch < 2
+    assert DeliveryOffset(tmp_path).read(FileSink(tmp_path).name).batch < 2
     assert sent_by(Delivery(tmp_path, FileSink(tmp_path))) > 2
     assert content(tmp_path) == {**files_of(batches), **before}
 
@@ -62,12 +62,12 @@ def test_an_empty_root_has_nothing_to_send(tmp_path: Path) -> None:
 
 def test_an_hour_is_sent_with_the_first_batch_after_it_also_after_a_restart(tmp_path: Path) -> None:
     batches = records(800, age=timedelta(hours=3))  # two whole hours and more
-    write_ledger(tmp_path, batches[:500])
+    write_batch_log(tmp_path, batches[:500])
     for _ in range(3):
         delivery = Delivery(tmp_path, FileSink(tmp_path))
         assert all(delivery.step() for _ in range(150))
         delivery.close()
-    write_ledger(tmp_path, batches[500:])
+    write_batch_log(tmp_path, batches[500:])
     assert sent_by(Delivery(tmp_path, FileSink(tmp_path))) == 350
     assert content(tmp_path) == files_of(batches)
     closing = [name for name, lines in content(tmp_path).items() if b"product_popularity_hourly" in lines]
@@ -76,39 +76,39 @@ def test_an_hour_is_sent_with_the_first_batch_after_it_also_after_a_restart(tmp_
 
 def test_batches_without_a_record_are_passed_over(tmp_path: Path) -> None:
     batches = [one for one in records(30) if one.batch not in (0, 7, 8, 20)]
-    write_ledger(tmp_path, batches)
+    write_batch_log(tmp_path, batches)
     assert sent_by(Delivery(tmp_path, FileSink(tmp_path))) == 26
     assert content(tmp_path) == files_of(batches)
 
 
-def test_a_ledger_that_began_anew_is_sent_anew(tmp_path: Path) -> None:
-    write_ledger(tmp_path, records(6))
+def test_a_batch_log_that_began_anew_is_sent_anew(tmp_path: Path) -> None:
+    write_batch_log(tmp_path, records(6))
     sent_by(Delivery(tmp_path, FileSink(tmp_path)))
-    for path in (tmp_path / LEDGER).iterdir():
+    for path in (tmp_path / BATCH_LOG).iterdir():
         path.unlink()
     other = records(4)  # their files were dropped later, so they have other names
-    write_ledger(tmp_path, other)
+    write_batch_log(tmp_path, other)
     assert describe_status(tmp_path)[0].waiting == 4
     assert sent_by(Delivery(tmp_path, FileSink(tmp_path))) == 4
     assert content(tmp_path)["batch-00000003.lp"] == files_of(other)["batch-00000003.lp"]
 
 
 def test_again_sends_everything(tmp_path: Path) -> None:
-    write_ledger(tmp_path, records(6))
+    write_batch_log(tmp_path, records(6))
     sent_by(Delivery(tmp_path, FileSink(tmp_path)))
     assert sent_by(Delivery(tmp_path, FileSink(tmp_path), again=True)) == 6
 
 
 def test_a_marker_that_cannot_be_understood_means_that_nothing_was_sent(tmp_path: Path) -> None:
-    write_ledger(tmp_path, records(3))
+    write_batch_log(tmp_path, records(3))
     sent_by(Delivery(tmp_path, FileSink(tmp_path)))
     (tmp_path / SENT).write_text("{}]")
     assert sent_by(Delivery(tmp_path, FileSink(tmp_path))) == 3
 
 
 def test_a_record_of_another_version_is_named(tmp_path: Path) -> None:
-    write_ledger(tmp_path, records(1))
-    path = tmp_path / LEDGER / "batch-00000000.json"
+    write_batch_log(tmp_path, records(1))
+    path = tmp_path / BATCH_LOG / "batch-00000000.json"
     path.write_text('{"batch": 0}')
     delivery = Delivery(tmp_path, FileSink(tmp_path))
     with pytest.raises(UnusableFileError, match=r"batch-00000000\.json is no record of a batch as this version"):
@@ -119,7 +119,7 @@ def test_a_record_of_another_version_is_named(tmp_path: Path) -> None:
 def test_files_are_bounded_in_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sinks, "FILES_KEPT", 4)
     batches = records(10)
-    write_ledger(tmp_path, batches)
+    write_batch_log(tmp_path, batches)
     sent_by(Delivery(tmp_path, FileSink(tmp_path)))
     assert content(tmp_path) == dict(list(files_of(batches).items())[-4:])
 
@@ -130,20 +130,20 @@ def test_the_thread_goes_on_when_what_stood_in_the_way_is_gone(tmp_path: Path) -
     (tmp_path / FILES).write_text("in the way")
     sender = Sender(tmp_path, FileSink(tmp_path))
     sender.start()
-    write_ledger(tmp_path, batches[:15])
+    write_batch_log(tmp_path, batches[:15])
     sender.wake()
     eventually(lambda: sender.status().error is not None, "the trouble is told")
     assert (sender.status().last, sender.status().waiting) == (None, 15)
     (tmp_path / FILES).unlink()
     eventually(lambda: sender.status().last == 14, "the first are sent")
-    write_ledger(tmp_path, batches[15:])
+    write_batch_log(tmp_path, batches[15:])
     done = sender.stop(30)
     assert (done.last, done.waiting, done.error) == (19, 0, None)
     assert content(tmp_path) == files_of(batches)
 
 
 def test_stop_keeps_its_deadline_and_leaves_the_rest_for_later(tmp_path: Path) -> None:
-    write_ledger(tmp_path, records(400))
+    write_batch_log(tmp_path, records(400))
     sender = Sender(tmp_path, FileSink(tmp_path))
     sender.start()
     started = time.monotonic()
@@ -157,7 +157,7 @@ def test_stop_keeps_its_deadline_and_leaves_the_rest_for_later(tmp_path: Path) -
 
 
 def test_stop_ends_at_once_while_the_sink_is_away(tmp_path: Path) -> None:
-    write_ledger(tmp_path, records(3))
+    write_batch_log(tmp_path, records(3))
     (tmp_path / "reports").write_text("in the way")
     sender = Sender(tmp_path, FileSink(tmp_path))
     sender.start()
@@ -169,7 +169,7 @@ def test_stop_ends_at_once_while_the_sink_is_away(tmp_path: Path) -> None:
 
 
 def test_a_sender_that_was_never_started_can_be_stopped(tmp_path: Path) -> None:
-    write_ledger(tmp_path, records(2))
+    write_batch_log(tmp_path, records(2))
     done = Sender(tmp_path, FileSink(tmp_path)).stop(1)
     assert (done.last, done.waiting) == (None, 2)
 
@@ -183,10 +183,10 @@ def test_on_hdfs(hdfs_server: HdfsServer) -> None:
     batches = records(6)
     sender = Sender(root, FileSink(root))
     sender.start()
-    write_ledger(root, batches[:3])
+    write_batch_log(root, batches[:3])
     sender.wake()
     eventually(lambda: sender.status().last == 2, "the first are sent")
-    write_ledger(root, batches[3:])
+    write_batch_log(root, batches[3:])
     done = sender.stop(60)
     assert done == SinkStatus(FileSink(root).name, 5, 0, done.moment, 0, None)
     assert content(root) == files_of(batches)

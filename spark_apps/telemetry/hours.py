@@ -1,6 +1,6 @@
-"""Sums of whole hours, made from the ledger's records: what a panel over a month reads in place of every batch.
+"""Sums of whole hours, made from the batch log's records: what a panel over a month reads in place of every batch.
 
-The points of an hour are sent with the first batch after it. They follow from the ledger alone, whatever was sent
+The points of an hour are sent with the first batch after it. They follow from the batch log alone, whatever was sent
 before.
 """
 
@@ -11,10 +11,10 @@ from typing import TypeVar
 
 from influxdb_client.client.write.point import Point
 
-from spark_apps.metrics.ledger import Ledger
-from spark_apps.metrics.measurements import CATEGORY_POPULARITY_HOURLY, PRODUCT_POPULARITY_HOURLY
-from spark_apps.metrics.points import ranked_points
 from spark_apps.streaming.records import BatchRecord, RankedCategory, RankedProduct
+from spark_apps.telemetry.batch_log import BatchLog
+from spark_apps.telemetry.measurements import CATEGORY_POPULARITY_HOURLY, PRODUCT_POPULARITY_HOURLY
+from spark_apps.telemetry.points import ranked_points
 
 Ranked = TypeVar("Ranked", RankedProduct, RankedCategory)
 
@@ -65,16 +65,16 @@ class HourSums:
         return self._start is None or _hour_of(record) > self._start
 
 
-def sums_before(ledger: Ledger, batch: int) -> HourSums:
+def sums_before(batch_log: BatchLog, batch: int) -> HourSums:
     """Returns the sums of the hour that the newest record before a batch belongs to.
 
     Args:
-        ledger: is read backwards, one record at a time.
+        batch_log: is read backwards, one record at a time.
         batch: a number.
     """
     sums = HourSums()
-    for number in reversed(ledger.numbers()):
-        record = ledger.record(number) if number < batch else None
+    for number in reversed(batch_log.numbers()):
+        record = batch_log.record(number) if number < batch else None
         if record is None:
             continue
         if sums.began_after(record):

@@ -10,8 +10,8 @@ from typing import Any
 import yaml
 
 from spark_apps.errors import UserError
-from spark_apps.metrics.connection import Influx
-from spark_apps.metrics.provision import BUCKET, ORG
+from spark_apps.telemetry.connection import Influx
+from spark_apps.telemetry.provision import BUCKET, ORG
 
 # the one place of all rules, made from grafana/panels/alerts.py
 RULES = Path(__file__).resolve().parents[2] / "grafana" / "provisioning" / "alerting" / "rules.yaml"

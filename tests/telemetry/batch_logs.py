@@ -1,4 +1,4 @@
-"""Ledgers for tests, and what InfluxDB holds of them."""
+"""Batch logs for tests, and what InfluxDB holds of them."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import Protocol
 
 from influxdb_client.client.write.point import Point
 
-from spark_apps.metrics.connection import Influx
-from spark_apps.metrics.hours import HourSums
-from spark_apps.metrics.points import lines_of, points_of
-from spark_apps.metrics.provision import BUCKET, ORG
-from spark_apps.metrics.sender import Sender, describe_status
-from spark_apps.metrics.sinks import Sink
 from spark_apps.storage import StoragePath
-from spark_apps.streaming.records import LEDGER, BatchRecord
-from tests.metrics.records import record
+from spark_apps.streaming.records import BATCH_LOG, BatchRecord
+from spark_apps.telemetry.connection import Influx
+from spark_apps.telemetry.hours import HourSums
+from spark_apps.telemetry.points import lines_of, points_of
+from spark_apps.telemetry.provision import BUCKET, ORG
+from spark_apps.telemetry.sender import Sender, describe_status
+from spark_apps.telemetry.sinks import Sink
+from tests.telemetry.records import record
 
 # One field that every point of a measurement has; its values are as many as the points.
 _COUNTED = {
@@ -54,9 +54,9 @@ def records(number: int, first: int = 0, age: timedelta = timedelta(hours=1)) ->
     ]
 
 
-def write_ledger(root: StoragePath, batches: Iterable[BatchRecord]) -> None:
-    """Puts records into a root's ledger, by rename as the stream does."""
-    folder = root / LEDGER
+def write_batch_log(root: StoragePath, batches: Iterable[BatchRecord]) -> None:
+    """Puts records into a root's batch log, by rename as the stream does."""
+    folder = root / BATCH_LOG
     folder.mkdir(parents=True, exist_ok=True)
     for one in batches:
         draft = folder / f"batch-{one.batch:08d}.draft"
@@ -128,11 +128,11 @@ def outlive_an_outage(server: Server, root: StoragePath, sink: Sink, reader_toke
     batches = records(40)
     sender = Sender(root, sink)
     sender.start()
-    write_ledger(root, batches[:10])
+    write_batch_log(root, batches[:10])
     sender.wake()
     eventually(lambda: sender.status().last == 9, "the first batches are sent")
     server.kill()
-    write_ledger(root, batches[10:25])
+    write_batch_log(root, batches[10:25])
     sender.wake()
     eventually(lambda: sender.status().error is not None, "the outage is told")
     away = sender.status()
@@ -140,7 +140,7 @@ def outlive_an_outage(server: Server, root: StoragePath, sink: Sink, reader_toke
     assert away.error is not None and away.error.startswith(f"InfluxDB does not answer at {server.url}")
     assert describe_status(root)[0].error == away.error
     server.start()
-    write_ledger(root, batches[25:])
+    write_batch_log(root, batches[25:])
     eventually(lambda: sender.status().last == 39, "the rest is sent")
     done = sender.stop(30)
     assert (done.waiting, done.error, done.expired) == (0, None, 0)

@@ -1,4 +1,4 @@
-"""Whether InfluxDB holds just the points that the stream's ledger gives, each with its values (SPEC I1, T6)."""
+"""Whether InfluxDB holds just the points that the stream's batch log gives, each with its values (SPEC I1, T6)."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from datetime import datetime, timedelta, timezone
 from typing import Union
 
 from spark_apps.errors import NothingToDoError
-from spark_apps.metrics.connection import Influx
-from spark_apps.metrics.hours import HourSums, sums_before
-from spark_apps.metrics.ledger import Ledger
-from spark_apps.metrics.marker import Marker
-from spark_apps.metrics.measurements import HOURLY_MEASUREMENTS, MEASUREMENTS, Kind
-from spark_apps.metrics.points import PointKey, points_of, told
-from spark_apps.metrics.provision import BUCKET, ORG, RETENTION_DAYS
-from spark_apps.metrics.sinks import sink_name
 from spark_apps.storage import StoragePath
 from spark_apps.streaming.records import BatchRecord
+from spark_apps.telemetry.batch_log import BatchLog
+from spark_apps.telemetry.connection import Influx
+from spark_apps.telemetry.delivery_offset import DeliveryOffset
+from spark_apps.telemetry.hours import HourSums, sums_before
+from spark_apps.telemetry.measurements import HOURLY_MEASUREMENTS, MEASUREMENTS, Kind
+from spark_apps.telemetry.points import PointKey, points_of, told
+from spark_apps.telemetry.provision import BUCKET, ORG, RETENTION_DAYS
+from spark_apps.telemetry.sinks import sink_name
 
 Values = Mapping[str, Union[int, float, str]]  # noqa: UP007 (an alias that is used as a value)
 
@@ -39,7 +39,7 @@ class Comparison:
 
     Attributes:
         measurement: its name.
-        expected: points that the ledger gives.
+        expected: points that the batch log gives.
         found: points of InfluxDB at the same times.
         differing: points that only one side has, or with other values.
         first: number of the first batch with such a point, None without one.
@@ -57,7 +57,7 @@ class Compared:
     """What was compared.
 
     Attributes:
-        batches: of the ledger, compared.
+        batches: of the batch log, compared.
         too_old: batches that the bucket may have dropped already.
         waiting: batches that were not sent yet.
         comparisons: one per measurement, in the order of measurements.py.
@@ -89,16 +89,16 @@ class Comparing:
         Raises:
             NothingToDoError: when the stream has applied nothing yet.
         """
-        self._ledger, self._influx, self.outcome = Ledger(root), influx, Compared()
-        numbers = self._ledger.numbers()
+        self._batch_log, self._influx, self.outcome = BatchLog(root), influx, Compared()
+        numbers = self._batch_log.numbers()
         if not numbers:
             raise NothingToDoError("There are no points yet: run `shopstream stream` first (with the same --root).")
-        sent = Marker(root).read(sink_name(influx.url)).batch
+        sent = DeliveryOffset(root).read(sink_name(influx.url)).batch
         if sent >= 0:  # else nobody noted that anything was sent there, and all of it may be missing
             self.outcome.waiting = sum(number > sent for number in numbers)
             numbers = [number for number in numbers if number <= sent]
         self._oldest = datetime.now(timezone.utc) - _KEPT
-        # months of a ledger need not be read to find the last one
+        # months of a batch log need not be read to find the last one
         self.outcome.too_old = bisect_left(numbers, True, key=self._is_young)
         self._numbers = numbers[self.outcome.too_old :]
 
@@ -115,7 +115,7 @@ class Comparing:
         """
         if not self._numbers:
             return
-        hour = sums_before(self._ledger, self._numbers[0])
+        hour = sums_before(self._batch_log, self._numbers[0])
         for start in range(0, len(self._numbers), _AT_ONCE):
             numbers = self._numbers[start : start + _AT_ONCE]
             self._compare(self._given(numbers, hour))
@@ -134,12 +134,12 @@ class Comparing:
         return given
 
     def _is_young(self, number: int) -> bool:
-        record = self._ledger.record(number)
+        record = self._batch_log.record(number)
         return record is not None and record.dropped_at >= self._oldest
 
     def _records(self, numbers: Iterable[int]) -> Iterator[BatchRecord]:
         for number in numbers:
-            record = self._ledger.record(number)
+            record = self._batch_log.record(number)
             if record is not None:
                 yield record
 
@@ -151,7 +151,7 @@ class Comparing:
         for key in given.keys() | found.keys():
             batch = batches.get(_moment_of(key))
             if batch is None:
-                continue  # of another time, so of another ledger, or of a batch that is not among these
+                continue  # of another time, so of another batch log, or of a batch that is not among these
             self._count(self.outcome.comparisons[key.measurement], batch, given.get(key), found.get(key))
 
     def _count(

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from influxdb_client.client.write.point import Point
 
-from spark_apps.metrics.measurements import MEASUREMENTS, OTHER, TOP
-from spark_apps.metrics.points import lines_of, points_of
 from spark_apps.streaming.records import BatchRecord, Crossing, Move, SegmentCount, TypeCount
-from tests.metrics.records import DROPPED, any_record, record
+from spark_apps.telemetry.measurements import MEASUREMENTS, OTHER, TOP
+from spark_apps.telemetry.points import lines_of, points_of
+from tests.telemetry.records import DROPPED, any_record, record
 
 SCHEMA = {one.name: one for one in MEASUREMENTS}
 KINDS = {"integer": int, "float": float, "string": str}

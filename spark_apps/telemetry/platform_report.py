@@ -15,9 +15,9 @@ from typing import Any
 import requests
 
 from spark_apps.errors import UserError
-from spark_apps.metrics.connection import Influx, InfluxAwayError, InfluxRefusedError
-from spark_apps.metrics.measurements import PLATFORM_HDFS, PLATFORM_SPARK, Measurement
-from spark_apps.metrics.provision import BUCKET, ORG
+from spark_apps.telemetry.connection import Influx, InfluxAwayError, InfluxRefusedError
+from spark_apps.telemetry.measurements import PLATFORM_HDFS, PLATFORM_SPARK, Measurement
+from spark_apps.telemetry.provision import BUCKET, ORG
 
 _SECONDS = (2, 4)
 _MIB = 1024**2

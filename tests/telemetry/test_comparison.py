@@ -1,4 +1,4 @@
-"""`shopstream metrics check`: the ledger beside a real InfluxDB, point by point."""
+"""`shopstream metrics check`: the batch log beside a real InfluxDB, point by point."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import pytest
 from click.testing import CliRunner, Result
 
 from spark_apps.cli import main
-from spark_apps.metrics import comparison
-from spark_apps.metrics.connection import Influx
-from spark_apps.metrics.points import lines_of, points_of
-from spark_apps.metrics.provision import BUCKET, ORG
 from spark_apps.streaming.records import BatchRecord, Move, RankedProduct, SegmentCount
-from tests.metrics.conftest import Store
-from tests.metrics.ledgers import expected, records, sent_points, write_ledger
-from tests.metrics.records import NASTY, record
-from tests.metrics.test_sinks import now
+from spark_apps.telemetry import comparison
+from spark_apps.telemetry.connection import Influx
+from spark_apps.telemetry.points import lines_of, points_of
+from spark_apps.telemetry.provision import BUCKET, ORG
+from tests.telemetry.batch_logs import expected, records, sent_points, write_batch_log
+from tests.telemetry.conftest import Store
+from tests.telemetry.records import NASTY, record
+from tests.telemetry.test_sinks import now
 
 Check = Callable[..., Result]
 TARGET = {"org": ORG, "bucket": BUCKET}
@@ -47,10 +47,10 @@ def told(result: Result) -> tuple[int, dict[str, int]]:
 
 @pytest.fixture
 def root(store: Store, tmp_path: Path) -> Path:
-    """A ledger that was sent; it goes over an hour's end, so that hours have points too."""
+    """A batch log that was sent; it goes over an hour's end, so that hours have points too."""
     folder = tmp_path / "root"
     batches = over_an_hour()
-    write_ledger(folder, batches)
+    write_batch_log(folder, batches)
     options = ["--url", store.url, "--token-file", str(store.writer_file)]
     assert CliRunner().invoke(main, ["metrics", "push", "--root", str(folder), *options]).exit_code == 0
     return folder
@@ -80,7 +80,7 @@ def test_names_and_figures_of_any_kind_are_equal(store: Store, tmp_path: Path, c
     count = SegmentCount(users=1, seen=1, monetary_mean=0.1 + 0.2)
     move = Move(source="a, b=c", target="with space", users=3)
     one = record(0, now(), top_products=(product,), segments={"with space": count}, moves=(move,))
-    write_ledger(tmp_path, [one])
+    write_batch_log(tmp_path, [one])
     store.sink().write(0, lines_of(points_of(one)))
     assert told(check(tmp_path, "--json")) == (0, {})
 
@@ -125,13 +125,13 @@ def test_a_point_too_many_of_a_batch_is_told(store: Store, root: Path, check: Ch
     assert told(check(root, "--json")) == (1, {"pipeline_quarantine": 9})
 
 
-def test_points_of_another_ledger_do_not_count(store: Store, root: Path, check: Check) -> None:
+def test_points_of_another_batch_log_do_not_count(store: Store, root: Path, check: Check) -> None:
     store.sink().write(0, lines_of(points_of(records(1, age=timedelta(minutes=5))[0])))
     assert told(check(root, "--json")) == (0, {})
 
 
 def test_batches_not_sent_yet_and_those_too_old_are_named(store: Store, root: Path, check: Check) -> None:
-    write_ledger(root, records(2, first=BATCHES))
+    write_batch_log(root, records(2, first=BATCHES))
     outcome = json.loads(check(root, "--json").stdout)
     assert (outcome["batches"], outcome["waiting"], outcome["equal"]) == (BATCHES, 2, True)
     assert "Not sent yet: 2 batches" in check(root).output
@@ -141,10 +141,10 @@ def test_batches_older_than_what_is_kept_are_counted_and_not_asked_for(
     store: Store, tmp_path: Path, check: Check
 ) -> None:
     old, young = records(3, age=timedelta(days=29, hours=1)), records(4, first=3, age=timedelta(days=28))
-    write_ledger(tmp_path, old)
+    write_batch_log(tmp_path, old)
     outcome = json.loads(check(tmp_path, "--json").stdout)
     assert (outcome["batches"], outcome["too_old"], outcome["equal"]) == (0, 3, True)
-    write_ledger(tmp_path, young)
+    write_batch_log(tmp_path, young)
     for one in young:
         store.sink().write(one.batch, lines_of(sent_points([*old, *young])[one.batch]))
     outcome = json.loads(check(tmp_path, "--json").stdout)
@@ -152,8 +152,8 @@ def test_batches_older_than_what_is_kept_are_counted_and_not_asked_for(
     assert "Not compared: 3 batches" in check(tmp_path).output
 
 
-def test_a_ledger_of_which_nothing_was_sent_misses_all(tmp_path: Path, check: Check) -> None:
-    write_ledger(tmp_path, records(3))
+def test_a_batch_log_of_which_nothing_was_sent_misses_all(tmp_path: Path, check: Check) -> None:
+    write_batch_log(tmp_path, records(3))
     code, wrong = told(check(tmp_path, "--json"))
     assert code == 1
     assert wrong.keys() == {point._name for one in sent_points(records(3)).values() for point in one}

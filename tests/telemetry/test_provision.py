@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from spark_apps.metrics.connection import Influx
-from spark_apps.metrics.provision import BUCKET, ORG, is_right
-from tests.metrics.conftest import InfluxServer, Provision
+from spark_apps.telemetry.connection import Influx
+from spark_apps.telemetry.provision import BUCKET, ORG, is_right
+from tests.telemetry.conftest import InfluxServer, Provision
 
 DAY = 86_400
 

@@ -13,15 +13,15 @@ from influxdb_client.client.write_api import SYNCHRONOUS
 from influxdb_client.rest import ApiException
 from urllib3.exceptions import HTTPError, NewConnectionError, ProtocolError, ResponseError, TimeoutError
 
-from spark_apps.metrics.connection import Influx, InfluxAwayError, InfluxRefusedError
-from spark_apps.metrics.provision import BUCKET, ORG
-from spark_apps.metrics.token_files import SecretFileError, find_secret
 from spark_apps.settings import Settings
 from spark_apps.storage import StoragePath, write_durably
+from spark_apps.telemetry.connection import Influx, InfluxAwayError, InfluxRefusedError
+from spark_apps.telemetry.provision import BUCKET, ORG
+from spark_apps.telemetry.token_files import SecretFileError, find_secret
 
 FILES = "reports/metrics"
 # Files that are kept, the newest: November in batches of 10,000 events makes 6,751 of some 5 KB. Points of earlier
-# batches are not lost, the ledger gives them again.
+# batches are not lost, the batch log gives them again.
 FILES_KEPT = 10_000
 
 _TIMEOUT_MILLISECONDS = (5_000, 10_000)  # to connect, to answer

@@ -7,14 +7,14 @@ from datetime import timedelta
 import pytest
 
 from spark_apps.ingestion.lines import REASONS
-from spark_apps.metrics import measurements
-from spark_apps.metrics.hours import HourSums
-from spark_apps.metrics.measurements import HOURLY_MEASUREMENTS, MEASUREMENTS, Measurement
-from spark_apps.metrics.points import points_of
 from spark_apps.recommendation.hybrid import SOURCES
 from spark_apps.schemas import EVENT_TYPES
 from spark_apps.segmentation import rfm
-from tests.metrics.records import DROPPED, record
+from spark_apps.telemetry import measurements
+from spark_apps.telemetry.hours import HourSums
+from spark_apps.telemetry.measurements import HOURLY_MEASUREMENTS, MEASUREMENTS, Measurement
+from spark_apps.telemetry.points import points_of
+from tests.telemetry.records import DROPPED, record
 
 # What dashboards, alerts and other programs ask for. Whoever changes a name here changes it for all of them.
 NAMES = {

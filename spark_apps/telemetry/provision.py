@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from spark_apps.metrics.connection import Influx, InfluxRefusedError
-from spark_apps.metrics.token_files import find_secret, read_secret, write_secret
+from spark_apps.telemetry.connection import Influx, InfluxRefusedError
+from spark_apps.telemetry.token_files import find_secret, read_secret, write_secret
 
 ORG = "shopstream"
 BUCKET = "ecommerce_analytics"

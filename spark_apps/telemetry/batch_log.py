@@ -1,4 +1,4 @@
-"""The stream's ledger as the metrics read it: one record a batch, in order, one at a time."""
+"""The stream's batch log as the metrics read it: one record a batch, in order, one at a time."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from pydantic import ValidationError
 
 from spark_apps.errors import UnusableFileError
 from spark_apps.storage import StoragePath
-from spark_apps.streaming.records import LEDGER, BatchRecord, record_name
+from spark_apps.streaming.records import BATCH_LOG, BatchRecord, record_name
 
 _NAME = re.compile(r"batch-(\d{8})\.json")
 
 
-class Ledger:
+class BatchLog:
     """The records below a root; they appear by rename and never change."""
 
     def __init__(self, root: StoragePath) -> None:
-        """Names the ledger of a root, which need not be there yet."""
-        self._folder = root / LEDGER
+        """Names the batch log of a root, which need not be there yet."""
+        self._folder = root / BATCH_LOG
 
     def record(self, batch: int) -> BatchRecord | None:
         """Returns the record of a batch, None where there is none.
@@ -40,7 +40,7 @@ class Ledger:
 
 
 def read_record(path: StoragePath) -> BatchRecord:
-    """Reads a file of the ledger.
+    """Reads a file of the batch log.
 
     Raises:
         FileNotFoundError: when it is not there.

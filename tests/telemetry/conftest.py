@@ -14,9 +14,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from spark_apps.cli import main
-from spark_apps.metrics.connection import Influx
-from spark_apps.metrics.provision import READER_TOKEN, WRITER_TOKEN, Role, provision
-from spark_apps.metrics.sinks import InfluxSink
+from spark_apps.telemetry.connection import Influx
+from spark_apps.telemetry.provision import READER_TOKEN, WRITER_TOKEN, Role, provision
+from spark_apps.telemetry.sinks import InfluxSink
 
 VARIABLE = "SHOPSTREAM_INFLUXD"
 # where docker/from-source/build.py keeps what it built, and where earlier versions of it did

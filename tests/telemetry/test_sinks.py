@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from spark_apps.metrics.connection import InfluxAwayError, InfluxRefusedError
-from spark_apps.metrics.points import lines_of, points_of
-from spark_apps.metrics.sinks import FileSink, InfluxSink, sink_of
-from spark_apps.metrics.token_files import SecretFileError
 from spark_apps.settings import Settings
 from spark_apps.streaming.records import BatchRecord, Crossing, RankedProduct, SegmentCount
-from tests.metrics.conftest import Store
-from tests.metrics.ledgers import expected, outlive_an_outage, records, rows_of, stored
-from tests.metrics.records import NASTY, record
+from spark_apps.telemetry.connection import InfluxAwayError, InfluxRefusedError
+from spark_apps.telemetry.points import lines_of, points_of
+from spark_apps.telemetry.sinks import FileSink, InfluxSink, sink_of
+from spark_apps.telemetry.token_files import SecretFileError
+from tests.telemetry.batch_logs import expected, outlive_an_outage, records, rows_of, stored
+from tests.telemetry.conftest import Store
+from tests.telemetry.records import NASTY, record
 
 IN_TAGS = "sun, \"moon\" = 'stars' ümläut 🛒"
 

@@ -16,12 +16,12 @@ import requests
 from click.testing import CliRunner
 
 from spark_apps.cli import main
-from spark_apps.metrics.connection import Influx
-from spark_apps.metrics.measurements import PLATFORM_HDFS, PLATFORM_MEASUREMENTS, PLATFORM_SPARK
-from spark_apps.metrics.platform import PlatformNotReportedError, look, moments, send
-from spark_apps.metrics.provision import BUCKET, ORG
+from spark_apps.telemetry.connection import Influx
+from spark_apps.telemetry.measurements import PLATFORM_HDFS, PLATFORM_MEASUREMENTS, PLATFORM_SPARK
+from spark_apps.telemetry.platform_report import PlatformNotReportedError, look, moments, send
+from spark_apps.telemetry.provision import BUCKET, ORG
 from tests.hdfs.server import HdfsServer
-from tests.metrics.conftest import InfluxServer, Provision
+from tests.telemetry.conftest import InfluxServer, Provision
 
 NOBODY = "http://127.0.0.1:9"
 READY_SECONDS = 60.0

@@ -13,11 +13,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from spark_apps.cli import main
-from spark_apps.metrics.ledger import LEDGER
-from spark_apps.metrics.marker import SENT
-from spark_apps.metrics.sinks import FILES
-from tests.metrics.conftest import Store
-from tests.metrics.ledgers import eventually, expected, records, stored, write_ledger
+from spark_apps.telemetry.batch_log import BATCH_LOG
+from spark_apps.telemetry.delivery_offset import SENT
+from spark_apps.telemetry.sinks import FILES
+from tests.telemetry.batch_logs import eventually, expected, records, stored, write_batch_log
+from tests.telemetry.conftest import Store
 
 Push = Callable[..., Result]
 
@@ -52,10 +52,10 @@ def pushed(result: Result) -> tuple[int, int, int]:
 
 def test_sends_all_and_then_nothing(store: Store, root: Path, push: Push) -> None:
     batches = records(15)
-    write_ledger(root, batches[:10])
+    write_batch_log(root, batches[:10])
     assert pushed(push(*target(store), "--json")) == (10, 0, expected(batches[:10]).total())
     assert pushed(push(*target(store), "--json")) == (0, 0, 0)
-    write_ledger(root, batches[10:])
+    write_batch_log(root, batches[10:])
     done = push(*target(store))
     assert done.exit_code == 0
     assert done.stdout.startswith(f"Sent 5 batches with {expected(batches[10:]).total()} points to {store.url}/")
@@ -66,11 +66,11 @@ def test_sends_all_and_then_nothing(store: Store, root: Path, push: Push) -> Non
 
 def test_files_of_batches_without_a_record_are_sent_once(store: Store, root: Path, push: Push) -> None:
     batches = records(8)
-    write_ledger(root, batches)
+    write_batch_log(root, batches)
     assert push().exit_code == 0  # into files
     assert len(list((root / FILES).iterdir())) == 8
     for one in batches[:5]:
-        (root / LEDGER / f"batch-{one.batch:08d}.json").unlink()
+        (root / BATCH_LOG / f"batch-{one.batch:08d}.json").unlink()
     assert pushed(push(*target(store), "--json")) == (3, 5, expected(batches).total())
     assert stored(store.url, store.reader) == expected(batches)
     assert pushed(push(*target(store), "--json")) == (0, 0, 0)
@@ -80,9 +80,9 @@ def test_files_of_batches_without_a_record_are_sent_once(store: Store, root: Pat
 
 def test_files_alone_are_sent(store: Store, root: Path, push: Push) -> None:
     batches = records(3)
-    write_ledger(root, batches)
+    write_batch_log(root, batches)
     push()
-    for path in (root / LEDGER).iterdir():
+    for path in (root / BATCH_LOG).iterdir():
         path.unlink()
     assert pushed(push(*target(store), "--json")) == (0, 3, expected(batches).total())
     assert stored(store.url, store.reader) == expected(batches)
@@ -90,7 +90,7 @@ def test_files_alone_are_sent(store: Store, root: Path, push: Push) -> None:
 
 def test_too_old_points_are_told(store: Store, root: Path, push: Push) -> None:
     old, young = records(3, age=timedelta(days=40)), records(2, first=3)
-    write_ledger(root, [*old, *young])
+    write_batch_log(root, [*old, *young])
     done = push(*target(store))
     assert done.exit_code == 0
     refused = (expected([*old, *young]) - expected(young)).total()  # with those of the hour that they ended
@@ -100,7 +100,7 @@ def test_too_old_points_are_told(store: Store, root: Path, push: Push) -> None:
 
 def test_a_killed_push_is_made_good_by_the_next(store: Store, root: Path, push: Push) -> None:
     batches = records(300)
-    write_ledger(root, batches)
+    write_batch_log(root, batches)
     command = [sys.executable, "-m", "spark_apps", "metrics", "push", "--root", root, *target(store)]
     running = subprocess.Popen([str(one) for one in command], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     try:
@@ -115,7 +115,7 @@ def test_a_killed_push_is_made_good_by_the_next(store: Store, root: Path, push: 
 
 
 def test_an_influxdb_that_is_away_is_told_in_one_sentence(store: Store, root: Path, push: Push) -> None:
-    write_ledger(root, records(2))
+    write_batch_log(root, records(2))
     store.server.kill()
     refused = push(*target(store))
     assert refused.exit_code == 2
@@ -124,7 +124,7 @@ def test_an_influxdb_that_is_away_is_told_in_one_sentence(store: Store, root: Pa
 
 
 def test_a_reader_s_token_is_told_in_one_sentence(store: Store, root: Path, push: Push) -> None:
-    write_ledger(root, records(2))
+    write_batch_log(root, records(2))
     refused = push("--url", store.url, "--token-file", store.reader_file)
     assert refused.exit_code == 2
     assert f"does not let the token in {store.reader_file} write into shopstream/ecommerce_analytics" in refused.stderr
@@ -147,7 +147,7 @@ def test_nothing_to_send_is_told(push: Push, options: tuple[str, ...]) -> None:
     ],
 )
 def test_a_wrong_url_is_told(root: Path, push: Push, tmp_path: Path, url: str, told: str) -> None:
-    write_ledger(root, records(1))
+    write_batch_log(root, records(1))
     (tmp_path / "token").write_text("a-token")
     refused = push("--url", url, "--token-file", tmp_path / "token")
     assert refused.exit_code == 2

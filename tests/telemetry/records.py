@@ -7,7 +7,6 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from spark_apps.metrics.measurements import EVENT_TYPE_VALUES, RECOMMENDER_VALUES, RFM_VALUES, SOURCE_VALUES
 from spark_apps.streaming.records import (
     Activity,
     BatchRecord,
@@ -20,6 +19,7 @@ from spark_apps.streaming.records import (
     SegmentCount,
     TypeCount,
 )
+from spark_apps.telemetry.measurements import EVENT_TYPE_VALUES, RECOMMENDER_VALUES, RFM_VALUES, SOURCE_VALUES
 
 DROPPED = datetime(2026, 3, 4, 5, 6, 7, 890_123, timezone.utc)
 NASTY = 'sun, "moon" = a\\b\tstars\nand ümläut 🛒'

@@ -12,13 +12,13 @@ import pytest
 from click.testing import CliRunner, Result
 
 from spark_apps.cli import main
-from spark_apps.metrics.alerts import AlertRule, Verdict, read_rules
-from spark_apps.metrics.connection import Influx
-from spark_apps.metrics.points import lines_of, points_of
-from spark_apps.metrics.provision import BUCKET, ORG
 from spark_apps.streaming.records import BatchRecord, Relevance
-from tests.metrics.conftest import Store
-from tests.metrics.records import record
+from spark_apps.telemetry.alerts import AlertRule, Verdict, read_rules
+from spark_apps.telemetry.connection import Influx
+from spark_apps.telemetry.points import lines_of, points_of
+from spark_apps.telemetry.provision import BUCKET, ORG
+from tests.telemetry.conftest import Store
+from tests.telemetry.records import record
 
 GOOD: dict[str, Any] = {"quarantined": {}, "rows": 97, "change_rate": 0.05, "seconds": {"parse": 2.0}}
 Check = Callable[..., Result]

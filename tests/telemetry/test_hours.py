@@ -1,4 +1,4 @@
-"""Sums of whole hours: exact, bounded, and the same wherever the ledger is taken up."""
+"""Sums of whole hours: exact, bounded, and the same wherever the batch log is taken up."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
-from spark_apps.metrics.hours import HourSums, sums_before
-from spark_apps.metrics.ledger import Ledger
-from spark_apps.metrics.measurements import HOUR_TOP
-from spark_apps.metrics.points import lines_of
 from spark_apps.streaming.records import BatchRecord, RankedCategory, RankedProduct
-from tests.metrics.ledgers import write_ledger
-from tests.metrics.records import record
+from spark_apps.telemetry.batch_log import BatchLog
+from spark_apps.telemetry.hours import HourSums, sums_before
+from spark_apps.telemetry.measurements import HOUR_TOP
+from spark_apps.telemetry.points import lines_of
+from tests.telemetry.batch_logs import write_batch_log
+from tests.telemetry.records import record
 
 NINE = datetime(2026, 3, 4, 9, tzinfo=timezone.utc)
 AT_NINE = int(NINE.timestamp()) * 10**9
@@ -85,14 +85,14 @@ def test_an_hour_without_a_batch_has_no_points() -> None:
     assert summed() == []
 
 
-def test_a_ledger_is_taken_up_in_the_midst_of_an_hour(tmp_path: Path) -> None:
+def test_a_batch_log_is_taken_up_in_the_midst_of_an_hour(tmp_path: Path) -> None:
     batches = [batch(number, 20 * number - 20, (number, 1.0, 1)) for number in range(6)]
-    write_ledger(tmp_path, [one for one in batches if one.batch != 2])
-    assert ended(sums_before(Ledger(tmp_path), 4)) == summed(batches[1], batches[3])
-    assert ended(sums_before(Ledger(tmp_path), 3)) == summed(batches[1])
+    write_batch_log(tmp_path, [one for one in batches if one.batch != 2])
+    assert ended(sums_before(BatchLog(tmp_path), 4)) == summed(batches[1], batches[3])
+    assert ended(sums_before(BatchLog(tmp_path), 3)) == summed(batches[1])
 
 
-def test_an_empty_ledger_has_no_hour(tmp_path: Path) -> None:
-    assert ended(sums_before(Ledger(tmp_path), 5)) == []
-    write_ledger(tmp_path, [batch(5, 0)])
-    assert ended(sums_before(Ledger(tmp_path), 5)) == []
+def test_an_empty_batch_log_has_no_hour(tmp_path: Path) -> None:
+    assert ended(sums_before(BatchLog(tmp_path), 5)) == []
+    write_batch_log(tmp_path, [batch(5, 0)])
+    assert ended(sums_before(BatchLog(tmp_path), 5)) == []

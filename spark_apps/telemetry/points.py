@@ -1,4 +1,4 @@
-"""From what the ledger says of a batch to its points: the same record always gives the same bytes (SPEC I1, I2)."""
+"""From what the batch log says of a batch to its points: the same record always gives the same bytes (SPEC I1, I2)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import NamedTuple, TypeVar, Union
 from influxdb_client.client.write.point import Point
 from influxdb_client.domain.write_precision import WritePrecision
 
-from spark_apps.metrics.measurements import (
+from spark_apps.streaming.records import BatchRecord, RankedCategory, RankedProduct, SegmentCount, TypeCount
+from spark_apps.telemetry.measurements import (
     CATEGORY_POPULARITY,
     EVENT_TYPE_VALUES,
     MOST_REASONS,
@@ -35,7 +36,6 @@ from spark_apps.metrics.measurements import (
     Kind,
     Measurement,
 )
-from spark_apps.streaming.records import BatchRecord, RankedCategory, RankedProduct, SegmentCount, TypeCount
 
 Figure = TypeVar("Figure")
 Value = Union[int, float, str, None]  # noqa: UP007 (an alias that is used as a value)
@@ -55,7 +55,7 @@ def points_of(record: BatchRecord) -> list[Point]:
     A file that was applied before, or refused, has its pipeline_health only.
 
     Args:
-        record: what the ledger says of the batch.
+        record: what the batch log says of the batch.
 
     Raises:
         ValueError: when the record names an event type, recommender or source that measurements.py does not know.

@@ -1,7 +1,7 @@
-"""Sends the ledger's points to a sink, in order and beside the stream; knows after a restart where it was (SPEC I1).
+"""Sends the batch log's points to a sink, in order and beside the stream, and resumes after a restart (SPEC I1).
 
-What the ledger holds is the truth and stays; the sink gets what it has not got yet. A batch may be sent twice, when the
-process is killed before it notes that it was sent; its points are the same, at the same time: they replace themselves.
+The batch log is the source of truth; the sink gets what it lacks. A batch may be sent twice, when the process is
+killed before it notes that it was sent; its points are the same, at the same time: they replace themselves.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from spark_apps.errors import UserError
-from spark_apps.metrics.hours import HourSums, sums_before
-from spark_apps.metrics.ledger import Ledger
-from spark_apps.metrics.marker import Marker, Sent
-from spark_apps.metrics.points import lines_of, points_of
-from spark_apps.metrics.sinks import Sink
 from spark_apps.storage import StoragePath, for_another_thread
 from spark_apps.streaming.records import BatchRecord
+from spark_apps.telemetry.batch_log import BatchLog
+from spark_apps.telemetry.delivery_offset import DeliveryOffset, Sent
+from spark_apps.telemetry.hours import HourSums, sums_before
+from spark_apps.telemetry.points import lines_of, points_of
+from spark_apps.telemetry.sinks import Sink
 
 _POLL_SECONDS = 1.0
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 10.0
 _MARK_SECONDS = 1.0
-# A number may be missing, if somebody removed a record: then the whole ledger is looked through, but not at each poll.
+# A number may be missing, if somebody removed a record: then the whole batch log is searched, but not at each poll.
 _LOOK_SECONDS = 30.0
 
 
@@ -34,7 +34,7 @@ class SinkStatus:
     Attributes:
         sink: its name.
         last: number of the last batch that it has, None before the first.
-        waiting: batches of the ledger after it.
+        waiting: batches of the batch log after it.
         moment: when the last was sent, UTC.
         expired: points that it would not take because they were too old.
         error: why the next batch could not be sent when it was tried last; None when nothing stands in the way.
@@ -50,12 +50,14 @@ class SinkStatus:
 
 def describe_status(root: StoragePath) -> list[SinkStatus]:
     """Returns how far every sink is that ever was sent something, by what stands below the root."""
-    ledger = Ledger(root)
-    return [_status(name, _still_valid(sent, ledger), ledger) for name, sent in Marker(root).all().items()]
+    batch_log = BatchLog(root)
+    return [
+        _status(name, _still_valid(sent, batch_log), batch_log) for name, sent in DeliveryOffset(root).all().items()
+    ]
 
 
 class Delivery:
-    """Sends a ledger's batches to a sink, one at a time."""
+    """Sends a batch log's batches to a sink, one at a time."""
 
     def __init__(self, root: StoragePath, sink: Sink, again: bool = False) -> None:
         """Names what is sent where; nothing is read or sent yet.
@@ -65,7 +67,7 @@ class Delivery:
             sink: where to.
             again: from the first batch on, whatever was sent before.
         """
-        self._ledger, self._marker, self._sink, self._again = Ledger(root), Marker(root), sink, again
+        self._batch_log, self._offset, self._sink, self._again = BatchLog(root), DeliveryOffset(root), sink, again
         self._hour: HourSums | None = None  # of all before the next batch
         self._known: Sent | None = None
         self._noted: Sent | None = None
@@ -75,8 +77,8 @@ class Delivery:
     def sent(self) -> Sent:
         """What the sink has."""
         if self._known is None:
-            self._noted = self._marker.read(self._sink.name)
-            self._known = Sent() if self._again else _still_valid(self._noted, self._ledger)
+            self._noted = self._offset.read(self._sink.name)
+            self._known = Sent() if self._again else _still_valid(self._noted, self._batch_log)
             if self._known != self._noted:
                 self._mark(self._known)
         return self._known
@@ -116,7 +118,7 @@ class Delivery:
             self._mark(self.sent)
             return False
         if self._hour is None:
-            self._hour = sums_before(self._ledger, record.batch)
+            self._hour = sums_before(self._batch_log, record.batch)
         points = [*self._hour.ended_by(record), *points_of(record)]
         expired = self._sink.write(record.batch, lines_of(points))
         self._hour.add(record)
@@ -138,24 +140,24 @@ class Delivery:
 
     def _next(self) -> BatchRecord | None:
         number = self.sent.batch + 1
-        record = self._ledger.record(number)
+        record = self._batch_log.record(number)
         if record is not None or time.monotonic() < self._next_look:
             return record
         self._next_look = time.monotonic() + _LOOK_SECONDS
-        later = self._ledger.numbers(number)
+        later = self._batch_log.numbers(number)
         # a record that came while the folder was listed goes first
-        return self._ledger.record(number) or (self._ledger.record(later[0]) if later else None)
+        return self._batch_log.record(number) or (self._batch_log.record(later[0]) if later else None)
 
     def _mark(self, sent: Sent) -> None:
         self._known = sent
         if sent != self._noted:
-            self._marker.write(self._sink.name, sent)
+            self._offset.write(self._sink.name, sent)
             self._noted = sent
         self._next_mark = time.monotonic() + _MARK_SECONDS
 
 
 class Sender:
-    """A thread that sends what the ledger gets, for as long as the stream runs; the stream never waits for it."""
+    """A thread that sends what the batch log gets, for as long as the stream runs; the stream never waits for it."""
 
     def __init__(self, root: StoragePath, sink: Sink) -> None:
         """Names what is sent where; nothing happens before `start`.
@@ -177,7 +179,7 @@ class Sender:
         self._thread.start()
 
     def wake(self) -> None:
-        """Says that the ledger has a new record; without it the sender finds it within a second."""
+        """Says that the batch log has a new record; without it the sender finds it within a second."""
         self._wake.set()
 
     def stop(self, deadline: float) -> SinkStatus:
@@ -196,10 +198,10 @@ class Sender:
         return self.status()
 
     def status(self) -> SinkStatus:
-        """Returns how far it is; it lists the ledger, so it is for now and then."""
-        ledger = Ledger(self._root)
-        sent = self._sent or _still_valid(Marker(self._root).read(self._sink_name), ledger)
-        return _status(self._sink_name, sent.model_copy(update={"error": self._error}), ledger)
+        """Returns how far it is; it lists the batch log, so it is for now and then."""
+        batch_log = BatchLog(self._root)
+        sent = self._sent or _still_valid(DeliveryOffset(self._root).read(self._sink_name), batch_log)
+        return _status(self._sink_name, sent.model_copy(update={"error": self._error}), batch_log)
 
     def _run(self) -> None:
         failures = 0
@@ -232,17 +234,17 @@ class Sender:
             self._error = _sentence(error)
 
 
-def _still_valid(sent: Sent, ledger: Ledger) -> Sent:
-    """What a sink has of this ledger: nothing, if what was sent is of another one that was there before it."""
+def _still_valid(sent: Sent, batch_log: BatchLog) -> Sent:
+    """What a sink has of this batch log: nothing, if what was sent is of another one that was there before it."""
     if sent.batch < 0:
         return sent
-    record = ledger.record(sent.batch)
+    record = batch_log.record(sent.batch)
     return sent if record is not None and record.file == sent.file else Sent()
 
 
-def _status(name: str, sent: Sent, ledger: Ledger) -> SinkStatus:
+def _status(name: str, sent: Sent, batch_log: BatchLog) -> SinkStatus:
     last = sent.batch if sent.batch >= 0 else None
-    return SinkStatus(name, last, len(ledger.numbers(sent.batch)), sent.moment, sent.expired, sent.error)
+    return SinkStatus(name, last, len(batch_log.numbers(sent.batch)), sent.moment, sent.expired, sent.error)
 
 
 def _sentence(error: Exception) -> str:

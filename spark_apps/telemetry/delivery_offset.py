@@ -1,4 +1,4 @@
-"""How much each sink has of the ledger: a small file below the root that outlives the process (SPEC I1)."""
+"""How much each sink has of the batch log: a small file below the root that outlives the process (SPEC I1)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Sent(BaseModel):
 
     Attributes:
         batch: number of the last batch sent, -1 before the first.
-        file: its file's name, by which a ledger that began anew is told from the one that was sent.
+        file: its file's name, by which a batch log that began anew is told from the one that was sent.
         batches, points: sent so far; what was sent again counts again.
         expired: points that InfluxDB would not take because they are older than its bucket keeps.
         moment: when the last was sent, UTC.
@@ -36,11 +36,11 @@ class Sent(BaseModel):
     files: str | None = None
 
 
-class _Markers(BaseModel):
+class _Offsets(BaseModel):
     sinks: dict[str, Sent] = {}
 
 
-class Marker:
+class DeliveryOffset:
     """The file of a root.
 
     Two processes that send to the same sink may take marks from one another. Then points are sent again, which changes
@@ -58,12 +58,12 @@ class Marker:
     def all(self) -> dict[str, Sent]:
         """Returns what each known sink has; nothing where the file cannot be understood: then all is sent again."""
         try:
-            return _Markers.model_validate_json(self._path.read_bytes()).sinks
+            return _Offsets.model_validate_json(self._path.read_bytes()).sinks
         except (FileNotFoundError, ValidationError):
             return {}
 
     def write(self, sink: str, sent: Sent) -> None:
         """Notes durably what a sink has."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        markers = _Markers(sinks={**self.all(), sink: sent})
-        write_durably(self._path, markers.model_dump_json(indent=1))
+        offsets = _Offsets(sinks={**self.all(), sink: sent})
+        write_durably(self._path, offsets.model_dump_json(indent=1))

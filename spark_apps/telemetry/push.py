@@ -1,4 +1,4 @@
-"""Sends a sink all that it has not got: the ledger's batches, and line-protocol files of batches without a record."""
+"""Sends a sink what it lacks: the batch log's batches, and line-protocol files of batches without a record."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from spark_apps.errors import NothingToDoError
-from spark_apps.metrics.ledger import Ledger
-from spark_apps.metrics.sender import Delivery
-from spark_apps.metrics.sinks import FILES, FileSink, Sink
 from spark_apps.storage import StoragePath
+from spark_apps.telemetry.batch_log import BatchLog
+from spark_apps.telemetry.sender import Delivery
+from spark_apps.telemetry.sinks import FILES, FileSink, Sink
 
 _FILE = re.compile(r"batch-(\d{8})\.lp")
 
@@ -23,7 +23,7 @@ class Pushed:
 
     Attributes:
         sink: where to.
-        batches: of the ledger, sent now.
+        batches: of the batch log, sent now.
         files: line-protocol files without a record, sent now.
         points: in all of these.
         expired: of which InfluxDB would not take, because they are older than its bucket keeps.
@@ -50,9 +50,9 @@ class Push:
             again: everything anew, whatever was sent before.
 
         Raises:
-            NothingToDoError: when there is neither a ledger nor a file.
+            NothingToDoError: when there is neither a batch log nor a file.
         """
-        numbers = Ledger(root).numbers()
+        numbers = BatchLog(root).numbers()
         self._sink, self._delivery = sink, Delivery(root, sink, again)
         # a sink of files needs none of its own
         self._files = [] if isinstance(sink, FileSink) else _files_without_record(root, set(numbers))
@@ -103,7 +103,7 @@ class Push:
 
 
 def _files_without_record(root: StoragePath, numbers: set[int]) -> list[StoragePath]:
-    """Line-protocol files, at most as many as are kept, whose points the ledger does not give."""
+    """Line-protocol files, at most as many as are kept, whose points the batch log does not give."""
     found = (path for path in (root / FILES).glob("batch-*.lp") if _FILE.fullmatch(path.name))
     return sorted((path for path in found if _number(path) not in numbers), key=lambda path: path.name)
 
