@@ -22,8 +22,8 @@ from spark_apps.publication import Publication
 from spark_apps.registry.gate import VALIDATION
 from spark_apps.registry.serving import current, stale_tables
 from spark_apps.registry.versions import ALS, HYBRID, SEGMENTS, Metadata
-from spark_apps.reports.comparison import evaluated, measured_models
 from spark_apps.reports.data import Recommendations, ReportData, Segments, Stretch
+from spark_apps.reports.evaluated import evaluated, measured_models
 from spark_apps.reports.formats import dates
 from spark_apps.reports.page import render_report
 from spark_apps.storage import StoragePath

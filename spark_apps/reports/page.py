@@ -12,7 +12,7 @@ from itertools import groupby
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
-from spark_apps.reports.chapters import activity, behaviour, notes, quality, recommendations, segments, stream, summary
+from spark_apps.reports import activity, behaviour, notes, quality, recommendations, segments, stream, summary
 from spark_apps.reports.data import ReportData
 from spark_apps.reports.formats import dates, moment
 from spark_apps.reports.layout import Chart, Section, folded, note

@@ -20,9 +20,9 @@ from spark_apps.evaluation.blocks import FIGURES, K
 from spark_apps.evaluation.split import LeakError
 from spark_apps.jobs import evaluate
 from spark_apps.jobs.features import FeatureTables
-from spark_apps.reports.chapters.comparison import comparison_parts
-from spark_apps.reports.comparison import evaluated
+from spark_apps.reports.comparison import comparison_parts
 from spark_apps.reports.data import Recommendations
+from spark_apps.reports.evaluated import evaluated
 from spark_apps.reports.layout import Chart
 from spark_apps.settings import AlsParameters, Settings
 from spark_apps.tables import EVENTS

@@ -19,6 +19,7 @@ class Page(HTMLParser):
         self._open: list[str] = []
         self._rows: list[list[str]] = []
         self._caption = ""
+        self.contents: list[str] = []  # headings, charts and tables in reading order, a line each
         self.charts: dict[str, list[str]] = {}
         self._chart = ""
         self.facts: dict[str, str] = {}
@@ -56,6 +57,7 @@ class Page(HTMLParser):
             self._chart = ""
         if dict(attrs).get("class") == "chart":
             self._chart = dict(attrs)["id"] or ""
+            self.contents.append(f"chart: {self._chart}")
             self.charts[self._chart] = []
         if tag == "tr":
             self._rows.append([])
@@ -68,6 +70,7 @@ class Page(HTMLParser):
         assert self._open.pop() == tag, f"{tag} is closed where another tag is open"
         if tag == "table":
             self.tables[self._caption] = self._rows
+            self.contents.append(f"table: {self._caption}")
             if self._chart and "details" in self._open and "figure" in self._open:
                 self.charts[self._chart].append(self._caption)
 
@@ -77,6 +80,8 @@ class Page(HTMLParser):
             return
         if "style" not in self._open:
             self.words.append(data)
+        if self._open[-1:] in (["h2"], ["h3"]):
+            self.contents.append(f"heading: {data}")
         if self._open[-1:] == ["dt"]:
             self._fact = data
         if self._open[-1:] == ["dd"]:

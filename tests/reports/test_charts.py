@@ -6,7 +6,7 @@ from importlib.resources import files
 
 import pytest
 
-from spark_apps.reports.charts import activity, behaviour, quality, recommendations, segments, stream
+from spark_apps.reports import activity, behaviour, comparison, quality, recommendations, segments, stream
 from spark_apps.reports.figures import BLUE, GREEN, GREY, ORANGE, PINK, PURPLE, category_label, label
 from tests.reports.behaviours import BEHAVIOUR
 from tests.reports.lists import COMPARISON, LISTS
@@ -168,10 +168,10 @@ def test_mean_scores_stand_the_highest_first_and_most_recommended_by_number():
 
 
 def test_models_stand_the_best_first_on_their_intervals():
-    chart = recommendations.model_comparison(COMPARISON["comparison"], "ndcg", "NDCG@10")
+    chart = comparison.model_comparison(COMPARISON["comparison"], "ndcg", "NDCG@10")
     assert labels(chart) == ["hybrid<br>0.1312", "als<br>0.1123", "popularity<br>0.0241"]
     assert chart.data[0].x == pytest.approx((0.1272, 0.1312, 0.1352))
-    without = recommendations.model_comparison(COMPARISON["comparison"], "catalogue_coverage", "coverage")
+    without = comparison.model_comparison(COMPARISON["comparison"], "catalogue_coverage", "coverage")
     assert without.data[0].x == (0.25, 0.25, 0.25)
 
 

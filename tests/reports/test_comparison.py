@@ -2,7 +2,7 @@
 
 import pytest
 
-from spark_apps.reports.comparison import measured_models
+from spark_apps.reports.evaluated import measured_models
 
 
 def test_figures_with_and_without_intervals():

@@ -2,9 +2,9 @@
 
 import pytest
 
-from spark_apps.reports.chapters.comparison import comparison_sentences
-from spark_apps.reports.chapters.segments import stability_sentences
-from spark_apps.reports.chapters.summary import key_figures, summary_findings
+from spark_apps.reports.comparison import comparison_sentences
+from spark_apps.reports.segments import stability_sentences
+from spark_apps.reports.summary import key_figures, summary_findings
 from tests.reports.behaviours import BEHAVIOUR
 
 
@@ -51,7 +51,7 @@ def test_events_and_their_shares(make):
 
 
 def test_nothing_is_divided_by_no_views_or_carts(make, read):
-    from spark_apps.reports.chapters.activity import type_sentences
+    from spark_apps.reports.activity import type_sentences
 
     counts = make.analysis(events=1000, event_counts={"view": 950, "cart": 40, "purchase": 10})
     assert type_sentences(counts)[1] == (

@@ -8,7 +8,7 @@ from html import escape
 from spark_apps.reports.formats import known, largest_first, share, whole
 
 
-def table(
+def html_table(
     caption: str,
     heads: Sequence[str],
     rows: Iterable[Sequence[str]],
@@ -58,7 +58,7 @@ def counts_table(caption: str, name: str, unit: str, counts: Mapping[str, int], 
         HTML.
     """
     rows = [(key, whole(count), share(count, total)) for key, count in largest_first(counts)]
-    return table(caption, (name, f"{unit} (count)", "Share"), rows)
+    return html_table(caption, (name, f"{unit} (count)", "Share"), rows)
 
 
 def shades(values: Sequence[float | None]) -> list[float]:

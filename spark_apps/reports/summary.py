@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from spark_apps.reports.chapters.activity import session_sentences, time_sentences, type_sentences
-from spark_apps.reports.chapters.behaviour import (
-    affinity_sentences,
-    demand_sentences,
-    funnel_sentences,
-    path_sentences,
-)
-from spark_apps.reports.chapters.comparison import comparison_sentences, leading_name, ranked_models
-from spark_apps.reports.chapters.quality import balance_sentences, missing_sentences
-from spark_apps.reports.chapters.recommendations import recommendation_sentences
-from spark_apps.reports.chapters.segments import segment_sentences
-from spark_apps.reports.chapters.stream import stream_sentences
+from spark_apps.reports.activity import session_sentences, time_sentences, type_sentences
+from spark_apps.reports.behaviour import affinity_sentences, demand_sentences, funnel_sentences, path_sentences
+from spark_apps.reports.comparison import comparison_sentences, leading_name, ranked_models
 from spark_apps.reports.data import Analysis, Recommendations, ReportData
 from spark_apps.reports.formats import counted, figure, share, whole
 from spark_apps.reports.layout import Section, facts, paragraph
+from spark_apps.reports.quality import balance_sentences, missing_sentences
+from spark_apps.reports.recommendations import recommendation_sentences
+from spark_apps.reports.segments import segment_sentences
+from spark_apps.reports.stream import stream_sentences
 
 
 def chapter(data: ReportData) -> Section:

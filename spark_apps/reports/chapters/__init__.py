@@ -1,1 +1,0 @@
-"""The chapters of the report: which sentences, charts and tables stand where."""

@@ -1,1 +1,0 @@
-"""One function per chart. Each takes a part of the report's data and returns a Plotly figure."""
