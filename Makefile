@@ -8,7 +8,7 @@ VENV := .venv/Scripts
 else
 VENV := .venv/bin
 endif
-BOOTSTRAP = $(PYTHON) -m spark_apps.bootstrap $(if $(SPARK),--spark) $(if $(INSTALL_JAVA),--install-java)
+BOOTSTRAP = $(PYTHON) -m spark_apps.runtime.bootstrap $(if $(SPARK),--spark) $(if $(INSTALL_JAVA),--install-java)
 
 # INPUT="one.csv two.csv" or a pattern; "\ " stands for a space within a name. Each name reaches the shell quoted.
 empty :=

@@ -9,7 +9,7 @@ import click
 from spark_apps import __version__
 from spark_apps.commands.lazy import LazyGroup
 from spark_apps.output import take_every_character
-from spark_apps.threads import one_native_thread
+from spark_apps.runtime.threads import one_native_thread
 
 # before a command is imported, and NumPy with it
 one_native_thread()

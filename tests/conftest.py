@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spark_apps.threads import one_native_thread
+from spark_apps.runtime.threads import one_native_thread
 
 one_native_thread()  # as commands do, before NumPy is imported
 
@@ -21,7 +21,7 @@ from xdist.scheduler import LoadFileScheduling
 
 from spark_apps.engine.session import spark_session
 from spark_apps.errors import JavaMissingError
-from spark_apps.java import find_java
+from spark_apps.runtime.java import find_java
 from spark_apps.settings import Settings
 from tests.hdfs.server import hdfs_server
 from tests.java import FIRST_COMPILER

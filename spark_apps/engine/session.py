@@ -17,9 +17,9 @@ from pyspark.sql import SparkSession
 
 from spark_apps.engine.spills import open_spills
 from spark_apps.errors import UserError
-from spark_apps.java import find_java
+from spark_apps.runtime.java import find_java
+from spark_apps.runtime.threads import local_cores, one_native_thread
 from spark_apps.settings import Settings, table_root
-from spark_apps.threads import local_cores, one_native_thread
 
 # The same on a laptop and in the cluster: what decides results.
 _RESULT_CONF = {

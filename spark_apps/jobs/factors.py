@@ -17,9 +17,9 @@ from spark_apps.jobs.validation import Learned
 from spark_apps.publication import Publication
 from spark_apps.recommendation import als, ids
 from spark_apps.registry.spark_ml import write_als_metadata
+from spark_apps.runtime.threads import task_threads
 from spark_apps.settings import AlsLibrary, AlsParameters, Settings
 from spark_apps.storage import StoragePath
-from spark_apps.threads import task_threads
 
 if TYPE_CHECKING:
     from spark_apps.engine.mllib import Found

@@ -20,7 +20,7 @@ from xml.sax.saxutils import escape
 import pytest
 from filelock import FileLock
 
-from spark_apps.java import find_java
+from spark_apps.runtime.java import find_java
 
 VERSION = "3.4.3"
 JARS_VARIABLE = "SHOPSTREAM_HADOOP_JARS"

@@ -21,10 +21,10 @@ from spark_apps.jobs.stream.paths import batch_log_path, claims, stage_state
 from spark_apps.jobs.stream.replayed import replayed_parts
 from spark_apps.jobs.stream.serving import Serving
 from spark_apps.jobs.stream.tasks import ANSWERED, Batch, answered_parts, apply_buckets
-from spark_apps.memory import release_unused
 from spark_apps.provenance import AppliedBatch, held_by_clean, holdings_of
 from spark_apps.publication import Publication
 from spark_apps.registry.pointer import promoted_since
+from spark_apps.runtime.memory import release_unused
 from spark_apps.settings import Settings
 from spark_apps.storage import StoragePath, write_durably
 from spark_apps.streaming.clock import Clock

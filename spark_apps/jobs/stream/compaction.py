@@ -15,8 +15,8 @@ from spark_apps.jobs.stream.paths import (
     stage_state,
     staged_below,
 )
-from spark_apps.memory import release_unused
 from spark_apps.publication import Publication
+from spark_apps.runtime.memory import release_unused
 from spark_apps.storage import StoragePath
 from spark_apps.streaming.state import StreamState
 

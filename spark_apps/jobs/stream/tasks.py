@@ -14,8 +14,8 @@ from spark_apps.engine.published import stored_schema
 from spark_apps.features.units import FeatureOptions
 from spark_apps.jobs.stream.buckets import BucketFiles
 from spark_apps.jobs.stream.paths import numbered
-from spark_apps.memory import release_unused
 from spark_apps.recommendation.lists import USERS_PER_BLOCK
+from spark_apps.runtime.memory import release_unused
 from spark_apps.segmentation.rfm import Cuts
 from spark_apps.settings import Settings
 from spark_apps.streaming.figures import Answered

@@ -1,6 +1,6 @@
 """Sets this folder up: a virtual environment with the locked packages and, for Spark, a Java that it can run on.
 
-`make setup` runs it as `python3 -m spark_apps.bootstrap`. It needs nothing but Python's standard library, and
+`make setup` runs it as `python3 -m spark_apps.runtime.bootstrap`. It needs nothing but Python's standard library, and
 where nothing is missing it ends at once.
 """
 
@@ -32,9 +32,9 @@ from pathlib import Path
 from typing import IO
 
 from spark_apps.errors import JavaMissingError, UserError
-from spark_apps.java import find_java, install_java
+from spark_apps.runtime.java import find_java, install_java
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+REPOSITORY = Path(__file__).resolve().parents[2]
 LOCK = "requirements.lock"
 SPARK_LOCK = "requirements-spark.lock"
 DEV_LOCK = "requirements-dev.lock"
@@ -270,7 +270,7 @@ def venv_program(root: Path, name: str) -> Path:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python3 -m spark_apps.bootstrap", description="Sets up .venv.")
+    parser = argparse.ArgumentParser(prog="python3 -m spark_apps.runtime.bootstrap", description="Sets up .venv.")
     parser.add_argument("--spark", action="store_true", help="with Spark, which needs a Java")
     parser.add_argument("--dev", action="store_true", help="with Spark, and the tools for tests and checks")
     parser.add_argument("--hosts", action="store_true", help="with Ansible too, for a cluster on several hosts")

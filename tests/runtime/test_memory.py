@@ -12,7 +12,7 @@ MB = 1_000_000
 # blocks too small for a mapping of their own; the last one keeps the heap from shrinking at its end
 SCRIPT = """
 import resource
-from spark_apps.memory import release_unused
+from spark_apps.runtime.memory import release_unused
 
 def resident():
     return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize()

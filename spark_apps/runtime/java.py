@@ -63,7 +63,9 @@ def find_java() -> Path:
             return home
         refused.append(f"{home} {fault}")
     seen = f" ({'; '.join(refused)})" if refused else ""
-    fetch = "python -m spark_apps.bootstrap --install-java" if sys.platform == "win32" else "make setup INSTALL_JAVA=1"
+    fetch = "make setup INSTALL_JAVA=1"
+    if sys.platform == "win32":
+        fetch = "python -m spark_apps.runtime.bootstrap --install-java"
     raise JavaMissingError(
         f"Spark needs Java 17 or 21 and none was found{seen}: run `{fetch}` to get one for this project, "
         f"or: {how_to_get_java()}."

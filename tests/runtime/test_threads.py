@@ -23,7 +23,7 @@ _VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 @pytest.mark.parametrize(("given", "threads"), [({}, 1), (dict.fromkeys(_VARIABLES, "2"), 2)])
 def test_libraries_of_a_command_start_one_thread_unless_told_otherwise(given: dict[str, str], threads: int) -> None:
     environment = {name: value for name, value in os.environ.items() if name not in _VARIABLES} | given
-    here = Path(__file__).resolve().parents[1]
+    here = Path(__file__).resolve().parents[2]
     asked = subprocess.run(
         [sys.executable, "-c", _ASK], env=environment, cwd=here, capture_output=True, text=True, timeout=120, check=True
     )

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from spark_apps import java
 from spark_apps.errors import JavaMissingError, UserError
+from spark_apps.runtime import java
 
 COMPLETE = "java.base java.sql jdk.incubator.vector"
 PROGRAM = "java.exe" if sys.platform == "win32" else "java"

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from spark_apps import bootstrap
-from spark_apps.bootstrap import Step
 from spark_apps.errors import JavaMissingError, UserError
+from spark_apps.runtime import bootstrap
+from spark_apps.runtime.bootstrap import Step
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+REPOSITORY = Path(__file__).resolve().parents[2]
 PIN = "{name}=={version} \\\n    --hash=sha256:{hash}\n    # via shopstream (pyproject.toml)\n"
 
 
@@ -416,7 +416,7 @@ def run_python(script: str, tmp_path: Path, **environment: str) -> subprocess.Co
     )
 
 
-RUN_AS_PROGRAM = "import runpy; runpy.run_module('spark_apps.bootstrap', run_name='__main__')"
+RUN_AS_PROGRAM = "import runpy; runpy.run_module('spark_apps.runtime.bootstrap', run_name='__main__')"
 
 
 def test_an_older_python_is_refused_in_one_sentence(tmp_path: Path) -> None:
@@ -429,7 +429,7 @@ def test_an_older_python_is_refused_in_one_sentence(tmp_path: Path) -> None:
 def test_without_java_it_stops_before_anything_is_installed(tmp_path: Path) -> None:
     # The usual folders of the system are left out: on most test machines Java is there.
     script = (
-        "import sys; from pathlib import Path; from spark_apps import bootstrap, java; "
+        "import sys; from pathlib import Path; from spark_apps.runtime import bootstrap, java; "
         "java.USUAL_PLACES = (); "
         f"bootstrap.REPOSITORY = Path({str(tmp_path)!r}); sys.exit(bootstrap.main(['--spark']))"
     )
@@ -444,9 +444,8 @@ def test_without_java_it_stops_before_anything_is_installed(tmp_path: Path) -> N
 
 
 def test_the_set_up_needs_the_standard_library_only(tmp_path: Path) -> None:
-    script = (
-        "import sys; sys.path = [path for path in sys.path if 'site-packages' not in path]; import spark_apps.bootstrap"
-    )
+    without_packages = "import sys; sys.path = [path for path in sys.path if 'site-packages' not in path]"
+    script = f"{without_packages}; import spark_apps.runtime.bootstrap"
 
     assert run_python(script, tmp_path).stderr == ""
 

@@ -1,0 +1,1 @@
+"""What a run stands on: the virtual environment, Java, memory, native threads."""
