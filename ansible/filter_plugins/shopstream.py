@@ -15,11 +15,11 @@ sys.path.insert(0, str(REPOSITORY))
 from ansible.errors import AnsibleFilterError  # noqa: E402
 from ansible.module_utils.parsing.convert_bool import boolean  # noqa: E402
 
-from spark_apps.cluster import hosts as cluster  # noqa: E402
-from spark_apps.cluster.client_jobs import Request, compose_texts  # noqa: E402
-from spark_apps.cluster.handover import compare  # noqa: E402
+from spark_apps.cluster.hosts import placement as cluster  # noqa: E402
+from spark_apps.cluster.hosts.client_jobs import Request, compose_texts  # noqa: E402
+from spark_apps.cluster.hosts.image_transfer import compare  # noqa: E402
+from spark_apps.cluster.hosts.remote import READ, ssh_command  # noqa: E402
 from spark_apps.cluster.ports import listening  # noqa: E402
-from spark_apps.cluster.remote import READ, ssh_command  # noqa: E402
 from spark_apps.cluster.state import environment_text  # noqa: E402
 from spark_apps.errors import UserError  # noqa: E402
 
@@ -65,7 +65,7 @@ def plan(
 
 
 def client_request(variables: Mapping[str, Any], planned: Mapping[str, Any], name: str) -> str:
-    """Returns what `spark_apps.cluster.client_jobs` is asked of the client's host.
+    """Returns what `spark_apps.cluster.hosts.client_jobs` is asked of the client's host.
 
     Args:
         variables: Ansible's, of the host.

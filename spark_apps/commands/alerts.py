@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from spark_apps.cluster.status import urls
+from spark_apps.cluster.health.status import urls
 from spark_apps.commands.cluster import name_option
 from spark_apps.commands.common import FAILED, json_option, next_step, out, print_json, print_table
 from spark_apps.commands.monitoring import monitored, reader_token

@@ -12,12 +12,15 @@ from typing import Any
 import click
 from rich.markup import escape
 
-from spark_apps.cluster import doctor as checks
-from spark_apps.cluster import hosts_doctor as rounds
-from spark_apps.cluster import hosts_logs, lifecycle, scaling
-from spark_apps.cluster import submit as submission
-from spark_apps.cluster.engine import Compose, find_docker
-from spark_apps.cluster.remote import INVENTORY_VARIABLE, open_hosts, read_inventory
+from spark_apps.cluster.compose.docker import find_docker
+from spark_apps.cluster.compose.project import Compose
+from spark_apps.cluster.health import doctor as checks
+from spark_apps.cluster.health.status import cluster_status, urls
+from spark_apps.cluster.hosts import host_checks as rounds
+from spark_apps.cluster.hosts import host_logs
+from spark_apps.cluster.hosts.remote import INVENTORY_VARIABLE, open_hosts, read_inventory
+from spark_apps.cluster.operations import lifecycle, scaling
+from spark_apps.cluster.operations import submit as submission
 from spark_apps.cluster.state import (
     DEFAULT_NAME,
     NAME_VARIABLE,
@@ -26,7 +29,6 @@ from spark_apps.cluster.state import (
     NoClusterError,
     find_cluster,
 )
-from spark_apps.cluster.status import cluster_status, urls
 from spark_apps.commands.cluster_views import (
     console,
     print_findings,
@@ -117,8 +119,8 @@ def up(
     _, finding = checks.check_docker()
     if not finding.ok:
         raise checks.PreflightError(finding)
-    wishes = lifecycle.StopPolicy(memory, workers, datanodes, port_offset, monitoring)
-    environment = lifecycle.decide(wishes, files, files.environment(), docker.info())
+    options = lifecycle.UpOptions(memory, workers, datanodes, port_offset, monitoring)
+    environment = lifecycle.decide(options, files, files.environment(), docker.info())
     compose = Compose(docker, files, environment["SHOPSTREAM_MONITORING"] == "1")
     started = time.monotonic()
     with told_failures(), service_progress() as (report, announce):
@@ -231,7 +233,7 @@ def logs(name: str, inventory: Path | None, service: str | None, tail: int, foll
     Example: shopstream cluster logs namenode --tail 20
     """
     if inventory:
-        sys.exit(hosts_logs.show_logs(read_inventory(inventory), service, tail, follow, click.echo))
+        sys.exit(host_logs.show_logs(read_inventory(inventory), service, tail, follow, click.echo))
     compose = _compose_of_any_version(find_cluster(name))
     options = ["--tail", str(tail), *(["--follow"] if follow else [])]
     sys.exit(compose.pass_through("logs", *options, *([service] if service else [])))
@@ -356,5 +358,5 @@ def _wanted(files: Cluster) -> dict[str, str]:
     """What cluster.env would hold; with an engine that does not answer, for the least cluster."""
     docker, finding = checks.check_docker()
     info: Mapping[str, Any] = docker.info() if docker is not None and finding.ok else {}
-    wishes = lifecycle.StopPolicy() if info else lifecycle.StopPolicy(memory="12g")
-    return lifecycle.decide(wishes, files, files.environment(), info)
+    options = lifecycle.UpOptions() if info else lifecycle.UpOptions(memory="12g")
+    return lifecycle.decide(options, files, files.environment(), info)

@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from spark_apps.cluster.doctor import Finding
-from spark_apps.cluster.readiness import NotReadyError, ServiceState
-from spark_apps.cluster.status import Status
+from spark_apps.cluster.health.doctor import Finding
+from spark_apps.cluster.health.readiness import NotReadyError, ServiceState
+from spark_apps.cluster.health.status import Status
 from spark_apps.commands.common import next_step, out, print_table
 
 console = Console(stderr=True, highlight=False)

@@ -143,7 +143,7 @@ def check(name: str, root: str | None, url: str | None, token_file: Path | None,
 
 def _check_in_cluster(name: str, root: str | None, url: str | None, as_json: bool) -> int:
     """Runs the check in the client, where the batch log is read; the reader's token goes there by standard input."""
-    from spark_apps.cluster.engine import CLIENT
+    from spark_apps.cluster.compose.project import CLIENT
     from spark_apps.commands.monitoring import monitored, reader_token
 
     if url is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spark_apps.cluster.engine import Compose
+from spark_apps.cluster.compose.project import Compose
 from spark_apps.cluster.state import find_cluster
 from spark_apps.commands.cluster import compose_of
 from spark_apps.errors import UserError

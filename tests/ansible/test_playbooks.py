@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
-from spark_apps.cluster.hosts import read_hosts
-from spark_apps.cluster.remote import read_inventory
+from spark_apps.cluster.hosts.placement import read_hosts
+from spark_apps.cluster.hosts.remote import read_inventory
 from spark_apps.cluster.sizing import make_plan
 from spark_apps.cluster.state import parse_environment
 

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from spark_apps.cluster.engine import Compose, find_docker
-from spark_apps.cluster.lifecycle import StopPolicy, decide
+from spark_apps.cluster.compose.docker import find_docker
+from spark_apps.cluster.compose.project import Compose
+from spark_apps.cluster.operations.lifecycle import UpOptions, decide
 from spark_apps.cluster.state import Cluster, find_cluster, write_environment
 from tests.cluster_cli.fake_docker import INFO, FakeDocker
 
@@ -39,7 +40,7 @@ def cluster(repository: Path) -> Cluster:
 @pytest.fixture
 def started(cluster: Cluster) -> Cluster:
     """A cluster with a cluster.env, as after `up`."""
-    write_environment(cluster.env_file, decide(StopPolicy(memory="12g"), cluster, {}, INFO, {}))
+    write_environment(cluster.env_file, decide(UpOptions(memory="12g"), cluster, {}, INFO, {}))
     return cluster
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from spark_apps.cluster import build_inputs
+from spark_apps.cluster.compose import build_inputs
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 # which change nothing in a container that runs

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from spark_apps.cluster import client_jobs
-from spark_apps.cluster.client_jobs import Request, ending_jobs
-from spark_apps.cluster.engine import HASH_LABEL, IMAGE_LABEL
+from spark_apps.cluster.compose.project import HASH_LABEL, IMAGE_LABEL
+from spark_apps.cluster.hosts import client_jobs
+from spark_apps.cluster.hosts.client_jobs import Request, ending_jobs
 from tests.cluster_cli.fake_docker import FakeDocker, row
 
 IMAGE = "shopstream/spark:dev"

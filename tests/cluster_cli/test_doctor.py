@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from spark_apps.cluster import doctor
-from spark_apps.cluster.doctor import Finding, Patient, PreflightError, check_docker, examine, preflight
-from spark_apps.cluster.engine import find_docker
+from spark_apps.cluster.compose.docker import find_docker
+from spark_apps.cluster.health import doctor
+from spark_apps.cluster.health.doctor import Finding, Patient, PreflightError, check_docker, examine, preflight
 from spark_apps.cluster.secrets import make_secrets
 from spark_apps.cluster.state import Cluster
 from tests.cluster_cli.fake_docker import INFO, FakeDocker, change, serving

@@ -9,10 +9,18 @@ from typing import Any
 import pytest
 import yaml
 
-from spark_apps.cluster import remote
-from spark_apps.cluster.hosts import DATA_DISKS, SERVICES, compose_files, disks_file, read_hosts, secrets_of, settings
+from spark_apps.cluster.hosts import remote
+from spark_apps.cluster.hosts.placement import (
+    DATA_DISKS,
+    SERVICES,
+    compose_files,
+    disks_file,
+    read_hosts,
+    secrets_of,
+    settings,
+)
+from spark_apps.cluster.hosts.remote import ssh_arguments, ssh_command
 from spark_apps.cluster.ports import listening
-from spark_apps.cluster.remote import ssh_arguments, ssh_command
 from spark_apps.cluster.sizing import MIB, TooLittleMemoryError, default_budget, make_plan, total_of
 from spark_apps.errors import UserError
 from tests.conftest import REPOSITORY

@@ -12,22 +12,25 @@ import pytest
 from click.testing import CliRunner
 
 from spark_apps.cli import main
-from spark_apps.cluster import build_inputs, doctor, lifecycle, readiness
-from spark_apps.cluster.engine import Compose, find_docker
-from spark_apps.cluster.lifecycle import StopPolicy, decide, destroy, down, unchanged, up
-from spark_apps.cluster.readiness import NotReadyError
-from spark_apps.cluster.restarts import Wanted
+from spark_apps.cluster.compose import build_inputs
+from spark_apps.cluster.compose.docker import find_docker
+from spark_apps.cluster.compose.project import Compose
+from spark_apps.cluster.health import doctor, readiness
+from spark_apps.cluster.health.readiness import NotReadyError
+from spark_apps.cluster.operations import lifecycle
+from spark_apps.cluster.operations.lifecycle import UpOptions, decide, destroy, down, unchanged, up
+from spark_apps.cluster.operations.recreation import Wanted
 from spark_apps.cluster.secrets import NAMES, make_secrets
 from spark_apps.cluster.state import Cluster
 from spark_apps.commands import cluster as commands
 from spark_apps.errors import UserError
 from tests.cluster_cli.fake_docker import INFO, FakeDocker, row, serving
 
-NO_WISHES = StopPolicy()
+NO_OPTIONS = UpOptions()
 
 
-def test_without_wishes_the_host_decides(cluster: Cluster) -> None:
-    values = decide(NO_WISHES, cluster, {}, INFO, {})
+def test_without_options_the_host_decides(cluster: Cluster) -> None:
+    values = decide(NO_OPTIONS, cluster, {}, INFO, {})
     assert values["SHOPSTREAM_MEMORY"] == "13108m"  # four fifths of 16 GiB
     assert (values["SHOPSTREAM_WORKERS"], values["SHOPSTREAM_DATANODES"]) == ("2", "2")
     assert values["SHOPSTREAM_WORKER_CORES"] == "2"
@@ -36,11 +39,11 @@ def test_without_wishes_the_host_decides(cluster: Cluster) -> None:
     assert values["SHOPSTREAM_MONITORING"] == "1"
 
 
-def test_wishes_are_remembered(cluster: Cluster) -> None:
-    wishes = StopPolicy(memory="10g", workers=3, datanodes=1, port_offset=200, monitoring=False)
+def test_options_are_remembered(cluster: Cluster) -> None:
+    options = UpOptions(memory="10g", workers=3, datanodes=1, port_offset=200, monitoring=False)
     given = {"SHOPSTREAM_TAG": "ci", "INFLUXDB_IMAGE": "local/influx:1", "SHOPSTREAM_JAVA_OPTIONS": "-Xss4m -da"}
-    first = decide(wishes, cluster, {}, INFO, given)
-    assert decide(NO_WISHES, cluster, first, INFO, {}) == first
+    first = decide(options, cluster, {}, INFO, given)
+    assert decide(NO_OPTIONS, cluster, first, INFO, {}) == first
     assert first["SHOPSTREAM_JAVA_OPTIONS"] == "-Xss4m -da"
     assert first["SHOPSTREAM_PORT_SPARK"] == "8280"
     assert first["INFLUXDB_IMAGE"] == "local/influx:1" and first["SHOPSTREAM_TAG"] == "ci"
@@ -48,19 +51,19 @@ def test_wishes_are_remembered(cluster: Cluster) -> None:
 
 
 def test_sizes_stay_until_what_they_follow_from_changes(cluster: Cluster) -> None:
-    first = decide(NO_WISHES, cluster, {}, INFO, {})
+    first = decide(NO_OPTIONS, cluster, {}, INFO, {})
     scaled = {**first, "SHOPSTREAM_WORKERS": "1"}  # as after `scale worker=1`, which keeps each one's size
-    again = decide(NO_WISHES, cluster, scaled, INFO, {})
+    again = decide(NO_OPTIONS, cluster, scaled, INFO, {})
     assert again == scaled
-    larger = decide(StopPolicy(memory="14g"), cluster, scaled, INFO, {})
+    larger = decide(UpOptions(memory="14g"), cluster, scaled, INFO, {})
     assert larger["SHOPSTREAM_WORKER_LIMIT"] != scaled["SHOPSTREAM_WORKER_LIMIT"]
 
 
 def test_single_ports_come_from_the_environment_and_stay(cluster: Cluster) -> None:
-    first = decide(NO_WISHES, cluster, {}, INFO, {"SHOPSTREAM_PORT_GRAFANA": "3333"})
+    first = decide(NO_OPTIONS, cluster, {}, INFO, {"SHOPSTREAM_PORT_GRAFANA": "3333"})
     assert first["SHOPSTREAM_PORT_GRAFANA"] == "3333"
-    assert decide(NO_WISHES, cluster, first, INFO, {})["SHOPSTREAM_PORT_GRAFANA"] == "3333"
-    assert decide(StopPolicy(port_offset=100), cluster, first, INFO, {})["SHOPSTREAM_PORT_GRAFANA"] == "3100"
+    assert decide(NO_OPTIONS, cluster, first, INFO, {})["SHOPSTREAM_PORT_GRAFANA"] == "3333"
+    assert decide(UpOptions(port_offset=100), cluster, first, INFO, {})["SHOPSTREAM_PORT_GRAFANA"] == "3100"
 
 
 @pytest.fixture
@@ -256,7 +259,7 @@ def test_a_failed_preflight_leaves_nothing_behind(
     docker: FakeDocker, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(doctor.ports, "taken", lambda numbers: [8080])
-    environment = decide(NO_WISHES, cluster, {}, INFO, {})
+    environment = decide(NO_OPTIONS, cluster, {}, INFO, {})
     with pytest.raises(doctor.PreflightError, match="8080"):
         up(Compose(find_docker(), cluster), environment, 5, lambda states: None)
     assert not cluster.folder.exists()
@@ -303,7 +306,7 @@ def test_a_destroy_that_fails_keeps_the_state(compose: Compose, docker: FakeDock
 def test_a_page_that_serves_is_asked_without_a_proxy(
     monkeypatch: pytest.MonkeyPatch, started: Cluster, tmp_path: Path
 ) -> None:
-    from spark_apps.cluster import web
+    from spark_apps.cluster.health import web
 
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     with serving({"/health": {"status": "pass"}}) as port:

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from spark_apps.cluster import readiness, web
-from spark_apps.cluster.engine import Compose
-from spark_apps.cluster.mends import mend_for
-from spark_apps.cluster.readiness import NotReadyError, ServiceState, expected_counts, states, wait_until_ready
+from spark_apps.cluster.compose.project import Compose
+from spark_apps.cluster.health import readiness, web
+from spark_apps.cluster.health.readiness import NotReadyError, ServiceState, expected_counts, states, wait_until_ready
+from spark_apps.cluster.health.remedies import mend_for
 from spark_apps.cluster.state import Cluster
 from tests.cluster_cli.fake_docker import FakeDocker, change, master_page, namenode_pages, row, serving, worker
 

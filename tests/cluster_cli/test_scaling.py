@@ -5,11 +5,18 @@ from typing import Any
 
 import pytest
 
-from spark_apps.cluster import scaling
-from spark_apps.cluster.copies import COPIES, fewer_copies
-from spark_apps.cluster.engine import Compose
-from spark_apps.cluster.exclusion import readmit
-from spark_apps.cluster.scaling import CannotDrainError, drain, find_container, parse_counts, plan_scaling, scale
+from spark_apps.cluster.compose.project import Compose
+from spark_apps.cluster.operations import scaling
+from spark_apps.cluster.operations.decommission import readmit
+from spark_apps.cluster.operations.replication import COPIES, fewer_copies
+from spark_apps.cluster.operations.scaling import (
+    CannotDrainError,
+    drain,
+    find_container,
+    parse_counts,
+    plan_scaling,
+    scale,
+)
 from spark_apps.cluster.sizing import TooLittleMemoryError
 from spark_apps.cluster.state import Cluster
 from spark_apps.errors import UserError

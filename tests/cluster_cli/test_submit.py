@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from spark_apps.cluster import submit as submission
-from spark_apps.cluster.engine import Compose
-from spark_apps.cluster.submit import MARK, NoResourcesError, check_resources, load, submit
-from spark_apps.cluster.web import SparkMaster, SparkWorker
+from spark_apps.cluster.compose.project import Compose
+from spark_apps.cluster.health.web import SparkMaster, SparkWorker
+from spark_apps.cluster.operations import submit as submission
+from spark_apps.cluster.operations.submit import MARK, NoResourcesError, check_resources, load, submit
 from spark_apps.errors import UserError
 from tests.cluster_cli.fake_docker import FakeDocker, change, master_page, row, serving, worker
 

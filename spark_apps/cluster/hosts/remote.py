@@ -23,10 +23,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from spark_apps.cluster import hosts as placement
 from spark_apps.cluster import ports
-from spark_apps.cluster.engine import Compose, Container, Docker, json_rows, own_containers, read_container
-from spark_apps.cluster.hosts import Host
+from spark_apps.cluster.compose.docker import Docker, json_rows
+from spark_apps.cluster.compose.project import Compose, Container, own_containers, read_container
+from spark_apps.cluster.hosts import placement
+from spark_apps.cluster.hosts.placement import Host
 from spark_apps.cluster.sizing import megabytes
 from spark_apps.cluster.state import DEFAULT_NAME, Cluster, find_cluster, parse_environment
 from spark_apps.errors import UserError

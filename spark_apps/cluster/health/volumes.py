@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from spark_apps.cluster.engine import PROJECT_LABEL, Docker, json_rows
+from spark_apps.cluster.compose.docker import PROJECT_LABEL, Docker, json_rows
 
 NAME_NODE, DATA_NODE = "NAME_NODE", "DATA_NODE"
 # who owns what is on a volume, by the volume's role: its first folder or the volume itself

@@ -6,8 +6,8 @@ import subprocess
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from spark_apps.cluster import hosts as placement
-from spark_apps.cluster.remote import HostDocker, Inventory, UnreachableError, dockers
+from spark_apps.cluster.hosts import placement
+from spark_apps.cluster.hosts.remote import HostDocker, Inventory, UnreachableError, dockers
 from spark_apps.errors import UserError
 
 _SSH_FAILED = 255

@@ -13,11 +13,12 @@ from typing import TypeVar
 
 from filelock import FileLock
 
-from spark_apps.cluster import build_inputs, doctor, ports
-from spark_apps.cluster.engine import Compose, Container, Docker
-from spark_apps.cluster.exclusion import readmit
-from spark_apps.cluster.mends import mend_for
-from spark_apps.cluster.readiness import (
+from spark_apps.cluster import ports
+from spark_apps.cluster.compose import build_inputs
+from spark_apps.cluster.compose.docker import Docker
+from spark_apps.cluster.compose.project import Compose, Container
+from spark_apps.cluster.health import doctor
+from spark_apps.cluster.health.readiness import (
     LOG_LINES,
     NotReadyError,
     ServiceState,
@@ -27,7 +28,9 @@ from spark_apps.cluster.readiness import (
     last_lines,
     wait_until_ready,
 )
-from spark_apps.cluster.restarts import Wanted, jobs_that_would_end
+from spark_apps.cluster.health.remedies import mend_for
+from spark_apps.cluster.operations.decommission import readmit
+from spark_apps.cluster.operations.recreation import Wanted, jobs_that_would_end
 from spark_apps.cluster.secrets import make_secrets
 from spark_apps.cluster.sizing import MIB, default_budget, make_plan, parse_size
 from spark_apps.cluster.state import NAME_VARIABLE, Cluster, write_environment
@@ -49,7 +52,7 @@ _END_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
-class StopPolicy:
+class UpOptions:
     """What the user asked of `up`; None means: as before, or the default."""
 
     memory: str | None = None
@@ -60,7 +63,7 @@ class StopPolicy:
 
 
 def decide(
-    wishes: StopPolicy,
+    options: UpOptions,
     cluster: Cluster,
     before: Mapping[str, str],
     info: Mapping[str, object],
@@ -71,7 +74,7 @@ def decide(
     Sizes stay as they are while what they follow from stays, so that a second `up` changes nothing.
 
     Args:
-        wishes: what the user asked for.
+        options: what the user asked for.
         cluster: whose file it is.
         before: what cluster.env holds now.
         info: what the engine says of itself.
@@ -82,11 +85,11 @@ def decide(
     """
     given = os.environ if given is None else given
     engine_memory, cores = int(str(info.get("MemTotal", 0))), int(str(info.get("NCPU", 1)))
-    memory = f"{_budget(wishes.memory, before, engine_memory)}m"
-    workers = _first(wishes.workers, before.get("SHOPSTREAM_WORKERS"), WORKERS)
-    datanodes = _first(wishes.datanodes, before.get("SHOPSTREAM_DATANODES"), DATANODES)
-    offset = _first(wishes.port_offset, before.get("SHOPSTREAM_PORT_OFFSET"), 0)
-    monitoring = _first(wishes.monitoring, before.get("SHOPSTREAM_MONITORING"), 1)
+    memory = f"{_budget(options.memory, before, engine_memory)}m"
+    workers = _first(options.workers, before.get("SHOPSTREAM_WORKERS"), WORKERS)
+    datanodes = _first(options.datanodes, before.get("SHOPSTREAM_DATANODES"), DATANODES)
+    offset = _first(options.port_offset, before.get("SHOPSTREAM_PORT_OFFSET"), 0)
+    monitoring = _first(options.monitoring, before.get("SHOPSTREAM_MONITORING"), 1)
     inputs = dict(zip(_SIZING_INPUTS, (memory, str(workers), str(datanodes), str(monitoring)), strict=True))
     sizes = make_plan(int(memory[:-1]), workers, datanodes, cores, bool(monitoring)).environment()
     if all(before.get(name) == value for name, value in inputs.items()):
@@ -97,7 +100,7 @@ def decide(
         **{name: value for name in _GIVEN_VARIABLES if (value := given.get(name) or before.get(name))},
         **inputs,
         "SHOPSTREAM_PORT_OFFSET": str(offset),
-        **ports.port_numbers(offset, _own_ports(wishes, before, given)),
+        **ports.port_numbers(offset, _own_ports(options, before, given)),
         **sizes,
     }
 
@@ -346,10 +349,10 @@ def _budget(asked: str | None, before: Mapping[str, str], engine_memory: int) ->
     return parse_size(text) // MIB if text else default_budget(engine_memory)
 
 
-def _own_ports(wishes: StopPolicy, before: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
+def _own_ports(options: UpOptions, before: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
     """Ports set one by one: in the environment now, or before, while no new offset moves them all."""
     named = {name: value for name, value in given.items() if name.startswith(ports.PREFIX) and "OFFSET" not in name}
-    if wishes.port_offset is not None:
+    if options.port_offset is not None:
         return named
     return {name: value for name, value in before.items() if name.startswith(ports.PREFIX)} | named
 

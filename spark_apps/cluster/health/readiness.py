@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from spark_apps.cluster import web
-from spark_apps.cluster.engine import ONE_SHOTS, Compose, Container
-from spark_apps.cluster.mends import mend_for
+from spark_apps.cluster.compose.project import ONE_SHOTS, Compose, Container
+from spark_apps.cluster.health import web
+from spark_apps.cluster.health.remedies import mend_for
 from spark_apps.cluster.ports import url
 from spark_apps.errors import UserError
 

@@ -1,11 +1,9 @@
-"""Calls to the Docker engine and to Compose, by list of arguments, never through a shell."""
+"""Compose on the files of one cluster, and the cluster's containers."""
 
 from __future__ import annotations
 
-import json
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,43 +11,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from spark_apps.cluster.compose.docker import QUICK_SECONDS, Docker, DockerError, checked, json_rows, run
 from spark_apps.cluster.sizing import megabytes, total_of
 from spark_apps.cluster.state import Cluster
 from spark_apps.errors import UserError
 
-PROGRAM_VARIABLE = "SHOPSTREAM_DOCKER"
-LEAST_ENGINE, LEAST_COMPOSE = (20, 10), (2, 20)
 COMPOSE_FILES = ("compose/cluster.yaml", "compose/monitoring.yaml")
-MONITORING_SERVICES = ("influxdb", "grafana", "metrics-provision", "platform-metrics")
 CLIENT, LAYOUT = "client", "layout"
 ONE_SHOTS = ("secrets", "namenode-format", LAYOUT, "metrics-provision")
-PROJECT_LABEL, FOLDER_LABEL, HASH_LABEL, IMAGE_LABEL, ONE_OFF_LABEL = (
-    f"com.docker.compose.{name}" for name in ("project", "project.working_dir", "config-hash", "image", "oneoff")
-)
-_QUICK = 60.0
+HASH_LABEL, IMAGE_LABEL, ONE_OFF_LABEL = (f"com.docker.compose.{name}" for name in ("config-hash", "image", "oneoff"))
 _LIST_TRIES = 5
 _GONE = "No such container"
 # what Compose may take from the user's own environment: how images are built, and how Docker itself is reached
 _NOT_FROM_OUTSIDE = re.compile(r"SHOPSTREAM_.*|INFLUXDB_IMAGE|GRAFANA_IMAGE")
 _NEEDED = re.compile(r"\$\{(\w+):\?")
-
-
-class DockerMissingError(UserError):
-    """There is no docker client on this host."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "There is no docker command on this machine: install Docker Engine (Linux) or Docker Desktop "
-            f"(macOS, Windows), or name its client in {PROGRAM_VARIABLE}."
-        )
-
-
-class DockerError(UserError):
-    """A docker command failed; the sentence carries its own last words."""
-
-    def __init__(self, arguments: Sequence[str], text: str) -> None:
-        self.text = text
-        super().__init__(f"`{_shown(arguments)}` failed: {_last_words(text)}.")
 
 
 @dataclass(frozen=True)
@@ -84,78 +59,6 @@ class Container:
         if self.state in ("exited", "dead"):
             return self.exit_code != 0 or not self.one_shot
         return self.state == "restarting" or self.health == "unhealthy"
-
-
-class Docker:
-    """The docker client of this host."""
-
-    def __init__(self, program: str) -> None:
-        self.program = program
-
-    def call(self, *arguments: str, timeout: float = _QUICK) -> subprocess.CompletedProcess[str]:
-        """Runs a docker command and returns what it printed; the exit code is the caller's to look at.
-
-        Raises:
-            DockerError: when it does not start or does not end in time.
-        """
-        return _call(self.command(*arguments), None, None, timeout)
-
-    def command(self, *arguments: str) -> list[str]:
-        """Returns the command line of a docker command."""
-        return [self.program, *arguments]
-
-    def ask(self, *arguments: str, timeout: float = _QUICK) -> str:
-        """Runs a docker command and returns its standard output.
-
-        Raises:
-            DockerError: when it fails.
-        """
-        return _checked(self.call(*arguments, timeout=timeout), ("docker", *arguments))
-
-    def left_of(self, project: str) -> list[str]:
-        """Returns the containers and volumes of a Compose project, ended and unused ones too.
-
-        Raises:
-            DockerError: when the engine does not answer.
-        """
-        label = f"label={PROJECT_LABEL}={project}"
-        containers = self.ask("ps", "--all", "--filter", label, "--format", "{{.Names}}").split()
-        return containers + self.volumes_of(project)
-
-    def volumes_of(self, project: str) -> list[str]:
-        """Returns the names of a Compose project's volumes.
-
-        Raises:
-            DockerError: when the engine does not answer.
-        """
-        return self.ask("volume", "ls", "--quiet", "--filter", f"label={PROJECT_LABEL}={project}").split()
-
-    def image_id(self, name: str) -> str:
-        """Returns the id of the image that a name stands for, empty where there is none."""
-        return self.call("image", "inspect", "--format", "{{.Id}}", name).stdout.strip()
-
-    def info(self) -> dict[str, Any]:
-        """Returns what the engine says of itself: version, memory, cores.
-
-        Raises:
-            DockerError: when it is not running.
-        """
-        values: dict[str, Any] = json.loads(self.ask("info", "--format", "{{json .}}"))
-        if values.get("ServerErrors"):
-            raise DockerError(("docker", "info"), "; ".join(values["ServerErrors"]))
-        return values
-
-
-def find_docker() -> Docker:
-    """Returns the docker client named in SHOPSTREAM_DOCKER, or the first on the PATH.
-
-    Raises:
-        DockerMissingError: when there is none.
-    """
-    program = shutil.which(os.environ.get(PROGRAM_VARIABLE) or "docker")
-    if program is None:
-        raise DockerMissingError()
-    return Docker(program)
 
 
 class Compose:
@@ -202,17 +105,17 @@ class Compose:
             if name not in said and not _NOT_FROM_OUTSIDE.fullmatch(name)
         }
 
-    def call(self, *arguments: str, timeout: float = _QUICK) -> subprocess.CompletedProcess[str]:
+    def call(self, *arguments: str, timeout: float = QUICK_SECONDS) -> subprocess.CompletedProcess[str]:
         """Runs a Compose command and returns what it printed, whatever its exit code."""
-        return _call(self.arguments(*arguments), self.environment(), str(self.cluster.repository), timeout)
+        return run(self.arguments(*arguments), self.environment(), str(self.cluster.repository), timeout)
 
-    def ask(self, *arguments: str, timeout: float = _QUICK) -> str:
+    def ask(self, *arguments: str, timeout: float = QUICK_SECONDS) -> str:
         """Runs a Compose command and returns its standard output.
 
         Raises:
             DockerError: when it fails.
         """
-        return _checked(self.call(*arguments, timeout=timeout), ("docker", "compose", *arguments))
+        return checked(self.call(*arguments, timeout=timeout), ("docker", "compose", *arguments))
 
     def pass_through(self, *arguments: str) -> int:
         """Runs a Compose command with this terminal's output and returns its exit code."""
@@ -280,15 +183,6 @@ class Compose:
         )
 
 
-def json_rows(text: str) -> Iterator[dict[str, Any]]:
-    """Reads what Compose prints as JSON: an array (before 2.21) or one object a line."""
-    text = text.strip()
-    if text.startswith("["):
-        yield from json.loads(text)
-        return
-    yield from (json.loads(line) for line in text.splitlines() if line.strip())
-
-
 def own_containers(listed: Iterable[Container]) -> list[Container]:
     """Leaves out those of `compose run`."""
     return [one for one in listed if one.labels.get(ONE_OFF_LABEL, "False").lower() != "true"]
@@ -309,55 +203,3 @@ def read_container(row: Mapping[str, Any]) -> Container:
         ports=tuple(sorted(published - {0})),
         labels={name: value for name, _, value in labels},
     )
-
-
-def version(text: str) -> tuple[int, ...]:
-    """Returns the numbers at the start of a version, such as (2, 26, 1) of v2.26.1-ds1."""
-    numbers = []
-    for part in text.strip().lstrip("v").split("."):
-        digits = part[: next((place for place, sign in enumerate(part) if not sign.isdigit()), len(part))]
-        if not digits:
-            break
-        numbers.append(int(digits))
-        if digits != part:
-            break
-    return tuple(numbers)
-
-
-def _call(
-    command: list[str], environment: dict[str, str] | None, folder: str | None, timeout: float
-) -> subprocess.CompletedProcess[str]:
-    try:
-        return subprocess.run(
-            command,
-            env=environment,
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-            check=False,
-            timeout=timeout,
-        )
-    except subprocess.TimeoutExpired:
-        raise DockerError(("docker", *command[1:]), f"it gave no answer within {timeout:.0f} s") from None
-    except OSError as error:
-        raise DockerError(("docker", *command[1:]), str(error)) from None
-
-
-def _checked(done: subprocess.CompletedProcess[str], arguments: Sequence[str]) -> str:
-    if done.returncode != 0:
-        raise DockerError(arguments, done.stderr or done.stdout)
-    return done.stdout
-
-
-def _last_words(text: str) -> str:
-    lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
-    return (lines[-1] if lines else "no reason given").rstrip(".")
-
-
-def _shown(arguments: Sequence[str]) -> str:
-    """A command short enough for a sentence."""
-    text = " ".join(arguments)
-    return text if len(text) < 90 else f"{text[:87]}..."

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from spark_apps.cluster import web
-from spark_apps.cluster.copies import Report, apply_layout
-from spark_apps.cluster.engine import Compose
-from spark_apps.cluster.web import DataNode
+from spark_apps.cluster.compose.project import Compose
+from spark_apps.cluster.health import web
+from spark_apps.cluster.health.web import DataNode
+from spark_apps.cluster.operations.replication import Report, apply_layout
 
 EXCLUDE = "/var/lib/hdfs/exclude"
 _SERVICE = "datanode"

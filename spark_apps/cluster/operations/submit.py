@@ -13,11 +13,12 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from spark_apps.cluster import copies, web
-from spark_apps.cluster.copies import Report
-from spark_apps.cluster.engine import CLIENT, Compose
+from spark_apps.cluster.compose.project import CLIENT, Compose
+from spark_apps.cluster.health import web
+from spark_apps.cluster.health.web import SparkMaster
+from spark_apps.cluster.operations import replication
+from spark_apps.cluster.operations.replication import Report
 from spark_apps.cluster.sizing import megabytes
-from spark_apps.cluster.web import SparkMaster
 from spark_apps.errors import UserError, readable_file
 
 # jobs that need no executor
@@ -120,7 +121,7 @@ def submit(compose: Compose, job: str, options: Sequence[str], tell: Report = la
         if job in ("stream", "simulate"):  # it runs for hours: other jobs need workers too
             told += ["--env", f"{CORES}={stream_cores(master, environment)}"]
     code = _run(compose, mark, "exec", "-T", *told, CLIENT, "shopstream", job, *options)
-    copies.settle(compose, environment, tell)
+    replication.settle(compose, environment, tell)
     return code
 
 
@@ -185,7 +186,7 @@ def _mark() -> str:
 
 def _copies(environment: Mapping[str, str]) -> list[str]:
     """The option that tells a job how many copies its files get: the client may be older than the number."""
-    return ["--env", f"{copies.COPIES}={environment[copies.COPIES]}"]
+    return ["--env", f"{replication.COPIES}={environment[replication.COPIES]}"]
 
 
 def _readable_inside(path: Path) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from spark_apps.cluster.hosts_logs import show_logs
-from spark_apps.cluster.remote import Inventory, UnreachableError
+from spark_apps.cluster.hosts.host_logs import show_logs
+from spark_apps.cluster.hosts.remote import Inventory, UnreachableError
 from spark_apps.errors import UserError
 
 # Says what it was asked, after the host it was asked on; a host called `gone` does not answer.

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from spark_apps.cluster import hosts as placement
-from spark_apps.cluster.doctor import LEAST_DISK, MOST_SKEW_SECONDS, Finding
-from spark_apps.cluster.engine import LEAST_ENGINE, PROJECT_LABEL, version
-from spark_apps.cluster.remote import AT_ONCE, HostDocker, Inventory, UnreachableError, dockers
+from spark_apps.cluster.compose.docker import LEAST_ENGINE, PROJECT_LABEL, version
+from spark_apps.cluster.health.doctor import LEAST_DISK, MOST_SKEW_SECONDS, Finding
+from spark_apps.cluster.hosts import placement
+from spark_apps.cluster.hosts.remote import AT_ONCE, HostDocker, Inventory, UnreachableError, dockers
 from spark_apps.cluster.sizing import MIB, megabytes
 from spark_apps.cluster.state import parse_environment
 

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from spark_apps.cluster import ports, web
-from spark_apps.cluster.engine import (
+from spark_apps.cluster import ports
+from spark_apps.cluster.compose.docker import (
     FOLDER_LABEL,
     LEAST_COMPOSE,
     LEAST_ENGINE,
@@ -24,10 +24,8 @@ from spark_apps.cluster.engine import (
     json_rows,
     version,
 )
-from spark_apps.cluster.secrets import FILE_MODE, FOLDER_MODE, NAMES
-from spark_apps.cluster.sizing import MIB, default_budget, megabytes
-from spark_apps.cluster.state import Cluster
-from spark_apps.cluster.volumes import (
+from spark_apps.cluster.health import web
+from spark_apps.cluster.health.volumes import (
     DATA_NODE,
     NAME_NODE,
     ServerFolder,
@@ -35,6 +33,9 @@ from spark_apps.cluster.volumes import (
     helper_image,
     server_folders,
 )
+from spark_apps.cluster.secrets import FILE_MODE, FOLDER_MODE, NAMES
+from spark_apps.cluster.sizing import MIB, default_budget, megabytes
+from spark_apps.cluster.state import Cluster
 from spark_apps.errors import UserError
 
 LEAST_DISK = 10 * 1024**3

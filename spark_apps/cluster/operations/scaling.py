@@ -7,15 +7,15 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from spark_apps.cluster import web
-from spark_apps.cluster.copies import Report, fewer_copies, more_copies
-from spark_apps.cluster.engine import CLIENT, Compose, Container
-from spark_apps.cluster.exclusion import exclude, readmit
-from spark_apps.cluster.readiness import ServiceState, expected_counts, wait_until_ready
+from spark_apps.cluster.compose.project import CLIENT, Compose, Container
+from spark_apps.cluster.health import web
+from spark_apps.cluster.health.readiness import ServiceState, expected_counts, wait_until_ready
+from spark_apps.cluster.health.web import DECOMMISSIONED, DataNode, NameNode, SparkWorker
+from spark_apps.cluster.operations.decommission import exclude, readmit
+from spark_apps.cluster.operations.replication import Report, fewer_copies, more_copies
+from spark_apps.cluster.operations.submit import running_jobs
 from spark_apps.cluster.sizing import megabytes, parse_size, rescale, total_of
 from spark_apps.cluster.state import write_environment
-from spark_apps.cluster.submit import running_jobs
-from spark_apps.cluster.web import DECOMMISSIONED, DataNode, NameNode, SparkWorker
 from spark_apps.errors import UserError
 
 SERVICES = {"worker": "spark-worker", "datanode": "datanode"}

@@ -1,6 +1,6 @@
 """Which jobs a run of the playbooks would end on the client's host, told before anything is written there.
 
-Ansible runs it on the controller: `python -m spark_apps.cluster.client_jobs`, with a request on standard input.
+Ansible runs it on the controller: `python -m spark_apps.cluster.hosts.client_jobs`, with a request on standard input.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from spark_apps.cluster import handover
-from spark_apps.cluster.engine import Docker, find_docker
-from spark_apps.cluster.hosts import DISKS
-from spark_apps.cluster.remote import HostsCluster, HostsCompose, Inventory
-from spark_apps.cluster.restarts import Wanted, jobs_that_would_end
+from spark_apps.cluster.compose.docker import Docker, find_docker
+from spark_apps.cluster.hosts import image_transfer
+from spark_apps.cluster.hosts.placement import DISKS
+from spark_apps.cluster.hosts.remote import HostsCluster, HostsCompose, Inventory
+from spark_apps.cluster.operations.recreation import Wanted, jobs_that_would_end
+from spark_apps.cluster.operations.submit import running_jobs
 from spark_apps.cluster.state import find_cluster, parse_environment
-from spark_apps.cluster.submit import running_jobs
 from spark_apps.errors import UserError
 
 
@@ -91,7 +91,7 @@ def _image_to_come(host: Docker) -> Callable[[str], str]:
 
     def image_id(name: str) -> str:
         ours, theirs = (docker.call("image", "inspect", name).stdout for docker in (controller, host))
-        return "" if handover.compare([name], ours, theirs)["send"] else host.image_id(name)
+        return "" if image_transfer.compare([name], ours, theirs)["send"] else host.image_id(name)
 
     return image_id
 

@@ -6,16 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from spark_apps.cluster.engine import (
-    Compose,
-    Docker,
-    DockerError,
-    DockerMissingError,
-    find_docker,
-    json_rows,
-    read_container,
-    version,
-)
+from spark_apps.cluster.compose.docker import Docker, DockerError, DockerMissingError, find_docker, json_rows, version
+from spark_apps.cluster.compose.project import Compose, read_container
 from spark_apps.cluster.state import Cluster
 from spark_apps.errors import UserError
 from tests.cluster_cli.fake_docker import FakeDocker, row

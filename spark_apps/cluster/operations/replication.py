@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
-from spark_apps.cluster.engine import LAYOUT, Compose, DockerError
+from spark_apps.cluster.compose.docker import DockerError
+from spark_apps.cluster.compose.project import LAYOUT, Compose
 
 COPIES = "SHOPSTREAM_REPLICATION"
 _HDFS_SECONDS = 600.0

@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable
 from functools import lru_cache
 
-from spark_apps.cluster.engine import CLIENT, HASH_LABEL, IMAGE_LABEL, Compose, Container
-from spark_apps.cluster.submit import running_jobs
+from spark_apps.cluster.compose.project import CLIENT, HASH_LABEL, IMAGE_LABEL, Compose, Container
+from spark_apps.cluster.operations.submit import running_jobs
 
 
 class Wanted:

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from spark_apps.cluster import web
-from spark_apps.cluster.engine import Compose, Container
+from spark_apps.cluster.compose.project import Compose, Container
+from spark_apps.cluster.health import web
+from spark_apps.cluster.health.readiness import ServiceState, expected_counts, states
+from spark_apps.cluster.health.web import NameNode, SparkMaster
 from spark_apps.cluster.ports import url
-from spark_apps.cluster.readiness import ServiceState, expected_counts, states
-from spark_apps.cluster.web import NameNode, SparkMaster
 
 PAGES = {
     "HDFS": "HDFS",

@@ -1,0 +1,1 @@
+"""Docker and Compose, as this project calls them."""

@@ -1,0 +1,184 @@
+"""Calls to the docker client, by list of arguments, never through a shell."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from spark_apps.errors import UserError
+
+PROGRAM_VARIABLE = "SHOPSTREAM_DOCKER"
+LEAST_ENGINE, LEAST_COMPOSE = (20, 10), (2, 20)
+PROJECT_LABEL, FOLDER_LABEL = "com.docker.compose.project", "com.docker.compose.project.working_dir"
+QUICK_SECONDS = 60.0
+
+
+class DockerMissingError(UserError):
+    """There is no docker client on this host."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "There is no docker command on this machine: install Docker Engine (Linux) or Docker Desktop "
+            f"(macOS, Windows), or name its client in {PROGRAM_VARIABLE}."
+        )
+
+
+class DockerError(UserError):
+    """A docker command failed; the sentence carries its own last words."""
+
+    def __init__(self, arguments: Sequence[str], text: str) -> None:
+        self.text = text
+        super().__init__(f"`{_shown(arguments)}` failed: {_last_words(text)}.")
+
+
+class Docker:
+    """The docker client of this host."""
+
+    def __init__(self, program: str) -> None:
+        self.program = program
+
+    def call(self, *arguments: str, timeout: float = QUICK_SECONDS) -> subprocess.CompletedProcess[str]:
+        """Runs a docker command and returns what it printed; the exit code is the caller's to look at.
+
+        Raises:
+            DockerError: when it does not start or does not end in time.
+        """
+        return run(self.command(*arguments), None, None, timeout)
+
+    def command(self, *arguments: str) -> list[str]:
+        """Returns the command line of a docker command."""
+        return [self.program, *arguments]
+
+    def ask(self, *arguments: str, timeout: float = QUICK_SECONDS) -> str:
+        """Runs a docker command and returns its standard output.
+
+        Raises:
+            DockerError: when it fails.
+        """
+        return checked(self.call(*arguments, timeout=timeout), ("docker", *arguments))
+
+    def left_of(self, project: str) -> list[str]:
+        """Returns the containers and volumes of a Compose project, ended and unused ones too.
+
+        Raises:
+            DockerError: when the engine does not answer.
+        """
+        label = f"label={PROJECT_LABEL}={project}"
+        containers = self.ask("ps", "--all", "--filter", label, "--format", "{{.Names}}").split()
+        return containers + self.volumes_of(project)
+
+    def volumes_of(self, project: str) -> list[str]:
+        """Returns the names of a Compose project's volumes.
+
+        Raises:
+            DockerError: when the engine does not answer.
+        """
+        return self.ask("volume", "ls", "--quiet", "--filter", f"label={PROJECT_LABEL}={project}").split()
+
+    def image_id(self, name: str) -> str:
+        """Returns the id of the image that a name stands for, empty where there is none."""
+        return self.call("image", "inspect", "--format", "{{.Id}}", name).stdout.strip()
+
+    def info(self) -> dict[str, Any]:
+        """Returns what the engine says of itself: version, memory, cores.
+
+        Raises:
+            DockerError: when it is not running.
+        """
+        values: dict[str, Any] = json.loads(self.ask("info", "--format", "{{json .}}"))
+        if values.get("ServerErrors"):
+            raise DockerError(("docker", "info"), "; ".join(values["ServerErrors"]))
+        return values
+
+
+def find_docker() -> Docker:
+    """Returns the docker client named in SHOPSTREAM_DOCKER, or the first on the PATH.
+
+    Raises:
+        DockerMissingError: when there is none.
+    """
+    program = shutil.which(os.environ.get(PROGRAM_VARIABLE) or "docker")
+    if program is None:
+        raise DockerMissingError()
+    return Docker(program)
+
+
+def json_rows(text: str) -> Iterator[dict[str, Any]]:
+    """Reads what Compose prints as JSON: an array (before 2.21) or one object a line."""
+    text = text.strip()
+    if text.startswith("["):
+        yield from json.loads(text)
+        return
+    yield from (json.loads(line) for line in text.splitlines() if line.strip())
+
+
+def version(text: str) -> tuple[int, ...]:
+    """Returns the numbers at the start of a version, such as (2, 26, 1) of v2.26.1-ds1."""
+    numbers = []
+    for part in text.strip().lstrip("v").split("."):
+        digits = part[: next((place for place, sign in enumerate(part) if not sign.isdigit()), len(part))]
+        if not digits:
+            break
+        numbers.append(int(digits))
+        if digits != part:
+            break
+    return tuple(numbers)
+
+
+def run(
+    command: list[str], environment: dict[str, str] | None, folder: str | None, timeout: float
+) -> subprocess.CompletedProcess[str]:
+    """Runs a command and returns what it printed, whatever its exit code.
+
+    Args:
+        command: program and arguments.
+        environment: of the process; None for this process's own.
+        folder: where it runs; None for here.
+        timeout: seconds that it may take.
+
+    Raises:
+        DockerError: when it does not start or does not end in time.
+    """
+    try:
+        return subprocess.run(
+            command,
+            env=environment,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+            timeout=timeout,
+        )
+    except subprocess.TimeoutExpired:
+        raise DockerError(("docker", *command[1:]), f"it gave no answer within {timeout:.0f} s") from None
+    except OSError as error:
+        raise DockerError(("docker", *command[1:]), str(error)) from None
+
+
+def checked(done: subprocess.CompletedProcess[str], arguments: Sequence[str]) -> str:
+    """Returns the standard output of a command that has ended.
+
+    Raises:
+        DockerError: when it failed, with its arguments as the user shall see them.
+    """
+    if done.returncode != 0:
+        raise DockerError(arguments, done.stderr or done.stdout)
+    return done.stdout
+
+
+def _last_words(text: str) -> str:
+    lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
+    return (lines[-1] if lines else "no reason given").rstrip(".")
+
+
+def _shown(arguments: Sequence[str]) -> str:
+    """A command short enough for a sentence."""
+    text = " ".join(arguments)
+    return text if len(text) < 90 else f"{text[:87]}..."

@@ -1,0 +1,1 @@
+"""What state a cluster is in, what is wrong with it, and the remedy."""

@@ -1,0 +1,1 @@
+"""A cluster on several hosts: what runs where, and the way there."""
