@@ -124,5 +124,5 @@ def test_local_commands_run_without_spark(tmp_path: Path) -> None:
     assert analysis["events"] == events
     assert (root / "reports" / "report.html").stat().st_size > 1_000_000
     assert (root / "reports" / "recommendations.csv").read_text(encoding="utf-8").count("\n") > 100
-    assert "All 16 balances hold." in done.stdout
+    assert "All 16 counts agree." in done.stdout
     assert not list((root / "temp").rglob("*.parquet"))

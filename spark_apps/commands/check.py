@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import click
 
-from spark_apps.analysis.balances import Balance
+from spark_apps.analysis.reconciliation import Reconciliation
 from spark_apps.commands.common import FAILED, engine_options, json_option, next_step, out, print_json, print_table
 from spark_apps.engine.opening import open_engine
 from spark_apps.jobs import check as check_job
@@ -25,7 +25,7 @@ def check(root: str | None, engine: str | None, master: str | None, as_json: boo
     Lines against events, events against features, users against segments and
     lists, the stream's batch log against its tables: per date, user, product or
     batch, not only in sum. Reads everything and changes nothing. Ends with
-    exit code 1 when something does not balance.
+    exit code 1 when something does not agree.
 
     \b
     Example: shopstream check
@@ -33,7 +33,7 @@ def check(root: str | None, engine: str | None, master: str | None, as_json: boo
     settings = load_settings(root=root, engine=engine, master=master)
     with open_engine(settings, "check") as opened, step("Counting") as shown:
         found = check_job.run(opened, settings, table_root(settings))
-        shown.done = f"{len(found.balances)} balances"
+        shown.done = f"{len(found.balances)} counts compared"
     wrong = [one for one in found.balances if not one.holds]
     if as_json:
         print_json({**asdict(found), "balances": [{**asdict(one), "holds": one.holds} for one in found.balances]})
@@ -42,7 +42,7 @@ def check(root: str | None, engine: str | None, master: str | None, as_json: boo
     sys.exit(FAILED if wrong else 0)
 
 
-def _print(found: Counted, wrong: list[Balance]) -> None:
+def _print(found: Counted, wrong: list[Reconciliation]) -> None:
     rows = [
         (one.what, one.expected, one.found, "yes" if one.holds else f"{one.differing:,} differ")
         for one in found.balances
@@ -63,7 +63,7 @@ def _print(found: Counted, wrong: list[Balance]) -> None:
         )
     for one in wrong:
         out.print(f"{one.what}: {'; '.join(one.examples)}{' ...' if one.differing > len(one.examples) else ''}")
-        out.print(f"  To mend: {one.mend}")
+        out.print(f"  To fix: {one.fix}")
     if not wrong:
-        out.print(f"All {len(found.balances)} balances hold.")
+        out.print(f"All {len(found.balances)} counts agree.")
         next_step("shopstream report")

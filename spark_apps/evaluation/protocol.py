@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from spark_apps.engine.base import Task
 from spark_apps.engine.database import sql
-from spark_apps.evaluation.blocks import HeldOut, Judge
+from spark_apps.evaluation.batch_evaluation import Evaluator, HeldOut
 from spark_apps.recommendation.catalogue import Catalogue
 from spark_apps.recommendation.lists import histories_of
 
@@ -20,7 +20,7 @@ USERS_PER_BLOCK = 512
 _USER_SECONDS = 1e-4
 _HELD = "held"
 _DRAWN = pa.schema([("user_id", pa.int64()), ("block", pa.int32())])
-JUDGED_USERS = pa.schema(
+EVALUATED_USERS = pa.schema(
     [
         ("block", pa.int32()),
         ("user_id", pa.int64()),
@@ -35,7 +35,7 @@ JUDGED_USERS = pa.schema(
 
 
 def in_blocks(users: NDArray[np.int64]) -> pa.Table:
-    """Returns drawn users, rising, with the number of the block that each is judged in."""
+    """Returns drawn users, rising, with the number of the block that each is evaluated in."""
     blocks = (np.arange(len(users)) // USERS_PER_BLOCK).astype(np.int32)
     return pa.table([np.sort(users), blocks], schema=_DRAWN)
 
@@ -44,50 +44,50 @@ def gather_users(task: Task) -> None:
     """Brings together what models know of drawn users, and what they do not know.
 
     Inputs: interactions, lists.TOUCHED; held, held_back.HELD; segments, popularity.PLACED; factors, als.USER_FACTORS:
-    all of whole users. Shared: from `in_blocks`. Output: users, JUDGED_USERS; a row is bounded by what one user
+    all of whole users. Shared: from `in_blocks`. Output: users, EVALUATED_USERS; a row is bounded by what one user
     touched.
     """
     task.database.register("drawn", task.shared)
     task.database.view("learned", sql("spark_apps.recommendation", "learned"))
-    rows = task.database.batches(sql("spark_apps.evaluation", "judged_users"), JUDGED_USERS)
-    task.output("users", JUDGED_USERS, rows)
+    rows = task.database.batches(sql("spark_apps.evaluation", "evaluated_users"), EVALUATED_USERS)
+    task.output("users", EVALUATED_USERS, rows)
 
 
 @dataclass(frozen=True)
-class Judging:
-    """Who judges, and the names of the segments in the order of the models' tastes."""
+class SharedEvaluator:
+    """Who evaluates, and the names of the segments in the order of the models' tastes."""
 
-    judge: Judge
+    evaluator: Evaluator
     segments: list[str]
 
     @property
     def user_seconds(self) -> float:
-        """What a user takes of `judge_users`' time, about."""
-        return _USER_SECONDS * len(self.judge.recommenders)
+        """What a user takes of `evaluate_users`' time, about."""
+        return _USER_SECONDS * len(self.evaluator.recommenders)
 
 
-def judge_users(task: Task) -> None:
-    """Judges every user of whole blocks under every model.
+def evaluate_users(task: Task) -> None:
+    """Evaluates every user of whole blocks under every model.
 
-    Inputs: users, JUDGED_USERS. Shared: Judging. Gives `judged`, blocks.RESULT: some 200 bytes per user and model,
-    20 MB for 20,000 users and five models.
+    Inputs: users, EVALUATED_USERS. Shared: SharedEvaluator. Gives `evaluated`, batch_evaluation.RESULT: some 200 bytes
+    per user and model, 20 MB for 20,000 users and five models.
     """
     from threadpoolctl import threadpool_limits
 
-    judging: Judging = task.shared
+    shared: SharedEvaluator = task.shared
     blocks = task.database.rows("select distinct block from users order by block")["block"].to_pylist()
     with threadpool_limits(1, "blas"):
         for number in blocks:
             text = f"select * from users where block = {number} order by user_id"
-            (block,) = task.database.rows(text, JUDGED_USERS).combine_chunks().to_batches()
-            catalogue = judging.judge.catalogue
-            histories = histories_of(block, catalogue, judging.segments, judging.judge.als.rank)
-            task.give("judged", judging.judge.judge(histories, held_out_of(block, catalogue)))
+            (block,) = task.database.rows(text, EVALUATED_USERS).combine_chunks().to_batches()
+            catalogue = shared.evaluator.catalogue
+            histories = histories_of(block, catalogue, shared.segments, shared.evaluator.als.rank)
+            task.give("evaluated", shared.evaluator.evaluate(histories, held_out_of(block, catalogue)))
 
 
-def in_order(judged: pa.Table) -> pa.Table:
-    """Puts what tasks of `judge_users` gave in the order of users and models."""
-    return judged.sort_by([("user_id", "ascending"), ("model", "ascending")]).combine_chunks()
+def in_order(evaluated: pa.Table) -> pa.Table:
+    """Puts what tasks of `evaluate_users` gave in the order of users and models."""
+    return evaluated.sort_by([("user_id", "ascending"), ("model", "ascending")]).combine_chunks()
 
 
 def held_out_of(block: pa.RecordBatch, catalogue: Catalogue) -> HeldOut:

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from spark_apps.evaluation.blocks import FIGURES, PREDICTED, SQUARED_ERROR
+from spark_apps.evaluation.batch_evaluation import FIGURES, PREDICTED, SQUARED_ERROR
 from spark_apps.evaluation.bootstrap import Estimate, estimate, means, resampled_means
 
 CATALOGUE_COVERAGE, RMSE = "catalogue_coverage", "rmse"
@@ -21,23 +21,23 @@ Shown = dict[str, Any] | None
 class Summary:
     """Figures of all models on the same users, resampled together."""
 
-    def __init__(self, judged: pa.Table, models: Sequence[str], products: int, seed: int) -> None:
+    def __init__(self, evaluated: pa.Table, models: Sequence[str], products: int, seed: int) -> None:
         """Resamples the users.
 
         Args:
-            judged: from `protocol.judge_users`.
+            evaluated: from `protocol.evaluate_users`.
             models: names of the models, by number.
             products: number of products in the catalogue.
             seed: of the resampling.
         """
-        self._judged, self._models, self._products = judged, list(models), products
+        self._evaluated, self._models, self._products = evaluated, list(models), products
         values = self._columns((*FIGURES, SQUARED_ERROR, PREDICTED))
         self._means = means(values).reshape(len(models), -1)
         self._resampled = resampled_means(values, seed).reshape(-1, len(models), len(FIGURES) + 2)
 
     def _columns(self, names: Sequence[str]) -> NDArray[np.float64]:
         """One row per user; models side by side, each with all the named figures."""
-        stacked = np.column_stack([self._judged.column(name).to_numpy() for name in names])
+        stacked = np.column_stack([self._evaluated.column(name).to_numpy() for name in names])
         return stacked.reshape(-1, len(self._models) * len(names))
 
     def models(self, rated: str) -> dict[str, dict[str, Shown]]:
@@ -76,7 +76,7 @@ class Summary:
 
     def _coverage(self, model: int) -> float:
         """The share of the catalogue that is in at least one list."""
-        mine = self._judged.filter(pa.array(self._judged.column("model").to_numpy() == model))
+        mine = self._evaluated.filter(pa.array(self._evaluated.column("model").to_numpy() == model))
         return len(np.unique(mine.column("listed").combine_chunks().flatten().to_numpy())) / max(1, self._products)
 
     def _rmse(self, model: int) -> Shown:

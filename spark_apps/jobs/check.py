@@ -10,17 +10,17 @@ from operator import attrgetter
 
 from pydantic import BaseModel, Field, ValidationError
 
-from spark_apps.analysis.balances import (
+from spark_apps.analysis.reconciliation import (
     SHOWN_PLACES,
-    Balance,
+    Reconciliation,
     Sides,
-    balance,
-    balances,
     compare,
     count_places,
     counted,
     counts_of,
     distinct,
+    reconcile,
+    reconciliations,
     summed,
 )
 from spark_apps.engine.base import Engine, Relation
@@ -116,7 +116,7 @@ class Counted:
         events_outside: applied, of other dates than those that were asked for when the features were made.
     """
 
-    balances: list[Balance]
+    balances: list[Reconciliation]
     uncleaned_dates: int
     uncleaned_lines: int
     events_since: int = 0
@@ -186,7 +186,7 @@ def _read_record(path: StoragePath) -> _Record:
         raise UnusableFileError(f"{path}, the record of a batch, is damaged: {_REPLAY}.") from None
 
 
-def _lines_landed(root: StoragePath, landed: dict[date | None, int]) -> Iterator[Balance]:
+def _lines_landed(root: StoragePath, landed: dict[date | None, int]) -> Iterator[Reconciliation]:
     """Lines landed against the tables that `clean` made of them: a row a date, of what the files' footers say."""
     if not landed:
         return  # raw rows that are kept elsewhere are no fault
@@ -195,12 +195,12 @@ def _lines_landed(root: StoragePath, landed: dict[date | None, int]) -> Iterator
         for day, files in files_by_date(root, table, published_dates(root, table)).items():
             found[date_key(day)] += sum(map(count_rows, files))
     expected = {date_key(day): rows for day, rows in landed.items()}
-    yield balance("lines landed = events + quarantine, per date", expected, found, "shopstream clean")
+    yield reconcile("lines landed = events + quarantine, per date", expected, found, "shopstream clean")
 
 
 def _features(
     engine: Engine, root: StoragePath, records: Sequence[_Record], behind: _FilesByDate | None
-) -> Iterator[Balance]:
+) -> Iterator[Reconciliation]:
     """Events against the feature tables, each of which holds all of them."""
     if behind is None:
         return
@@ -261,9 +261,9 @@ _FEATURES_BY_PRODUCT = (
 
 def _compared(
     engine: Engine, inputs: Mapping[str, Relation], place: str, columns: _Columns, sides: Sequence[Sides]
-) -> list[Balance]:
+) -> list[Reconciliation]:
     narrow = {name: inputs[name].select(*wanted) for name, wanted in columns.items()}
-    return balances(engine.run(compare, narrow, by=place, shared=tuple(sides)), sides)
+    return reconciliations(engine.run(compare, narrow, by=place, shared=tuple(sides)), sides)
 
 
 _FilesByDate = dict[date, tuple[StoragePath, ...]]
@@ -292,7 +292,7 @@ def _applied(
         return {}
 
 
-def _left_out(root: StoragePath, records: Sequence[_Record]) -> Iterator[Balance]:
+def _left_out(root: StoragePath, records: Sequence[_Record]) -> Iterator[Reconciliation]:
     """What was applied when features were made, and is not written down among what they were made of."""
     read = read_features_read(root)
     if read is None:
@@ -301,7 +301,7 @@ def _left_out(root: StoragePath, records: Sequence[_Record]) -> Iterator[Balance
         missed = [*_dates_left_out(root, read), *_batches_left_out(records, read)]
     if missed:
         what = "events applied = events that features were made of, per date or batch"
-        yield Balance(what, len(missed), 0, len(missed), len(missed), tuple(missed[:SHOWN_PLACES]), _TRAIN)
+        yield Reconciliation(what, len(missed), 0, len(missed), len(missed), tuple(missed[:SHOWN_PLACES]), _TRAIN)
 
 
 def _dates_left_out(root: StoragePath, read: EventsRead) -> Iterator[str]:
@@ -338,7 +338,7 @@ def _rows_by_date(files: _FilesByDate) -> dict[date, int]:
     return {day: sum(map(count_rows, of_day)) for day, of_day in files.items()}
 
 
-def _stale_dates(root: StoragePath) -> Iterator[Balance]:
+def _stale_dates(root: StoragePath) -> Iterator[Reconciliation]:
     """Dates that `clean` made of other files than those that are landed now."""
     manifests = read_manifests(root)
     if not manifests:
@@ -350,10 +350,12 @@ def _stale_dates(root: StoragePath) -> Iterator[Balance]:
             stale.append(f"{day}: {len(landed)} files landed, cleaned from {len(note.parts)}")
     if stale:
         what = "dates cleaned = dates cleaned of the files that are landed"
-        yield Balance(what, len(stale), 0, len(stale), len(stale), tuple(stale[:SHOWN_PLACES]), "shopstream clean")
+        yield Reconciliation(
+            what, len(stale), 0, len(stale), len(stale), tuple(stale[:SHOWN_PLACES]), "shopstream clean"
+        )
 
 
-def _lists(engine: Engine, settings: Settings, root: StoragePath) -> Iterator[Balance]:
+def _lists(engine: Engine, settings: Settings, root: StoragePath) -> Iterator[Reconciliation]:
     """The users of the features against their segments and lists."""
     if not all(table_exists(root, table) for table in (USER_FEATURES, USER_SEGMENTS)):
         return
@@ -373,7 +375,7 @@ def _lists(engine: Engine, settings: Settings, root: StoragePath) -> Iterator[Ba
         inputs = {name: table_relation(root, table) for name, table in tables.items()}
         yield from _compared(engine, inputs, "user_id", {name: _OF_LISTS[name] for name in tables}, sides)
     for stale in stale_tables(root):
-        yield Balance("tables made with the models in use", 1, 0, 1, 1, (str(stale),), stale.command)
+        yield Reconciliation("tables made with the models in use", 1, 0, 1, 1, (str(stale),), stale.command)
 
 
 _OF_LISTS: _Columns = {
@@ -399,15 +401,15 @@ _NOT_BOUGHT = Sides(
 )
 
 
-def _stream(engine: Engine, root: StoragePath, records: Sequence[_Record]) -> Iterator[Balance]:
+def _stream(engine: Engine, root: StoragePath, records: Sequence[_Record]) -> Iterator[Reconciliation]:
     """The stream's batch log against itself and against the tables, for each batch."""
     if not records:
         return
     last = max(record.batch for record in records)
     every = dict.fromkeys(range(last + 1), 1)
-    yield balance("batches from 0 on = records, per batch", every, Counter(one.batch for one in records), _REPLAY)
+    yield reconcile("batches from 0 on = records, per batch", every, Counter(one.batch for one in records), _REPLAY)
     dropped, accounted = (_by_batch(records, attrgetter(name)) for name in ("rows", "accounted"))
-    yield balance("lines dropped = clean + quarantined, per batch", dropped, accounted, _REPLAY)
+    yield reconcile("lines dropped = clean + quarantined, per batch", dropped, accounted, _REPLAY)
     streamed = [one for one in _STREAMED if table_exists(root, one.table)]
     # a batch that is applied meanwhile is in a table and not in the batch log as it was read
     inputs = {
@@ -420,7 +422,7 @@ def _stream(engine: Engine, root: StoragePath, records: Sequence[_Record]) -> It
     done = engine.run(count_places, inputs, by="batch", shared={one.table.name: one.query for one in streamed})
     for one in streamed:
         recorded = _by_batch(records, attrgetter(one.recorded))
-        yield balance(f"{one.what}, per batch", recorded, counts_of(done, one.table.name), _REPLAY)
+        yield reconcile(f"{one.what}, per batch", recorded, counts_of(done, one.table.name), _REPLAY)
 
 
 def _by_batch(records: Sequence[_Record], number: Callable[[_Record], int]) -> Counter[int | None]:
@@ -470,7 +472,7 @@ _STREAMED = (
 )
 
 
-def _put_away(stream: _Stream) -> Iterator[Balance]:
+def _put_away(stream: _Stream) -> Iterator[Reconciliation]:
     """What stands in done against the batch log: nothing is put away that is in no table."""
     if not stream.done or stream.records is None:
         return
@@ -483,7 +485,7 @@ def _put_away(stream: _Stream) -> Iterator[Balance]:
         name, begins = shown(one.name), hash_in_name(one.name)
         files[name] += 1
         known[name] += begins in hashes if begins is not None else (name, one.bytes) in names
-    yield balance("files in done = files with a record", files, known, _DROP_AGAIN)
+    yield reconcile("files in done = files with a record", files, known, _DROP_AGAIN)
 
 
 def _files_below(folder: StoragePath) -> Iterator[Entry]:

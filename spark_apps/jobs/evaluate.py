@@ -16,11 +16,11 @@ from spark_apps.engine.published import applied_relation
 from spark_apps.errors import NothingToDoError, NothingToLearnError
 from spark_apps.evaluation import segments as placing
 from spark_apps.evaluation import split
-from spark_apps.evaluation.blocks import RESULT, Judge, K
+from spark_apps.evaluation.batch_evaluation import RESULT, Evaluator, K
 from spark_apps.evaluation.bootstrap import LEVEL, RESAMPLES
 from spark_apps.evaluation.held_back import HELD
 from spark_apps.evaluation.negatives import NEGATIVES
-from spark_apps.evaluation.protocol import Judging, in_order, judge_users
+from spark_apps.evaluation.protocol import SharedEvaluator, evaluate_users, in_order
 from spark_apps.evaluation.summary import Summary
 from spark_apps.jobs import factors as factors_job
 from spark_apps.jobs import features as features_job
@@ -28,7 +28,7 @@ from spark_apps.jobs.factors import Fitting
 from spark_apps.jobs.features import FeatureTables
 from spark_apps.jobs.hybrid import hybrid_with, stage_hybrid
 from spark_apps.jobs.quarantine import require_events
-from spark_apps.jobs.validation import Learned, gather_judged
+from spark_apps.jobs.validation import Learned, gather_evaluated
 from spark_apps.progress import step
 from spark_apps.publication import Publication
 from spark_apps.recommendation import als, item_knn
@@ -133,15 +133,17 @@ class Cut:
 def _evaluate(run: Run, events: Events) -> dict[str, Any]:
     judged_by = split_in_time(run, events)
     names, users, models = _models(run, judged_by)
-    judge = Judge(models.hybrid.catalogue, models.all(), judged_by.size.users, run.settings.seed, models.hybrid.als)
+    evaluator = Evaluator(
+        models.hybrid.catalogue, models.all(), judged_by.size.users, run.settings.seed, models.hybrid.als
+    )
     with step(f"Lists for {len(judged_by.learned.users):,} users") as shown:
-        judging = Judging(judge, names)
-        done = run.engine.run(judge_users, {"users": users}, "block", shared=judging, row_seconds=judging.user_seconds)
-        judged = in_order(done.result("judged", RESULT))
+        shared = SharedEvaluator(evaluator, names)
+        done = run.engine.run(evaluate_users, {"users": users}, "block", shared=shared, row_seconds=shared.user_seconds)
+        evaluated = in_order(done.result("evaluated", RESULT))
         shown.done = f"{len(models.all())} models"
     with step("Intervals"):
         figures = [model.name for model in models.all()]
-        summary = Summary(judged, figures, judged_by.size.products, run.settings.seed)
+        summary = Summary(evaluated, figures, judged_by.size.products, run.settings.seed)
         return {
             **_conditions(run.settings, judged_by),
             "models": summary.models(models.hybrid.als.name),
@@ -303,7 +305,7 @@ def _models(run: Run, judged_by: Split) -> tuple[list[str], Relation, _Models]:
     with step("Item-kNN") as shown:
         knn = _item_knn(run, judged_by, hybrid.catalogue)
         shown.done = f"{knn.similarity.nnz:,} neighbours"
-    rows = gather_judged(run.engine, learned, segments, of_users, run.scratch("judged"))
+    rows = gather_evaluated(run.engine, learned, segments, of_users, run.scratch("judged"))
     return names, rows, _Models(hybrid, knn)
 
 

@@ -12,7 +12,7 @@ from spark_apps.analysis.recommended import describe_recommendations
 from spark_apps.engine.base import Engine
 from spark_apps.engine.published import table_relation
 from spark_apps.errors import MissingModelError, MissingTableError
-from spark_apps.evaluation.blocks import K
+from spark_apps.evaluation.batch_evaluation import K
 from spark_apps.evaluation.negatives import NEGATIVES
 from spark_apps.ingestion.manifests import read_manifests
 from spark_apps.jobs.analyze import ANALYSIS

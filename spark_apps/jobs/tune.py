@@ -1,7 +1,7 @@
 """`shopstream train --tune`: the ALS parameters and blend weights that best guess the products held back (SPEC R1, R3).
 
 Two levels: a trial fits ALS once, as training does, and finds what the hybrid proposes to the users whose last product
-is held back; on these proposals the weights are searched without another fit (decision 10).
+is held back; on these candidates the weights are searched without another fit (decision 10).
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from optuna.distributions import FloatDistribution, IntDistribution
 
 from spark_apps.engine.base import Relation
 from spark_apps.errors import NothingToLearnError
-from spark_apps.evaluation.proposals import mean_ndcg, proposals
-from spark_apps.evaluation.protocol import JUDGED_USERS, held_out_of
+from spark_apps.evaluation.candidates import candidates, mean_ndcg
+from spark_apps.evaluation.protocol import EVALUATED_USERS, held_out_of
 from spark_apps.evaluation.search import Found, Point, Space, best_of, maximise
 from spark_apps.jobs.factors import Fitting, trial_factors
-from spark_apps.jobs.validation import gather_judged
+from spark_apps.jobs.validation import gather_evaluated
 from spark_apps.progress import trial_step
 from spark_apps.recommendation.als import USER_FACTORS
 from spark_apps.recommendation.catalogue import Catalogue
@@ -124,8 +124,8 @@ def ground(fitting: Fitting, segments: Relation, model: HybridRecommender, names
         names: of the segments, in the order of the model's tastes.
     """
     nobody, folder = Relation((), USER_FACTORS), fitting.publication.scratch(_ROWS)
-    gather_judged(fitting.engine, fitting.learned, segments, nobody, folder)
-    rows = read_parquet(folder, JUDGED_USERS.names).sort_by("user_id")
+    gather_evaluated(fitting.engine, fitting.learned, segments, nobody, folder)
+    rows = read_parquet(folder, EVALUATED_USERS.names).sort_by("user_id")
     (block,) = rows.combine_chunks().to_batches()
     catalogue = model.catalogue
     return Ground(fitting, histories_of(block, catalogue, names, 0), held_out_of(block, catalogue).last, model)
@@ -164,7 +164,7 @@ def tune(settings: Settings, shared: Ground, trials: int) -> Tuning:
 def _weigh(settings: Settings, shared: Ground, parameters: AlsParameters, earlier: list[BlendWeights]) -> list[Found]:
     """Fits ALS once and tries weights: first the given ones, then those found best for the last fit."""
     users, model = _fitted(settings, shared, parameters)
-    blocks = proposals(model, users, shared.held)
+    blocks = candidates(model, users, shared.held)
     starts = [settings.blend.model_dump(), *(blend.model_dump() for blend in earlier[-1:])]
     return maximise(
         WEIGHTS, starts, WEIGHT_TRIALS, settings.seed, lambda point: mean_ndcg(blocks, BlendWeights(**point))

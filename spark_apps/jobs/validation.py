@@ -9,9 +9,16 @@ import pyarrow as pa
 
 from spark_apps.engine.base import Engine, Relation
 from spark_apps.evaluation import held_back as holding
-from spark_apps.evaluation.blocks import RESULT, Judge
+from spark_apps.evaluation.batch_evaluation import RESULT, Evaluator
 from spark_apps.evaluation.held_back import Draw
-from spark_apps.evaluation.protocol import JUDGED_USERS, Judging, gather_users, in_blocks, in_order, judge_users
+from spark_apps.evaluation.protocol import (
+    EVALUATED_USERS,
+    SharedEvaluator,
+    evaluate_users,
+    gather_users,
+    in_blocks,
+    in_order,
+)
 from spark_apps.evaluation.summary import Summary
 from spark_apps.publication import Publication
 from spark_apps.recommendation import als, lists
@@ -81,7 +88,7 @@ def hold_back(
     return Learned(interactions, Relation((file,), holding.HELD), held["user_id"].combine_chunks())
 
 
-def gather_judged(
+def gather_evaluated(
     engine: Engine, learned: Learned, segments: Relation, factors: Relation, folder: StoragePath
 ) -> Relation:
     """Brings together what models know of the users whose product is held back, and that product.
@@ -91,7 +98,7 @@ def gather_judged(
         learned: from `hold_back`.
         segments: columns of schemas.USER_SEGMENTS.
         factors: als.USER_FACTORS.
-        folder: new; for the rows, protocol.JUDGED_USERS.
+        folder: new; for the rows, protocol.EVALUATED_USERS.
     """
     inputs = {
         "interactions": learned.interactions.select(*lists.TOUCHED),
@@ -106,7 +113,7 @@ def gather_judged(
         outputs={"users": folder},
         shared=in_blocks(learned.users.to_numpy()),
     )
-    return Relation.of(folder, JUDGED_USERS)
+    return Relation.of(folder, EVALUATED_USERS)
 
 
 def validate(
@@ -134,13 +141,13 @@ def validate(
         seed: of negatives and resampling.
 
     Returns:
-        Per model the figures of evaluation.blocks.FIGURES, each as value, low and high (95 %); and `users`.
+        Per model the figures of evaluation.batch_evaluation.FIGURES, each as value, low and high (95 %); and `users`.
     """
     models: list[Recommender] = [PopularityRecommender(hybrid.catalogue), hybrid.als, hybrid]
-    judge = Judge(hybrid.catalogue, models, known, seed, hybrid.als)
-    users = gather_judged(engine, learned, segments, factors, publication.scratch(_JUDGED))
-    judging = Judging(judge, names)
-    done = engine.run(judge_users, {"users": users}, by="block", shared=judging, row_seconds=judging.user_seconds)
-    judged = in_order(done.result("judged", RESULT))
-    summary = Summary(judged, [model.name for model in models], len(hybrid.catalogue), seed)
+    evaluator = Evaluator(hybrid.catalogue, models, known, seed, hybrid.als)
+    users = gather_evaluated(engine, learned, segments, factors, publication.scratch(_JUDGED))
+    shared = SharedEvaluator(evaluator, names)
+    done = engine.run(evaluate_users, {"users": users}, by="block", shared=shared, row_seconds=shared.user_seconds)
+    evaluated = in_order(done.result("evaluated", RESULT))
+    summary = Summary(evaluated, [model.name for model in models], len(hybrid.catalogue), seed)
     return {"users": len(learned.users), **summary.models(hybrid.als.name)}

@@ -16,7 +16,7 @@ from pyspark.sql import SparkSession
 from spark_apps.engine.base import Engine, Relation
 from spark_apps.engine.spark import engine_of
 from spark_apps.errors import MissingTableError, NothingToDoError
-from spark_apps.evaluation.blocks import FIGURES, K
+from spark_apps.evaluation.batch_evaluation import FIGURES, K
 from spark_apps.evaluation.split import LeakError
 from spark_apps.jobs import evaluate
 from spark_apps.jobs.features import FeatureTables

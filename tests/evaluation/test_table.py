@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from spark_apps.commands import common, evaluation
-from spark_apps.evaluation.blocks import FIGURES
+from spark_apps.evaluation.batch_evaluation import FIGURES
 
 MODELS = ("popularity", "item-knn", "als", "content", "hybrid")
 

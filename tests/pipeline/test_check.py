@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 from pyspark.sql import SparkSession
 
-from spark_apps.analysis.balances import SHOWN_PLACES, Balance
+from spark_apps.analysis.reconciliation import SHOWN_PLACES, Reconciliation
 from spark_apps.cli import main
 from spark_apps.engine.spark import engine_of
 from spark_apps.errors import NothingToDoError
@@ -36,7 +36,7 @@ def root(trained_root: Trained, tmp_path: Path) -> Path:
     return tmp_path / "root"
 
 
-def failing(trained: Trained, root: Path) -> dict[str, Balance]:
+def failing(trained: Trained, root: Path) -> dict[str, Reconciliation]:
     return {one.what: one for one in check.run(local_engine(), trained.settings, root).balances if not one.holds}
 
 
@@ -92,7 +92,7 @@ def test_a_lost_event_is_missed_by_every_table_made_of_it(root: Path, trained_ro
     ]
     assert {one.differing for one in found.values()} == {1}
     assert found[LINES].expected == found[LINES].found + 1
-    assert found[LINES].mend == "shopstream clean"
+    assert found[LINES].fix == "shopstream clean"
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_dates_that_no_file_has_are_missed_and_cleaning_mends_it(settings: Setti
     shutil.rmtree(root / "raw")
     load.run(root, logs[:1])
     [wrong] = [one for one in check.run(local_engine(), settings, root).balances if not one.holds]
-    assert (wrong.what, wrong.mend) == (LINES, "shopstream clean")
+    assert (wrong.what, wrong.fix) == (LINES, "shopstream clean")
     clean.run(local_engine(), root, DateRange())
     assert all(one.holds for one in check.run(local_engine(), settings, root).balances)
     shutil.rmtree(root / "raw")
@@ -147,7 +147,7 @@ def test_dates_that_no_file_has_are_missed_and_cleaning_mends_it(settings: Setti
 def test_features_of_events_that_are_gone_differ(root: Path, trained_root: Trained) -> None:
     shutil.rmtree(root / "raw")
     clean.run(local_engine(), root, DateRange())
-    assert {one.mend for one in failing(trained_root, root).values()} == {"shopstream train"}
+    assert {one.fix for one in failing(trained_root, root).values()} == {"shopstream train"}
 
 
 def test_a_product_listed_though_bought_is_told(root: Path, trained_root: Trained) -> None:
@@ -173,11 +173,11 @@ def test_nothing_to_count_is_the_user_s_error(trained_root: Trained, tmp_path: P
 
 def test_the_command_ends_with_1_where_something_differs(root: Path) -> None:
     held = CliRunner().invoke(main, ["check", "--root", str(root)])
-    assert (held.exit_code, held.stdout.splitlines()[-1]) == (0, f"All {BATCH_BALANCES} balances hold.")
+    assert (held.exit_code, held.stdout.splitlines()[-1]) == (0, f"All {BATCH_BALANCES} counts agree.")
     lost = change(root, EVENTS, slice(2, None))
     told = CliRunner().invoke(main, ["check", "--root", str(root)])
     assert told.exit_code == 1
-    assert "To mend: shopstream clean" in told.stdout and max(map(len, told.stdout.splitlines())) <= 120
+    assert "To fix: shopstream clean" in told.stdout and max(map(len, told.stdout.splitlines())) <= 120
     as_json = CliRunner().invoke(main, ["check", "--root", str(root), "--json"])
     first = json.loads(as_json.stdout)["balances"][0]
     assert (as_json.exit_code, first["holds"], first["expected"] - first["found"]) == (1, False, lost)

@@ -21,7 +21,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 
-from spark_apps.analysis.balances import Balance
+from spark_apps.analysis.reconciliation import Reconciliation
 from spark_apps.cli import main
 from spark_apps.engine.base import Engine
 from spark_apps.engine.published import table_relation
@@ -264,7 +264,7 @@ def test_what_is_in_done_without_a_record_is_named(small_settings_of_streams: Se
     assert found.examples == ("00000000-0123456789ab-a.csv: 1 and 0", "forgotten.csv: 1 and 0")
 
 
-def done_balance(settings: Settings, root: StoragePath) -> Balance:
+def done_balance(settings: Settings, root: StoragePath) -> Reconciliation:
     (found,) = [one for one in check.run(local_engine(), settings, root).balances if "done" in one.what]
     return found
 

@@ -170,7 +170,7 @@ def test_what_check_says_of_a_stream_without_its_files_helps(streamed: Streamed,
     shutil.rmtree(root / STREAM_EVENTS.path)
     (root / STREAM_EVENTS.path).mkdir()
     wrong = [balance for balance in check.run(local_engine(), streamed.settings, root).balances if not balance.holds]
-    assert {balance.mend for balance in wrong} == {
+    assert {balance.fix for balance in wrong} == {
         "bring back the files below processed/stream_* from a copy, or remove them all with temp/stream and replay"
     }
     for folder in (root / "processed").glob("stream_*"):

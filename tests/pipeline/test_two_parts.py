@@ -14,7 +14,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
-from spark_apps.analysis.balances import Balance
+from spark_apps.analysis.reconciliation import Reconciliation
 from spark_apps.engine.local import LocalEngine
 from spark_apps.engine.published import events_relation, table_relation
 from spark_apps.generator import GeneratorSpec, write_events
@@ -141,7 +141,7 @@ def counted(shop: Shop) -> Counted:
         return check.run(engine, shop.settings, shop.root)
 
 
-def wrong(shop: Shop) -> dict[str, Balance]:
+def wrong(shop: Shop) -> dict[str, Reconciliation]:
     """What `check` finds wrong with features; segments and lists are as old as the training."""
     held = counted(shop).balances
     return {one.what: one for one in held if not one.holds and not one.what.startswith(("users", "products listed"))}
@@ -252,7 +252,7 @@ def test_a_cleaned_day_left_out_of_features_by_hand_is_named(damaged: Shop) -> N
 def test_features_that_do_not_say_what_they_were_made_of_are_named(damaged: Shop) -> None:
     (damaged.root / FEATURES_READ).unlink()
     (found,) = wrong(damaged).values()
-    assert (found.mend, "earlier version" in found.examples[0]) == ("shopstream train", True)
+    assert (found.fix, "earlier version" in found.examples[0]) == ("shopstream train", True)
 
 
 def pretend_read_later(shop: Shop) -> None:
@@ -334,7 +334,7 @@ def test_a_file_loaded_after_a_date_was_cleaned_is_not_taken_for_cleaned(shop: S
     made(shop, DateRange())
     assert events_of(shop) == users_of([*shop.first, *shop.november])
     stale = wrong(shop)
-    assert {one.mend for one in stale.values()} == {"shopstream clean"}
+    assert {one.fix for one in stale.values()} == {"shopstream clean"}
     assert any("2 files landed, cleaned from 1" in one.examples[0] for one in stale.values())
     clean_dates(shop.root, DateRange())
     assert_features_of(shop, [*shop.first, *shop.november])

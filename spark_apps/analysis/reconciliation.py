@@ -20,7 +20,7 @@ Place = TypeVar("Place", bound=int | str | None)
 
 
 @dataclass(frozen=True)
-class Balance:
+class Reconciliation:
     """What is counted twice.
 
     Attributes:
@@ -29,7 +29,7 @@ class Balance:
         places: places with a count on either side.
         differing: those of them whose two counts differ.
         examples: the first differing places in their order, at most SHOWN_PLACES.
-        mend: what to run where it does not balance.
+        fix: what to run where it does not balance.
     """
 
     what: str
@@ -38,7 +38,7 @@ class Balance:
     places: int
     differing: int
     examples: tuple[str, ...]
-    mend: str
+    fix: str
 
     @property
     def holds(self) -> bool:
@@ -54,36 +54,36 @@ class Sides:
         what: the two sides, in words.
         expected, found: SQL over a unit's inputs; columns place (whole numbers, null allowed), number (rows or events);
             each place once.
-        mend: what to run where they do not balance.
+        fix: what to run where they do not balance.
     """
 
     what: str
     expected: str
     found: str
-    mend: str
+    fix: str
 
 
-def balance(what: str, expected: Mapping[Place, int], found: Mapping[Place, int], mend: str) -> Balance:
+def reconcile(what: str, expected: Mapping[Place, int], found: Mapping[Place, int], fix: str) -> Reconciliation:
     """Compares two counts place by place; a place that one side does not have counts 0 there.
 
     Args:
         what: the two sides, in words.
         expected: place (of any one type, or None) -> rows or events.
         found: the same.
-        mend: what to run where it does not balance.
+        fix: what to run where it does not balance.
     """
     places = expected.keys() | found.keys()
     sides = [(place, expected.get(place, 0), found.get(place, 0)) for place in places]
     differing = [side for side in sides if side[1] != side[2]]
     sums = (sum(expected.values()), sum(found.values()), len(places), len(differing))
-    return Balance(what, *sums, examples=_first(differing), mend=mend)
+    return Reconciliation(what, *sums, examples=_first(differing), fix=fix)
 
 
 def compare(task: Task) -> None:
-    """Compares counts place by place, as `balance` does.
+    """Compares counts place by place, as `reconcile` does.
 
     Inputs: those that the queries name, all rows of a place. Shared: the Sides. Gives for each of them its sums, a row,
-    and its examples, at most SHOWN_PLACES rows: `balances` puts them together.
+    and its examples, at most SHOWN_PLACES rows: `reconciliations` puts them together.
     """
     sides: Sequence[Sides] = task.shared
     database = task.database
@@ -96,7 +96,7 @@ def compare(task: Task) -> None:
         task.give(_examples_of(one.what), database.rows(sql(_ROOM, "side_examples"), EXAMPLES))
 
 
-def balances(done: Done, sides: Sequence[Sides]) -> list[Balance]:
+def reconciliations(done: Done, sides: Sequence[Sides]) -> list[Reconciliation]:
     """Returns what all tasks of `compare` found, in the order of the sides."""
     return [_put_together(done, one) for one in sides]
 
@@ -147,11 +147,11 @@ def _examples_of(what: str) -> str:
     return f"{what}: examples"
 
 
-def _put_together(done: Done, sides: Sides) -> Balance:
+def _put_together(done: Done, sides: Sides) -> Reconciliation:
     rows = done.result(sides.what, SUMS)  # a row a task
     examples = done.result(_examples_of(sides.what), EXAMPLES).to_pylist()
     sums = {name: sum(rows[name].to_pylist()) for name in SUMS.names}
-    return Balance(sides.what, **sums, examples=_first(tuple(row.values()) for row in examples), mend=sides.mend)
+    return Reconciliation(sides.what, **sums, examples=_first(tuple(row.values()) for row in examples), fix=sides.fix)
 
 
 def _first(differing: Iterable[tuple[Any, int, int]]) -> tuple[str, ...]:

@@ -1,13 +1,13 @@
-"""Weights judged on proposals are judged as by the lists of the whole hybrid."""
+"""Weights evaluated on candidates give the figures of the lists of the whole hybrid."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from spark_apps.evaluation import proposals as module
-from spark_apps.evaluation.blocks import K
-from spark_apps.evaluation.proposals import mean_ndcg, proposals
+from spark_apps.evaluation import candidates as module
+from spark_apps.evaluation.batch_evaluation import K
+from spark_apps.evaluation.candidates import candidates, mean_ndcg
 from spark_apps.settings import BlendWeights
 from tests.recommendation.shelves import catalogue, histories, hybrid
 
@@ -30,7 +30,7 @@ def test_the_figure_is_that_of_the_lists(products: int, weights: BlendWeights, m
     random = np.random.default_rng(3)
     held = np.where(np.arange(60) % 2 == 0, lists.ids[np.arange(60), np.arange(60) % K], random.integers(-1, 25, 60))
     monkeypatch.setattr(module, "_USERS_PER_BLOCK", 17)
-    found = proposals(hybrid(goods), users, held)  # whatever the weights of the model are
+    found = candidates(hybrid(goods), users, held)  # whatever the weights of the model are
     hits = (lists.ids == held[:, None]) & np.isfinite(lists.scores)
     expected = (hits / np.log2(np.arange(2, lists.ids.shape[1] + 2))).sum(axis=1)
     np.testing.assert_allclose(np.concatenate([block.ndcg(weights) for block in found]), expected)

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from spark_apps.evaluation.blocks import RESULT, HeldOut, Judge
+from spark_apps.evaluation.batch_evaluation import RESULT, Evaluator, HeldOut
 from spark_apps.evaluation.negatives import NEGATIVES
 from spark_apps.recommendation.catalogue import Catalogue
 from spark_apps.recommendation.histories import Histories
@@ -64,76 +64,76 @@ HELD = HeldOut(
 
 
 @pytest.fixture(scope="module")
-def judged(goods: Catalogue, als: AlsRecommender) -> pa.Table:
+def evaluated(goods: Catalogue, als: AlsRecommender) -> pa.Table:
     models = [_ByPlace(), _ByPlace(flat=True, name="flat"), als]
-    return Judge(goods, models, users=1000, seed=1, als=als).judge(USERS, HELD)
+    return Evaluator(goods, models, users=1000, seed=1, als=als).evaluate(USERS, HELD)
 
 
-def column(judged: pa.Table, name: str, model: int) -> list[float]:
-    rows = judged.filter(pa.array(judged.column("model").to_numpy() == model))
+def column(evaluated: pa.Table, name: str, model: int) -> list[float]:
+    rows = evaluated.filter(pa.array(evaluated.column("model").to_numpy() == model))
     values: list[float] = rows.column(name).to_pylist()
     return values
 
 
-def test_there_is_a_row_per_user_and_model(judged: pa.Table) -> None:
-    assert judged.schema == RESULT
-    assert column(judged, "user_id", 1) == [7, 8, 9]
-    assert judged.num_rows == 9
+def test_there_is_a_row_per_user_and_model(evaluated: pa.Table) -> None:
+    assert evaluated.schema == RESULT
+    assert column(evaluated, "user_id", 1) == [7, 8, 9]
+    assert evaluated.num_rows == 9
 
 
-def test_lists_leave_out_what_was_seen_in_training(judged: pa.Table) -> None:
-    assert column(judged, "listed", 0) == [
+def test_lists_leave_out_what_was_seen_in_training(evaluated: pa.Table) -> None:
+    assert column(evaluated, "listed", 0) == [
         [1, 2, 4, 5, 6, 7, 8, 9, 10, 11],
         [1, 2, 3, 4, 5, 6, 7, 8, 9, 10],
         [0, 1, 2, 3, 4, 5, 6, 7, 8, 9],
     ]
-    assert column(judged, "listed", 2) == [[11, 10], [], [11, 10]]
-    assert column(judged, "user_coverage", 2) == [1, 0, 1]
+    assert column(evaluated, "listed", 2) == [[11, 10], [], [11, 10]]
+    assert column(evaluated, "user_coverage", 2) == [1, 0, 1]
 
 
-def test_whole_catalogue_figures_count_every_held_out_product(judged: pa.Table) -> None:
+def test_whole_catalogue_figures_count_every_held_out_product(evaluated: pa.Table) -> None:
     gained = 1 + 1 / math.log2(10) + 1 / math.log2(11)
     best_of_three = 1 + 1 / math.log2(3) + 0.5
-    assert column(judged, "recall", 0) == pytest.approx([1, 1 / 2, 0])
-    assert column(judged, "ndcg", 0) == pytest.approx(
+    assert column(evaluated, "recall", 0) == pytest.approx([1, 1 / 2, 0])
+    assert column(evaluated, "ndcg", 0) == pytest.approx(
         [gained / best_of_three, 1 / math.log2(3) / (1 + 1 / math.log2(3)), 0]
     )
-    assert column(judged, "map", 0) == pytest.approx([(1 + 2 / 9 + 3 / 10) / 3, 0.5 / 2, 0])
-    assert column(judged, "recall", 2) == pytest.approx([2 / 3, 0, 0])
+    assert column(evaluated, "map", 0) == pytest.approx([(1 + 2 / 9 + 3 / 10) / 3, 0.5 / 2, 0])
+    assert column(evaluated, "recall", 2) == pytest.approx([2 / 3, 0, 0])
 
 
-def test_sampled_figures_are_of_the_last_product_among_the_negatives(judged: pa.Table) -> None:
+def test_sampled_figures_are_of_the_last_product_among_the_negatives(evaluated: pa.Table) -> None:
     # place 10 among 99 of the 145 places that the user never touched: as many above it as were drawn below 10
-    hits = column(judged, "hit_rate_sampled", 0)
+    hits = column(evaluated, "hit_rate_sampled", 0)
     assert hits == [1, 0, 0]
-    above = round(2 ** (1 / column(judged, "ndcg_sampled", 0)[0]) - 2)
+    above = round(2 ** (1 / column(evaluated, "ndcg_sampled", 0)[0]) - 2)
     assert 2 <= above <= 7  # seven of them could have been drawn
-    assert column(judged, "ndcg_sampled", 0)[1:] == [0, 0]
+    assert column(evaluated, "ndcg_sampled", 0)[1:] == [0, 0]
 
 
-def test_a_model_that_cannot_tell_products_apart_hits_nothing(judged: pa.Table) -> None:
-    assert column(judged, "hit_rate_sampled", 1) == [0, 0, 0]
+def test_a_model_that_cannot_tell_products_apart_hits_nothing(evaluated: pa.Table) -> None:
+    assert column(evaluated, "hit_rate_sampled", 1) == [0, 0, 0]
 
 
-def test_errors_are_of_pairs_with_factors_on_both_sides(judged: pa.Table) -> None:
-    assert column(judged, "predicted", 2) == [2, 0, 0]
-    assert column(judged, "squared_error", 2) == pytest.approx([(2 - 3) ** 2 + (1 - 4) ** 2, 0, 0])
-    assert column(judged, "predicted", 0) == [0, 0, 0]
+def test_errors_are_of_pairs_with_factors_on_both_sides(evaluated: pa.Table) -> None:
+    assert column(evaluated, "predicted", 2) == [2, 0, 0]
+    assert column(evaluated, "squared_error", 2) == pytest.approx([(2 - 3) ** 2 + (1 - 4) ** 2, 0, 0])
+    assert column(evaluated, "predicted", 0) == [0, 0, 0]
 
 
-def test_novelty_and_diversity_are_of_the_lists(judged: pa.Table, goods: Catalogue) -> None:
+def test_novelty_and_diversity_are_of_the_lists(evaluated: pa.Table, goods: Catalogue) -> None:
     bits = -np.log2(goods.users[[11, 10]] / 1000).mean()
     cosine = float(goods.weights[10] @ (goods.weights[11] * (goods.terms[10] == goods.terms[11])))
-    assert column(judged, "novelty", 2) == pytest.approx([bits, float("nan"), bits], nan_ok=True)
-    assert column(judged, "diversity", 2) == pytest.approx(
+    assert column(evaluated, "novelty", 2) == pytest.approx([bits, float("nan"), bits], nan_ok=True)
+    assert column(evaluated, "diversity", 2) == pytest.approx(
         [1 - cosine, float("nan"), 1 - cosine], nan_ok=True, abs=1e-6
     )
 
 
-def test_a_user_s_row_does_not_depend_on_the_block(judged: pa.Table, goods: Catalogue, als: AlsRecommender) -> None:
-    judge = Judge(goods, [_ByPlace(), _ByPlace(flat=True, name="flat"), als], users=1000, seed=1, als=als)
-    alone = judge.judge(USERS.rows(0, 1), HeldOut(HELD.offsets[:2], HELD.places[:3], HELD.scores[:3]))
-    first = judged.filter(pa.array(judged.column("user_id").to_numpy() == 7))
+def test_a_user_s_row_does_not_depend_on_the_block(evaluated: pa.Table, goods: Catalogue, als: AlsRecommender) -> None:
+    evaluator = Evaluator(goods, [_ByPlace(), _ByPlace(flat=True, name="flat"), als], users=1000, seed=1, als=als)
+    alone = evaluator.evaluate(USERS.rows(0, 1), HeldOut(HELD.offsets[:2], HELD.places[:3], HELD.scores[:3]))
+    first = evaluated.filter(pa.array(evaluated.column("user_id").to_numpy() == 7))
     assert alone.combine_chunks().equals(first.combine_chunks())
 
 
@@ -145,7 +145,7 @@ def test_a_small_catalogue_offers_fewer_negatives(als: AlsRecommender) -> None:
     )  # fmt: skip
     small = AlsRecommender(als.items, 12)
     held = HeldOut(np.array([0, 1]), np.array([1]), np.ones(1))
-    judged = Judge(goods, [_ByPlace(), small], users=10, seed=1, als=small).judge(users, held)
+    evaluated = Evaluator(goods, [_ByPlace(), small], users=10, seed=1, als=small).evaluate(users, held)
     assert NEGATIVES > 12 - 2
-    assert judged.column("hit_rate_sampled").to_pylist() == [1, 0]
-    assert [len(one) for one in judged.column("listed").to_pylist()] == [10, 0]
+    assert evaluated.column("hit_rate_sampled").to_pylist() == [1, 0]
+    assert [len(one) for one in evaluated.column("listed").to_pylist()] == [10, 0]

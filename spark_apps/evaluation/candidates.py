@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spark_apps.evaluation.blocks import K
+from spark_apps.evaluation.batch_evaluation import K
 from spark_apps.evaluation.metrics import MISSED, Values, ndcg_of_one
 from spark_apps.recommendation.histories import Histories
 from spark_apps.recommendation.hybrid import HybridRecommender, Parts
@@ -20,7 +20,7 @@ _USERS_PER_BLOCK = 512
 
 
 @dataclass(frozen=True)
-class Proposals:
+class Candidates:
     """The candidates of a block of users, rising places, and what is blended of each.
 
     Attributes:
@@ -34,7 +34,7 @@ class Proposals:
     column: NDArray[np.int64]
 
     @staticmethod
-    def of(model: HybridRecommender, users: Histories, held: NDArray[np.int64]) -> Proposals:
+    def of(model: HybridRecommender, users: Histories, held: NDArray[np.int64]) -> Candidates:
         """Finds what a model proposes.
 
         Args:
@@ -52,7 +52,7 @@ class Proposals:
         allowed = allowed_candidates(places, seen)
         held_there = allowed & (places == held[:, None])
         column = np.where(held_there.any(axis=1), held_there.argmax(axis=1), -1)
-        return Proposals(Parts(**ordered), allowed, column)
+        return Candidates(Parts(**ordered), allowed, column)
 
     def ndcg(self, weights: BlendWeights) -> Values:
         """Returns each user's NDCG@10 over the whole catalogue: that of the lists of a hybrid with these weights."""
@@ -63,13 +63,13 @@ class Proposals:
         return ndcg_of_one(np.where(self.column >= 0, ranks, MISSED), K)
 
 
-def proposals(model: HybridRecommender, users: Histories, held: NDArray[np.int64]) -> list[Proposals]:
+def candidates(model: HybridRecommender, users: Histories, held: NDArray[np.int64]) -> list[Candidates]:
     """Returns what a model proposes, users in blocks."""
     starts = range(0, len(users), _USERS_PER_BLOCK)
     blocks = [slice(start, min(start + _USERS_PER_BLOCK, len(users))) for start in starts]
-    return [Proposals.of(model, users.rows(block.start, block.stop), held[block]) for block in blocks]
+    return [Candidates.of(model, users.rows(block.start, block.stop), held[block]) for block in blocks]
 
 
-def mean_ndcg(blocks: list[Proposals], weights: BlendWeights) -> float:
+def mean_ndcg(blocks: list[Candidates], weights: BlendWeights) -> float:
     """Returns the mean NDCG@10 over the users of all blocks."""
     return float(np.concatenate([block.ndcg(weights) for block in blocks]).mean())

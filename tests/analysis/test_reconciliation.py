@@ -12,17 +12,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from pyspark.sql import SparkSession
 
-from spark_apps.analysis.balances import (
+from spark_apps.analysis.reconciliation import (
     SHOWN_PLACES,
-    Balance,
+    Reconciliation,
     Sides,
-    balance,
-    balances,
     compare,
     count_places,
     counted,
     counts_of,
     distinct,
+    reconcile,
+    reconciliations,
     summed,
 )
 from spark_apps.engine.base import Engine, Relation
@@ -47,37 +47,37 @@ def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
 
 
 def test_equal_counts_hold() -> None:
-    found = balance("lines = events", {"a": 2, None: 1}, {None: 1, "a": 2}, mend="shopstream clean")
+    found = reconcile("lines = events", {"a": 2, None: 1}, {None: 1, "a": 2}, fix="shopstream clean")
     assert found.holds
     assert (found.expected, found.found, found.places, found.differing, found.examples) == (3, 3, 2, 0, ())
 
 
 def test_equal_sums_are_not_enough() -> None:
-    found = balance("lines = events", {"a": 2, "b": 1}, {"a": 1, "b": 2}, "clean")
+    found = reconcile("lines = events", {"a": 2, "b": 1}, {"a": 1, "b": 2}, "clean")
     assert (found.expected, found.found, found.differing) == (3, 3, 2)
     assert not found.holds
     assert found.examples == ("a: 2 and 1", "b: 1 and 2")
 
 
 def test_a_place_of_one_side_counts_nothing_on_the_other() -> None:
-    found = balance("lines = events", {"a": 1_000}, {None: 1}, "clean")
+    found = reconcile("lines = events", {"a": 1_000}, {None: 1}, "clean")
     assert found.examples == ("none: 0 and 1", "a: 1,000 and 0")
 
 
 def test_nothing_equals_nothing() -> None:
-    found = balance("lines = events", dict[str, int](), dict[str, int](), "clean")
+    found = reconcile("lines = events", dict[str, int](), dict[str, int](), "clean")
     assert (found.holds, found.expected, found.found, found.places) == (True, 0, 0, 0)
 
 
 def test_of_many_places_the_first_are_shown() -> None:
-    found = balance("lines = events", {f"{n:03}": 1 for n in reversed(range(50))}, {}, "clean")
+    found = reconcile("lines = events", {f"{n:03}": 1 for n in reversed(range(50))}, {}, "clean")
     assert found.differing == 50
     assert found.examples == tuple(f"{n:03}: 1 and 0" for n in range(SHOWN_PLACES))
 
 
 @given(expected=PLACES, found=PLACES)
 def test_it_differs_just_where_plain_python_says(expected: dict[str | None, int], found: dict[str | None, int]) -> None:
-    told = balance("lines = events", expected, found, "clean")
+    told = reconcile("lines = events", expected, found, "clean")
     differing = [place for place in {*expected, *found} if expected.get(place, 0) != found.get(place, 0)]
     assert (told.differing, told.holds) == (len(differing), not differing)
     assert (told.expected, told.found) == (sum(expected.values()), sum(found.values()))
@@ -93,10 +93,10 @@ def rows(folder: Path, counts: Sequence[tuple[int | None, int | None]]) -> Relat
 
 def compared(
     engine: Engine, folder: Path, expected: Mapping[int | None, int], found: Mapping[int | None, int]
-) -> Balance:
+) -> Reconciliation:
     sides = {"expected": expected, "found": found}
     inputs = {name: rows(folder / name, list(side.items())) for name, side in sides.items()}
-    (told,) = balances(engine.run(compare, inputs, by="user_id", shared=[SIDES]), [SIDES])
+    (told,) = reconciliations(engine.run(compare, inputs, by="user_id", shared=[SIDES]), [SIDES])
     return told
 
 
@@ -106,21 +106,21 @@ def test_an_engine_compares_as_plain_python_does(
     tmp_path: Path, expected: dict[int | None, int], found: dict[int | None, int]
 ) -> None:
     told = compared(local_engine(), tmp_path, expected, found)
-    assert told == balance(SIDES.what, expected, found, SIDES.mend)
+    assert told == reconcile(SIDES.what, expected, found, SIDES.fix)
 
 
 def test_what_several_tasks_found_is_put_together(engine: Engine, tmp_path: Path) -> None:
     expected: dict[int | None, int] = {None: 7, **{user: user % 5 for user in range(-20, 200)}}
     found: dict[int | None, int] = {user: user % 4 for user in range(200)}
     told = compared(engine, tmp_path, expected, found)
-    assert told == balance(SIDES.what, expected, found, SIDES.mend)
+    assert told == reconcile(SIDES.what, expected, found, SIDES.fix)
     assert told.examples == ("none: 7 and 0", "-19: 1 and 0", "-18: 2 and 0")
 
 
 @pytest.mark.parametrize("nowhere", [{}, {3: 2}])
 def test_a_side_without_rows_counts_nothing(engine: Engine, nowhere: dict[int | None, int], tmp_path: Path) -> None:
     told = compared(engine, tmp_path, nowhere, {})
-    assert told == balance(SIDES.what, nowhere, {}, SIDES.mend)
+    assert told == reconcile(SIDES.what, nowhere, {}, SIDES.fix)
 
 
 def test_rows_are_counted_summed_and_told_apart(engine: Engine, tmp_path: Path) -> None:
@@ -142,5 +142,5 @@ def test_rows_are_counted_summed_and_told_apart(engine: Engine, tmp_path: Path) 
 
 def test_a_place_without_a_number_counts_nothing(tmp_path: Path) -> None:
     inputs = {"expected": rows(tmp_path / "expected", [(1, None)]), "found": rows(tmp_path / "found", [(1, 1)])}
-    (told,) = balances(local_engine().run(compare, inputs, by="user_id", shared=[SIDES]), [SIDES])
+    (told,) = reconciliations(local_engine().run(compare, inputs, by="user_id", shared=[SIDES]), [SIDES])
     assert (told.expected, told.found, told.examples) == (0, 1, ("1: 0 and 1",))

@@ -65,8 +65,8 @@ class HeldOut:
 
 
 @dataclass(frozen=True)
-class Judge:
-    """What every block of users is judged with; sent to the tasks once.
+class Evaluator:
+    """What every block of users is evaluated with; sent to the tasks once.
 
     Attributes:
         catalogue: the products of training.
@@ -82,7 +82,7 @@ class Judge:
     seed: int
     als: AlsRecommender
 
-    def judge(self, users: Histories, held: HeldOut) -> pa.Table:
+    def evaluate(self, users: Histories, held: HeldOut) -> pa.Table:
         """Returns a row of RESULT per user and model."""
         seen = users.left_out(purchased=True, viewed=True)
         negatives = sample_negatives(users.users, _touched(seen, held), len(self.catalogue), self.seed)
