@@ -56,7 +56,7 @@ def plan(
             "disks": list(host.disks) if "datanodes" in host.groups else [],
             "disks_file": json.dumps(cluster.disks_file(host), indent=1) + "\n",
             "secrets": cluster.secrets_of(host),
-            "writes_from_afar": cluster.writes_from_afar(host, hosts),
+            "writes_to_remote_influxdb": cluster.writes_to_remote_influxdb(host, hosts),
             "services": [*host.one_shots(), *host.services()],
             "ports": host.ports(),
         }

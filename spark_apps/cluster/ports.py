@@ -36,7 +36,7 @@ def port_numbers(offset: int, before: Mapping[str, str]) -> dict[str, str]:
     return ports
 
 
-def wanted_ports(environment: Mapping[str, str], monitoring: bool = True) -> dict[str, int]:
+def host_ports(environment: Mapping[str, str], monitoring: bool = True) -> dict[str, int]:
     """Returns the host ports that a cluster will listen on, by name."""
     names = [name for name in DEFAULTS if monitoring or name not in MONITORING]
     return {name: int(environment[f"{PREFIX}{name}"]) for name in names if f"{PREFIX}{name}" in environment}

@@ -1,6 +1,6 @@
 """Splits one memory budget and the host's cores into container limits, heaps, executors and Python memory.
 
-Every container gets its minimum; what is left is shared out by weight, up to each one's useful most; the rest
+Every container gets its minimum; what is left is shared out by weight, up to each one's useful maximum; the rest
 goes to the workers. A worker runs one executor: its container holds the worker's own JVM, the executor's heap,
 the executor's memory outside the heap, and the Python processes of its tasks. All figures are in MiB.
 """
@@ -18,21 +18,21 @@ _UNITS = {"": 1, "b": 1, "k": 1024, "m": MIB, "g": 1024**3, "t": 1024**4}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([bkmgt]?)(?:i?b)?", re.IGNORECASE)
 
 # what the host's own system and Docker keep: a fifth, and never under 1 GiB
-_RESERVED_SHARE, _RESERVED_LEAST = 5, 1024
+_RESERVED_SHARE, _MIN_RESERVED = 5, 1024
 
 MAX_REPLICATION = 3
 # Spark's pointers stay compressed below 32 GiB
-_MOST_HEAP = 31 * 1024
+_MAX_HEAP = 31 * 1024
 # a worker's own JVM, outside of its executor
 _WORKER_HEAP, _WORKER_OFF_HEAP = 192, 128
 _WORKER_JVM = _WORKER_HEAP + _WORKER_OFF_HEAP
 # an executor: its heap, what its JVM takes beside it, and Python
 _EXECUTOR_HEAP, _EXECUTOR_HEAP_PER_CORE = 640, 256
-_OVERHEAD_LEAST, _OVERHEAD_SHARE = 320, 10
+_MIN_OVERHEAD, _OVERHEAD_SHARE = 320, 10
 # `implicit` runs in one Python task; each further core may run an Arrow group-by beside it
 _PYTHON_FIRST_CORE, _PYTHON_PER_CORE = 512, 256
 # beyond this more Python memory per core helps nothing, and the heap gets what is left
-_PYTHON_MOST_FIRST_CORE, _PYTHON_MOST_PER_CORE = 4096, 1024
+_MAX_PYTHON_FIRST_CORE, _MAX_PYTHON_PER_CORE = 4096, 1024
 # the part of an executor's Python memory that the ALS task may plan with; the rest is the interpreter and NumPy
 _ALS_SHARE = 0.75
 
@@ -40,9 +40,9 @@ _ALS_SHARE = 0.75
 class TooLittleMemoryError(UserError):
     """The budget is below the sum of the minimums."""
 
-    def __init__(self, budget: int, least: int, what: str) -> None:
+    def __init__(self, budget: int, minimum: int, what: str) -> None:
         super().__init__(
-            f"{budget} MiB are too little for {what}: give at least {least} MiB (--memory {least}m), "
+            f"{budget} MiB are too little for {what}: give at least {minimum} MiB (--memory {minimum}m), "
             "or take fewer of them."
         )
 
@@ -52,13 +52,13 @@ class Part:
     """One service's claim on the budget, per container."""
 
     name: str
-    least: int
+    minimum: int
     weight: int
-    most: int
+    maximum: int
     off_heap: int = 0  # what a JVM takes beside its heap; 0 for a service without one
 
 
-# The least limits leave each JVM at least 192 MiB of heap; idle servers hold about 180 MiB in all.
+# The minimum limits leave each JVM at least 192 MiB of heap; idle servers hold about 180 MiB in all.
 _PARTS = (
     Part("NAMENODE", 512, 4, 8192, off_heap=224),
     Part("DATANODE", 448, 3, 1536, off_heap=224),
@@ -170,8 +170,8 @@ class HostPlan:
         }
 
     def environment(self) -> dict[str, str]:
-        """Returns the sizes of all services but the worker; those that run elsewhere have their least."""
-        return _services_environment({**{part.name: part.least for part in _PARTS}, **self.limits})
+        """Returns the sizes of all services but the worker; those that run elsewhere have their minimum."""
+        return _services_environment({**{part.name: part.minimum for part in _PARTS}, **self.limits})
 
 
 def parse_size(text: str) -> int:
@@ -189,7 +189,7 @@ def parse_size(text: str) -> int:
 def default_budget(engine_memory: int) -> int:
     """Returns the budget in MiB on a Docker engine with so many bytes of memory."""
     whole = engine_memory // MIB
-    return max(0, whole - max(_RESERVED_LEAST, whole // _RESERVED_SHARE))
+    return max(0, whole - max(_MIN_RESERVED, whole // _RESERVED_SHARE))
 
 
 def make_plan(budget: int, workers: int, datanodes: int, cores: int, monitoring: bool = True) -> Plan:
@@ -230,8 +230,8 @@ def make_host_plan(budget: int, parts: Collection[str], worker: bool, cores: int
     return HostPlan(*_share_out(budget, counts, int(worker), cores, f"what host {host} is to run"))
 
 
-def least_of(executors: Sequence[Executor]) -> Executor:
-    """Returns the executor that fits where each of these does."""
+def smallest_common(executors: Sequence[Executor]) -> Executor:
+    """Returns the executor that fits wherever one of these does."""
     heap = min(one.heap for one in executors)
     return Executor(min(one.cores for one in executors), heap, _overhead(heap), min(one.python for one in executors))
 
@@ -239,16 +239,16 @@ def least_of(executors: Sequence[Executor]) -> Executor:
 def _share_out(
     budget: int, counts: Mapping[str, int], workers: int, cores: int, what: str
 ) -> tuple[dict[str, int], Executor | None]:
-    """Gives each part its least and its share of what is left, and the workers the rest."""
+    """Gives each part its minimum and its share of what is left, and the workers the rest."""
     parts = [part for part in _PARTS if part.name in counts]
-    least = sum(part.least * counts[part.name] for part in parts)
-    smallest = _least_executor(1).limit
-    if budget - least < smallest * workers:
-        raise TooLittleMemoryError(budget, least + smallest * workers, what)
-    executor_cores = _cores_for((budget - least) // workers, cores // workers) if workers else 0
-    surplus = budget - least - (_least_executor(executor_cores).limit * workers if workers else 0)
+    minimum = sum(part.minimum * counts[part.name] for part in parts)
+    smallest = _min_executor(1).limit
+    if budget - minimum < smallest * workers:
+        raise TooLittleMemoryError(budget, minimum + smallest * workers, what)
+    executor_cores = _cores_for((budget - minimum) // workers, cores // workers) if workers else 0
+    surplus = budget - minimum - (_min_executor(executor_cores).limit * workers if workers else 0)
     weights = sum(part.weight * counts[part.name] for part in parts) + _WORKER_WEIGHT * bool(workers)
-    limits = {part.name: min(part.most, part.least + surplus * part.weight // max(1, weights)) for part in parts}
+    limits = {part.name: min(part.maximum, part.minimum + surplus * part.weight // max(1, weights)) for part in parts}
     rest = budget - sum(limit * counts[name] for name, limit in limits.items())
     return limits, _make_executor(rest // workers, executor_cores) if workers else None
 
@@ -276,7 +276,7 @@ def rescale(environment: Mapping[str, str], workers: int, datanodes: int) -> dic
     become smaller.
 
     Raises:
-        TooLittleMemoryError: when the workers would fall below the least.
+        TooLittleMemoryError: when the workers would fall below the minimum.
     """
     counts = {
         "SHOPSTREAM_WORKERS": str(workers),
@@ -287,7 +287,7 @@ def rescale(environment: Mapping[str, str], workers: int, datanodes: int) -> dic
     if total_of(scaled) <= budget:
         return scaled
     others = total_of({**scaled, "SHOPSTREAM_WORKERS": "0"})
-    room, smallest = (budget - others) // workers, _least_executor(1).limit
+    room, smallest = (budget - others) // workers, _min_executor(1).limit
     if room < smallest:
         what = f"{_counted(workers, 'worker')} and {_counted(datanodes, 'DataNode')}"
         raise TooLittleMemoryError(budget, others + smallest * workers, what)
@@ -297,29 +297,29 @@ def rescale(environment: Mapping[str, str], workers: int, datanodes: int) -> dic
 
 def _cores_for(limit: int, share: int) -> int:
     """The most cores of a worker's share for which its container has the memory; one at least."""
-    return max(n for n in range(1, max(1, share) + 1) if n == 1 or _least_executor(n).limit <= limit)
+    return max(n for n in range(1, max(1, share) + 1) if n == 1 or _min_executor(n).limit <= limit)
 
 
-def _least_executor(cores: int) -> Executor:
+def _min_executor(cores: int) -> Executor:
     heap = _EXECUTOR_HEAP + _EXECUTOR_HEAP_PER_CORE * (cores - 1)
     python = _PYTHON_FIRST_CORE + _PYTHON_PER_CORE * (cores - 1)
     return Executor(cores, heap, _overhead(heap), python)
 
 
 def _make_executor(limit: int, cores: int) -> Executor:
-    """Fills a worker's container: half of what is left beyond the least goes to Python, up to its most."""
-    least = _least_executor(cores)
-    extra = limit - least.limit
-    most_python = _PYTHON_MOST_FIRST_CORE + _PYTHON_MOST_PER_CORE * (cores - 1)
-    python = min(most_python, least.python + extra // 2)
+    """Fills a worker's container: half of what is left beyond the minimum goes to Python, up to its maximum."""
+    minimum = _min_executor(cores)
+    extra = limit - minimum.limit
+    max_python = _MAX_PYTHON_FIRST_CORE + _MAX_PYTHON_PER_CORE * (cores - 1)
+    python = min(max_python, minimum.python + extra // 2)
     for_jvm = limit - _WORKER_HEAP - _WORKER_OFF_HEAP - python
-    # the overhead is a tenth of the heap where that is more than its least
-    heap = min(_MOST_HEAP, for_jvm - _OVERHEAD_LEAST, for_jvm * _OVERHEAD_SHARE // (_OVERHEAD_SHARE + 1))
+    # the overhead is a tenth of the heap where that is more than its minimum
+    heap = min(_MAX_HEAP, for_jvm - _MIN_OVERHEAD, for_jvm * _OVERHEAD_SHARE // (_OVERHEAD_SHARE + 1))
     return Executor(cores, heap, _overhead(heap), python)
 
 
 def _overhead(heap: int) -> int:
-    return max(_OVERHEAD_LEAST, -(-heap // _OVERHEAD_SHARE))
+    return max(_MIN_OVERHEAD, -(-heap // _OVERHEAD_SHARE))
 
 
 def _services_environment(limits: Mapping[str, int]) -> dict[str, str]:

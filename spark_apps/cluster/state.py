@@ -30,10 +30,10 @@ class NoClusterError(UserError):
 class EarlierVersionError(UserError):
     """The cluster was started by a version of the kit that needed less."""
 
-    def __init__(self, name: str, lacking: Sequence[str]) -> None:
+    def __init__(self, name: str, missing: Sequence[str]) -> None:
         option = "" if name == DEFAULT_NAME else f" --name {name}"
         super().__init__(
-            f"Cluster {name} was started by an earlier version (its cluster.env lacks {', '.join(lacking)}): run "
+            f"Cluster {name} was started by an earlier version (its cluster.env lacks {', '.join(missing)}): run "
             f"`shopstream cluster up{option}`, which keeps its data."
         )
 

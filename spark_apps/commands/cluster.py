@@ -16,8 +16,7 @@ from spark_apps.cluster.compose.docker import find_docker
 from spark_apps.cluster.compose.project import Compose
 from spark_apps.cluster.health import doctor as checks
 from spark_apps.cluster.health.status import cluster_status, urls
-from spark_apps.cluster.hosts import host_checks as rounds
-from spark_apps.cluster.hosts import host_logs
+from spark_apps.cluster.hosts import host_checks, host_logs
 from spark_apps.cluster.hosts.remote import INVENTORY_VARIABLE, open_hosts, read_inventory
 from spark_apps.cluster.operations import lifecycle, scaling
 from spark_apps.cluster.operations import submit as submission
@@ -31,11 +30,11 @@ from spark_apps.cluster.state import (
 )
 from spark_apps.commands.cluster_views import (
     console,
+    failure_logs,
     print_findings,
     print_status,
     print_urls,
     service_progress,
-    told_failures,
     working,
 )
 from spark_apps.commands.common import FAILED, Function, json_option, next_step, print_json, print_table
@@ -110,7 +109,7 @@ def up(
 ) -> None:
     """Start the cluster and return when it can be used.
 
-    Run again, it keeps what it was told before and starts only what is missing.
+    Run again, it keeps the options of the last time and starts only what is missing.
 
     \b
     Example: shopstream cluster up --memory 12g --workers 2 --datanodes 2
@@ -123,7 +122,7 @@ def up(
     environment = lifecycle.decide(options, files, files.environment(), docker.info())
     compose = Compose(docker, files, environment["SHOPSTREAM_MONITORING"] == "1")
     started = time.monotonic()
-    with told_failures(), service_progress() as (report, announce):
+    with failure_logs(), service_progress() as (report, announce):
         changed = lifecycle.up(compose, environment, seconds, report, rebuild, announce)
     took = f"{time.monotonic() - started:.0f} s"
     console.print(escape(f"Cluster {name} is ready after {took}" + ("" if changed else ", unchanged")))
@@ -143,7 +142,7 @@ def status(name: str, inventory: Path | None, as_json: bool) -> None:
     \b
     Example: shopstream cluster status --json
     """
-    compose = _found(name, inventory)
+    compose = _open(name, inventory)
     seen = cluster_status(compose)
     if as_json:
         print_json(seen.as_json())
@@ -158,7 +157,7 @@ def status(name: str, inventory: Path | None, as_json: bool) -> None:
 @inventory_option
 @json_option
 def doctor(name: str, inventory: Path | None, as_json: bool) -> None:
-    """Look for what usually goes wrong, and say how to mend it.
+    """Check the cluster for common problems and say how to fix each.
 
     Ends with exit code 1 when something is wrong.
 
@@ -166,11 +165,11 @@ def doctor(name: str, inventory: Path | None, as_json: bool) -> None:
     Example: shopstream cluster doctor
     """
     if inventory:
-        findings = list(rounds.examine(read_inventory(inventory)))
+        findings = list(host_checks.examine(read_inventory(inventory)))
         following = f"shopstream cluster status --inventory {inventory}"
     else:
         files = find_cluster(name)
-        environment = files.environment() or _wanted(files)
+        environment = files.environment() or _planned(files)
         findings = list(checks.examine(files, environment))
         following = f"shopstream cluster up{files.option()}"
     if as_json:
@@ -195,7 +194,7 @@ def scale(name: str, counts: tuple[str, ...], memory: str | None, seconds: float
     Example: shopstream cluster scale worker=3 datanode=3
     """
     compose = compose_of(find_cluster(name))
-    with told_failures(), service_progress() as (report, announce):
+    with failure_logs(), service_progress() as (report, announce):
         done = scaling.scale(compose, scaling.parse_counts(counts), report, announce, seconds, memory)
     if done.resized:
         console.print(f"Workers have {done.environment['SHOPSTREAM_WORKER_LIMIT']} each now.")
@@ -214,7 +213,7 @@ def drain(name: str, kind: str, which: str, seconds: float) -> None:
     Example: shopstream cluster drain datanode 2
     """
     compose = compose_of(find_cluster(name))
-    with told_failures(), service_progress() as (_, announce):
+    with failure_logs(), service_progress() as (_, announce):
         scaling.drain(compose, kind, which, announce, seconds)
     console.print(escape(f"{kind} {which} is empty and removed"))
     next_step(f"shopstream cluster status{compose.cluster.option()}")
@@ -250,7 +249,7 @@ def load(name: str, inventory: Path | None, files: tuple[Path, ...], as_json: bo
     \b
     Example: shopstream cluster load 2019-Oct.csv
     """
-    compose = _found(name, inventory)
+    compose = _open(name, inventory)
     sys.exit(submission.load(compose, files, ["--json"] if as_json else []))
 
 
@@ -298,8 +297,8 @@ def images(name: str) -> None:
     files, docker = find_cluster(name), find_docker()
     if files.environment():
         compose_of(files)
-    with told_failures(), service_progress() as (_, announce):
-        sizes = lifecycle.with_images(docker, files, _wanted(files), announce)
+    with failure_logs(), service_progress() as (_, announce):
+        sizes = lifecycle.with_images(docker, files, _planned(files), announce)
     rows = [(image, f"{size / 1e6:,.0f} MB" if size is not None else "not here") for image, size in sizes.items()]
     print_table("Images", ["image", "size"], rows)
     next_step(f"shopstream cluster up{files.option()}")
@@ -318,11 +317,11 @@ def submit(name: str, inventory: Path | None, job: str, options: tuple[str, ...]
     \b
     Example: shopstream submit train --seed 7
     """
-    compose = _found(name, inventory)
+    compose = _open(name, inventory)
     sys.exit(submission.submit(compose, job, options, lambda text: click.echo(text, err=True)))
 
 
-def _found(name: str, inventory: Path | None) -> Compose:
+def _open(name: str, inventory: Path | None) -> Compose:
     """Compose on a cluster that was started before, here or on the hosts of an inventory."""
     if inventory is None:
         return compose_of(find_cluster(name))
@@ -333,7 +332,7 @@ def compose_of(files: Cluster) -> Compose:
     """Returns Compose on a cluster that was started before, by this version or one that needed no more."""
     compose = _compose_of_any_version(files)
     if compose.by_labels:
-        raise EarlierVersionError(files.name, compose.lacking())
+        raise EarlierVersionError(files.name, compose.missing_variables())
     return compose
 
 
@@ -341,7 +340,7 @@ def _compose_of_any_version(files: Cluster) -> Compose:
     """Compose to look at a cluster's logs and to remove it, whichever version started it."""
     monitoring = files.existing_environment().get("SHOPSTREAM_MONITORING", "1") == "1"
     compose = Compose(find_docker(), files, monitoring)
-    return Compose(compose.docker, files, monitoring, by_labels=bool(compose.lacking()))
+    return Compose(compose.docker, files, monitoring, by_labels=bool(compose.missing_variables()))
 
 
 def _compose_or_what_is_left(files: Cluster) -> Compose:
@@ -349,13 +348,13 @@ def _compose_or_what_is_left(files: Cluster) -> Compose:
     if files.environment():
         return _compose_of_any_version(files)
     docker = find_docker()
-    if not docker.left_of(files.name):
+    if not docker.resources_of(files.name):
         raise NoClusterError(files.name)
     return Compose(docker, files, by_labels=True)
 
 
-def _wanted(files: Cluster) -> dict[str, str]:
-    """What cluster.env would hold; with an engine that does not answer, for the least cluster."""
+def _planned(files: Cluster) -> dict[str, str]:
+    """What cluster.env would hold; with an engine that does not answer, for the smallest cluster."""
     docker, finding = checks.check_docker()
     info: Mapping[str, Any] = docker.info() if docker is not None and finding.ok else {}
     options = lifecycle.UpOptions() if info else lifecycle.UpOptions(memory="12g")

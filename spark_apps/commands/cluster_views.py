@@ -19,8 +19,8 @@ console = Console(stderr=True, highlight=False)
 
 
 @contextmanager
-def told_failures() -> Iterator[None]:
-    """Shows the last log lines of a service that failed, before its error is told."""
+def failure_logs() -> Iterator[None]:
+    """Shows the last log lines of a service that failed, before its error is shown."""
     try:
         yield
     except NotReadyError as error:
@@ -33,7 +33,7 @@ def told_failures() -> Iterator[None]:
 def service_progress() -> Iterator[tuple[Callable[[list[ServiceState]], None], Callable[[str], None]]]:
     """Shows one line per service once it is ready, and what is still awaited while it is.
 
-    Gives two functions: one is told all states, the other one a text.
+    Gives two functions: one takes all states, the other one a text.
     """
     started, done = time.monotonic(), set[str]()
     with _spinner() as show:
@@ -62,11 +62,11 @@ def working(text: str) -> Iterator[None]:
 @contextmanager
 def _spinner() -> Iterator[Callable[[str], None]]:
     """A line that lives on a terminal; elsewhere each new text is a line of its own, services' waiting left out."""
-    told = set[str]()
+    shown = set[str]()
 
     def line(text: str) -> None:
-        if not text.startswith("Waiting for") and text not in told:
-            told.add(text)
+        if not text.startswith("Waiting for") and text not in shown:
+            shown.add(text)
             console.print(escape(text), soft_wrap=True)
 
     if not console.is_terminal:
@@ -121,13 +121,13 @@ def _gib(size: int) -> str:
 
 
 def print_findings(findings: list[Finding], following: str) -> None:
-    """Shows what was examined, what is wrong and how to mend it; the next step where nothing is wrong."""
+    """Shows what was examined, what is wrong and how to fix it; the next step where nothing is wrong."""
     for one in findings:
         if one.ok:
             mark = "[yellow]-[/yellow]" if one.skipped else "[green]✓[/green]"
             out.print(mark, escape(f"{one.check:<14} {one.seen}"), soft_wrap=True)
         else:
             out.print("[red]✗[/red]", escape(f"{one.check:<14} {one.problem}"), soft_wrap=True)
-            out.print(escape(f"{'':<16} To mend: {one.mend}"), soft_wrap=True)
+            out.print(escape(f"{'':<16} Fix: {one.remedy}"), soft_wrap=True)
     if all(one.ok for one in findings):
         next_step(following)

@@ -12,7 +12,7 @@ import pytest
 
 from spark_apps.cluster.compose.project import HASH_LABEL, IMAGE_LABEL
 from spark_apps.cluster.hosts import client_jobs
-from spark_apps.cluster.hosts.client_jobs import Request, ending_jobs
+from spark_apps.cluster.hosts.client_jobs import Request, jobs_at_risk
 from tests.cluster_cli.fake_docker import FakeDocker, row
 
 IMAGE = "shopstream/spark:dev"
@@ -65,12 +65,12 @@ def client(config: str, image: str = "sha256:now", **more: Any) -> dict[str, Any
 
 
 def test_a_client_that_is_as_it_shall_be_keeps_its_jobs(host: FakeDocker) -> None:
-    assert ending_jobs(REQUEST) == []
+    assert jobs_at_risk(REQUEST) == []
 
 
 def test_new_settings_would_end_the_job(host: FakeDocker, kept: Path) -> None:
     host.answer("config --hash", "client 222\n")
-    assert ending_jobs(REQUEST) == ["stream"]
+    assert jobs_at_risk(REQUEST) == ["stream"]
     [asked] = host.asked("config --hash")
     folder = Path(asked[asked.index("--env-file") + 1]).parent
     assert not folder.exists()
@@ -82,7 +82,7 @@ def test_new_settings_would_end_the_job(host: FakeDocker, kept: Path) -> None:
 def test_an_image_that_was_handed_over_would_end_the_job(host: FakeDocker) -> None:
     host.containers(client("111", "sha256:before", Image="sha256:before"))
     host.answer("image inspect --format {{.Id}} sha256:before", "sha256:before\n")
-    assert ending_jobs(REQUEST) == ["stream"]
+    assert jobs_at_risk(REQUEST) == ["stream"]
 
 
 def test_an_image_that_is_to_be_handed_over_would_end_the_job(
@@ -93,13 +93,13 @@ def test_an_image_that_is_to_be_handed_over_would_end_the_job(
     controller = FakeDocker(folder)
     controller.answer("^image inspect", inspected("later"))
     monkeypatch.setenv("SHOPSTREAM_DOCKER", str(folder / "docker"))
-    assert ending_jobs(REQUEST) == ["stream"]
+    assert jobs_at_risk(REQUEST) == ["stream"]
 
 
 def test_a_client_without_a_job_is_asked_nothing_more(host: FakeDocker) -> None:
     host.answer("exec abc123", "")
     host.answer("config --hash", "client 222\n")
-    assert ending_jobs(REQUEST) == []
+    assert jobs_at_risk(REQUEST) == []
     assert not host.asked("config")
 
 

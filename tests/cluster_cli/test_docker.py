@@ -56,9 +56,9 @@ def test_nothing_of_the_shell_s_own_reaches_the_services(
 
 def test_a_cluster_of_an_earlier_version_is_seen(compose: Compose) -> None:
     text = "services:\n  a:\n    mem_limit: ${SHOPSTREAM_NEW_LIMIT:?}\n    image: b:${SHOPSTREAM_TAG:-dev}\n"
-    assert compose.lacking() == []
+    assert compose.missing_variables() == []
     (compose.cluster.repository / "compose" / "monitoring.yaml").write_text(text)
-    assert compose.lacking() == ["SHOPSTREAM_NEW_LIMIT"]
+    assert compose.missing_variables() == ["SHOPSTREAM_NEW_LIMIT"]
 
 
 def test_a_cluster_is_found_without_its_files(docker: FakeDocker, started: Cluster) -> None:

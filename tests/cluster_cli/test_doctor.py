@@ -1,4 +1,4 @@
-"""Each fault that doctor claims to find is made, and must be named with its mend."""
+"""Each fault that doctor claims to find is made, and must be named with its remedy."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import pytest
 
 from spark_apps.cluster.compose.docker import find_docker
 from spark_apps.cluster.health import doctor
-from spark_apps.cluster.health.doctor import Finding, Patient, PreflightError, check_docker, examine, preflight
+from spark_apps.cluster.health.doctor import CheckContext, Finding, PreflightError, check_docker, examine, preflight
 from spark_apps.cluster.secrets import make_secrets
 from spark_apps.cluster.state import Cluster
 from tests.cluster_cli.fake_docker import INFO, FakeDocker, change, serving
 
-Check = Callable[[Patient], Finding]
+Check = Callable[[CheckContext], Finding]
 MINE = "com.docker.compose.project=shopstream"
 
 
@@ -27,7 +27,7 @@ def ask(docker: FakeDocker, started: Cluster) -> Callable[[Check], Finding]:
 
     def make(check: Check) -> Finding:
         found = find_docker()
-        return check(Patient(started, started.environment(), found, found.info()))
+        return check(CheckContext(started, started.environment(), found, found.info()))
 
     return make
 
@@ -40,10 +40,10 @@ def _free_ports(started: Cluster) -> None:
             change(started, **{f"SHOPSTREAM_PORT_{name}": server.getsockname()[1]})
 
 
-def has(finding: Finding, problem: str, mend: str) -> None:
+def has(finding: Finding, problem: str, remedy: str) -> None:
     assert not finding.ok
     assert problem in finding.problem
-    assert mend in finding.mend
+    assert remedy in finding.remedy
 
 
 def test_docker_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,7 +93,7 @@ def unstarted(started: Cluster) -> Cluster:
 
 def namesake(cluster: Cluster) -> Finding:
     found = find_docker()
-    return doctor.check_namesake(Patient(cluster, {}, found, found.info()))
+    return doctor.check_namesake(CheckContext(cluster, {}, found, found.info()))
 
 
 def test_a_cluster_that_another_copy_started(docker: FakeDocker, unstarted: Cluster) -> None:

@@ -19,7 +19,7 @@ from spark_apps.cluster.health import doctor, readiness
 from spark_apps.cluster.health.readiness import NotReadyError
 from spark_apps.cluster.operations import lifecycle
 from spark_apps.cluster.operations.lifecycle import UpOptions, decide, destroy, down, unchanged, up
-from spark_apps.cluster.operations.recreation import Wanted
+from spark_apps.cluster.operations.recreation import DesiredState
 from spark_apps.cluster.secrets import NAMES, make_secrets
 from spark_apps.cluster.state import Cluster
 from spark_apps.commands import cluster as commands
@@ -115,10 +115,10 @@ def test_a_second_up_changes_nothing(running: Compose, docker: FakeDocker) -> No
 )
 def test_what_differs_is_seen(running: Compose, docker: FakeDocker, rows: list[dict[str, Any]]) -> None:
     expected = {"client": 1, "secrets": 1}
-    wanted = Wanted(running)
-    assert unchanged(running, expected, wanted)
+    desired = DesiredState(running)
+    assert unchanged(running, expected, desired)
     docker.containers(*rows)
-    assert not unchanged(running, expected, wanted)
+    assert not unchanged(running, expected, desired)
 
 
 def test_the_first_up_makes_secrets_and_starts_everything(running: Compose, docker: FakeDocker) -> None:

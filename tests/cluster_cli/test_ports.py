@@ -39,8 +39,8 @@ def test_two_services_cannot_share_a_port() -> None:
 
 def test_without_monitoring_its_ports_are_not_wanted() -> None:
     environment = ports.port_numbers(0, {})
-    assert len(ports.wanted_ports(environment)) == 6
-    assert set(ports.wanted_ports(environment, monitoring=False)) == {"HDFS", "SPARK", "HISTORY", "DRIVER"}
+    assert len(ports.host_ports(environment)) == 6
+    assert set(ports.host_ports(environment, monitoring=False)) == {"HDFS", "SPARK", "HISTORY", "DRIVER"}
 
 
 def test_a_port_that_is_listened_on_is_taken(listener: int) -> None:

@@ -5,7 +5,7 @@ import pytest
 from spark_apps.cluster.compose.project import Compose
 from spark_apps.cluster.health import readiness, web
 from spark_apps.cluster.health.readiness import NotReadyError, ServiceState, expected_counts, states, wait_until_ready
-from spark_apps.cluster.health.remedies import mend_for
+from spark_apps.cluster.health.remedies import remedy_for
 from spark_apps.cluster.state import Cluster
 from tests.cluster_cli.fake_docker import FakeDocker, change, master_page, namenode_pages, row, serving, worker
 
@@ -192,7 +192,7 @@ def test_a_service_that_compose_left_out_is_named(compose: Compose, docker: Fake
 
 
 @pytest.mark.parametrize(
-    ("said", "mend"),
+    ("said", "remedy"),
     [
         ("java.io.IOException: Incompatible clusterIDs in /var/lib/hdfs", "left from another cluster"),
         ("java.lang.OutOfMemoryError: Java heap space", "more memory"),
@@ -211,9 +211,9 @@ def test_a_service_that_compose_left_out_is_named(compose: Compose, docker: Fake
         ("something else", "shopstream cluster doctor"),
     ],
 )
-def test_each_known_cause_has_its_mend(said: str, mend: str) -> None:
-    assert mend in mend_for(f"earlier line\n{said}")
+def test_each_known_cause_has_its_mend(said: str, remedy: str) -> None:
+    assert remedy in remedy_for(f"earlier line\n{said}")
 
 
 def test_a_container_killed_for_memory_is_known_by_its_exit_code() -> None:
-    assert "more memory" in mend_for("nothing special", 137)
+    assert "more memory" in remedy_for("nothing special", 137)

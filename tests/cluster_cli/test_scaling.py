@@ -7,8 +7,8 @@ import pytest
 
 from spark_apps.cluster.compose.project import Compose
 from spark_apps.cluster.operations import scaling
-from spark_apps.cluster.operations.decommission import readmit
-from spark_apps.cluster.operations.replication import COPIES, fewer_copies
+from spark_apps.cluster.operations.decommission import recommission
+from spark_apps.cluster.operations.replication import VARIABLE, lower_replication
 from spark_apps.cluster.operations.scaling import (
     CannotDrainError,
     drain,
@@ -174,7 +174,7 @@ def test_what_a_running_job_takes_away_meanwhile_is_no_failure(
     three: Compose, docker: FakeDocker, vanished: str
 ) -> None:
     docker.answer("-setrep", err=vanished, code=1)
-    fewer_copies(three, {COPIES: "3"}, {COPIES: "2"}, lambda text: None)
+    lower_replication(three, {VARIABLE: "3"}, {VARIABLE: "2"}, lambda text: None)
     assert len(docker.asked("-setrep -R 2 /")) == 1
 
 
@@ -182,7 +182,7 @@ def test_what_a_running_job_takes_away_meanwhile_is_no_failure(
 def test_copies_that_cannot_be_set_are_a_failure(three: Compose, docker: FakeDocker, fault: str) -> None:
     docker.answer("-setrep", err=fault, code=1)
     with pytest.raises(UserError, match="setrep -R 2 /` failed"):
-        fewer_copies(three, {COPIES: "3"}, {COPIES: "2"}, lambda text: None)
+        lower_replication(three, {VARIABLE: "3"}, {VARIABLE: "2"}, lambda text: None)
 
 
 def test_a_datanode_at_the_address_of_a_former_one_is_known_by_its_name(three: Compose, docker: FakeDocker) -> None:
@@ -216,7 +216,7 @@ def test_a_drain_that_was_cut_short_is_taken_back(
     told: list[str] = []
     with serving(cut_short) as port:
         change(three.cluster, SHOPSTREAM_PORT_HDFS=port)
-        readmit(three, told.append)
+        recommission(three, told.append)
     assert told == [f"Taking back DataNodes whose drain was cut short: {DATANODES[1]['ID'][:12]}"]
     [written] = docker.asked("mv ")
     assert written[-2:] == ["/var/lib/hdfs/exclude", "10.0.0.9:41000"]
@@ -226,7 +226,7 @@ def test_a_drain_that_was_cut_short_is_taken_back(
 def test_who_is_drained_and_gone_stays_excluded(three: Compose, docker: FakeDocker) -> None:
     with serving(namenode_pages({"gone": "Decommissioned"})) as port:
         change(three.cluster, SHOPSTREAM_PORT_HDFS=port)
-        readmit(three, lambda text: None)
+        recommission(three, lambda text: None)
     assert docker.asked("exec") == []
 
 

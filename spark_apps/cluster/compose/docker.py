@@ -12,7 +12,7 @@ from typing import Any
 from spark_apps.errors import UserError
 
 PROGRAM_VARIABLE = "SHOPSTREAM_DOCKER"
-LEAST_ENGINE, LEAST_COMPOSE = (20, 10), (2, 20)
+MIN_ENGINE, MIN_COMPOSE = (20, 10), (2, 20)
 PROJECT_LABEL, FOLDER_LABEL = "com.docker.compose.project", "com.docker.compose.project.working_dir"
 QUICK_SECONDS = 60.0
 
@@ -61,7 +61,7 @@ class Docker:
         """
         return checked(self.call(*arguments, timeout=timeout), ("docker", *arguments))
 
-    def left_of(self, project: str) -> list[str]:
+    def resources_of(self, project: str) -> list[str]:
         """Returns the containers and volumes of a Compose project, ended and unused ones too.
 
         Raises:

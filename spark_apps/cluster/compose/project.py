@@ -82,7 +82,7 @@ class Compose:
         names = COMPOSE_FILES[: 2 if self.monitoring else 1]
         return [name for name in names if (self.cluster.repository / name).is_file()]
 
-    def lacking(self) -> list[str]:
+    def missing_variables(self) -> list[str]:
         """Returns the variables that the files need and cluster.env, of an earlier version, does not have."""
         texts = [(self.cluster.repository / name).read_text(encoding="utf-8") for name in self.files()]
         needed = dict.fromkeys(name for text in texts for name in _NEEDED.findall(text))
@@ -97,12 +97,12 @@ class Compose:
         return self.docker.command("compose", *where, *rest)
 
     def environment(self) -> dict[str, str]:
-        """Returns the process environment without what cluster.env has to say, which Compose would let win over it."""
-        said = self.cluster.environment()
+        """Returns the process environment without what cluster.env sets, which Compose would let win over it."""
+        own = self.cluster.environment()
         return {
             name: value
             for name, value in os.environ.items()
-            if name not in said and not _NOT_FROM_OUTSIDE.fullmatch(name)
+            if name not in own and not _NOT_FROM_OUTSIDE.fullmatch(name)
         }
 
     def call(self, *arguments: str, timeout: float = QUICK_SECONDS) -> subprocess.CompletedProcess[str]:
@@ -154,7 +154,7 @@ class Compose:
         return self.ask("config", "--services").split()
 
     @contextmanager
-    def lent(self, files: Sequence[Path]) -> Iterator[dict[Path, str]]:
+    def uploaded(self, files: Sequence[Path]) -> Iterator[dict[Path, str]]:
         """Gives the path of each file of this machine where Compose runs."""
         yield {path: str(path.resolve()) for path in files}
 

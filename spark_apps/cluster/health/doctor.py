@@ -1,4 +1,4 @@
-"""Looks for what usually goes wrong, and says of each how to mend it."""
+"""Looks for what usually goes wrong, and names the remedy for each."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from pathlib import Path
 from spark_apps.cluster import ports
 from spark_apps.cluster.compose.docker import (
     FOLDER_LABEL,
-    LEAST_COMPOSE,
-    LEAST_ENGINE,
+    MIN_COMPOSE,
+    MIN_ENGINE,
     PROJECT_LABEL,
     Docker,
     DockerError,
@@ -29,7 +29,7 @@ from spark_apps.cluster.health.volumes import (
     DATA_NODE,
     NAME_NODE,
     ServerFolder,
-    VolumesUnseenError,
+    VolumesUnreadableError,
     helper_image,
     server_folders,
 )
@@ -38,8 +38,8 @@ from spark_apps.cluster.sizing import MIB, default_budget, megabytes
 from spark_apps.cluster.state import Cluster
 from spark_apps.errors import UserError
 
-LEAST_DISK = 10 * 1024**3
-MOST_SKEW_SECONDS = 5.0
+MIN_DISK = 10 * 1024**3
+MAX_CLOCK_SKEW_SECONDS = 5.0
 _INTO_IMAGES = ("docker", "compose", "hdfs_layout", "grafana/provisioning", "spark_apps")
 _TEXT = {".sh", ".py", ".yaml", ".yml", ".xml", ".conf", ".properties", ".json", ".txt", ".lock", ".crt", ""}
 
@@ -51,7 +51,7 @@ class Finding:
     check: str
     seen: str = ""
     problem: str = ""
-    mend: str = ""
+    remedy: str = ""
     skipped: bool = False
 
     @property
@@ -61,7 +61,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Patient:
+class CheckContext:
     """What is examined: the cluster's files, what cluster.env says or would say, and Docker where it is there."""
 
     cluster: Cluster
@@ -75,7 +75,7 @@ class PreflightError(UserError):
 
     def __init__(self, finding: Finding) -> None:
         self.finding = finding
-        super().__init__(f"{finding.problem}: {finding.mend}.")
+        super().__init__(f"{finding.problem}: {finding.remedy}.")
 
 
 def examine(cluster: Cluster, environment: Mapping[str, str]) -> Iterator[Finding]:
@@ -85,23 +85,23 @@ def examine(cluster: Cluster, environment: Mapping[str, str]) -> Iterator[Findin
     info: Mapping[str, object] = {}
     if docker is not None and first.ok:
         info = docker.info()
-    patient = Patient(cluster, environment, docker, info)
+    context = CheckContext(cluster, environment, docker, info)
     for check in CHECKS:
-        yield _made(check, patient)
+        yield _run_check(check, context)
 
 
 def preflight(cluster: Cluster, environment: Mapping[str, str]) -> None:
     """Makes the quick checks that a start needs.
 
     Raises:
-        PreflightError: with the first problem and its mend.
+        PreflightError: with the first problem and its remedy.
     """
     docker, first = check_docker()
     if not first.ok or docker is None:
         raise PreflightError(first)
-    patient = Patient(cluster, environment, docker, docker.info())
+    context = CheckContext(cluster, environment, docker, docker.info())
     for check in QUICK_CHECKS:
-        finding = _made(check, patient)
+        finding = _run_check(check, context)
         if not finding.ok:
             raise PreflightError(finding)
 
@@ -112,40 +112,40 @@ def check_docker() -> tuple[Docker | None, Finding]:
     try:
         docker = find_docker()
     except DockerMissingError as error:
-        problem, _, mend = str(error).rstrip(".").partition(": ")
-        return None, Finding(name, problem=problem, mend=mend)
+        problem, _, remedy = str(error).rstrip(".").partition(": ")
+        return None, Finding(name, problem=problem, remedy=remedy)
     try:
         info = docker.info()
     except DockerError as error:
-        return docker, Finding(name, problem="The Docker engine does not answer", mend=_engine_mend(error.text))
+        return docker, Finding(name, problem="The Docker engine does not answer", remedy=_engine_remedy(error.text))
     return docker, Finding(name, seen=f"engine {info.get('ServerVersion')}")
 
 
-def check_versions(patient: Patient) -> Finding:
+def check_versions(context: CheckContext) -> Finding:
     """Are the engine and Compose new enough?"""
-    name, info = "Versions", patient.info
+    name, info = "Versions", context.info
     engine = str(info.get("ServerVersion", ""))
-    if version(engine) < LEAST_ENGINE:
+    if version(engine) < MIN_ENGINE:
         return Finding(
-            name, problem=f"Docker engine {engine} is too old", mend=f"install {_dotted(LEAST_ENGINE)} or newer"
+            name, problem=f"Docker engine {engine} is too old", remedy=f"install {_dotted(MIN_ENGINE)} or newer"
         )
-    done = _docker(patient).call("compose", "version", "--short")
+    done = _docker(context).call("compose", "version", "--short")
     found = done.stdout.strip()
     get_it = "install the plugin docker-compose-plugin of your distribution, or Docker Desktop"
     if done.returncode != 0 or not version(found):
-        return Finding(name, problem="`docker compose` (Compose v2) is missing", mend=get_it)
-    if version(found) < LEAST_COMPOSE:
-        return Finding(name, problem=f"Compose {found} is older than {_dotted(LEAST_COMPOSE)}", mend=get_it)
+        return Finding(name, problem="`docker compose` (Compose v2) is missing", remedy=get_it)
+    if version(found) < MIN_COMPOSE:
+        return Finding(name, problem=f"Compose {found} is older than {_dotted(MIN_COMPOSE)}", remedy=get_it)
     return Finding(name, seen=f"engine {engine}, Compose {found}")
 
 
-def check_namesake(patient: Patient) -> Finding:
+def check_namesake(context: CheckContext) -> Finding:
     """Is the name free on this engine, or this copy's own? The secrets of what is there stand in one copy only."""
-    name, cluster = "Name", patient.cluster
+    name, cluster = "Name", context.cluster
     if cluster.environment():
         return Finding(name, seen=f"{cluster.name}, started from here")
-    docker = _docker(patient)
-    left = docker.left_of(cluster.name)
+    docker = _docker(context)
+    left = docker.resources_of(cluster.name)
     if not left:
         return Finding(name, seen=f"{cluster.name} is free")
     label = f"label={PROJECT_LABEL}={cluster.name}"
@@ -155,75 +155,75 @@ def check_namesake(patient: Patient) -> Finding:
     return Finding(
         name,
         problem=f"Another cluster {cluster.name} is on this engine, which {where}",
-        mend="work on it from the copy that started it, give yours another name with `--name`, or remove it with all "
+        remedy="work on it from the copy that started it, give yours another name with `--name`, or remove it with all "
         f"its data by `shopstream cluster destroy{cluster.option()}`",
     )
 
 
-def check_memory(patient: Patient) -> Finding:
+def check_memory(context: CheckContext) -> Finding:
     """Has the engine the memory that the cluster may take?"""
     name = "Memory"
-    whole = int(str(patient.info.get("MemTotal", 0))) // MIB
-    budget = megabytes(patient.environment["SHOPSTREAM_MEMORY"])
+    whole = int(str(context.info.get("MemTotal", 0))) // MIB
+    budget = megabytes(context.environment["SHOPSTREAM_MEMORY"])
     if budget > whole:
         problem = f"The cluster may take {budget} MiB and Docker has {whole}"
-        mend = f"give `up --memory {default_budget(whole * MIB)}m`"
-        if "desktop" in str(patient.info.get("OperatingSystem", "")).lower():
-            mend += ", or more memory to Docker Desktop under Settings > Resources"
-        return Finding(name, problem=problem, mend=mend)
+        remedy = f"give `up --memory {default_budget(whole * MIB)}m`"
+        if "desktop" in str(context.info.get("OperatingSystem", "")).lower():
+            remedy += ", or more memory to Docker Desktop under Settings > Resources"
+        return Finding(name, problem=problem, remedy=remedy)
     return Finding(name, seen=f"{budget} of {whole} MiB")
 
 
-def check_ports(patient: Patient) -> Finding:
+def check_ports(context: CheckContext) -> Finding:
     """Are the cluster's ports free, or its own?"""
-    monitoring = patient.environment.get("SHOPSTREAM_MONITORING", "1") == "1"
-    wanted = ports.wanted_ports(patient.environment, monitoring)
-    published = _published(_docker(patient))
-    own = {port for port, (_, project) in published.items() if project == patient.cluster.name}
-    taken = ports.taken(port for port in wanted.values() if port not in own)
+    monitoring = context.environment.get("SHOPSTREAM_MONITORING", "1") == "1"
+    needed = ports.host_ports(context.environment, monitoring)
+    published = _published(_docker(context))
+    own = {port for port, (_, project) in published.items() if project == context.cluster.name}
+    taken = ports.taken(port for port in needed.values() if port not in own)
     if not taken:
-        return Finding("Ports", seen=", ".join(str(port) for port in wanted.values()))
+        return Finding("Ports", seen=", ".join(str(port) for port in needed.values()))
     holders = [f"{port} by {_holder(port, published)}" for port in taken]
     return Finding(
         "Ports",
         problem=f"Taken on {ports.HOST}: {', '.join(holders)}",
-        mend=f"stop what holds {'it' if len(taken) == 1 else 'them'}, or give `up --port-offset 100`",
+        remedy=f"stop what holds {'it' if len(taken) == 1 else 'them'}, or give `up --port-offset 100`",
     )
 
 
-def check_disk(patient: Patient) -> Finding:
+def check_disk(context: CheckContext) -> Finding:
     """Is there room where Docker keeps its images and volumes?"""
-    root = Path(str(patient.info.get("DockerRootDir", "")))
+    root = Path(str(context.info.get("DockerRootDir", "")))
     # Docker Desktop's folder is inside its virtual machine: the disk of the repository is what can be looked at
-    place = root if root.is_absolute() and root.is_dir() else patient.cluster.repository
+    place = root if root.is_absolute() and root.is_dir() else context.cluster.repository
     free = shutil.disk_usage(place).free
     shown = f"{free / 1024**3:.1f} GiB free at {place}"
-    if free < LEAST_DISK:
-        mend = "free some (`docker system df` shows what Docker holds, `docker image prune` removes unused images)"
-        return Finding("Disk", problem=f"Only {shown}", mend=mend)
+    if free < MIN_DISK:
+        remedy = "free some (`docker system df` shows what Docker holds, `docker image prune` removes unused images)"
+        return Finding("Disk", problem=f"Only {shown}", remedy=remedy)
     return Finding("Disk", seen=shown)
 
 
-def check_clock(patient: Patient) -> Finding:
+def check_clock(context: CheckContext) -> Finding:
     """Do host and containers agree on the time?"""
     before = time.time()
-    inside = web.server_time(f"{ports.url(patient.environment, 'HDFS')}/jmx?qry=none")
+    inside = web.server_time(f"{ports.url(context.environment, 'HDFS')}/jmx?qry=none")
     if inside is None:
         return Finding("Clock", seen="the NameNode does not answer", skipped=True)
     # the page's date has whole seconds
     skew = min(abs(inside + part - (before + time.time()) / 2) for part in (0.0, 1.0))
-    if skew > MOST_SKEW_SECONDS:
+    if skew > MAX_CLOCK_SKEW_SECONDS:
         return Finding(
             "Clock",
             problem=f"The containers' clock is {skew:.0f} s off the host's",
-            mend="set the host's clock by NTP, and restart Docker Desktop where that is used",
+            remedy="set the host's clock by NTP, and restart Docker Desktop where that is used",
         )
-    return Finding("Clock", seen=f"within {MOST_SKEW_SECONDS:.0f} s")
+    return Finding("Clock", seen=f"within {MAX_CLOCK_SKEW_SECONDS:.0f} s")
 
 
-def check_secrets(patient: Patient) -> Finding:
+def check_secrets(context: CheckContext) -> Finding:
     """Are all secrets there, and only for their owner?"""
-    name, folder = "Secrets", patient.cluster.secrets
+    name, folder = "Secrets", context.cluster.secrets
     if not folder.is_dir():
         return Finding(name, seen="none yet: `up` makes them", skipped=True)
     lost = [one for one in NAMES if not (folder / one).is_file() or not (folder / one).stat().st_size]
@@ -231,50 +231,52 @@ def check_secrets(patient: Patient) -> Finding:
         return Finding(
             name,
             problem=f"Missing or empty in {folder}: {', '.join(lost)}",
-            mend="remove the empty ones and run `up`, which makes what is missing",
+            remedy="remove the empty ones and run `up`, which makes what is missing",
         )
-    wanted = {folder: FOLDER_MODE, **{folder / one: FILE_MODE for one in NAMES}}
+    modes = {folder: FOLDER_MODE, **{folder / one: FILE_MODE for one in NAMES}}
     # Windows has no such modes: there the user's own folder is what keeps others out
     open_ones = [
-        path for path, mode in wanted.items() if os.name == "posix" and stat.S_IMODE(path.stat().st_mode) & ~mode
+        path for path, mode in modes.items() if os.name == "posix" and stat.S_IMODE(path.stat().st_mode) & ~mode
     ]
     if open_ones:
         shown = ", ".join(path.name for path in open_ones)
-        return Finding(name, problem=f"Others can read {shown} in {folder}", mend=f"run `chmod -R u=rwX,go= {folder}`")
+        return Finding(
+            name, problem=f"Others can read {shown} in {folder}", remedy=f"run `chmod -R u=rwX,go= {folder}`"
+        )
     return Finding(name, seen=f"{len(NAMES)}, for their owner only")
 
 
-def check_line_ends(patient: Patient) -> Finding:
+def check_line_ends(context: CheckContext) -> Finding:
     """Have files that go into images Windows line ends?"""
-    bad = list(_with_windows_ends(patient.cluster.repository))
+    bad = list(_with_windows_ends(context.cluster.repository))
     if bad:
         more = f" and {len(bad) - 3} more" if len(bad) > 3 else ""
         return Finding(
             "Line ends",
             problem=f"Windows line ends (CRLF) in {', '.join(bad[:3])}{more}",
-            mend="run `git config core.autocrlf input`, then `git rm --cached -rq .` and `git reset --hard` "
+            remedy="run `git config core.autocrlf input`, then `git rm --cached -rq .` and `git reset --hard` "
             "once your own changes are committed",
         )
     return Finding("Line ends", seen="LF")
 
 
-def check_cluster_ids(patient: Patient) -> Finding:
+def check_cluster_ids(context: CheckContext) -> Finding:
     """Do the DataNodes' volumes belong to the NameNode's?"""
-    name, image = "Cluster id", helper_image(patient.environment)
-    found = _server_folders(patient, name)
+    name, image = "Cluster id", helper_image(context.environment)
+    found = _server_folders(context, name)
     if isinstance(found, Finding):
         return found
     ids = {one.cluster_id for one in found if one.cluster_id and one.kind == NAME_NODE}
     strangers = [one for one in found if one.kind == DATA_NODE and one.cluster_id not in ids]
     shown = ", ".join(f"{one.path} in {one.volume}" for one in strangers)
-    mend = " and ".join(f"`{one.removal(image)}`" for one in strangers)
+    remedy = " and ".join(f"`{one.removal(image)}`" for one in strangers)
     if len(ids) > 1:
-        return Finding(name, problem=f"{len(ids)} NameNodes' volumes", mend="remove the one left over")
+        return Finding(name, problem=f"{len(ids)} NameNodes' volumes", remedy="remove the one left over")
     if strangers and not ids:
         return Finding(
             name,
             problem=f"DataNode folders without a NameNode's: {shown}",
-            mend=f"bring the NameNode's volume back, or give the data up with {mend}",
+            remedy=f"bring the NameNode's volume back, or give the data up with {remedy}",
         )
     if not ids:
         return Finding(name, seen="nothing formatted yet", skipped=True)
@@ -282,33 +284,33 @@ def check_cluster_ids(patient: Patient) -> Finding:
         return Finding(
             name,
             problem=f"Of another cluster id than the NameNode's: {shown}",
-            mend=f"if that data is not needed, run {mend}, then `up`",
+            remedy=f"if that data is not needed, run {remedy}, then `up`",
         )
     return Finding(name, seen=ids.pop())
 
 
-def check_owners(patient: Patient) -> Finding:
+def check_owners(context: CheckContext) -> Finding:
     """Do the volumes belong to the users that write them?"""
-    found = _server_folders(patient, "Owners")
+    found = _server_folders(context, "Owners")
     if isinstance(found, Finding):
         return found
-    wrong = [one for one in found if one.uid != one.wanted_uid]
+    wrong = [one for one in found if one.uid != one.expected_uid]
     if wrong:
-        shown = [f"{one.path} in {one.volume} belongs to {one.uid} instead of {one.wanted_uid}" for one in wrong]
-        mend = f"run `{wrong[0].chown(helper_image(patient.environment))}`"
-        return Finding("Owners", problem="; ".join(shown), mend=mend)
+        shown = [f"{one.path} in {one.volume} belongs to {one.uid} instead of {one.expected_uid}" for one in wrong]
+        remedy = f"run `{wrong[0].chown(helper_image(context.environment))}`"
+        return Finding("Owners", problem="; ".join(shown), remedy=remedy)
     return Finding("Owners", seen=f"{len(found)} folders on volumes")
 
 
-def _server_folders(patient: Patient, check: str) -> list[ServerFolder] | Finding:
+def _server_folders(context: CheckContext, check: str) -> list[ServerFolder] | Finding:
     """What servers keep on the cluster's volumes, or the finding of a check that cannot be made."""
     try:
-        return server_folders(_docker(patient), patient.cluster.name, helper_image(patient.environment))
-    except VolumesUnseenError as reason:
+        return server_folders(_docker(context), context.cluster.name, helper_image(context.environment))
+    except VolumesUnreadableError as reason:
         return Finding(check, seen=str(reason), skipped=True)
 
 
-CHECKS: tuple[Callable[[Patient], Finding], ...] = (
+CHECKS: tuple[Callable[[CheckContext], Finding], ...] = (
     check_versions,
     check_namesake,
     check_memory,
@@ -320,7 +322,7 @@ CHECKS: tuple[Callable[[Patient], Finding], ...] = (
     check_cluster_ids,
     check_owners,
 )
-QUICK_CHECKS: tuple[Callable[[Patient], Finding], ...] = (
+QUICK_CHECKS: tuple[Callable[[CheckContext], Finding], ...] = (
     check_versions,
     check_namesake,
     check_memory,
@@ -330,21 +332,21 @@ QUICK_CHECKS: tuple[Callable[[Patient], Finding], ...] = (
 _NEED_DOCKER = {check_versions, check_namesake, check_memory, check_ports, check_disk, check_cluster_ids, check_owners}
 
 
-def _made(check: Callable[[Patient], Finding], patient: Patient) -> Finding:
+def _run_check(check: Callable[[CheckContext], Finding], context: CheckContext) -> Finding:
     """Makes a check; one that Docker itself refuses is a finding too."""
     name = check.__name__.removeprefix("check_").replace("_", " ").capitalize()
-    if check in _NEED_DOCKER and not patient.info:
+    if check in _NEED_DOCKER and not context.info:
         return Finding(name, seen="needs Docker", skipped=True)
     try:
-        return check(patient)
+        return check(context)
     except DockerError as error:
-        return Finding(name, problem=str(error).rstrip("."), mend="run the command by hand to see all it says")
+        return Finding(name, problem=str(error).rstrip("."), remedy="run the command by hand to see all it says")
 
 
-def _docker(patient: Patient) -> Docker:
-    if patient.docker is None:
+def _docker(context: CheckContext) -> Docker:
+    if context.docker is None:
         raise DockerMissingError()
-    return patient.docker
+    return context.docker
 
 
 def _published(docker: Docker) -> dict[int, tuple[str, str]]:
@@ -366,7 +368,7 @@ def _holder(port: int, published: Mapping[int, tuple[str, str]]) -> str:
     return ports.holder(port) or "another program"
 
 
-def _engine_mend(text: str) -> str:
+def _engine_remedy(text: str) -> str:
     if "permission denied" in text.lower():
         return "you may not use Docker: add yourself to its group (`sudo usermod -aG docker $USER`) and log in again"
     if sys.platform.startswith("linux"):

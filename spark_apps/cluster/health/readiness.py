@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from spark_apps.cluster.compose.project import ONE_SHOTS, Compose, Container
 from spark_apps.cluster.health import web
-from spark_apps.cluster.health.remedies import mend_for
+from spark_apps.cluster.health.remedies import remedy_for
 from spark_apps.cluster.ports import url
 from spark_apps.errors import UserError
 
@@ -22,7 +22,7 @@ _POLL_SECONDS = 1.0
 # a container that Docker restarts by its policy is seen as ended or unhealthy for a moment
 _GRACE_SECONDS = 20.0
 _ENDED_GRACE_SECONDS = 3.0
-_MOST_RESTARTS = 3
+_MAX_RESTARTS = 3
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,10 @@ class ServiceState:
 class NotReadyError(UserError):
     """A service failed, or is not ready in time; `lines` are its last log lines."""
 
-    def __init__(self, service: str, what: str, lines: Sequence[str], mend: str) -> None:
+    def __init__(self, service: str, what: str, lines: Sequence[str], remedy: str) -> None:
         self.service = service
         self.lines = list(lines)
-        super().__init__(f"The service {service} {what}: {mend}.")
+        super().__init__(f"The service {service} {what}: {remedy}.")
 
 
 def expected_counts(services: Sequence[str], environment: Mapping[str, str]) -> dict[str, int]:
@@ -60,7 +60,7 @@ def states(
         if up < count:
             found.append(ServiceState(name, False, _waiting(mine, up, count)))
         else:
-            found.append(_usable(name, count, environment))
+            found.append(_probe(name, count, environment))
     return found
 
 
@@ -70,27 +70,27 @@ def wait_until_ready(
     report: Callable[[list[ServiceState]], None],
     still_starting: Callable[[], bool],
     seconds: float,
-    fits: Callable[[Container], bool] = lambda container: True,
+    matches: Callable[[Container], bool] = lambda container: True,
 ) -> None:
     """Waits until every service can be used.
 
     Args:
         compose: the cluster.
         expected: containers per service.
-        report: is told all states at each look.
+        report: receives all states at each look.
         still_starting: whether `compose up` is still at work, so that containers may yet come or be replaced.
         seconds: how long at most.
-        fits: whether a container is one to wait for, and none that Compose is about to replace.
+        matches: whether a container is one to wait for, and none that Compose is about to replace.
 
     Raises:
-        NotReadyError: naming the service that failed or is late, with its last log lines and the likely mend.
+        NotReadyError: naming the service that failed or is late, with its last log lines and the likely remedy.
     """
     environment, end = compose.cluster.environment(), time.monotonic() + seconds
     failing_since: dict[str, float] = {}
     while True:
         starting = still_starting()  # asked before the look, so that the last look sees all containers
-        # once Compose is done, what it left is what it wanted
-        containers = [one for one in compose.containers() if not starting or fits(one)]
+        # once Compose is done, what it left is as it should be
+        containers = [one for one in compose.containers() if not starting or matches(one)]
         now = states(expected, containers, environment)
         report(now)
         if all(state.ready for state in now) and not starting:
@@ -115,15 +115,15 @@ def last_lines(compose: Compose, service: str, lines: int = LOG_LINES) -> list[s
     """Returns the log lines of a service that tell most: those about its last error, or its last ones."""
     done = compose.call("logs", "--no-color", "--no-log-prefix", "--tail", str(_SEARCHED_LINES), service)
     plain = (_TERMINAL_CODE.sub("", line) for line in (done.stdout + done.stderr).strip().splitlines())
-    said = [line[:_LINE_LENGTH] for line in plain if not _STACK_FRAME.match(line)]
-    errors = [place for place, line in enumerate(said) if _ERROR.search(line)]
-    # a service that was started again has said other things since
-    first = max(0, errors[-1] - lines // 3) if errors else max(0, len(said) - lines)
-    return said[first : first + lines]
+    logged = [line[:_LINE_LENGTH] for line in plain if not _STACK_FRAME.match(line)]
+    errors = [place for place, line in enumerate(logged) if _ERROR.search(line)]
+    # a service that was started again has logged other things since
+    first = max(0, errors[-1] - lines // 3) if errors else max(0, len(logged) - lines)
+    return logged[first : first + lines]
 
 
 def failure_of(compose: Compose, container: Container) -> NotReadyError:
-    """Returns the error that names a failed container's service with its log and mend."""
+    """Returns the error that names a failed container's service with its log and remedy."""
     lines = last_lines(compose, container.service)
     if container.state == "running":
         what = f"is {container.health or 'running, but of no use'}"
@@ -131,7 +131,7 @@ def failure_of(compose: Compose, container: Container) -> NotReadyError:
         what = "keeps ending and being restarted"
     else:
         what = f"ended with exit code {container.exit_code}"
-    return NotReadyError(container.service, what, lines, mend_for("\n".join(lines), container.exit_code))
+    return NotReadyError(container.service, what, lines, remedy_for("\n".join(lines), container.exit_code))
 
 
 def _refuse_failed(compose: Compose, containers: Sequence[Container], since: dict[str, float]) -> None:
@@ -155,7 +155,7 @@ def _restarted(compose: Compose, late: Sequence[Container]) -> Container | None:
     if not ids:
         return None
     counts = compose.docker.call("inspect", "--format", "{{.Id}} {{.RestartCount}}", *ids).stdout.splitlines()
-    often = [line.split()[0] for line in counts if int(line.split()[1]) >= _MOST_RESTARTS]
+    often = [line.split()[0] for line in counts if int(line.split()[1]) >= _MAX_RESTARTS]
     return next((one for one in late if any(identity.startswith(one.id) for identity in often)), None)
 
 
@@ -164,7 +164,7 @@ def _not_ready(compose: Compose, service: str, what: str, containers: Sequence[C
     if failed is not None:
         return failure_of(compose, failed)
     lines = last_lines(compose, service)
-    return NotReadyError(service, what, lines, mend_for("\n".join(lines)))
+    return NotReadyError(service, what, lines, remedy_for("\n".join(lines)))
 
 
 def _waiting(mine: Sequence[Container], up: int, count: int) -> str:
@@ -178,14 +178,14 @@ def _waiting(mine: Sequence[Container], up: int, count: int) -> str:
     return one.health or one.state
 
 
-def _usable(name: str, count: int, environment: Mapping[str, str]) -> ServiceState:
+def _probe(name: str, count: int, environment: Mapping[str, str]) -> ServiceState:
     """Asks a service whose container is up whether it can be used."""
     if name in ONE_SHOTS:
         return ServiceState(name, True, "done")
-    question = _QUESTIONS.get(name)
-    if question is None:
+    probe = _PROBES.get(name)
+    if probe is None:
         return ServiceState(name, True, "up")
-    ready, detail = question(environment, count)
+    ready, detail = probe(environment, count)
     return ServiceState(name, ready, detail)
 
 
@@ -215,14 +215,14 @@ def _workers(environment: Mapping[str, str], count: int) -> tuple[bool, str]:
 
 
 def _page(port: str, path: str) -> Callable[[Mapping[str, str], int], tuple[bool, str]]:
-    def question(environment: Mapping[str, str], count: int) -> tuple[bool, str]:
+    def probe(environment: Mapping[str, str], count: int) -> tuple[bool, str]:
         up = web.answers(url(environment, port) + path)
         return up, "answers" if up else "does not answer yet"
 
-    return question
+    return probe
 
 
-_QUESTIONS: dict[str, Callable[[Mapping[str, str], int], tuple[bool, str]]] = {
+_PROBES: dict[str, Callable[[Mapping[str, str], int], tuple[bool, str]]] = {
     "namenode": _namenode,
     "datanode": _datanodes,
     "spark-master": _master,

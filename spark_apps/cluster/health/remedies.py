@@ -1,4 +1,4 @@
-"""What a service's last log lines mean, and the likely mend."""
+"""What a service's last log lines mean, and the likely remedy."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 KILLED_FOR_MEMORY = 137
 
 # the first pattern that is found wins: the particular before the general
-_MENDS: tuple[tuple[str, str], ...] = (
+_REMEDIES: tuple[tuple[str, str], ...] = (
     (
         r"Incompatible clusterIDs|All specified directories have failed to load",
         "a volume is left from another cluster: `shopstream cluster doctor` names it and says how to remove it",
@@ -70,13 +70,13 @@ _MENDS: tuple[tuple[str, str], ...] = (
 _GENERAL = "`shopstream cluster doctor` looks for the usual causes"
 
 
-def mend_for(text: str, exit_code: int = 0) -> str:
-    """Returns the likely mend for what a service said last.
+def remedy_for(text: str, exit_code: int = 0) -> str:
+    """Returns the likely remedy for what a service logged last.
 
     Args:
         text: its log lines, the newest last.
         exit_code: its exit code; 137 is Docker's for a process killed for memory.
     """
-    if exit_code == KILLED_FOR_MEMORY and not re.search(_MENDS[0][0], text):
-        return next(mend for pattern, mend in _MENDS if pattern.startswith("OutOfMemoryError"))
-    return next((mend for pattern, mend in _MENDS if re.search(pattern, text)), _GENERAL)
+    if exit_code == KILLED_FOR_MEMORY and not re.search(_REMEDIES[0][0], text):
+        return next(remedy for pattern, remedy in _REMEDIES if pattern.startswith("OutOfMemoryError"))
+    return next((remedy for pattern, remedy in _REMEDIES if re.search(pattern, text)), _GENERAL)

@@ -1,4 +1,4 @@
-"""What stands on a cluster's volumes, and the commands that mend or remove it."""
+"""What stands on a cluster's volumes, and the commands that repair or remove it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ done
 """
 
 
-class VolumesUnseenError(Exception):
+class VolumesUnreadableError(Exception):
     """The volumes cannot be looked into, or there are none; the message says why."""
 
 
@@ -53,7 +53,7 @@ class ServerFolder:
     role: str
 
     @property
-    def wanted_uid(self) -> int:
+    def expected_uid(self) -> int:
         """Who should own it."""
         return OWNERS[self.role]
 
@@ -64,12 +64,12 @@ class ServerFolder:
 
     def chown(self, image: str) -> str:
         """The command that gives the folder's volume to its user."""
-        owner = f"{self.wanted_uid}:{_GROUP}"
+        owner = f"{self.expected_uid}:{_GROUP}"
         return f"docker run --rm --user 0 --entrypoint chown -v {self.volume}:/v {image} -R {owner} /v"
 
 
 def helper_image(environment: Mapping[str, str]) -> str:
-    """Returns the image by which volumes are looked into, mended and removed."""
+    """Returns the image by which volumes are read, repaired and removed."""
     return f"shopstream/hadoop:{environment.get('SHOPSTREAM_TAG', 'dev')}"
 
 
@@ -82,14 +82,14 @@ def server_folders(docker: Docker, project: str, image: str) -> list[ServerFolde
         image: with a shell, from `helper_image`.
 
     Raises:
-        VolumesUnseenError: when there are no volumes, or no image to look with.
+        VolumesUnreadableError: when there are no volumes, or no image to look with.
     """
     listed = docker.ask("volume", "ls", "--filter", f"label={PROJECT_LABEL}={project}", "--format", "{{json .}}")
     names = [str(row["Name"]) for row in json_rows(listed)]
     if not names:
-        raise VolumesUnseenError("no volumes yet")
+        raise VolumesUnreadableError("no volumes yet")
     if docker.call("image", "inspect", image).returncode != 0:
-        raise VolumesUnseenError(f"the image {image} is not there")
+        raise VolumesUnreadableError(f"the image {image} is not there")
     mounts = [part for name in names for part in ("--volume", f"{name}:/volumes/{name}:ro")]
     rights = ["--user", "0", "--cap-drop", "ALL", "--cap-add", "DAC_READ_SEARCH", "--network", "none", "--read-only"]
     run = ["run", "--rm", *rights, *mounts, "--entrypoint", "sh", image, "-c", _LOOK]

@@ -1,4 +1,4 @@
-"""Which jobs a run of the playbooks would end on the client's host, told before anything is written there.
+"""Finds the jobs that a run of the playbooks would interrupt on the client's host, before anything is written there.
 
 Ansible runs it on the controller: `python -m spark_apps.cluster.hosts.client_jobs`, with a request on standard input.
 """
@@ -16,7 +16,7 @@ from spark_apps.cluster.compose.docker import Docker, find_docker
 from spark_apps.cluster.hosts import image_transfer
 from spark_apps.cluster.hosts.placement import DISKS
 from spark_apps.cluster.hosts.remote import HostsCluster, HostsCompose, Inventory
-from spark_apps.cluster.operations.recreation import Wanted, jobs_that_would_end
+from spark_apps.cluster.operations.recreation import DesiredState, interrupted_jobs
 from spark_apps.cluster.operations.submit import running_jobs
 from spark_apps.cluster.state import find_cluster, parse_environment
 from spark_apps.errors import UserError
@@ -43,7 +43,7 @@ class Request:
     disks_file: str
 
 
-def ending_jobs(request: Request) -> list[str]:
+def jobs_at_risk(request: Request) -> list[str]:
     """Returns the jobs that run in a client which would be replaced.
 
     Raises:
@@ -56,9 +56,9 @@ def ending_jobs(request: Request) -> list[str]:
     if not running_jobs(as_it_is):
         return []
     texts = compose_texts(here.repository, request.files, request.disks_file, request.settings)
-    with as_it_is.client.holding(texts) as folder:
+    with as_it_is.client.temporary_files(texts) as folder:
         compose = HostsCompose(inventory, cluster, request.files, folder)
-        return jobs_that_would_end(compose, Wanted(compose, _image_to_come(compose.docker)))
+        return interrupted_jobs(compose, DesiredState(compose, _image_to_come(compose.docker)))
 
 
 def compose_texts(repository: Path, files: Sequence[str], disks_file: str, settings: str) -> dict[str, str]:
@@ -77,7 +77,7 @@ def compose_texts(repository: Path, files: Sequence[str], disks_file: str, setti
 def main() -> int:
     """Prints the jobs, one a line; returns 0, or 2 after an error."""
     try:
-        jobs = ending_jobs(Request(**json.load(sys.stdin)))
+        jobs = jobs_at_risk(Request(**json.load(sys.stdin)))
     except UserError as error:
         print(error, file=sys.stderr)
         return 2

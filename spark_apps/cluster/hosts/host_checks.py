@@ -1,4 +1,4 @@
-"""Looks at every host of an inventory for what usually goes wrong, and says of each how to mend it."""
+"""Looks at every host of an inventory for what usually goes wrong, and names the remedy for each."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from spark_apps.cluster.compose.docker import LEAST_ENGINE, PROJECT_LABEL, version
-from spark_apps.cluster.health.doctor import LEAST_DISK, MOST_SKEW_SECONDS, Finding
+from spark_apps.cluster.compose.docker import MIN_ENGINE, PROJECT_LABEL, version
+from spark_apps.cluster.health.doctor import MAX_CLOCK_SKEW_SECONDS, MIN_DISK, Finding
 from spark_apps.cluster.hosts import placement
 from spark_apps.cluster.hosts.remote import AT_ONCE, HostDocker, Inventory, UnreachableError, dockers
 from spark_apps.cluster.sizing import MIB, megabytes
 from spark_apps.cluster.state import parse_environment
 
 # Compose's files for hosts take settings back, which an older one cannot
-LEAST_COMPOSE = (2, 24, 4)
+MIN_COMPOSE = (2, 24, 4)
 _GIB = 1024**3
 
 # Run by the host's Python.
@@ -59,68 +59,68 @@ def examine(inventory: Inventory) -> Iterator[Finding]:
 def _examine_host(docker: HostDocker, inventory: Inventory) -> Iterator[Finding]:
     before = time.time()
     try:
-        said = json.loads(docker.python(_LOOK, placement.FOLDER, f"{PROJECT_LABEL}={inventory.name}"))
+        facts = json.loads(docker.python(_LOOK, placement.FOLDER, f"{PROJECT_LABEL}={inventory.name}"))
     except UnreachableError as error:
-        yield Finding(docker.host, problem=error.problem, mend=error.mend)
+        yield Finding(docker.host, problem=error.problem, remedy=error.remedy)
         return
-    skew = max(before - said["time"], said["time"] - time.time(), 0.0)
-    yield _software(docker.host, said)
-    yield _memory(docker.host, said)
-    yield _disk(docker.host, said)
+    skew = max(before - facts["time"], facts["time"] - time.time(), 0.0)
+    yield _software(docker.host, facts)
+    yield _memory(docker.host, facts)
+    yield _disk(docker.host, facts)
     yield _clock(docker.host, skew)
-    yield _secrets(docker.host, said)
-    yield _containers(docker.host, said, inventory)
+    yield _secrets(docker.host, facts)
+    yield _containers(docker.host, facts, inventory)
 
 
-def _software(host: str, said: Mapping[str, Any]) -> Finding:
+def _software(host: str, facts: Mapping[str, Any]) -> Finding:
     again = "run ansible-playbook -i INVENTORY site.yaml, which installs it on Debian and Ubuntu"
-    if not said["engine"]:
-        return Finding(host, problem=f"The Docker engine of {host} does not answer", mend=f"start it, or {again}")
-    if version(said["engine"]) < LEAST_ENGINE or version(said["compose"]) < LEAST_COMPOSE:
-        problem = f"{host} has engine {said['engine']} and Compose {said['compose'] or 'none'}, which is too old"
-        return Finding(host, problem=problem, mend=again)
-    return Finding(host, seen=f"engine {said['engine']}, Compose {said['compose']}")
+    if not facts["engine"]:
+        return Finding(host, problem=f"The Docker engine of {host} does not answer", remedy=f"start it, or {again}")
+    if version(facts["engine"]) < MIN_ENGINE or version(facts["compose"]) < MIN_COMPOSE:
+        problem = f"{host} has engine {facts['engine']} and Compose {facts['compose'] or 'none'}, which is too old"
+        return Finding(host, problem=problem, remedy=again)
+    return Finding(host, seen=f"engine {facts['engine']}, Compose {facts['compose']}")
 
 
-def _memory(host: str, said: Mapping[str, Any]) -> Finding:
-    budget, whole = parse_environment(said["env"]).get("SHOPSTREAM_MEMORY"), said["memory"] // MIB
+def _memory(host: str, facts: Mapping[str, Any]) -> Finding:
+    budget, whole = parse_environment(facts["env"]).get("SHOPSTREAM_MEMORY"), facts["memory"] // MIB
     if budget is None:
         return Finding(host, seen="not set up yet", skipped=True)
     if megabytes(budget) > whole:
         problem = f"The containers of {host} may take {budget} and it has {whole} MiB"
-        return Finding(host, problem=problem, mend="set shopstream_memory to less and run site.yaml")
+        return Finding(host, problem=problem, remedy="set shopstream_memory to less and run site.yaml")
     return Finding(host, seen=f"{megabytes(budget)} of {whole} MiB")
 
 
-def _disk(host: str, said: Mapping[str, Any]) -> Finding:
-    shown = f"{said['free'] / _GIB:.1f} GiB free for Docker"
-    if said["free"] < LEAST_DISK:
-        return Finding(host, problem=f"{host} has only {shown}", mend="run `docker image prune` there, or add a disk")
+def _disk(host: str, facts: Mapping[str, Any]) -> Finding:
+    shown = f"{facts['free'] / _GIB:.1f} GiB free for Docker"
+    if facts["free"] < MIN_DISK:
+        return Finding(host, problem=f"{host} has only {shown}", remedy="run `docker image prune` there, or add a disk")
     return Finding(host, seen=shown)
 
 
 def _clock(host: str, skew: float) -> Finding:
-    if skew > MOST_SKEW_SECONDS:
-        return Finding(host, problem=f"The clock of {host} is {skew:.0f} s off this machine's", mend="set it by NTP")
-    return Finding(host, seen=f"clock within {MOST_SKEW_SECONDS:.0f} s")
+    if skew > MAX_CLOCK_SKEW_SECONDS:
+        return Finding(host, problem=f"The clock of {host} is {skew:.0f} s off this machine's", remedy="set it by NTP")
+    return Finding(host, seen=f"clock within {MAX_CLOCK_SKEW_SECONDS:.0f} s")
 
 
-def _secrets(host: str, said: Mapping[str, Any]) -> Finding:
-    if said["open"]:
-        shown = ", ".join(said["open"])
-        return Finding(host, problem=f"Others on {host} can read {shown}", mend="run site.yaml, which closes it")
-    if not set(placement.SECRETS) <= set(said["secrets"]):
-        return Finding(host, problem=f"{host} lacks secrets", mend="run site.yaml, which hands them over")
-    shown = "firewall on" if said["firewall"] == "active" else "no firewall of ours"
-    return Finding(host, seen=f"{len(said['secrets'])} secrets for root only, {shown}")
+def _secrets(host: str, facts: Mapping[str, Any]) -> Finding:
+    if facts["open"]:
+        shown = ", ".join(facts["open"])
+        return Finding(host, problem=f"Others on {host} can read {shown}", remedy="run site.yaml, which closes it")
+    if not set(placement.SECRETS) <= set(facts["secrets"]):
+        return Finding(host, problem=f"{host} lacks secrets", remedy="run site.yaml, which hands them over")
+    shown = "firewall on" if facts["firewall"] == "active" else "no firewall of ours"
+    return Finding(host, seen=f"{len(facts['secrets'])} secrets for root only, {shown}")
 
 
-def _containers(host: str, said: Mapping[str, Any], inventory: Inventory) -> Finding:
+def _containers(host: str, facts: Mapping[str, Any], inventory: Inventory) -> Finding:
     groups = inventory.variables[host]["group_names"]
-    wanted = [service for group in groups for service in placement.SERVICES[group]]
-    rows = {service: (state, status) for service, state, status in (row.split("|") for row in said["containers"])}
-    down = [one for one in wanted if rows.get(one, ("", ""))[0] != "running" or "unhealthy" in rows[one][1]]
+    expected = [service for group in groups for service in placement.SERVICES[group]]
+    rows = {service: (state, status) for service, state, status in (row.split("|") for row in facts["containers"])}
+    down = [one for one in expected if rows.get(one, ("", ""))[0] != "running" or "unhealthy" in rows[one][1]]
     if down:
-        mend = f"look at `docker logs {inventory.name}-{down[0]}-1` there, then run site.yaml"
-        return Finding(host, problem=f"Not running or not healthy on {host}: {', '.join(down)}", mend=mend)
-    return Finding(host, seen=", ".join(wanted))
+        remedy = f"look at `docker logs {inventory.name}-{down[0]}-1` there, then run site.yaml"
+        return Finding(host, problem=f"Not running or not healthy on {host}: {', '.join(down)}", remedy=remedy)
+    return Finding(host, seen=", ".join(expected))

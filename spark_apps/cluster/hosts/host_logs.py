@@ -13,7 +13,7 @@ from spark_apps.errors import UserError
 _SSH_FAILED = 255
 
 
-def show_logs(inventory: Inventory, service: str | None, tail: int, follow: bool, tell: Callable[[str], None]) -> int:
+def show_logs(inventory: Inventory, service: str | None, tail: int, follow: bool, show: Callable[[str], None]) -> int:
     """Hands on what services log, host by host, or as it comes where it is followed.
 
     Args:
@@ -21,7 +21,7 @@ def show_logs(inventory: Inventory, service: str | None, tail: int, follow: bool
         service: a service's name; None shows all services.
         tail: most lines of each container.
         follow: go on until each host's docker ends.
-        tell: is given each line.
+        show: receives each line.
 
     Returns:
         The largest exit code.
@@ -34,7 +34,7 @@ def show_logs(inventory: Inventory, service: str | None, tail: int, follow: bool
     options = ["--no-color", "--tail", str(tail), *(["--follow"] if follow else []), *([service] if service else [])]
 
     def relay(docker: HostDocker) -> int:
-        return _relay(docker, ["compose", "-p", inventory.name, "logs", *options], tell)
+        return _relay(docker, ["compose", "-p", inventory.name, "logs", *options], show)
 
     with ThreadPoolExecutor(len(chosen) if follow else 1) as pool:
         return max(pool.map(relay, chosen))
@@ -52,7 +52,7 @@ def _hosts_of(inventory: Inventory, service: str | None) -> list[str]:
     return found
 
 
-def _relay(docker: HostDocker, arguments: Sequence[str], tell: Callable[[str], None]) -> int:
+def _relay(docker: HostDocker, arguments: Sequence[str], show: Callable[[str], None]) -> int:
     """Hands on what one host's docker prints; ssh and docker say what is wrong in their last line."""
     process = subprocess.Popen(
         docker.command(*arguments),
@@ -68,7 +68,7 @@ def _relay(docker: HostDocker, arguments: Sequence[str], tell: Callable[[str], N
     with process.stdout:
         for line in process.stdout:
             last = line.rstrip("\n")
-            tell(f"{docker.host}: {last}")
+            show(f"{docker.host}: {last}")
     code = process.wait()
     if code == _SSH_FAILED:
         raise UnreachableError(docker.host, last)

@@ -17,9 +17,9 @@ from spark_apps.cluster.sizing import (
     Executor,
     HostPlan,
     default_budget,
-    least_of,
     make_host_plan,
     parse_size,
+    smallest_common,
 )
 from spark_apps.cluster.state import DEFAULT_NAME, NAME_VARIABLE
 from spark_apps.errors import UserError
@@ -144,7 +144,7 @@ def settings(
         TooLittleMemoryError: naming the host and the smallest budget that works there.
     """
     plans = {host.name: host.plan() for host in hosts}
-    executor = least_of([plan.executor for plan in plans.values() if plan.executor])
+    executor = smallest_common([plan.executor for plan in plans.values() if plan.executor])
     common = _common(hosts, name, executor) | {key: value for key, value in (given or {}).items() if value}
     return {host.name: {**common, **_own(host, plans[host.name], executor)} for host in hosts}
 
@@ -164,12 +164,12 @@ def compose_files(host: Host, hosts: Iterable[Host]) -> list[str]:
     files = ["compose/cluster.yaml"]
     if "monitoring" in host.groups:
         return [*files, "compose/monitoring.yaml", "compose/hosts.yaml", "compose/hosts-monitoring.yaml", DISKS]
-    if writes_from_afar(host, hosts):
+    if writes_to_remote_influxdb(host, hosts):
         return [*files, "compose/hosts.yaml", "compose/hosts-client.yaml", DISKS]
     return [*files, "compose/hosts.yaml", DISKS]
 
 
-def writes_from_afar(host: Host, hosts: Iterable[Host]) -> bool:
+def writes_to_remote_influxdb(host: Host, hosts: Iterable[Host]) -> bool:
     """Whether a host's client writes to an InfluxDB that runs on another host."""
     return "client" in host.groups and "monitoring" not in host.groups and first_of(hosts, "monitoring") is not None
 
@@ -231,7 +231,7 @@ def _read_host(name: str, values: Mapping[str, Any]) -> Host:
         name=name,
         address=str(address),
         memory=_memory(name, values),
-        cores=int(_said(name, values, "shopstream_cores", "ansible_processor_vcpus")),
+        cores=int(_variable(name, values, "shopstream_cores", "ansible_processor_vcpus")),
         groups=frozenset(values["group_names"]) & set(SERVICES),
         disks=tuple(values.get("shopstream_data_disks") or DATA_DISKS),
     )
@@ -240,10 +240,10 @@ def _read_host(name: str, values: Mapping[str, Any]) -> Host:
 def _memory(name: str, values: Mapping[str, Any]) -> int:
     if values.get("shopstream_memory"):
         return parse_size(str(values["shopstream_memory"])) // MIB
-    return default_budget(int(_said(name, values, "shopstream_memory", "ansible_memtotal_mb")) * MIB)
+    return default_budget(int(_variable(name, values, "shopstream_memory", "ansible_memtotal_mb")) * MIB)
 
 
-def _said(name: str, values: Mapping[str, Any], variable: str, fact: str) -> Any:
+def _variable(name: str, values: Mapping[str, Any], variable: str, fact: str) -> Any:
     found = values.get(variable) or values.get(fact)
     if not found:
         raise UserError(f"Nothing says {variable} of host {name}: set it in the inventory, or reach the host.")

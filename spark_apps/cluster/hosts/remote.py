@@ -60,8 +60,8 @@ class UnreachableError(UserError):
     def __init__(self, host: str, text: str) -> None:
         last = (text.strip().splitlines() or ["no reason given"])[-1].rstrip(".")
         self.problem = f"Host {host} cannot be reached by ssh ({last})"
-        self.mend = f"see that `ansible -m ping {host}` works"
-        super().__init__(f"{self.problem}: {self.mend}.")
+        self.remedy = f"see that `ansible -m ping {host}` works"
+        super().__init__(f"{self.problem}: {self.remedy}.")
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ class HostDocker(Docker):
         return parse_environment(_asked(self.host, self.shell(f"cat {placement.FOLDER}/cluster.env")))
 
     @contextmanager
-    def holding(self, texts: Mapping[str, str]) -> Iterator[str]:
+    def temporary_files(self, texts: Mapping[str, str]) -> Iterator[str]:
         """Has the host hold files for as long as they are needed, and gives the folder.
 
         Args:
@@ -222,7 +222,7 @@ class HostsCompose(Compose):
         return own_containers(read_container(row) for row in json_rows(done.stdout)) if done.returncode == 0 else []
 
     @contextmanager
-    def lent(self, files: Sequence[Path]) -> Iterator[dict[Path, str]]:
+    def uploaded(self, files: Sequence[Path]) -> Iterator[dict[Path, str]]:
         """Copies files to the client's host for as long as they are needed there."""
         folder = f"{placement.FOLDER}/input-{secrets.token_hex(4)}"
         _asked(self.client.host, self.client.shell(f"mkdir -m 755 {folder}"))
@@ -332,8 +332,8 @@ def _files(inventory: Inventory, client: str) -> list[str]:
 
 def _members(listed: Mapping[str, Any], group: str) -> set[str]:
     """The hosts of a group and of the groups below it."""
-    said = listed.get(group, {})
-    return set(said.get("hosts", ())).union(*(_members(listed, child) for child in said.get("children", ())))
+    entry = listed.get(group, {})
+    return set(entry.get("hosts", ())).union(*(_members(listed, child) for child in entry.get("children", ())))
 
 
 @contextmanager

@@ -19,17 +19,17 @@ _SERVICE = "datanode"
 _ID_LENGTH = 12
 
 
-def exclude(compose: Compose, node: DataNode) -> None:
+def decommission(compose: Compose, node: DataNode) -> None:
     """Has the NameNode empty a DataNode."""
     _write(compose, [*_excluded(compose), node.address])
 
 
-def readmit(compose: Compose, tell: Report) -> None:
+def recommission(compose: Compose, announce: Report) -> None:
     """Takes DataNodes back whose drain was cut short: their containers are there, and they are on the list.
 
     Args:
         compose: the cluster.
-        tell: is told which.
+        announce: receives a line that names them.
     """
     namenode = web.namenode(compose.cluster.environment())
     leaving = [one for one in namenode.datanodes if one.leaving] if namenode else []
@@ -39,7 +39,7 @@ def readmit(compose: Compose, tell: Report) -> None:
     back = {one.address: one.name for one in leaving if one.name in there}
     if not back:
         return
-    tell(f"Taking back DataNodes whose drain was cut short: {', '.join(back.values())}")
+    announce(f"Taking back DataNodes whose drain was cut short: {', '.join(back.values())}")
     _write(compose, [entry for entry in _excluded(compose) if entry not in back])
     if not namenode.safe_mode:
         apply_layout(compose)

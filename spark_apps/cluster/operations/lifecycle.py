@@ -28,9 +28,9 @@ from spark_apps.cluster.health.readiness import (
     last_lines,
     wait_until_ready,
 )
-from spark_apps.cluster.health.remedies import mend_for
-from spark_apps.cluster.operations.decommission import readmit
-from spark_apps.cluster.operations.recreation import Wanted, jobs_that_would_end
+from spark_apps.cluster.health.remedies import remedy_for
+from spark_apps.cluster.operations.decommission import recommission
+from spark_apps.cluster.operations.recreation import DesiredState, interrupted_jobs
 from spark_apps.cluster.secrets import make_secrets
 from spark_apps.cluster.sizing import MIB, default_budget, make_plan, parse_size
 from spark_apps.cluster.state import NAME_VARIABLE, Cluster, write_environment
@@ -119,34 +119,34 @@ def up(
         compose: the cluster.
         environment: what cluster.env shall hold.
         seconds: how long services may take to be ready.
-        report: is told all services' states at each look.
+        report: receives all services' states at each look.
         rebuild: build the images even when they are there.
-        announce: is told what long thing is begun: a build, a download.
+        announce: receives a line about each long step that begins: a build, a download.
 
     Returns:
         False when all was up and unchanged already.
 
     Raises:
-        UserError: naming the check, image or service that failed, with the likely mend; or the job that would end.
+        UserError: naming the check, image or service that failed, with the likely remedy; or the job that would end.
     """
     cluster, before = compose.cluster, compose.cluster.environment()
     doctor.preflight(cluster, environment)
     make_secrets(cluster.secrets)
     changed = write_environment(cluster.env_file, environment)
     changed |= _provide_images(compose, rebuild, announce)
-    readmit(compose, announce)
+    recommission(compose, announce)
     expected = expected_counts(compose.services(), environment)
-    wanted = Wanted(compose)
-    if ending := jobs_that_would_end(compose, wanted):
+    desired = DesiredState(compose)
+    if interrupted := interrupted_jobs(compose, desired):
         write_environment(cluster.env_file, before)
         raise UserError(
-            f"The client would be restarted while {' and '.join(ending)} runs in it: stop it or wait until it ends, "
-            "and run the same command again."
+            f"The client would be restarted while {' and '.join(interrupted)} runs in it: stop it or wait until it "
+            "ends, and run the same command again."
         )
-    if not changed and unchanged(compose, expected, wanted):
+    if not changed and unchanged(compose, expected, desired):
         wait_until_ready(compose, expected, report, lambda: False, seconds)
         return False
-    _start(compose, environment, expected, seconds, report, wanted)
+    _start(compose, environment, expected, seconds, report, desired)
     return True
 
 
@@ -158,12 +158,12 @@ class Image:
     inputs: str
 
 
-def unchanged(compose: Compose, expected: Mapping[str, int], wanted: Wanted) -> bool:
-    """Whether each service's containers are up and as wanted, no more and no fewer."""
+def unchanged(compose: Compose, expected: Mapping[str, int], desired: DesiredState) -> bool:
+    """Whether each service's containers are up and as desired, no more and no fewer."""
     containers = compose.containers()
     for service, count in expected.items():
         mine = [one for one in containers if one.service == service]
-        if not len(mine) == sum(one.ready and wanted.fits(one) for one in mine) == count:
+        if not len(mine) == sum(one.ready and desired.matches(one) for one in mine) == count:
             return False
     return True
 
@@ -189,15 +189,15 @@ def failed_start(compose: Compose) -> NotReadyError:
     containers = compose.containers()
     # what the engine itself refused (a port, a volume) stands in Compose's words, not in a service's log
     refused = any("Error response from daemon" in line for line in lines)
-    failed, blamed = first_failed(containers), _blamed(lines, containers)
+    failed, blamed = first_failed(containers), _named_service(lines, containers)
     if failed is not None and not refused:
         return failure_of(compose, failed)
     if blamed and not refused:
         lines = last_lines(compose, blamed)
-    return NotReadyError(blamed or "compose", "could not be started", lines, mend_for("\n".join(lines)))
+    return NotReadyError(blamed or "compose", "could not be started", lines, remedy_for("\n".join(lines)))
 
 
-def _blamed(lines: Sequence[str], containers: Sequence[Container]) -> str:
+def _named_service(lines: Sequence[str], containers: Sequence[Container]) -> str:
     """The service that Compose's last line names: by the time of the look it may be starting again."""
     last = lines[-1] if lines else ""
     return next((one.service for one in containers if one.name in last or f'"{one.service}"' in last), "")
@@ -221,7 +221,7 @@ def destroy(compose: Compose) -> None:
     cluster = compose.cluster
     cluster.folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(cluster.folder.with_name(f".{cluster.folder.name}.destroy")):
-        if not cluster.folder.exists() and not compose.docker.left_of(cluster.name):
+        if not cluster.folder.exists() and not compose.docker.resources_of(cluster.name):
             return
         compose.ask("down", "--volumes", "--remove-orphans", timeout=_PULL_SECONDS)
         # those of services that were left out of the last start, such as monitoring
@@ -236,7 +236,7 @@ def build_images(compose: Compose, announce: Callable[[str], None] = lambda text
     """Builds the kit's own images.
 
     Raises:
-        NotReadyError: with the build's last lines and the likely mend.
+        NotReadyError: with the build's last lines and the likely remedy.
     """
     announce("Building images")
     log = compose.cluster.folder / "build.log"
@@ -246,7 +246,7 @@ def build_images(compose: Compose, announce: Callable[[str], None] = lambda text
         done = compose.start("build", more=labels, stdout=stream, stderr=subprocess.STDOUT).wait()
     if done != 0:
         lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-LOG_LINES:]
-        raise NotReadyError("build", f"failed (all of it: {log})", lines, mend_for("\n".join(lines)))
+        raise NotReadyError("build", f"failed (all of it: {log})", lines, remedy_for("\n".join(lines)))
     _forget_replaced_images(compose.docker)
 
 
@@ -287,7 +287,7 @@ def _start(
     expected: Mapping[str, int],
     seconds: float,
     report: Callable[[list[ServiceState]], None],
-    wanted: Wanted,
+    desired: DesiredState,
 ) -> None:
     process = start_services(compose, environment, "--remove-orphans")
 
@@ -298,7 +298,7 @@ def _start(
         return code is None
 
     try:
-        wait_until_ready(compose, expected, report, at_work, seconds, wanted.fits)
+        wait_until_ready(compose, expected, report, at_work, seconds, desired.matches)
     finally:
         _end(process)
 
@@ -328,7 +328,7 @@ def _provide_images(compose: Compose, rebuild: bool, announce: Callable[[str], N
         announce(f"Downloading {image}")
         done = compose.docker.call("pull", "--quiet", image, timeout=_PULL_SECONDS)
         if done.returncode != 0:
-            raise UserError(f"The image {image} is not to be had here: {mend_for(done.stderr)}.")
+            raise UserError(f"The image {image} is not to be had here: {remedy_for(done.stderr)}.")
     return rebuild or bool(missing or aged)
 
 

@@ -10,7 +10,7 @@ from spark_apps.cluster.compose.project import CLIENT, HASH_LABEL, IMAGE_LABEL, 
 from spark_apps.cluster.operations.submit import running_jobs
 
 
-class Wanted:
+class DesiredState:
     """What the containers shall be made from: each service's configuration and image."""
 
     def __init__(self, compose: Compose, image_id: Callable[[str], str] | None = None) -> None:
@@ -24,10 +24,10 @@ class Wanted:
         self._hashes = dict(line.split() for line in lines if line.strip())
         services = json.loads(compose.ask("config", "--format", "json"))["services"]
         # not the name that a container gives: it says the id of its image once the name stands for another
-        self._names = {service: str(said["image"]) for service, said in services.items()}
+        self._names = {service: str(one["image"]) for service, one in services.items()}
         self._image_id = lru_cache(maxsize=None)(image_id or compose.docker.image_id)
 
-    def fits(self, container: Container) -> bool:
+    def matches(self, container: Container) -> bool:
         """Whether a container was made from just this configuration and image."""
         service, image = container.service, container.labels.get(IMAGE_LABEL, "")
         if service not in self._names or container.labels.get(HASH_LABEL) != self._hashes.get(service):
@@ -35,7 +35,7 @@ class Wanted:
         return not image or image == self._image_id(self._names[service])
 
 
-def jobs_that_would_end(compose: Compose, wanted: Wanted) -> list[str]:
+def interrupted_jobs(compose: Compose, desired: DesiredState) -> list[str]:
     """Returns the jobs in a client that is not made from what it shall be, and would be replaced."""
     clients = [one for one in compose.containers() if one.service == CLIENT and one.state == "running"]
-    return running_jobs(compose) if any(not wanted.fits(one) for one in clients) else []
+    return running_jobs(compose) if any(not desired.matches(one) for one in clients) else []

@@ -8,26 +8,26 @@ from collections.abc import Callable, Mapping
 from spark_apps.cluster.compose.docker import DockerError
 from spark_apps.cluster.compose.project import LAYOUT, Compose
 
-COPIES = "SHOPSTREAM_REPLICATION"
+VARIABLE = "SHOPSTREAM_REPLICATION"
 _HDFS_SECONDS = 600.0
 _VANISHED = re.compile(r"does not exist|No such file or directory")
 
 Report = Callable[[str], None]
 
 
-def more_copies(compose: Compose, before: Mapping[str, str], after: Mapping[str, str], tell: Report) -> None:
+def raise_replication(compose: Compose, before: Mapping[str, str], after: Mapping[str, str], announce: Report) -> None:
     """Has what is stored copied to new DataNodes as the layout says."""
-    if after[COPIES] == before[COPIES]:
+    if after[VARIABLE] == before[VARIABLE]:
         return
-    tell(f"Up to {after[COPIES]} copies of each block")
+    announce(f"Up to {after[VARIABLE]} copies of each block")
     apply_layout(compose)
 
 
-def fewer_copies(compose: Compose, before: Mapping[str, str], after: Mapping[str, str], tell: Report) -> None:
+def lower_replication(compose: Compose, before: Mapping[str, str], after: Mapping[str, str], announce: Report) -> None:
     """No block may ask for more copies than there will be DataNodes: one that does can never be moved."""
-    copies = after[COPIES]
-    if copies != before[COPIES]:
-        tell(f"{copies} copies of each block")
+    copies = after[VARIABLE]
+    if copies != before[VARIABLE]:
+        announce(f"{copies} copies of each block")
         try:
             compose.ask("exec", "-T", "namenode", "hdfs", "dfs", "-setrep", "-R", copies, "/", timeout=_HDFS_SECONDS)
         except DockerError as error:
@@ -37,22 +37,22 @@ def fewer_copies(compose: Compose, before: Mapping[str, str], after: Mapping[str
 
 def _only_vanished(errors: str) -> bool:
     """Whether all that failed is files which a running job took away meanwhile; `setrep` goes on after each."""
-    told = [line for line in errors.splitlines() if line.startswith("setrep: ")]
-    return bool(told) and all(_VANISHED.search(line) for line in told)
+    failed = [line for line in errors.splitlines() if line.startswith("setrep: ")]
+    return bool(failed) and all(_VANISHED.search(line) for line in failed)
 
 
-def settle(compose: Compose, before: Mapping[str, str], tell: Report) -> None:
+def correct_after_job(compose: Compose, before: Mapping[str, str], announce: Report) -> None:
     """Corrects what a job wrote with a number of copies that was changed while it ran.
 
     Args:
         compose: the cluster.
         before: cluster.env when the job began.
-        tell: is told what is done.
+        announce: is failed what is done.
     """
     after = compose.cluster.environment()
-    if after.get(COPIES, before[COPIES]) == before[COPIES]:  # as it was, or the cluster is gone
+    if after.get(VARIABLE, before[VARIABLE]) == before[VARIABLE]:  # as it was, or the cluster is gone
         return
-    tell(f"The number of DataNodes changed: files get {after[COPIES]} copies of each block")
+    announce(f"The number of DataNodes changed: files get {after[VARIABLE]} copies of each block")
     apply_layout(compose)
 
 

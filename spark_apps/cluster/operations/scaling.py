@@ -11,8 +11,8 @@ from spark_apps.cluster.compose.project import CLIENT, Compose, Container
 from spark_apps.cluster.health import web
 from spark_apps.cluster.health.readiness import ServiceState, expected_counts, wait_until_ready
 from spark_apps.cluster.health.web import DECOMMISSIONED, DataNode, NameNode, SparkWorker
-from spark_apps.cluster.operations.decommission import exclude, readmit
-from spark_apps.cluster.operations.replication import Report, fewer_copies, more_copies
+from spark_apps.cluster.operations.decommission import decommission, recommission
+from spark_apps.cluster.operations.replication import Report, lower_replication, raise_replication
 from spark_apps.cluster.operations.submit import running_jobs
 from spark_apps.cluster.sizing import megabytes, parse_size, rescale, total_of
 from spark_apps.cluster.state import write_environment
@@ -87,7 +87,7 @@ def scale(
     compose: Compose,
     counts: Mapping[str, int],
     report: Callable[[list[ServiceState]], None],
-    tell: Report,
+    announce: Report,
     seconds: float,
     memory: str | None = None,
 ) -> Scaling:
@@ -96,8 +96,8 @@ def scale(
     Args:
         compose: the cluster.
         counts: new numbers.
-        report: is told the services' states while it waits.
-        tell: is told what is being drained.
+        report: receives the services' states while it waits.
+        announce: receives lines about what is being drained.
         seconds: how long each wait may take.
         memory: a new budget.
 
@@ -113,20 +113,20 @@ def scale(
     if scaling.resized:
         _refuse_restart(compose, memory_to_keep(environment, counts))
     if "datanode" in counts:
-        readmit(compose, tell)
+        recommission(compose, announce)
     for kind, change in scaling.added.items():
         for _ in range(-change):
-            drain(compose, kind, _newest(compose, kind), tell, seconds)
+            drain(compose, kind, _newest(compose, kind), announce, seconds)
     write_environment(compose.cluster.env_file, scaling.environment)
     _bring_to(compose, scaling)
     expected = expected_counts([*SERVICES.values(), "namenode", "spark-master"], scaling.environment)
     wait_until_ready(compose, expected, report, lambda: False, seconds)
     if scaling.added["datanode"] > 0:
-        more_copies(compose, environment, scaling.environment, tell)
+        raise_replication(compose, environment, scaling.environment, announce)
     return scaling
 
 
-def drain(compose: Compose, kind: str, which: str, tell: Report, seconds: float) -> None:
+def drain(compose: Compose, kind: str, which: str, announce: Report, seconds: float) -> None:
     """Takes a DataNode or worker out of the cluster without losing a block or a task.
 
     A drain that was cut short is finished by the same command.
@@ -135,7 +135,7 @@ def drain(compose: Compose, kind: str, which: str, tell: Report, seconds: float)
         compose: the cluster.
         kind: worker or datanode.
         which: its container's name, id or number.
-        tell: is told how far it is.
+        announce: receives lines about the progress.
         seconds: how long it may take.
 
     Raises:
@@ -151,12 +151,12 @@ def drain(compose: Compose, kind: str, which: str, tell: Report, seconds: float)
     fewer = {kind: int(environment[COUNTS[kind]]) - 1}
     after = plan_scaling(environment, fewer).environment
     if kind == "datanode":
-        _drain_datanode(compose, container, environment, after, tell, seconds)
+        _drain_datanode(compose, container, environment, after, announce, seconds)
     else:
-        _drain_worker(compose, container, tell, seconds)
+        _drain_worker(compose, container, announce, seconds)
     write_environment(compose.cluster.env_file, after)
-    # of files written meanwhile, by a job that was told the former number and has ended
-    fewer_copies(compose, environment, after, lambda text: None)
+    # of files written meanwhile, by a job that was given the former number and has ended
+    lower_replication(compose, environment, after, lambda text: None)
 
 
 def find_container(compose: Compose, kind: str, which: str) -> Container:
@@ -194,9 +194,9 @@ def _number(container: Container) -> str:
 
 def _refuse_too_large(compose: Compose, scaling: Scaling) -> None:
     whole = int(compose.docker.info()["MemTotal"]) // parse_size("1m")
-    wanted = megabytes(scaling.environment["SHOPSTREAM_MEMORY"])
-    if wanted > whole:
-        raise UserError(f"Docker has {whole} MiB and --memory asks for {wanted}: give less.")
+    asked = megabytes(scaling.environment["SHOPSTREAM_MEMORY"])
+    if asked > whole:
+        raise UserError(f"Docker has {whole} MiB and --memory asks for {asked}: give less.")
 
 
 def _refuse_restart(compose: Compose, needed: int) -> None:
@@ -214,7 +214,7 @@ def _drain_datanode(
     container: Container,
     before: Mapping[str, str],
     after: Mapping[str, str],
-    tell: Report,
+    announce: Report,
     seconds: float,
 ) -> None:
     addresses = _addresses(compose, container)
@@ -228,16 +228,16 @@ def _drain_datanode(
         raise CannotDrainError(
             f"{node.missing_blocks} blocks have no copy at all: bring the missing DataNode back before draining one."
         )
-    fewer_copies(compose, before, after, tell)
-    exclude(compose, mine)
-    _wait_for_blocks(before, container, addresses, tell, seconds)
+    lower_replication(compose, before, after, announce)
+    decommission(compose, mine)
+    _wait_for_blocks(before, container, addresses, announce, seconds)
     slot = _slot(compose, container)
     _remove(compose, container)
     _clear_slot(compose, slot)
 
 
 def _wait_for_blocks(
-    environment: Mapping[str, str], container: Container, addresses: Sequence[str], tell: Report, seconds: float
+    environment: Mapping[str, str], container: Container, addresses: Sequence[str], announce: Report, seconds: float
 ) -> None:
     end = time.monotonic() + seconds
     while True:
@@ -251,14 +251,14 @@ def _wait_for_blocks(
                 f"{container.name} still holds blocks that no other DataNode has ({state} after {seconds:.0f} s): "
                 "run the same command again to go on, or add a DataNode."
             )
-        tell(
+        announce(
             f"{container.name}: {mine.state.lower() if mine else 'asking'}, {node.under_replicated if node else 0} "
             "blocks to copy"
         )
         time.sleep(_POLL_SECONDS)
 
 
-def _drain_worker(compose: Compose, container: Container, tell: Report, seconds: float) -> None:
+def _drain_worker(compose: Compose, container: Container, announce: Report, seconds: float) -> None:
     addresses, environment = _addresses(compose, container), compose.cluster.environment()
     if _worker(environment, addresses) is None:
         raise CannotDrainError(
@@ -277,7 +277,7 @@ def _drain_worker(compose: Compose, container: Container, tell: Report, seconds:
             raise CannotDrainError(
                 f"{container.name} still runs tasks after {seconds:.0f} s: run the same command again to go on waiting."
             )
-        tell(f"{container.name}: {worker.state.lower()}, {at_work} cores at work")
+        announce(f"{container.name}: {worker.state.lower()}, {at_work} cores at work")
         time.sleep(_POLL_SECONDS)
     _remove(compose, container)
 

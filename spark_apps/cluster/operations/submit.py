@@ -93,7 +93,7 @@ def check_resources(master: SparkMaster | None, environment: Mapping[str, str], 
     )
 
 
-def submit(compose: Compose, job: str, options: Sequence[str], tell: Report = lambda text: None) -> int:
+def submit(compose: Compose, job: str, options: Sequence[str], announce: Report = lambda text: None) -> int:
     """Runs a command of `shopstream` in the client, with this terminal's output.
 
     Ctrl-C and SIGTERM are handed on to the job; a third one gives up waiting for it.
@@ -102,7 +102,7 @@ def submit(compose: Compose, job: str, options: Sequence[str], tell: Report = la
         compose: the cluster.
         job: the command, such as `train`.
         options: its options.
-        tell: is told what is still done after the job.
+        announce: receives a line about what is still done after the job.
 
     Returns:
         Its exit code.
@@ -113,15 +113,15 @@ def submit(compose: Compose, job: str, options: Sequence[str], tell: Report = la
     environment = compose.cluster.existing_environment()
     compose.running(CLIENT)
     mark = _mark()
-    told = ["--env", mark, *_copies(environment)]
+    environment_options = ["--env", mark, *_copies(environment)]
     if needs_executor(job, options):
         master = web.spark_master(environment)
         check_resources(master, environment, compose.cluster.option())
-        told += ["--env", f"{PARTITIONS}={shuffle_partitions(master)}"]
+        environment_options += ["--env", f"{PARTITIONS}={shuffle_partitions(master)}"]
         if job in ("stream", "simulate"):  # it runs for hours: other jobs need workers too
-            told += ["--env", f"{CORES}={stream_cores(master, environment)}"]
-    code = _run(compose, mark, "exec", "-T", *told, CLIENT, "shopstream", job, *options)
-    replication.settle(compose, environment, tell)
+            environment_options += ["--env", f"{CORES}={stream_cores(master, environment)}"]
+    code = _run(compose, mark, "exec", "-T", *environment_options, CLIENT, "shopstream", job, *options)
+    replication.correct_after_job(compose, environment, announce)
     return code
 
 
@@ -168,7 +168,7 @@ def load(compose: Compose, files: Sequence[Path], options: Sequence[str] = ()) -
         names.append(path.name)
     mark = _mark()
     inside = [f"{_INPUT}/{name}" for name in names]
-    with compose.lent(files) as places:
+    with compose.uploaded(files) as places:
         mounts = [part for path in files for part in ("--volume", f"{places[path]}:{_INPUT}/{path.name}:ro")]
         run = ["run", "--rm", "--no-deps", "-T", "--env", mark, *_copies(environment), *mounts, CLIENT]
         return _run(compose, mark, *run, "shopstream", "load", *inside, *options)
@@ -176,7 +176,7 @@ def load(compose: Compose, files: Sequence[Path], options: Sequence[str] = ()) -
 
 def running_jobs(compose: Compose) -> list[str]:
     """Returns the commands that were submitted and have not ended, such as `stream`."""
-    return [job for container in _clients(compose) for job in _signalled(compose, container, MARK, 0)]
+    return [job for container in _clients(compose) for job in _signal_jobs(compose, container, MARK, 0)]
 
 
 def _mark() -> str:
@@ -186,7 +186,7 @@ def _mark() -> str:
 
 def _copies(environment: Mapping[str, str]) -> list[str]:
     """The option that tells a job how many copies its files get: the client may be older than the number."""
-    return ["--env", f"{replication.COPIES}={environment[replication.COPIES]}"]
+    return ["--env", f"{replication.VARIABLE}={environment[replication.VARIABLE]}"]
 
 
 def _readable_inside(path: Path) -> None:
@@ -200,7 +200,7 @@ def _readable_inside(path: Path) -> None:
 
 def _run(compose: Compose, mark: str, *arguments: str) -> int:
     over, started = threading.Event(), list[subprocess.Popen[str]]()
-    with _handing_on(compose, mark, over, started):
+    with _forwarding_signals(compose, mark, over, started):
         try:
             started.append(compose.start(*arguments, **_own_group()))
             return started[0].wait()
@@ -216,7 +216,7 @@ def _own_group() -> dict[str, Any]:
 
 
 @contextmanager
-def _handing_on(
+def _forwarding_signals(
     compose: Compose, mark: str, over: threading.Event, started: Sequence[subprocess.Popen[str]]
 ) -> Iterator[None]:
     """Hands SIGINT and SIGTERM on to the job, from before it starts until it is over; the third ends its client."""
@@ -245,12 +245,12 @@ def _handing_on(
 def _send(compose: Compose, mark: str, number: int, over: threading.Event) -> None:
     """Signals the job inside its container, as soon as it is there."""
     while not over.is_set():
-        if any([_signalled(compose, container, mark, number) for container in _clients(compose)]):
+        if any([_signal_jobs(compose, container, mark, number) for container in _clients(compose)]):
             return
         over.wait(_LOOK_AGAIN_SECONDS)
 
 
-def _signalled(compose: Compose, container: str, mark: str, number: int) -> list[str]:
+def _signal_jobs(compose: Compose, container: str, mark: str, number: int) -> list[str]:
     """Signals the jobs in a container whose mark begins like this, and returns their commands."""
     return compose.docker.call("exec", container, "python", "-c", _SIGNAL, mark, str(number)).stdout.splitlines()
 
