@@ -160,7 +160,7 @@ def _engine(ground: Ground, settings: Settings, library: AlsLibrary) -> Lists:
     """ALS as `shopstream train` fits it, and its lists as the ALS part makes them."""
     chosen = settings.model_copy(update={"als_library": library})
     ids = pa.array(ground.user_ids[ground.users])
-    users, items = trial_factors(ground.fitting, chosen, settings.als, ids)
+    _, users, items = trial_factors(ground.fitting, chosen, settings.als, ids)
     of_user = np.zeros((len(ids), settings.als.rank), np.float32)
     known, user_factors = _factors(users)
     of_user[np.searchsorted(ids.to_numpy(), known)] = user_factors

@@ -83,7 +83,7 @@ class AlsParameters(BaseModel):
     model_config = _FINITE
 
     rank: int = Field(50, ge=1, description="length of a factor")
-    iterations: int = Field(15, ge=1, description="ALS iterations")
+    iterations: int = Field(15, ge=1, description="ALS iterations, at most")
     regularization: float = Field(
         0.1, ge=0, description="how hard large factors are punished; not the same in both libraries"
     )

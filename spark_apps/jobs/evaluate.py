@@ -329,9 +329,8 @@ def _factors(run: Run, judged_by: Split) -> tuple[Relation, pa.Table]:
     with step("ALS") as shown:
         indexes = factors_job.number_ids(run.engine, run.publication, tables.users, tables.products)
         fitting = Fitting(run.engine, run.publication, judged_by.learned, indexes, judged_by.size)
-        users, products = factors_job.trial_factors(fitting, settings, settings.als, judged_by.learned.users)
-        library = fitting.library(settings, settings.als.rank)
-        shown.done = f"rank {settings.als.rank}, {settings.als.iterations} iterations, {library}"
+        fitted, users, products = factors_job.trial_factors(fitting, settings, settings.als, judged_by.learned.users)
+        shown.done = fitted.told(settings.als)
     file = run.scratch("factors") / "part-00000.zstd.parquet"
     write_parquet(file, users.select(als.USER_FACTORS.names).cast(als.USER_FACTORS))
     return Relation((file,), als.USER_FACTORS), products

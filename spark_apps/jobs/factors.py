@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from spark_apps.engine.base import Engine, Relation
+from spark_apps.engine.base import Done, Engine, Relation
 from spark_apps.errors import UserError
 from spark_apps.jobs.hybrid import PRODUCT_INDEX, USER_INDEX
 from spark_apps.jobs.validation import Learned
@@ -70,6 +70,19 @@ class Fitting:
         return als.Fit(parameters, settings.seed, threads, tuple(self.indexes.inputs()))
 
 
+@dataclass(frozen=True)
+class Fitted:
+    """What fitted ALS, and in how many iterations."""
+
+    library: AlsLibrary
+    iterations: int
+
+    def told(self, parameters: AlsParameters) -> str:
+        """Says it beside what was asked for."""
+        iterations = f"{self.iterations} of at most {parameters.iterations} iterations"
+        return f"rank {parameters.rank}, {iterations}, {self.library}"
+
+
 def task_threads_of(engine: Engine, settings: Settings) -> int:
     """Returns the native threads that a single task may have beside those that the engine gives it."""
     return 1 if engine.name == "local" else task_threads(settings.master)
@@ -105,7 +118,7 @@ def _numbered(engine: Engine, relation: Relation, folder: StoragePath) -> Storag
     return folder if done.rows["index"] else None
 
 
-def stage_als(fitting: Fitting, settings: Settings, folder: StoragePath) -> tuple[AlsLibrary, Relation]:
+def stage_als(fitting: Fitting, settings: Settings, folder: StoragePath) -> tuple[Fitted, Relation]:
     """Fits ALS and writes the model's folder.
 
     Args:
@@ -114,25 +127,27 @@ def stage_als(fitting: Fitting, settings: Settings, folder: StoragePath) -> tupl
         folder: staged, new.
 
     Returns:
-        The library that fitted, and the users' factors by the users' own ids, als.USER_FACTORS.
+        What fitted, and the users' factors by the users' own ids, als.USER_FACTORS.
     """
-    library, by_user = fitting.library(settings, settings.als.rank), fitting.publication.scratch(_BY_USER)
-    if library == "mllib":
-        _fit_by_mllib(fitting, settings, folder, by_user)
+    by_user = fitting.publication.scratch(_BY_USER)
+    if fitting.library(settings, settings.als.rank) == "mllib":
+        _mllib(fitting, settings, settings.als).save(folder, by_user)
+        fitted = Fitted("mllib", settings.als.iterations)
     else:
         outputs = {"user_factors": folder / _USER_FACTORS, "item_factors": folder / _ITEM_FACTORS, _BY_USER: by_user}
         inputs = {**fitting.learned.inputs(), **fitting.indexes.inputs()}
-        fitting.engine.run(als.fit_model, inputs, outputs=outputs, shared=fitting.how(settings, settings.als))
+        done = fitting.engine.run(als.fit_model, inputs, outputs=outputs, shared=fitting.how(settings, settings.als))
         write_als_metadata(folder, settings.als.rank)
+        fitted = _by_implicit(done)
     for name, index in ((USER_INDEX, fitting.indexes.users), (PRODUCT_INDEX, fitting.indexes.products)):
         if index is not None:
             index.rename(folder / name)
-    return library, Relation.of(by_user, als.USER_FACTORS)
+    return fitted, Relation.of(by_user, als.USER_FACTORS)
 
 
 def trial_factors(
     fitting: Fitting, settings: Settings, parameters: AlsParameters, users: pa.Array
-) -> tuple[pa.Table, pa.Table]:
+) -> tuple[Fitted, pa.Table, pa.Table]:
     """Fits ALS for a trial, and writes nothing.
 
     Brings to this process rank x 4 bytes per product and wanted user: 85 MB for 167,000 products at rank 128.
@@ -144,24 +159,18 @@ def trial_factors(
         users: whose factors are wanted, rising.
 
     Returns:
-        als.USER_FACTORS of these users, and als.PRODUCT_FACTORS.
+        What fitted, als.USER_FACTORS of these users, and als.PRODUCT_FACTORS.
     """
     if fitting.library(settings, parameters.rank) == "mllib":
-        return _trial_by_mllib(fitting, settings, parameters, users)
+        found = _mllib(fitting, settings, parameters)
+        return Fitted("mllib", parameters.iterations), found.users_of(users), found.products.toArrow()
     trial = als.TrialFit(fitting.how(settings, parameters), users.to_numpy())
-    results = fitting.engine.run(als.fit_trial, fitting.learned.inputs(), shared=trial)
-    return results.result("users", als.USER_FACTORS), results.result("products", als.PRODUCT_FACTORS)
+    done = fitting.engine.run(als.fit_trial, fitting.learned.inputs(), shared=trial)
+    return _by_implicit(done), done.result("users", als.USER_FACTORS), done.result("products", als.PRODUCT_FACTORS)
 
 
-def _fit_by_mllib(fitting: Fitting, settings: Settings, folder: StoragePath, by_user: StoragePath) -> None:
-    _mllib(fitting, settings, settings.als).save(folder, by_user)
-
-
-def _trial_by_mllib(
-    fitting: Fitting, settings: Settings, parameters: AlsParameters, users: pa.Array
-) -> tuple[pa.Table, pa.Table]:
-    found = _mllib(fitting, settings, parameters)
-    return found.users_of(users), found.products.toArrow()  # see `trial_factors`
+def _by_implicit(done: Done) -> Fitted:
+    return Fitted("implicit", done.results["fitted"]["iterations"][0].as_py())
 
 
 def _mllib(fitting: Fitting, settings: Settings, parameters: AlsParameters) -> Found:

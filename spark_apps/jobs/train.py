@@ -173,8 +173,8 @@ def _recommend(run: _Run, segmented: Metadata, trials: int) -> Metadata:
         run = replace(run, settings=_with_best(run.settings, tuning))
     settings = run.settings
     with step("ALS") as shown:
-        library, factors = factors_job.stage_als(fitting, settings, run.stage(ALS))
-        shown.done = f"rank {settings.als.rank}, {settings.als.iterations} iterations, {library}"
+        fitted, factors = factors_job.stage_als(fitting, settings, run.stage(ALS))
+        shown.done = fitted.told(settings.als)
     with step(f"Top {settings.top} for every user") as shown:
         hybrid = load_hybrid(run.stage(HYBRID), run.stage(ALS), lesson.names, settings.blend, settings.popular_kept)
         metrics = _stage_lists(run, lesson, factors, hybrid)
@@ -182,8 +182,8 @@ def _recommend(run: _Run, segmented: Metadata, trials: int) -> Metadata:
         shown.done = f"{metrics['users_with_list']:,} users"
     if len(lesson.learned.users):
         metrics["validation"] = _validated(run, lesson, factors, hybrid)
-    parameters = {**settings.als.model_dump(), "als": library, "scores": settings.scores.model_dump()}
-    als_metadata = _metadata(run, lesson, ALS, parameters, metrics)
+    parameters = {**settings.als.model_dump(), "als": fitted.library, "scores": settings.scores.model_dump()}
+    als_metadata = _metadata(run, lesson, ALS, parameters, {**metrics, "iterations": fitted.iterations})
     run.publish(als_metadata)
     run.publish(_metadata(run, lesson, POPULARITY, {"kept": settings.popular_kept}, {}))
     run.publish(_metadata(run, lesson, HYBRID, {"blend": settings.blend.model_dump()}, metrics))

@@ -173,7 +173,7 @@ def _weigh(settings: Settings, shared: Ground, parameters: AlsParameters, earlie
 
 def _fitted(settings: Settings, shared: Ground, parameters: AlsParameters) -> tuple[Histories, HybridRecommender]:
     """Fits ALS and gives users and model their factors."""
-    users, items = trial_factors(shared.fitting, settings, parameters, pa.array(shared.users.users))
+    _, users, items = trial_factors(shared.fitting, settings, parameters, pa.array(shared.users.users))
     if not len(items):
         raise NothingToLearnError
     return (

@@ -39,6 +39,7 @@ HELD = pa.schema([("user_id", pa.int64()), ("product_id", pa.int64())])
 MODEL_FACTORS = pa.schema([("id", pa.int32()), ("features", pa.list_(pa.float32()))])
 USER_FACTORS = pa.schema([("user_id", pa.int64()), ("features", pa.list_(pa.float32()))])
 PRODUCT_FACTORS = pa.schema([("product_id", pa.int64()), ("features", pa.list_(pa.float32()))])
+FITTED = pa.schema([("iterations", pa.int64())])
 # Inputs that number ids.
 USER_INDEX, PRODUCT_INDEX = "user_index", "product_index"
 # Rows of a table of factors, and of a file of them: it is in memory as it is written, 50 MB at rank 50.
@@ -91,12 +92,14 @@ class Factors:
         user_factors: float32, shape (users, rank).
         products: ids, rising.
         product_factors: float32, shape (products, rank).
+        iterations: after which they were found.
     """
 
     users: NDArray[np.int64]
     user_factors: NDArray[np.float32]
     products: NDArray[np.int64]
     product_factors: NDArray[np.float32]
+    iterations: int
 
 
 @dataclass(frozen=True)
@@ -120,7 +123,8 @@ def fit_model(task: Task) -> None:
     """Fits ALS and writes its factors; needs all rows in one task.
 
     Inputs: interactions, RATED; held, HELD; user_index and product_index, ids.INDEX, as far as ids need them.
-    Shared: Fit. Outputs: user_factors and item_factors, MODEL_FACTORS; factors_by_user, USER_FACTORS.
+    Shared: Fit. Outputs: user_factors and item_factors, MODEL_FACTORS; factors_by_user, USER_FACTORS. Gives `fitted`, a
+    row of FITTED.
     """
     fit: Fit = task.shared
     found = _fit(task, fit)
@@ -150,8 +154,8 @@ class TrialFit:
 def fit_trial(task: Task) -> None:
     """Fits ALS for somebody who needs the factors of all products and of a few users; needs all rows in one task.
 
-    Inputs: interactions, RATED; held, HELD. Shared: TrialFit. Gives `users`, USER_FACTORS, and `products`,
-    PRODUCT_FACTORS: rank x 4 bytes a row, 85 MB for 167,000 products at rank 128.
+    Inputs: interactions, RATED; held, HELD. Shared: TrialFit. Gives `fitted`, a row of FITTED, `users`, USER_FACTORS,
+    and `products`, PRODUCT_FACTORS: rank x 4 bytes a row, 85 MB for 167,000 products at rank 128.
     """
     found = _fit(task, task.shared.fit)
     wanted = np.isin(found.users, task.shared.users)
@@ -161,7 +165,9 @@ def fit_trial(task: Task) -> None:
 
 def _fit(task: Task, fit: Fit) -> Factors:
     ratings = read_ratings(task.database, fit.parameters.alpha)
-    return factorise(ratings, fit.parameters, fit.seed, max(task.threads, fit.threads))
+    found = factorise(ratings, fit.parameters, fit.seed, max(task.threads, fit.threads))
+    task.give("fitted", pa.table([[found.iterations]], FITTED))
+    return found
 
 
 def read_ratings(database: Database, alpha: float) -> Ratings:
@@ -209,14 +215,14 @@ def factorise(ratings: Ratings, parameters: AlsParameters, seed: int, threads: i
     """
     if not len(ratings.users):
         none = np.zeros((0, parameters.rank), np.float32)
-        return Factors(ratings.users, none, ratings.products, none)
+        return Factors(ratings.users, none, ratings.products, none, 0)
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1, "blas"):
-        of_users, of_products = conjugate.fit(
+        of_users, of_products, iterations = conjugate.fit(
             ratings.confidence, parameters.rank, parameters.iterations, parameters.regularization, seed, threads
         )
-    return Factors(ratings.users, of_users, ratings.products, of_products)
+    return Factors(ratings.users, of_users, ratings.products, of_products, iterations)
 
 
 def factor_table(schema: pa.Schema, ids: NDArray[np.integer], factors: NDArray[np.float32]) -> pa.Table:

@@ -7,6 +7,9 @@ it is three steps towards the solution of
     (YᵀY + λI + Yᵀ(C - I)Y) x = Yᵀ c where c is above 0
 
 from the same seeded start, so factors are those of the library to rounding, which nearly singular equations magnify.
+Each step tells by how much it lowers what all this minimises, the objective of Hu, Koren and Volinsky ("Collaborative
+Filtering for Implicit Feedback Datasets", ICDM 2008): so the end of the fit is known without ever adding it up.
+
 The library works row by row, and a call of BLAS for a row of some ten pairs costs more than its arithmetic. Here rows
 with as many pairs lie side by side: their products' factors are gathered once for all steps, and what all rows share,
 x YᵀY, is one product of matrices.
@@ -25,6 +28,9 @@ from scipy.sparse import csr_matrix
 
 Floats = NDArray[np.float32]
 STEPS = 3
+# Lists are as good after an iteration that lowers the objective by a thousandth as after fifteen: see
+# docs/decisions/0003-als-engines.md.
+LEAST_FALL = 1e-3
 _START = 0.01
 # Floats of gathered factors in a block: 1 MB stays in a core's cache through the steps.
 _BLOCK_FLOATS = 1 << 18
@@ -96,20 +102,27 @@ class _Side:
 
 
 def fit(
-    confidence: csr_matrix, rank: int, iterations: int, regularization: float, seed: int, threads: int
-) -> tuple[Floats, Floats]:
+    confidence: csr_matrix,
+    rank: int,
+    iterations: int,
+    regularization: float,
+    seed: int,
+    threads: int,
+    least_fall: float = LEAST_FALL,
+) -> tuple[Floats, Floats, int]:
     """Finds the factors of users and products.
 
     Args:
         confidence: users x products; each has a pair, and none is 0. Of one below 0 the preference is 0.
         rank: length of a factor.
-        iterations: how often first users, then products move.
+        iterations: how often first users, then products move, at most.
         regularization: λ.
         seed: of the start.
         threads: that work side by side; results do not depend on them.
+        least_fall: the iteration that lowers the objective by no larger share of what is left of it is the last.
 
     Returns:
-        Factors of users and of products, in the order of the matrix.
+        Factors of users and of products, in the order of the matrix; and the number of iterations.
     """
     random = np.random.default_rng(seed)
     start = [random.random((size, rank), dtype=np.float32) * np.float32(_START) for size in confidence.shape]
@@ -118,11 +131,23 @@ def fit(
     users, products = users.renumbered(products.order), products.renumbered(users.order)
     of_users, of_products = start[0][users.order], start[1][products.order]
     del start
+    objective = _objective_of_start(confidence, of_users, of_products)
+    done, fall = 0, np.inf
     with ThreadPoolExecutor(threads) as pool:
-        for _ in range(iterations):
-            _move(users, of_users, of_products, regularization, pool)
-            _move(products, of_products, of_users, regularization, pool)
-    return _in_order_of_matrix(of_users, users.order), _in_order_of_matrix(of_products, products.order)
+        while done < iterations and fall > least_fall * objective:
+            fall = _move(users, of_users, of_products, regularization, pool)
+            fall += _move(products, of_products, of_users, regularization, pool)
+            objective, done = objective - fall, done + 1
+    return _in_order_of_matrix(of_users, users.order), _in_order_of_matrix(of_products, products.order), done
+
+
+def _objective_of_start(confidence: csr_matrix, of_users: Floats, of_products: Floats) -> float:
+    """Returns the objective of factors so small that a pair's score and the punishment of factors are next to nothing.
+
+    Scores of all users and products together are not: the sum of their squares is that of the Grams' products.
+    """
+    preferred = np.maximum(confidence.data, 0).sum(dtype=np.float64)
+    return float(preferred + np.vdot(of_users.T @ of_users, of_products.T @ of_products))
 
 
 def _in_order_of_matrix(factors: Floats, order: NDArray[np.intp]) -> Floats:
@@ -131,24 +156,23 @@ def _in_order_of_matrix(factors: Floats, order: NDArray[np.intp]) -> Floats:
     return found
 
 
-def _move(side: _Side, moved: Floats, others: Floats, regularization: float, pool: ThreadPoolExecutor) -> None:
-    """Moves the factors of one side, in place."""
+def _move(side: _Side, moved: Floats, others: Floats, regularization: float, pool: ThreadPoolExecutor) -> float:
+    """Moves the factors of one side, in place; returns by how much the objective falls."""
     rank = others.shape[1]
     gram = others.T @ others + np.float32(regularization) * np.eye(rank, dtype=np.float32)
-    for _ in pool.map(partial(_move_block, moved, others, gram), *zip(*side.blocks(rank), strict=True)):
-        pass
+    # in the order of the blocks, whoever is done first
+    return sum(pool.map(partial(_move_block, moved, others, gram), *zip(*side.blocks(rank), strict=True)))
 
 
 def _move_block(
     moved: Floats, others: Floats, gram: Floats, rows: slice, places: NDArray[np.int32], confidence: Floats
-) -> None:
+) -> float:
     x = moved[rows]
     if places.shape[1] > _LONGEST:
-        _steps(x, *_summed(others, gram, places[0], confidence[0]), None)
-        return
+        return _steps(x, *_summed(others, gram, places[0], confidence[0]), None)
     surplus = np.maximum(np.abs(confidence) - 1, 0)
     found = _Gathered(others.take(places, axis=0), surplus)
-    _steps(x, found.sums(np.maximum(confidence, 0)), gram, found)
+    return _steps(x, found.sums(np.maximum(confidence, 0)), gram, found)
 
 
 def _summed(others: Floats, gram: Floats, places: NDArray[np.int32], confidence: Floats) -> tuple[Floats, Floats]:
@@ -190,24 +214,30 @@ class _Gathered:
         return self.sums(self.surplus * self.scores(x))
 
 
-def _steps(x: Floats, wanted: Floats, matrix: Floats, pairs: _Gathered | None) -> None:
-    """Takes STEPS of conjugate gradients from x, in place; to the matrix that rows share, each may add its pairs."""
+def _steps(x: Floats, wanted: Floats, matrix: Floats, pairs: _Gathered | None) -> float:
+    """Takes STEPS of conjugate gradients from x, in place; to the matrix that rows share, each may add its pairs.
+
+    Returns by how much the objective falls: with each step by its size times the square of what is left of the
+    right side (Hestenes and Stiefel, "Methods of conjugate gradients for solving linear systems", 1952, theorem 6:1).
+    """
 
     def times(vectors: Floats) -> Floats:
         product: Floats = vectors @ matrix
         return product if pairs is None else product + pairs.times(vectors)
 
-    rest = wanted - times(x)
+    rest, fall = wanted - times(x), 0.0
     direction, length = rest.copy(), _squares(rest, rest)
     for number in range(1, STEPS + 1):
         product = times(direction)
         step = _ratio(length, _squares(direction, product))
         x += step * direction
+        fall += float(np.vdot(step, length))
         if number == STEPS:
-            return
+            break
         rest -= step * product
         before, length = length, _squares(rest, rest)
         direction = rest + _ratio(length, before) * direction
+    return fall
 
 
 def _squares(left: Floats, right: Floats) -> Floats:

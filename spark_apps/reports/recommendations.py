@@ -41,7 +41,7 @@ from spark_apps.reports.layout import Chart, Section, bullets, facts, folded, he
 from spark_apps.reports.tuning import tuning_parts
 
 # Parameters by the names people know.
-_PARAMETERS = {"als": "Fitted by", "rank": "Rank (factors)", "iterations": "Iterations"}
+_PARAMETERS = {"als": "Fitted by", "rank": "Rank (factors)", "iterations": "Iterations, at most"}
 CATEGORY = "category"
 # Edges of price bins that get a label, at most.
 _EDGES_NAMED = 9

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from implicit.cpu.als import AlternatingLeastSquares
@@ -30,7 +32,9 @@ def confidence() -> csr_matrix:
 
 def fit(confidence: csr_matrix, regularization: float, threads: int = 1) -> Factors:
     with threadpool_limits(1, "blas"):
-        return conjugate.fit(confidence, RANK, ITERATIONS, regularization, SEED, threads)
+        users, products, done = conjugate.fit(confidence, RANK, ITERATIONS, regularization, SEED, threads, least_fall=0)
+    assert done == ITERATIONS
+    return users, products
 
 
 def by_the_library(confidence: csr_matrix, regularization: float, kind: type[np.floating]) -> Factors:
@@ -69,3 +73,25 @@ def test_threads_change_nothing(confidence: csr_matrix, monkeypatch: pytest.Monk
     monkeypatch.setattr(conjugate, "_BLOCK_FLOATS", 256)
     for alone, together in zip(fit(confidence, NEAR), fit(confidence, NEAR, threads=3), strict=True):
         np.testing.assert_array_equal(alone, together)
+
+
+def objective(confidence: csr_matrix, users: np.ndarray, products: np.ndarray) -> float:
+    """Hu, Koren and Volinsky's, as it is written down, over all users and products."""
+    weights = confidence.toarray().astype(np.float64)
+    error = ((weights > 0) - users.astype(np.float64) @ products.T) ** 2
+    punished = sum(float((factors.astype(np.float64) ** 2).sum()) for factors in (users, products))
+    return float((np.where(weights, np.abs(weights), 1.0) * error).sum()) + NEAR * punished
+
+
+def test_the_fit_ends_with_the_iteration_that_hardly_lowers_the_objective(confidence: csr_matrix) -> None:
+    def fitted(iterations: int, least_fall: float) -> tuple[np.ndarray, np.ndarray, int]:
+        return conjugate.fit(confidence, RANK, iterations, NEAR, SEED, 2, least_fall)
+
+    with threadpool_limits(1, "blas"):
+        left = [objective(confidence, *fitted(iterations, 0)[:2]) for iterations in range(1, 16)]
+        falls = [before / after - 1 for before, after in pairwise(left)]
+        for least_fall in (0.1, 0.015, 0.005):
+            users, products, done = fitted(30, least_fall)
+            assert 2 < done == 2 + next(place for place, fall in enumerate(falls) if fall <= least_fall)
+            np.testing.assert_array_equal(users, fitted(done, 0)[0])
+            np.testing.assert_array_equal(products, fitted(done, 0)[1])

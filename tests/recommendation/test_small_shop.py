@@ -22,7 +22,7 @@ from spark_apps.engine.published import table_relation
 from spark_apps.engine.spark import engine_of
 from spark_apps.errors import UserError
 from spark_apps.jobs import recommend, train
-from spark_apps.jobs.factors import Fitting, number_ids, stage_als, trial_factors
+from spark_apps.jobs.factors import Fitted, Fitting, number_ids, stage_als, trial_factors
 from spark_apps.jobs.hybrid import PRODUCT_INDEX, USER_INDEX
 from spark_apps.jobs.recommend import Recommendation
 from spark_apps.jobs.train import Training
@@ -145,9 +145,9 @@ def test_mllib_makes_the_same_files(shop: Shop, spark: SparkSession, tmp_path: P
         learned = hold_back(engine, settings, publication, table_relation(shop.root, INTERACTIONS), 16)
         indexes = number_ids(engine, publication, *tables)
         fitting = Fitting(engine, publication, learned, indexes, Size(16, 16, 100))
-        users, products = trial_factors(fitting, settings, settings.als, pa.array([UNDECIDED, GREEDY]))
-        library, by_user = stage_als(fitting, settings, tmp_path / "als")
-        assert library == "mllib" and by_user.files
+        trial, users, products = trial_factors(fitting, settings, settings.als, pa.array([UNDECIDED, GREEDY]))
+        fitted, by_user = stage_als(fitting, settings, tmp_path / "als")
+        assert fitted == trial == Fitted("mllib", 3) and by_user.files
         found = ds.dataset([str(file) for file in by_user.files], format="parquet").to_table().sort_by("user_id")
     assert found["user_id"].to_pylist() == [*USUAL, GREEDY] and found.schema.names == USER_FACTORS.names
     assert users["user_id"].to_pylist() == [GREEDY] and sorted(products["product_id"].to_pylist()) == PRODUCTS
