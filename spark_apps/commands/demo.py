@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from spark_apps.commands.common import next_step
+from spark_apps.commands.common import next_step, seed_option
 from spark_apps.commands.stream import tell_batch
 from spark_apps.engine.opening import open_engine
 from spark_apps.jobs import demo as demo_job
@@ -18,7 +18,7 @@ from spark_apps.settings import load_settings, local_root
 @click.option("--input", "files", multiple=True, type=click.Path(path_type=Path), help="Event logs of your own.")
 @click.option("--events", type=click.IntRange(min=1), default=300_000, show_default=True, help="Synthetic events.")
 @click.option("--root", default="data/demo", show_default=True, help="Folder; an earlier demo in it is replaced.")
-@click.option("--seed", type=int, help="Of everything random.  [default: 42]")
+@seed_option
 def demo(files: tuple[Path, ...], events: int, root: str, seed: int | None) -> None:
     """Turn events into segments, recommendations and a report, on this machine.
 

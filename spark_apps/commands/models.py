@@ -1,270 +1,212 @@
-"""features, segment, train, recommend, report: from clean events to lists."""
+"""models list, show, promote, rollback: the versions of each model, and which of them jobs use."""
 
 from __future__ import annotations
 
-import sys
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
 
-from spark_apps.commands.common import (
-    date_options,
-    engine_options,
-    json_option,
-    model_options,
-    next_step,
-    out,
-    print_json,
-    print_table,
-    root_option,
-)
-from spark_apps.commands.failures import EXIT_NOT_PROMOTED
-from spark_apps.engine.opening import open_engine
-from spark_apps.jobs import features as features_job
-from spark_apps.jobs import recommend as recommend_job
-from spark_apps.jobs import recommendations_csv as recommendations_csv_job
-from spark_apps.jobs import report as report_job
-from spark_apps.jobs import segment as segment_job
-from spark_apps.jobs import train as train_job
-from spark_apps.progress import step
-from spark_apps.registry.promotion import Decision
-from spark_apps.registry.serving import model_options_of
-from spark_apps.registry.versions import Metadata
-from spark_apps.settings import EngineChoice, load_settings, table_root
-from spark_apps.tables import DateRange
+from spark_apps.commands.common import json_option, next_step, out, print_json, print_table, root_option
+from spark_apps.errors import MissingModelError, NothingToDoError
+from spark_apps.publication import settle
+from spark_apps.registry.pointer import Pointer, Promotion, read_pointer
+from spark_apps.registry.promotion import promote, rollback
+from spark_apps.registry.serving import current, stale_tables
+from spark_apps.registry.versions import NAMES, Metadata, Version, complete, version_names, versions
+from spark_apps.settings import load_settings, table_root
+from spark_apps.storage import StoragePath
 
-DEFAULT_TRIALS, MOST_TRIALS = 20, 500
+_ALL = "all"
+_model_argument = click.argument("name", type=click.Choice(NAMES))
+_models_argument = click.argument("name", metavar="NAME", type=click.Choice([*NAMES, _ALL]))
 
 
-class _ClusterNumber(click.ParamType[str]):
-    name = "number"
-
-    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> str:
-        if value == segment_job.AUTO or (str(value).isdigit() and int(value) >= 2):
-            return str(value)
-        return self.fail(f"{value!r} is neither a number from 2 nor auto", param, context)
+@click.group()
+def models() -> None:
+    """Model versions, what is known of them, and which of them jobs use."""
 
 
-_k_option = click.option(
-    "--k",
-    type=_ClusterNumber(),
-    default="5",
-    show_default=True,
-    help="Clusters, or auto: the best of 2 to 10.",
-)
-_seed_option = click.option("--seed", type=int, help="Of everything random.  [default: 42]")
-
-
-@click.command()
-@engine_options
-@date_options
-@json_option
-def features(root: str | None, engine: str | None, master: str | None, dates: DateRange, as_json: bool) -> None:
-    """Compute the user, product and interaction tables from clean events.
-
-    \b
-    Example: shopstream features --to 2019-10-31
-    """
-    settings = load_settings(root=root, engine=engine, master=master)
-    with open_engine(settings, "features") as opened, step("Features"):
-        rows = features_job.run(opened, settings, table_root(settings), dates)
-    if as_json:
-        print_json(rows)
-        return
-    print_table("Features", ["table", "rows"], list(rows.items()))
-    next_step("shopstream segment, or shopstream train for everything")
-
-
-@click.command()
-@engine_options
-@_k_option
-@_seed_option
-@json_option
-def segment(
-    root: str | None, engine: EngineChoice | None, master: str | None, k: str, seed: int | None, as_json: bool
-) -> None:
-    """Group users by RFM and by k-means, and name the groups.
-
-    \b
-    Example: shopstream segment --k auto
-    """
-    settings = load_settings(root=root, engine=engine, master=master, seed=seed)
-    with open_engine(settings, "segment") as opened, step("Segments"):
-        metadata = segment_job.run(opened, settings, table_root(settings), k)
-    if as_json:
-        print_json(metadata.model_dump())
-        return
-    print_segments(metadata)
-    next_step("shopstream report")
-
-
-def print_segments(metadata: Metadata) -> None:
-    """Prints a segmentation's clusters, RFM groups, behaviours and silhouette curve, and how far to trust it."""
-    metrics = metadata.metrics
-    columns = ["segment", "users", "share", "of revenue", "recency, days", "active days", "monetary", "conversion"]
-    rows = [
-        (
-            *(one["segment"], one["users"], f"{one['share']:.1%}", f"{one['revenue_share']:.1%}"),
-            *(one["features"][name]["mean"] for name in _SHOWN_MEANS),
-        )
-        for one in sorted(metrics["profiles"], key=lambda one: -one["users"])
-    ]
-    print_table(f"Segments, k = {metrics['k']}, means", columns, rows)
-    print_table("RFM", ["segment", "users"], list(metrics["rfm"].items()))
-    print_table("Behaviour", ["label", "users"], list(metrics["behaviours"].items()))
-    curve = [(p["k"], round(p["silhouette"], 4), round(p["cost"], 1)) for p in metrics["curve"]]
-    print_table("Silhouette by k, on a sample", ["k", "silhouette", "cost"], curve)
-    ending = "" if metrics["converged"] else ", not converged"
-    out.print(f"k-means: {metrics['iterations']} iterations{ending}, cost {metrics['cost']:,.1f}")
-    if metrics["stability"]:
-        again = {kind: metrics["stability"][kind]["lowest"] for kind in ("other_seed", "bootstrap")}
-        out.print(
-            f"Found again, adjusted Rand index at least: {again['other_seed']:.2f} with other seeds, "
-            f"{again['bootstrap']:.2f} from bootstrap samples"
-        )
-
-
-_SHOWN_MEANS = ("recency", "frequency", "monetary", "conversion_rate")
-
-
-@click.command()
-@engine_options
-@date_options
-@_k_option
-@_seed_option
-@model_options
-@click.option("--tune", is_flag=True, help="First search the parameters above: on products held back.")
-@click.option(
-    "--trials", type=click.IntRange(1, MOST_TRIALS), help=f"With --tune: fits of ALS.  [default: {DEFAULT_TRIALS}]"
-)
-@click.option("--force", is_flag=True, help="Promote the models even if the gate refuses them.")
-@json_option
-def train(
-    root: str | None,
-    engine: str | None,
-    master: str | None,
-    dates: DateRange,
-    k: str,
-    seed: int | None,
-    model: dict[str, Any],
-    tune: bool,
-    trials: int | None,
-    force: bool,
-    as_json: bool,
-) -> None:
-    """Features, segments, ALS and the top 10 of every user.
-
-    Everything appears together at the end, or nothing does. Models that do worse than popularity, or clearly worse
-    than the promoted ones, are kept to be looked at and not promoted: exit code 3.
-
-    \b
-    Example: shopstream train --tune --trials 10
-    """
-    if trials is not None and not tune:
-        raise click.UsageError("--trials says how long --tune searches: give both, or none.")
-    settings = load_settings(root=root, engine=engine, master=master, seed=seed, **model)
-    with open_engine(settings, "train") as opened:
-        number = (trials or DEFAULT_TRIALS) if tune else 0
-        training = train_job.run(opened, settings, table_root(settings), dates, k, force, number)
-    if as_json:
-        models = {"als": training.als.model_dump(), "segments": training.segments.model_dump()}
-        print_json({**models, "promotion": _as_json(training.decision)})
-    else:
-        _print_training(training)
-    if training.decision.promotion is None:
-        sys.exit(EXIT_NOT_PROMOTED)
-
-
-def _as_json(decision: Decision) -> dict[str, Any]:
-    by = decision.promotion.by if decision.promotion is not None else None
-    told = {"version": decision.version, "promoted": by is not None, "by": by}
-    return {**told, "reason": decision.reason, "kept_tables": decision.kept_tables}
-
-
-def _print_training(training: train_job.Training) -> None:
-    print_segments(training.segments)
-    _print_tuning(training.als)
-    decision = training.decision
-    if decision.kept_tables:
-        kept = " and ".join(decision.kept_tables)
-        out.print(f"Tables {kept} stay as they were, with the promoted version.", soft_wrap=True)
-    else:
-        users = training.als.metrics["users_with_list"]
-        out.print(f"Model version {training.als.version}: lists for {users:,} users", soft_wrap=True)
-    out.print(f"Models: {decision}.", soft_wrap=True)
-    if decision.promotion is not None:
-        next_step("shopstream recommend --user ID, or shopstream report")
-        return
-    if not decision.kept_tables:
-        out.print("No version is promoted, so jobs use the newest complete one, which is this.")
-    next_step(f"shopstream models promote all {decision.version} to use it nevertheless, or train with --force")
-
-
-def _print_tuning(metadata: Metadata) -> None:
-    """Says what tuning found and how to train with it again, if it was asked for."""
-    tuning = metadata.metrics.get("tuning")
-    if tuning is None:
-        return
-    best = tuning["best"]
-    options = " ".join(f"--{name} {value:.6g}" for name, value in model_options_of(best).items())
-    out.print(
-        f"Tuned on {tuning['users']:,} users: NDCG@10 {best['ndcg']:.4f} in trial {best['trial']} of "
-        f"{len(tuning['trials'])}, {tuning['given_ndcg']:.4f} with the given parameters. To train so again: {options}",
-        soft_wrap=True,
-    )
-
-
-@click.command()
+@models.command("list")
 @root_option
-@click.option("--user", "user_id", type=int, help="User id; unknown ones get what is popular.")
-@click.option("--all", "everybody", is_flag=True, help="Write every user's list to reports/recommendations.csv.")
-@click.option("--top", type=click.IntRange(1, 1000), help="Length of the user's list.  [default: 10]")
 @json_option
-def recommend(root: str | None, user_id: int | None, everybody: bool, top: int | None, as_json: bool) -> None:
-    """Recommend products to one user, or write every user's list to a file.
-
-    A user whom the stream has seen since the training gets a list that counts what it saw.
+def list_models(root: str | None, as_json: bool) -> None:
+    """List the versions of every model, which are promoted, and why.
 
     \b
-    Example: shopstream recommend --user 512345678 --top 5
+    Example: shopstream models list
     """
-    if everybody:
-        if user_id is not None or top is not None:
-            raise click.UsageError("--all writes the lists as training made them: it goes without --user and --top.")
-        _write_everybody(root, as_json)
-        return
-    if user_id is None:
-        raise click.UsageError("Name a user with --user, or ask for everybody with --all.")
-    settings = load_settings(root=root, top=top)
-    found = recommend_job.run(settings, table_root(settings), user_id, settings.top)
+    folder = _settled(root)
+    pointers = {name: read_pointer(folder, name) for name in NAMES}
+    found = [version for name in NAMES for version in versions(folder, name)]
     if as_json:
-        print_json([asdict(one) for one in found])
+        print_json([_listed(version, pointers[version.name]) for version in found])
         return
-    rows = [(rank, one.product_id, round(one.score, 4), one.source) for rank, one in enumerate(found, start=1)]
-    table = [(str(rank), str(product), f"{score:.4f}", source) for rank, product, score, source in rows]
-    print_table(f"For user {user_id}", ["rank", "product_id", "score", "source"], table)
+    if not found:
+        raise NothingToDoError("There is no model yet: run `shopstream train` first (with the same --root).")
+    columns = ["model", "version", "state", "users", "events of"]
+    print_table("Models", columns, [_row(version, pointers[version.name]) for version in found])
+    for text in [*_promotions(found, pointers), *_refusals(found, pointers)]:
+        out.print(text, soft_wrap=True)
+    if not _print_stale_tables(folder):
+        next_step("shopstream models show als, or shopstream models promote als VERSION")
 
 
-def _write_everybody(root: str | None, as_json: bool) -> None:
-    path, rows = recommendations_csv_job.run(table_root(load_settings(root=root)))
-    if as_json:
-        print_json({"file": str(path), "rows": rows})
-        return
-    out.print(f"{rows:,} recommendations", soft_wrap=True)
-    click.echo(path)
+def _listed(version: Version, pointer: Pointer | None) -> dict[str, Any]:
+    promotion = _promotion(version.version, pointer)
+    gate = version.metadata.gate if version.metadata is not None else None
+    return {
+        "name": version.name,
+        "version": version.version,
+        "complete": version.metadata is not None,
+        "promoted": promotion is not None,
+        "promotion": promotion.model_dump() if promotion is not None else None,
+        "gate": gate.model_dump() if gate is not None else None,
+    }
 
 
-@click.command()
-@engine_options
-def report(root: str | None, engine: str | None, master: str | None) -> None:
-    """Write one HTML page with charts of everything computed so far.
+def _row(version: Version, pointer: Pointer | None) -> tuple[object, ...]:
+    metadata = version.metadata
+    if metadata is None:
+        return version.name, version.version, "INCOMPLETE", None, "-"
+    days = f"{metadata.first_date} to {metadata.last_date}"
+    return version.name, version.version, _state(metadata, pointer), metadata.users, days
+
+
+def _state(metadata: Metadata, pointer: Pointer | None) -> str:
+    if _promotion(metadata.version, pointer) is not None:
+        return "promoted"
+    return "refused" if metadata.gate is not None and not metadata.gate.passed else "complete"
+
+
+def _promotion(version: str, pointer: Pointer | None) -> Promotion | None:
+    return pointer.latest() if pointer is not None and pointer.version == version else None
+
+
+def _promotions(found: Sequence[Version], pointers: Mapping[str, Pointer | None]) -> list[str]:
+    there = {(version.name, version.version) for version in found if version.metadata is not None}
+    told = []
+    for name, pointer in pointers.items():
+        if pointer is not None:
+            lost = "" if (name, pointer.version) in there else ". It is gone or incomplete: the newest complete is used"
+            told.append((name, f"{pointer}{lost}"))
+    return _once(told)
+
+
+def _refusals(found: Sequence[Version], pointers: Mapping[str, Pointer | None]) -> list[str]:
+    """Why the gate refused versions; of those that --force promoted, the promotion says it."""
+    told = []
+    for version in found:
+        promotion = _promotion(version.version, pointers[version.name])
+        gate = version.metadata.gate if version.metadata is not None else None
+        forced = promotion is not None and promotion.by == "force"
+        if gate is not None and not gate.passed and not forced:
+            told.append((version.name, f"version {version.version} is refused by the gate: {gate.reason}"))
+    return _once(told)
+
+
+def _once(told: Sequence[tuple[str, str]]) -> list[str]:
+    """What is the same of several models, once with their names."""
+    names_of: dict[str, list[str]] = {}
+    for name, text in told:
+        names_of.setdefault(text, []).append(name)
+    return [f"{', '.join(names)}: {text}." for text, names in names_of.items()]
+
+
+@models.command("show")
+@_model_argument
+@click.option("--version", "wanted", help="Which version.  [default: the promoted one, else the newest complete one]")
+@root_option
+def show_model(name: str, wanted: str | None, root: str | None) -> None:
+    """Print a model's metadata and promotions as JSON.
 
     \b
-    Example: shopstream report
+    Example: shopstream models show als
     """
-    settings = load_settings(root=root, engine=engine, master=master)
-    with open_engine(settings, "report") as opened, step("Report"):
-        page = report_job.run(opened, table_root(settings))
-    click.echo(page)
-    next_step("open it in a browser; it needs no network")
+    folder = _settled(root)
+    found = current(folder, name) if wanted is None else complete(folder, name, wanted)
+    if found is None or wanted not in (None, *version_names(folder, name)):
+        raise MissingModelError(name, wanted)
+    metadata, pointer = found[1], read_pointer(folder, name)
+    promotion = _promotion(metadata.version, pointer)
+    promotions = pointer.all() if pointer is not None else []
+    print_json(
+        {
+            **metadata.model_dump(),
+            "promotion": promotion.model_dump() if promotion is not None else None,
+            "promotions": [one.model_dump() for one in promotions],
+        }
+    )
+    if promotion is None:
+        next_step(f"shopstream models promote {name} {metadata.version}, if jobs should use this version")
+
+
+@models.command("promote")
+@_models_argument
+@click.argument("version")
+@click.option("--reason", help="Why, for `models list` and the history.")
+@root_option
+@json_option
+def promote_models(name: str, version: str, reason: str | None, root: str | None, as_json: bool) -> None:
+    """Make jobs use a version of a model, or of all models at one moment.
+
+    Tables that were made with another version stay as they are; the command that makes them anew is named.
+
+    \b
+    Example: shopstream models promote als 20191101T060000Z --reason "better on phones"
+    """
+    folder = _settled(root)
+    names = [one for one in NAMES if version in version_names(folder, one)] if name == _ALL else [name]
+    _tell(folder, promote(folder, names or NAMES, version, reason), as_json)
+
+
+@models.command("rollback")
+@_models_argument
+@root_option
+@json_option
+def rollback_models(name: str, root: str | None, as_json: bool) -> None:
+    """Make jobs use the version that was promoted before, of a model or of all models at one moment.
+
+    Run again it goes one further back. The history is kept: `models show` prints it.
+
+    \b
+    Example: shopstream models rollback als
+    """
+    folder = _settled(root)
+    _tell(folder, rollback(folder, NAMES if name == _ALL else [name]), as_json)
+
+
+def _settled(root: str | None) -> StoragePath:
+    folder = table_root(load_settings(root=root))
+    settle(folder)
+    return folder
+
+
+def _tell(root: StoragePath, moved: Mapping[str, Pointer], as_json: bool) -> None:
+    if as_json:
+        print_json([{"name": name, **pointer.model_dump()} for name, pointer in moved.items()])
+        return
+    for name, pointer in moved.items():
+        before = f"before: {pointer.history[-1].version}" if pointer.history else "the first"
+        out.print(f"Model {name}: version {pointer.version} is promoted ({before}).", soft_wrap=True)
+    _print_others(root, {pointer.version for pointer in moved.values()})
+    if not _print_stale_tables(root):
+        next_step("shopstream recommend --user ID, or shopstream models list")
+
+
+def _print_others(root: StoragePath, versions_of_moved: set[str]) -> None:
+    """Names the models that are at another version: those of one training are made to work together."""
+    for name in NAMES:
+        pointer = read_pointer(root, name)
+        if pointer is not None and pointer.version not in versions_of_moved:
+            out.print(f"Model {name} stays at version {pointer.version}; `all` moves every model.", soft_wrap=True)
+
+
+def _print_stale_tables(root: StoragePath) -> bool:
+    """Says which tables do not fit the models in use and how to mend it; false when all do."""
+    stale = stale_tables(root)
+    for one in stale:
+        out.print(f"{one}.", soft_wrap=True)
+    for command in dict.fromkeys(one.command for one in stale):
+        next_step(f"{command} makes new models and tables of the same events; `recommend --user` needs none of it")
+    return bool(stale)

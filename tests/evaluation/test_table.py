@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from spark_apps.commands import common, evaluation
+from spark_apps.commands import common, evaluate
 from spark_apps.evaluation.batch_evaluation import FIGURES
 
 MODELS = ("popularity", "item-knn", "als", "content", "hybrid")
@@ -47,9 +47,9 @@ def evaluated(value: float) -> dict[str, object]:
 
 def printed(monkeypatch: pytest.MonkeyPatch, value: float) -> list[str]:
     console = Console(width=80, file=io.StringIO(), highlight=False)
-    for module in (common, evaluation):
+    for module in (common, evaluate):
         monkeypatch.setattr(module, "out", console)
-    evaluation._print_evaluation(evaluated(value))
+    evaluate._print_evaluation(evaluated(value))
     return console.file.getvalue().splitlines()
 
 

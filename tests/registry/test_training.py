@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow.dataset as ds
 import pytest
 
-from spark_apps.commands.models import _print_training
+from spark_apps.commands.train import _print_training
 from spark_apps.jobs import recommend, segment
 from spark_apps.jobs import train as train_job
 from spark_apps.jobs.train import Training

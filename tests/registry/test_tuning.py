@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from spark_apps.cli import main
-from spark_apps.commands.models import _print_training
+from spark_apps.commands.train import _print_training
 from spark_apps.errors import TooFewToTuneError
 from spark_apps.jobs import train as train_job
 from spark_apps.jobs import tune as tune_job

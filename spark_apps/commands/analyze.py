@@ -1,13 +1,55 @@
-"""The tables that `shopstream analyze` prints."""
+"""analyze: what happened in the events, as tables, analysis.json and the report."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from spark_apps.commands.common import out, print_table
+import click
+
+from spark_apps.commands.common import (
+    date_options,
+    engine_options,
+    json_option,
+    next_step,
+    out,
+    print_json,
+    print_table,
+)
+from spark_apps.engine.opening import open_engine
+from spark_apps.jobs import analyze as analyze_job
+from spark_apps.jobs import report as report_job
+from spark_apps.progress import step
+from spark_apps.settings import load_settings, table_root
+from spark_apps.tables import DateRange
 
 # Rows of a long table; analysis.json and the report hold more.
 _SHOWN = 5
+
+
+@click.command()
+@engine_options
+@date_options
+@json_option
+def analyze(root: str | None, engine: str | None, master: str | None, dates: DateRange, as_json: bool) -> None:
+    """Count events, sessions, funnels, paths and affinities; write analysis.json and the report.
+
+    \b
+    Example: shopstream analyze --json > october.json
+    """
+    settings = load_settings(root=root, engine=engine, master=master)
+    folder = table_root(settings)
+    with open_engine(settings, "analyze") as opened:
+        with step("Exploring") as shown:
+            figures = analyze_job.run(opened, folder, dates)
+            shown.done = f"{figures['events']:,} events"
+        with step("Report"):
+            page = report_job.run(opened, folder)
+    if as_json:
+        print_json(figures)
+        return
+    print_figures(figures)
+    click.echo(f"Report: {page}")
+    next_step("shopstream train")
 
 
 def print_figures(figures: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ from spark_apps.commands.common import (
     out,
     print_json,
     print_table,
+    seed_option,
 )
 from spark_apps.engine.opening import open_engine
 from spark_apps.jobs import evaluate as evaluate_job
@@ -31,7 +32,7 @@ _COMPARED = ("ndcg", "map", "hit_rate_sampled", "ndcg_sampled")
 
 @click.command()
 @engine_options
-@click.option("--seed", type=int, help="Of everything random.  [default: 42]")
+@seed_option
 @click.option("--users", type=click.IntRange(min=1), help="Most users to evaluate on.  [default: 20000]")
 @click.option(
     "--share",
