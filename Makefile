@@ -72,7 +72,7 @@ test-windows: setup-dev ## commands on Windows' own Python in Wine, as root (ARG
 	$(VENV)/python -m pytest tests/windows $(ARGS)
 
 test-dashboards: setup-dev ## dashboards and alerts on a Grafana and an InfluxDB without a cluster (GRAFANA_IMAGE=name:version)
-	$(VENV)/python -m tests.grafana.pair $(VENV)/python -m pytest tests/cluster/test_dashboards.py tests/cluster/browser $(ARGS)
+	$(VENV)/python -m tests.grafana.servers $(VENV)/python -m pytest tests/cluster/test_dashboards.py tests/cluster/browser $(ARGS)
 
 test-browser: setup-dev ## every dashboard of a real Grafana in a real Chromium (SHOPSTREAM_PICTURES=folder keeps pictures)
 	$(VENV)/python -m pytest tests/cluster/browser $(ARGS)

@@ -30,11 +30,11 @@ from spark_apps.engine.opening import cores, open_engine
 from spark_apps.evaluation.metrics import recall
 from spark_apps.jobs import clean, evaluate, generate, load
 from spark_apps.jobs.factors import Fitting, number_ids, trial_factors
-from spark_apps.publication import Publication
 from spark_apps.recommendation.als import RATED
 from spark_apps.recommendation.topn import Exclusions, ItemFactors, factor_matrix, top_products
 from spark_apps.settings import AlsLibrary, Settings, load_settings
 from spark_apps.storage import read_parquet
+from spark_apps.storage.transaction import Transaction
 from spark_apps.tables import EVENTS, DateRange
 
 SEED, MONTH, K = 42, "2019-10", 20
@@ -83,9 +83,9 @@ def main(events: int, users: int, share: float, work: Path, only: tuple[str, ...
     """Compare Recall@20 of implicit on its own and of both engines."""
     root = work / f"als-{events}"
     settings = load_settings(root=str(root), engine="spark", evaluation_users=users, evaluation_share=share)
-    with open_engine(settings, "bench") as engine, Publication(root, []) as publication:
+    with open_engine(settings, "bench") as engine, Transaction(root, []) as transaction:
         _clean_events(engine, settings, events, work)
-        ground = _ground(evaluate.Run(engine, settings, publication))
+        ground = _ground(evaluate.Run(engine, settings, transaction))
         contestants: dict[str, Callable[[], Lists]] = {
             "own": lambda: _own(ground, settings),
             "implicit": lambda: _engine(ground, settings, "implicit"),
@@ -109,13 +109,13 @@ def _clean_events(engine: Engine, settings: Settings, events: int, work: Path) -
 
 
 def _ground(run: evaluate.Run) -> Ground:
-    split = evaluate.split_in_time(run, evaluate.Events.of(Path(run.settings.root), run.publication))
+    split = evaluate.split_in_time(run, evaluate.Events.of(Path(run.settings.root), run.transaction))
     tables, learned = split.tables, split.learned
     pairs = _read(tables.interactions.select(*RATED))
     user_ids, rows = np.unique(pairs.column("user_id").to_numpy(), return_inverse=True)
     product_ids, columns = np.unique(pairs.column("product_id").to_numpy(), return_inverse=True)
     scores = pairs.column("score").to_numpy()
-    indexes = number_ids(run.engine, run.publication, tables.users, tables.products)
+    indexes = number_ids(run.engine, run.transaction, tables.users, tables.products)
     held = _read(learned.held.select("user_id", "product_id"))
     held = held.filter(pc.is_in(held["user_id"], learned.users))
     judged, held_rows = np.unique(held.column("user_id").to_numpy(), return_inverse=True)
@@ -123,7 +123,7 @@ def _ground(run: evaluate.Run) -> Ground:
     places = np.minimum(np.searchsorted(product_ids, wanted), len(product_ids) - 1)
     known = product_ids[places] == wanted
     return Ground(
-        Fitting(run.engine, run.publication, learned, indexes, split.size),
+        Fitting(run.engine, run.transaction, learned, indexes, split.size),
         user_ids,
         product_ids,
         csr_matrix((scores, (rows, columns)), shape=(len(user_ids), len(product_ids))),

@@ -33,7 +33,7 @@ from bench.stream import prepare, spread
 from spark_apps.telemetry.connection import Influx
 from spark_apps.telemetry.provision import BUCKET, ORG, WRITER_TOKEN
 from tests.grafana.asking import Grafana, Question, questions
-from tests.grafana.pair import Pair, docker, fresh_pair
+from tests.grafana.servers import Pair, docker, fresh_pair
 
 _TARGET = {"org": ORG, "bucket": BUCKET, "precision": "s"}
 _DAY = timedelta(days=1)

@@ -30,10 +30,10 @@ import pyarrow as pa
 from bench.readers import Content, content, difference, same_figures
 from bench.stream_kills import drop_files, kill_stream
 from spark_apps.generator import GeneratorSpec, write_events
-from spark_apps.publication import PUBLISH
-from spark_apps.registry.pointer import read_pointer
+from spark_apps.registry.alias import read_alias
 from spark_apps.registry.versions import NAMES, versions
 from spark_apps.schemas import CSV_COLUMNS
+from spark_apps.storage.transaction import PUBLISH
 from spark_apps.tables import (
     EVENTS,
     INTERACTIONS,
@@ -200,9 +200,9 @@ def model_differences(ground: Ground, published: bool) -> list[str]:
             wrong.append(f"{name} has {len(found)} versions, not {wanted}")
             continue
         newest[name] = found[-1].version
-        pointer = read_pointer(ground.root, name)
-        if pointer is None or pointer.version != newest[name]:
-            wrong.append(f"of {name} not the newest version is promoted but {pointer}")
+        alias = read_alias(ground.root, name)
+        if alias is None or alias.version != newest[name]:
+            wrong.append(f"of {name} not the newest version is promoted but {alias}")
         metrics = [one.metadata.metrics if one.metadata else None for one in (found[-1], reference[wanted - 1])]
         if not same_figures(*metrics):
             wrong.append(f"the metrics of {name} are {metrics[0]}, not {metrics[1]}")
@@ -246,7 +246,7 @@ _SHARED: dict[str, Any] = {"cwd": REPOSITORY, "stdin": subprocess.DEVNULL}
 def _command(root: Path, *arguments: object) -> list[str]:
     command = [sys.executable, "-m", "spark_apps", *map(str, arguments), "--root", str(root)]
     if arguments[0] == "train":
-        command.append("--force")  # so that it ends with 0 whatever the gate thinks of so few events
+        command.append("--force")  # so that it ends with 0 whatever the promotion policy thinks of so few events
     return command
 
 

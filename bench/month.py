@@ -11,7 +11,7 @@ import numpy as np
 from spark_apps.streaming.records import BatchRecord, Lists, RankedCategory, RankedProduct, SegmentCount, TypeCount
 from spark_apps.telemetry.hours import HourSums
 from spark_apps.telemetry.points import lines_of, points_of
-from tests.grafana.made_up import INTERVAL, STEPS, batch_record, platform_report
+from tests.grafana.batch_records import INTERVAL, STEPS, batch_record, platform_report
 
 SEED = 42
 _DAY = timedelta(days=1)

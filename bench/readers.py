@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from spark_apps.publication import settle
+from spark_apps.storage.transaction import recover
 from spark_apps.tables import BATCH_TABLES, RECOMMENDATIONS, Table
 
 # sums of prices depend on the order of adding, scores of ALS on the order of whole blocks
@@ -21,7 +21,7 @@ Content = dict[str, pa.Table]
 
 def content(root: Path, tables: Sequence[Table] = BATCH_TABLES) -> Content:
     """Reads published tables as any reader would, their rows in order."""
-    settle(root)
+    recover(root)
     read = {}
     for table in tables:
         hive = ds.partitioning(pa.schema([("date", pa.date32())]), flavor="hive") if table.partition else None

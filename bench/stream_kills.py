@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from bench.readers import Content, content, difference
 from spark_apps.generator import GeneratorSpec, write_events
-from spark_apps.publication import PUBLISH
+from spark_apps.storage.transaction import PUBLISH
 from spark_apps.streaming.drop_files import DONE, INCOMING, REFUSED, TAKEN, Drop
 from spark_apps.tables import STREAM_TABLES
 from spark_apps.telemetry.batch_log import BatchLog

@@ -12,8 +12,8 @@ from pydantic import ValidationError
 from spark_apps import schemas
 from spark_apps.errors import UnusableFileError
 from spark_apps.provenance import BATCH_LOG, CleanedDate, EventsRead, Holding, batch_number
-from spark_apps.publication import settle, standing_still
 from spark_apps.storage import StoragePath
+from spark_apps.storage.transaction import commit_lock, recover
 
 # Hive's name for the partition of rows without a date; Spark reads it as null.
 UNDATED = "__HIVE_DEFAULT_PARTITION__"
@@ -106,7 +106,7 @@ def partition_date(folder: str) -> date | None:
 
 def table_exists(root: StoragePath, table: Table) -> bool:
     """Says whether a published table stands under the root."""
-    settle(root)
+    recover(root)
     return (root / table.path).is_dir()
 
 
@@ -133,7 +133,7 @@ class AppliedDates:
 
 
 def list_applied(root: StoragePath, dates: DateRange) -> AppliedDates:
-    """Lists the dates of events, for a caller that keeps them from changing meanwhile (publication.standing_still)."""
+    """Lists the dates of events, for a caller that keeps them from changing meanwhile (transaction.commit_lock)."""
     cleaned = cleaned_dates(root, (day for day in published_dates(root, EVENTS) if day in dates))
     streamed = [day for day in published_dates(root, STREAM_EVENTS) if day is not None and day in dates]
     read = EventsRead(
@@ -152,7 +152,7 @@ def read_features_read(root: StoragePath) -> EventsRead | None:
     Raises:
         UnusableFileError: when the file that says so is damaged.
     """
-    settle(root)
+    recover(root)
     path = root / FEATURES_READ
     try:
         return EventsRead.model_validate_json(path.read_bytes())
@@ -189,7 +189,7 @@ def _read_cleaned(path: StoragePath) -> CleanedDate | None:
 
 def clean_holdings(root: StoragePath, days: Collection[date]) -> dict[date, Holding]:
     """Returns the raw parts that clean's events were made of, for those of the dates that `clean` published."""
-    with standing_still(root):
+    with commit_lock(root):
         return _holdings(root, cleaned_dates(root, (day for day in published_dates(root, EVENTS) if day in days)))
 
 

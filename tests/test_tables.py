@@ -1,4 +1,4 @@
-"""Tables: where they are, what is read of them, and that a reader never sees two publications mixed."""
+"""Tables: where they are, what is read of them, and that a reader never sees two transactions mixed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 from spark_apps.engine.base import Relation, Task
 from spark_apps.engine.published import table_relation
 from spark_apps.errors import MissingTableError, NothingToDoError, from_engine_error
-from spark_apps.publication import Publication
+from spark_apps.storage.transaction import Transaction
 from spark_apps.tables import (
     EVENTS,
     TABLES,
@@ -36,10 +36,10 @@ FIRST, SECOND, THIRD = date(2019, 10, 1), date(2019, 10, 2), date(2019, 10, 3)
 
 
 def publish_events(root: Path, *days: date) -> None:
-    with Publication(root, [EVENTS.path]) as publication:
-        write_events_table(Path(publication.stage(EVENTS.path)), [{"event_time": f"{day} 12:00:00"} for day in days])
-        publication.replace(EVENTS.path)
-        publication.commit()
+    with Transaction(root, [EVENTS.path]) as transaction:
+        write_events_table(Path(transaction.stage(EVENTS.path)), [{"event_time": f"{day} 12:00:00"} for day in days])
+        transaction.replace(EVENTS.path)
+        transaction.commit()
 
 
 @pytest.fixture(scope="module")
@@ -131,20 +131,20 @@ WRITER = """
 import select, sys
 from pathlib import Path
 import pyarrow as pa, pyarrow.parquet as pq
-from spark_apps.publication import Publication
+from spark_apps.storage.transaction import Transaction
 
 root, dates, generation = Path(sys.argv[1]), int(sys.argv[2]), 0
 while not select.select([sys.stdin], [], [], 0)[0]:
     generation += 1
-    with Publication(root, ["processed/generations"]) as publication:
+    with Transaction(root, ["processed/generations"]) as transaction:
         for number in range(1, dates + 1):
             target = f"processed/generations/date=20{number:02}-01-01"
-            staged = publication.stage(target)
+            staged = transaction.stage(target)
             staged.mkdir(parents=True)
             rows = pa.table({"generation": pa.array([generation] * 2, pa.int32())})
             pq.write_table(rows, staged / f"{generation}.parquet")
-            publication.replace(target)
-        publication.commit()
+            transaction.replace(target)
+        transaction.commit()
     if generation == 1:
         print("begun", flush=True)
 """

@@ -13,7 +13,7 @@ from spark_apps.errors import UserError, from_engine_error, from_os_error, is_en
 
 EXIT_FAULT = 1
 EXIT_USER_ERROR = 2
-EXIT_NOT_PROMOTED = 3  # `train` did its work, and the gate refused the outcome
+EXIT_NOT_PROMOTED = 3  # `train` did its work, and the promotion policy refused the outcome
 
 
 def report(error: Exception, debug: bool) -> NoReturn:

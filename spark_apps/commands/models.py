@@ -9,13 +9,13 @@ import click
 
 from spark_apps.commands.common import json_option, next_step, out, print_json, print_table, root_option
 from spark_apps.errors import MissingModelError, NothingToDoError
-from spark_apps.publication import settle
-from spark_apps.registry.pointer import Pointer, Promotion, read_pointer
+from spark_apps.registry.alias import Alias, Promotion, read_alias
 from spark_apps.registry.promotion import promote, rollback
 from spark_apps.registry.serving import current, stale_tables
 from spark_apps.registry.versions import NAMES, Metadata, Version, complete, version_names, versions
 from spark_apps.settings import load_settings, table_root
 from spark_apps.storage import StoragePath
+from spark_apps.storage.transaction import recover
 
 _ALL = "all"
 _model_argument = click.argument("name", type=click.Choice(NAMES))
@@ -37,71 +37,73 @@ def list_models(root: str | None, as_json: bool) -> None:
     Example: shopstream models list
     """
     folder = _settled(root)
-    pointers = {name: read_pointer(folder, name) for name in NAMES}
+    aliases = {name: read_alias(folder, name) for name in NAMES}
     found = [version for name in NAMES for version in versions(folder, name)]
     if as_json:
-        print_json([_listed(version, pointers[version.name]) for version in found])
+        print_json([_listed(version, aliases[version.name]) for version in found])
         return
     if not found:
         raise NothingToDoError("There is no model yet: run `shopstream train` first (with the same --root).")
     columns = ["model", "version", "state", "users", "events of"]
-    print_table("Models", columns, [_row(version, pointers[version.name]) for version in found])
-    for text in [*_promotions(found, pointers), *_refusals(found, pointers)]:
+    print_table("Models", columns, [_row(version, aliases[version.name]) for version in found])
+    for text in [*_promotions(found, aliases), *_refusals(found, aliases)]:
         out.print(text, soft_wrap=True)
     if not _print_stale_tables(folder):
         next_step("shopstream models show als, or shopstream models promote als VERSION")
 
 
-def _listed(version: Version, pointer: Pointer | None) -> dict[str, Any]:
-    promotion = _promotion(version.version, pointer)
-    gate = version.metadata.gate if version.metadata is not None else None
+def _listed(version: Version, alias: Alias | None) -> dict[str, Any]:
+    promotion = _promotion(version.version, alias)
+    verdict = version.metadata.verdict if version.metadata is not None else None
     return {
         "name": version.name,
         "version": version.version,
         "complete": version.metadata is not None,
         "promoted": promotion is not None,
         "promotion": promotion.model_dump() if promotion is not None else None,
-        "gate": gate.model_dump() if gate is not None else None,
+        "gate": verdict.model_dump() if verdict is not None else None,
     }
 
 
-def _row(version: Version, pointer: Pointer | None) -> tuple[object, ...]:
+def _row(version: Version, alias: Alias | None) -> tuple[object, ...]:
     metadata = version.metadata
     if metadata is None:
         return version.name, version.version, "INCOMPLETE", None, "-"
     days = f"{metadata.first_date} to {metadata.last_date}"
-    return version.name, version.version, _state(metadata, pointer), metadata.users, days
+    return version.name, version.version, _state(metadata, alias), metadata.users, days
 
 
-def _state(metadata: Metadata, pointer: Pointer | None) -> str:
-    if _promotion(metadata.version, pointer) is not None:
+def _state(metadata: Metadata, alias: Alias | None) -> str:
+    if _promotion(metadata.version, alias) is not None:
         return "promoted"
-    return "refused" if metadata.gate is not None and not metadata.gate.passed else "complete"
+    return "refused" if metadata.verdict is not None and not metadata.verdict.passed else "complete"
 
 
-def _promotion(version: str, pointer: Pointer | None) -> Promotion | None:
-    return pointer.latest() if pointer is not None and pointer.version == version else None
+def _promotion(version: str, alias: Alias | None) -> Promotion | None:
+    return alias.latest() if alias is not None and alias.version == version else None
 
 
-def _promotions(found: Sequence[Version], pointers: Mapping[str, Pointer | None]) -> list[str]:
+def _promotions(found: Sequence[Version], aliases: Mapping[str, Alias | None]) -> list[str]:
     there = {(version.name, version.version) for version in found if version.metadata is not None}
     told = []
-    for name, pointer in pointers.items():
-        if pointer is not None:
-            lost = "" if (name, pointer.version) in there else ". It is gone or incomplete: the newest complete is used"
-            told.append((name, f"{pointer}{lost}"))
+    for name, alias in aliases.items():
+        if alias is not None:
+            lost = "" if (name, alias.version) in there else ". It is gone or incomplete: the newest complete is used"
+            told.append((name, f"{alias}{lost}"))
     return _once(told)
 
 
-def _refusals(found: Sequence[Version], pointers: Mapping[str, Pointer | None]) -> list[str]:
-    """Why the gate refused versions; of those that --force promoted, the promotion says it."""
+def _refusals(found: Sequence[Version], aliases: Mapping[str, Alias | None]) -> list[str]:
+    """Why the promotion policy refused versions; of those that --force promoted, the promotion says it."""
     told = []
     for version in found:
-        promotion = _promotion(version.version, pointers[version.name])
-        gate = version.metadata.gate if version.metadata is not None else None
+        promotion = _promotion(version.version, aliases[version.name])
+        verdict = version.metadata.verdict if version.metadata is not None else None
         forced = promotion is not None and promotion.by == "force"
-        if gate is not None and not gate.passed and not forced:
-            told.append((version.name, f"version {version.version} is refused by the gate: {gate.reason}"))
+        if verdict is not None and not verdict.passed and not forced:
+            told.append(
+                (version.name, f"version {version.version} is refused by the promotion policy: {verdict.reason}")
+            )
     return _once(told)
 
 
@@ -127,9 +129,9 @@ def show_model(name: str, wanted: str | None, root: str | None) -> None:
     found = current(folder, name) if wanted is None else complete(folder, name, wanted)
     if found is None or wanted not in (None, *version_names(folder, name)):
         raise MissingModelError(name, wanted)
-    metadata, pointer = found[1], read_pointer(folder, name)
-    promotion = _promotion(metadata.version, pointer)
-    promotions = pointer.all() if pointer is not None else []
+    metadata, alias = found[1], read_alias(folder, name)
+    promotion = _promotion(metadata.version, alias)
+    promotions = alias.all() if alias is not None else []
     print_json(
         {
             **metadata.model_dump(),
@@ -178,18 +180,18 @@ def rollback_models(name: str, root: str | None, as_json: bool) -> None:
 
 def _settled(root: str | None) -> StoragePath:
     folder = table_root(load_settings(root=root))
-    settle(folder)
+    recover(folder)
     return folder
 
 
-def _tell(root: StoragePath, moved: Mapping[str, Pointer], as_json: bool) -> None:
+def _tell(root: StoragePath, moved: Mapping[str, Alias], as_json: bool) -> None:
     if as_json:
-        print_json([{"name": name, **pointer.model_dump()} for name, pointer in moved.items()])
+        print_json([{"name": name, **alias.model_dump()} for name, alias in moved.items()])
         return
-    for name, pointer in moved.items():
-        before = f"before: {pointer.history[-1].version}" if pointer.history else "the first"
-        out.print(f"Model {name}: version {pointer.version} is promoted ({before}).", soft_wrap=True)
-    _print_others(root, {pointer.version for pointer in moved.values()})
+    for name, alias in moved.items():
+        before = f"before: {alias.history[-1].version}" if alias.history else "the first"
+        out.print(f"Model {name}: version {alias.version} is promoted ({before}).", soft_wrap=True)
+    _print_others(root, {alias.version for alias in moved.values()})
     if not _print_stale_tables(root):
         next_step("shopstream recommend --user ID, or shopstream models list")
 
@@ -197,9 +199,9 @@ def _tell(root: StoragePath, moved: Mapping[str, Pointer], as_json: bool) -> Non
 def _print_others(root: StoragePath, versions_of_moved: set[str]) -> None:
     """Names the models that are at another version: those of one training are made to work together."""
     for name in NAMES:
-        pointer = read_pointer(root, name)
-        if pointer is not None and pointer.version not in versions_of_moved:
-            out.print(f"Model {name} stays at version {pointer.version}; `all` moves every model.", soft_wrap=True)
+        alias = read_alias(root, name)
+        if alias is not None and alias.version not in versions_of_moved:
+            out.print(f"Model {name} stays at version {alias.version}; `all` moves every model.", soft_wrap=True)
 
 
 def _print_stale_tables(root: StoragePath) -> bool:

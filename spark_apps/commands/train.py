@@ -40,7 +40,7 @@ DEFAULT_TRIALS, MOST_TRIALS = 20, 500
 @click.option(
     "--trials", type=click.IntRange(1, MOST_TRIALS), help=f"With --tune: fits of ALS.  [default: {DEFAULT_TRIALS}]"
 )
-@click.option("--force", is_flag=True, help="Promote the models even if the gate refuses them.")
+@click.option("--force", is_flag=True, help="Promote the models even if the promotion policy refuses them.")
 @json_option
 def train(
     root: str | None,

@@ -13,8 +13,8 @@ from pydantic import ValidationError
 from spark_apps.engine.base import Relation
 from spark_apps.errors import MissingTableError, NothingToDoError, UnusableFileError
 from spark_apps.provenance import BATCH_LOG, AppliedBatch, CleanedDate, EventsRead, batch_number, held_by_clean
-from spark_apps.publication import standing_still
 from spark_apps.storage import StoragePath, count_rows, read_batches, write_parts
+from spark_apps.storage.transaction import commit_lock
 from spark_apps.tables import (
     EVENTS,
     STREAM_EVENTS,
@@ -44,7 +44,7 @@ def table_relation(root: StoragePath, table: Table, dates: DateRange | None = No
         MissingTableError: when it was never written.
         NothingToDoError: when it holds none of the dates.
     """
-    with standing_still(root):
+    with commit_lock(root):
         if not (root / table.path).is_dir():
             raise MissingTableError(table.name, table.command)
         if table.partition is None:
@@ -157,7 +157,7 @@ _FilesByDate = dict[date, tuple[StoragePath, ...]]
 
 def _list_files(root: StoragePath, dates: DateRange) -> tuple[AppliedDates, _FilesByDate, _FilesByDate]:
     """Lists the dates of events, and the files of clean and of the stream."""
-    with standing_still(root):
+    with commit_lock(root):
         found = list_applied(root, dates)
         clean = {day: _files(root, EVENTS, [day]) for day in found.cleaned}
         taken = {day: _files(root, STREAM_EVENTS, [day]) for day in found.streamed}
@@ -248,7 +248,7 @@ def files_by_date(
     root: StoragePath, table: Table, days: Iterable[date | None]
 ) -> dict[date | None, tuple[StoragePath, ...]]:
     """Returns the files of a table that is partitioned by date, by their date; none where there is nothing."""
-    with standing_still(root):
+    with commit_lock(root):
         return {day: _files(root, table, [day]) for day in days}
 
 

@@ -19,12 +19,12 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from spark_apps.engine.base import Done, Engine, Relation, Shared, Task, Unit, Value, gathered
+from spark_apps.engine.broadcast import broadcast
 from spark_apps.engine.database import Limits
 from spark_apps.engine.relations import register
-from spark_apps.engine.sharing import share
 from spark_apps.settings import GIB
 from spark_apps.storage import StoragePath
-from spark_apps.workspace import discard
+from spark_apps.storage.staging import discard
 
 _INPUT = "input_number"
 # What the queries of a task may take before they spill; its rows come on top.
@@ -62,7 +62,7 @@ class SparkEngine(Engine):
         row_seconds: float | None = None,
     ) -> Done:
         """See Engine. A task holds its part of the inputs in memory."""
-        scratch, handed = _scratch(outputs or {}), share(self.session, shared)
+        scratch, handed = _scratch(outputs or {}), broadcast(self.session, shared)
         schemas = {name: one.schema for name, one in inputs.items()}
         step = _in_task(unit, schemas, scratch, handed, self._limits, runs_without_rows=by is None)
         done = _done(self._together(inputs, by).mapInArrow(step, _FOUND), scratch, outputs or {})
@@ -77,7 +77,7 @@ class SparkEngine(Engine):
         shared: Any = None,
     ) -> Done:
         """See Engine. Each item has a task of its own."""
-        scratch, handed = _scratch(outputs or {}), share(self.session, (list(items), shared))
+        scratch, handed = _scratch(outputs or {}), broadcast(self.session, (list(items), shared))
         numbers = self.session.range(0, len(items), 1, max(1, len(items)))
         step = _for_each(unit, scratch, handed, self._limits)
         done = _done(numbers.mapInArrow(step, _FOUND), scratch, outputs or {})
@@ -86,7 +86,7 @@ class SparkEngine(Engine):
 
     def share(self, value: Value) -> Shared[Value]:
         """See Engine: each executor gets it once."""
-        return share(self.session, value, is_kept=True)
+        return broadcast(self.session, value, is_kept=True)
 
     def _together(self, inputs: Mapping[str, Relation], by: str | None) -> DataFrame:
         """All inputs as one frame, each row with the number of its input and nulls for what others have."""

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from spark_apps.settings import Settings, table_root
-from spark_apps.workspace import Workspace, opening_lock, sweep_dead
+from spark_apps.storage.staging import StagingFolder, folder_lock, remove_abandoned
 
 
 @contextmanager
@@ -27,9 +27,9 @@ def open_spills(settings: Settings, name: str, beside_tables: bool = True) -> It
     elsewhere = Path(tempfile.gettempdir()) / f"shopstream-{getpass.getuser()}"
     parent = (root / "temp" if isinstance(root, Path) and beside_tables else elsewhere) / name
     parent.mkdir(parents=True, exist_ok=True)
-    with opening_lock(parent):
-        sweep_dead(parent)
-        spills = Workspace(parent)
+    with folder_lock(parent):
+        remove_abandoned(parent)
+        spills = StagingFolder(parent)
     try:
         yield spills.folder
     finally:

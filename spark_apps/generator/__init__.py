@@ -2,6 +2,5 @@
 
 from spark_apps.generator.events import event_batches, write_events
 from spark_apps.generator.spec import GeneratorSpec
-from spark_apps.generator.truth import product_truth, user_tastes
 
-__all__ = ["GeneratorSpec", "event_batches", "product_truth", "user_tastes", "write_events"]
+__all__ = ["GeneratorSpec", "event_batches", "write_events"]

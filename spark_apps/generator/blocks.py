@@ -17,13 +17,21 @@ from spark_apps.generator.catalogue import catalogue
 from spark_apps.generator.categories import category_at, shop
 from spark_apps.generator.clock import MonthClock
 from spark_apps.generator.funnel import event_types
-from spark_apps.generator.gaps import event_seconds
 from spark_apps.generator.hashing import Ints, UInts
+from spark_apps.generator.inter_event_times import event_seconds
 from spark_apps.generator.population import Population
+from spark_apps.generator.product_sequence import (
+    ASIDE,
+    CATEGORY,
+    GROUP,
+    Ranges,
+    Transitions,
+    draw_transitions,
+    product_sequence,
+)
 from spark_apps.generator.sessions import Layout, mean_length, random_bits, session_lengths
 from spark_apps.generator.spec import GeneratorSpec
 from spark_apps.generator.tastes import ASIDE_WEIGHTS, FAVOURITE_WEIGHTS, ROAMING, Tastes
-from spark_apps.generator.walk import ASIDE, CATEGORY, GROUP, Places, Ranges, looks, products_looked_at
 
 _BLOCK_EVENTS = 200_000
 _SESSION_BITS = 32
@@ -110,14 +118,14 @@ class MonthBlocks:
         bits = draw(5 * size).reshape(5, size)
         category = self._categories(users, random, FAVOURITE_WEIGHTS)
         types = event_types(layout, category == shop().phones, bits[0], self.spec.removals)
-        places = looks(layout, types, ROAMING, bits[1:3])
-        ranges = self._ranges(layout, users, category, places, random)
+        transitions = draw_transitions(layout, types, ROAMING, bits[1:3])
+        ranges = self._ranges(layout, users, category, transitions, random)
         positions = draw(2 * size).view("<u4")
         session = (np.uint64(number) << np.uint64(_SESSION_BITS)) + layout.session.astype(np.uint64)
         return Events(
             second=event_seconds(layout, starts, self.clock.seconds, bits[3:5], draw),
             type=types,
-            product=products_looked_at(layout, places, ranges, self.goods, positions),
+            product=product_sequence(layout, transitions, ranges, self.goods, positions),
             user=users[layout.session],
             session=session,
         )
@@ -127,7 +135,7 @@ class MonthBlocks:
         layout: Layout,
         users: Ints,
         category: Ints,
-        places: Places,
+        transitions: Transitions,
         random: np.random.Generator,
     ) -> Ranges:
         goods, count = self.goods, layout.sessions
@@ -136,7 +144,7 @@ class MonthBlocks:
         low[GROUP], high[GROUP] = goods.group_start[group], goods.group_end[group]
         low[CATEGORY], high[CATEGORY] = goods.category_start[category], goods.category_end[category]
         # Few sessions look aside: only for those is it worked out where.
-        astray = np.flatnonzero(np.bincount(layout.session[places == ASIDE], minlength=count))
+        astray = np.flatnonzero(np.bincount(layout.session[transitions == ASIDE], minlength=count))
         elsewhere = self._categories(users[astray], random, ASIDE_WEIGHTS)
         group = self._tastes.taste_groups(users[astray], elsewhere)
         low[ASIDE, astray], high[ASIDE, astray] = goods.group_start[group], goods.group_end[group]

@@ -30,8 +30,8 @@ _NOVEMBER_SALE = {14: 1.4, 15: 2.8, 16: 3.0, 17: 2.9, 18: 1.3}
 _MIDDAY = (0.985, 0.98, 0.98, 0.995, 1.02, 1.06)
 # Hour 16 against hour 23 on the straight fall of the evening.
 _EVENING_FALL = (1.69, 0.31)
-# Share of events 0, 1, 2, ... hours after the hour in which their session started; a result of the gaps in
-# gaps.py, where ids are taken up again up to days later.
+# Share of events 0, 1, 2, ... hours after the hour in which their session started; a result of
+# inter_event_times.py, where ids are taken up again up to days later.
 _LATER_HOURS = (0.7795, 0.1832, 0.0181, 0.0048, 0.0024, *([0.0120 / 19] * 19))
 
 

@@ -3,7 +3,7 @@
 Sessions of a block are walked all at once, position by position, longest session first: the events at
 position p of all sessions that get that far lie side by side, so one step is a few array operations.
 
-Lengths here, and chances and gaps in the modules beside, are read from tables of 65,536 quantiles by 16
+Lengths here, and chances and times in the modules beside, are read from tables of 65,536 quantiles by 16
 random bits: whole numbers that come out the same on every processor.
 """
 

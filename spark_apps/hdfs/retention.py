@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from spark_apps.hdfs.connection import Entry, Hdfs
 from spark_apps.hdfs.layout import Directory, Layout, is_below
 from spark_apps.hdfs.usage import Usage, measure
-from spark_apps.publication import PUBLISH
+from spark_apps.storage.transaction import PUBLISH
 
 _DAY = 86_400
-# names that spark_apps/publication.py and workspace.py write
+# names that spark_apps/storage/transaction.py and staging.py write
 _JOURNAL = "journal.json"
 _LOCK_ENDING = ".lock"
 
@@ -36,7 +36,7 @@ class Expired:
 def expired(hdfs: Hdfs, layout: Layout) -> Iterator[Expired]:
     """Yields what is past its time, by directory.
 
-    A publication that was committed and waits for its last renames stays, and so does one at work: its lock is
+    A transaction that was committed and waits for its last renames stays, and so does one at work: its lock is
     renewed every few seconds, so it never gets old.
     """
     now = hdfs.now()
@@ -79,7 +79,7 @@ def _judged(hdfs: Hdfs, layout: Layout, rule: Directory, unit: Entry, now: float
 
 
 def _is_needed(layout: Layout, unit: Entry, inside: list[Entry]) -> bool:
-    """Says whether publishing still needs it: the lock all jobs meet at, or a committed publication's renames."""
+    """Says whether publishing still needs it: the lock all jobs meet at, or a committed transaction's renames."""
     if unit.path.endswith(_LOCK_ENDING):
         return True
     publish = f"{layout.tables.rstrip('/')}/{PUBLISH}"

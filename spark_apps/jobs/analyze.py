@@ -16,8 +16,8 @@ from spark_apps.engine.base import Done, Engine, Relation
 from spark_apps.engine.published import events_relation, files_by_date
 from spark_apps.ingestion.manifests import date_key, raw_rows, read_manifests
 from spark_apps.jobs.quarantine import count_reasons, require_events
-from spark_apps.publication import Publication
 from spark_apps.storage import StoragePath, count_rows
+from spark_apps.storage.transaction import Transaction
 from spark_apps.tables import EVENTS, QUARANTINE, REPORTS, DateRange
 
 ANALYSIS = f"{REPORTS}/analysis.json"
@@ -37,12 +37,12 @@ def run(engine: Engine, root: StoragePath, dates: DateRange) -> dict[str, Any]:
     """
     require_events(root, dates)
     events, _ = events_relation(root, dates)
-    with Publication(root, [ANALYSIS]) as publication:
-        counts = count(engine, events, publication.scratch("analysis"))
+    with Transaction(root, [ANALYSIS]) as transaction:
+        counts = count(engine, events, transaction.scratch("analysis"))
         figures = {**explore(counts), "balance": _balance(root, dates), **describe_behaviour(counts)}
-        publication.stage(ANALYSIS).write_bytes(json.dumps(figures, indent=1).encode())
-        publication.replace(ANALYSIS)
-        publication.commit()
+        transaction.stage(ANALYSIS).write_bytes(json.dumps(figures, indent=1).encode())
+        transaction.replace(ANALYSIS)
+        transaction.commit()
     return figures
 
 

@@ -29,11 +29,11 @@ from spark_apps.engine.published import applied_again, files_by_date, stored_sch
 from spark_apps.errors import NothingToDoError, UnusableFileError
 from spark_apps.ingestion.manifests import date_key, raw_rows, read_manifests
 from spark_apps.provenance import AppliedBatch, EventsRead, part_of
-from spark_apps.publication import Publication
 from spark_apps.registry.serving import current, stale_tables
 from spark_apps.registry.versions import SEGMENTS, newest
 from spark_apps.settings import Settings
 from spark_apps.storage import Entry, StoragePath, count_rows, entries
+from spark_apps.storage.transaction import Transaction
 from spark_apps.streaming.drop_files import DONE, INCOMING
 from spark_apps.streaming.intake import HASH_LETTERS, hash_in_name, shown
 from spark_apps.streaming.records import BATCH_LOG
@@ -153,8 +153,8 @@ def run(engine: Engine, settings: Settings, root: StoragePath) -> Counted:
     waiting = [rows for day, rows in landed.items() if day not in cleaned]
     stream = _read_stream(root)
     records = stream.records or []
-    with Publication(root, []) as publication:
-        behind = _events_behind(root, records, publication.scratch("behind"))
+    with Transaction(root, []) as transaction:
+        behind = _events_behind(root, records, transaction.scratch("behind"))
         parts = (
             _lines_landed(root, {day: rows for day, rows in landed.items() if day in cleaned}),
             _stale_dates(root),
@@ -166,7 +166,7 @@ def run(engine: Engine, settings: Settings, root: StoragePath) -> Counted:
         found = [one for part in parts for one in part]
         if not found:
             raise NothingToDoError(f"There is nothing to count under {root}: run `shopstream clean` first.")
-        beside = _not_in_features(root, records, behind, publication.scratch("now"))
+        beside = _not_in_features(root, records, behind, transaction.scratch("now"))
     return Counted(found, len(waiting), sum(waiting), *beside)
 
 
@@ -359,7 +359,7 @@ def _lists(engine: Engine, settings: Settings, root: StoragePath) -> Iterator[Re
     """The users of the features against their segments and lists."""
     if not all(table_exists(root, table) for table in (USER_FEATURES, USER_SEGMENTS)):
         return
-    # a training that the gate refuses leaves its features beside older segments and lists
+    # a training that the promotion policy refuses leaves its features beside older segments and lists
     fits_features = current(root, SEGMENTS)[1].version == newest(root, SEGMENTS)[1].version
     has_lists = table_exists(root, RECOMMENDATIONS)
     wanted = [

@@ -13,8 +13,8 @@ from spark_apps.errors import BalanceError, NothingToDoError
 from spark_apps.ingestion.manifests import Manifest, date_key, latest_events, raw_files, raw_rows, read_manifests
 from spark_apps.ingestion.raw_lines import READ, Piece, clean_piece, pieces_of
 from spark_apps.provenance import CleanedDate, part_of
-from spark_apps.publication import Publication, settle
 from spark_apps.storage import StoragePath, write_durably
+from spark_apps.storage.transaction import Transaction, recover
 from spark_apps.tables import (
     CLEANED,
     EVENTS,
@@ -57,25 +57,25 @@ def run(engine: Engine, root: StoragePath, dates: DateRange) -> Balance:
         BalanceError: when the rows written are not the rows landed, or landed files are missing;
             nothing is published then.
     """
-    settle(root)
-    with Publication(root, [EVENTS.path, QUARANTINE.path, CLEANED]) as publication:
+    recover(root)
+    with Transaction(root, [EVENTS.path, QUARANTINE.path, CLEANED]) as transaction:
         manifests = read_manifests(root)
         expected = raw_rows(manifests, dates)
         removed = _dates_without_rows(root, dates, expected)
         if not expected and not removed:
             raise NothingToDoError(f"No raw rows for {dates} under {root}: run `shopstream load FILE` first.")
-        staged = {table: publication.scratch(table.name) for table in (EVENTS, QUARANTINE)}
+        staged = {table: transaction.scratch(table.name) for table in (EVENTS, QUARANTINE)}
         outputs = {table.name: folder for table, folder in staged.items()}
         done = engine.map(clean_piece, _pieces(root, manifests, dates), outputs)
         balance = _balance(expected, done.result("read", READ))
         _check(balance, root)
         for day in (*expected, *removed):
             for table, folder in staged.items():
-                _replace_date(publication, table.path, folder, day)
-            _note_parts(publication, manifests, day, balance.get(day))
+                _replace_date(transaction, table.path, folder, day)
+            _note_parts(transaction, manifests, day, balance.get(day))
         for table in (EVENTS, QUARANTINE):
             (root / table.path).mkdir(parents=True, exist_ok=True)
-        publication.commit()
+        transaction.commit()
     return balance | {day: DayBalance() for day in removed}
 
 
@@ -127,19 +127,19 @@ def _raw_was_changed(fault: str, root: StoragePath) -> BalanceError:
     )
 
 
-def _replace_date(publication: Publication, table: str, staged: StoragePath, day: date | None) -> None:
+def _replace_date(transaction: Transaction, table: str, staged: StoragePath, day: date | None) -> None:
     target = f"{table}/{partition_folder(day)}"
     source = staged / partition_folder(day)
     if source.exists():
-        publication.replace(target, source)
+        transaction.replace(target, source)
     else:
-        publication.remove(target)
+        transaction.remove(target)
 
 
-def _note_parts(publication: Publication, manifests: list[Manifest], day: date | None, rows: DayBalance | None) -> None:
+def _note_parts(transaction: Transaction, manifests: list[Manifest], day: date | None, rows: DayBalance | None) -> None:
     """Writes down which landed files the date was made of; of one that is removed nothing stays."""
     if rows is None:
-        publication.remove(cleaned_path(day))
+        transaction.remove(cleaned_path(day))
         return
     parts = sorted(part_of(manifest.sha256) for manifest in manifests if date_key(day) in manifest.rows_per_date)
     note = CleanedDate(
@@ -148,5 +148,5 @@ def _note_parts(publication: Publication, manifests: list[Manifest], day: date |
         quarantined=rows.quarantined.total(),
         cleaned_at=datetime.now(timezone.utc),
     )
-    write_durably(publication.stage(cleaned_path(day)), note.model_dump_json())
-    publication.replace(cleaned_path(day))
+    write_durably(transaction.stage(cleaned_path(day)), note.model_dump_json())
+    transaction.replace(cleaned_path(day))

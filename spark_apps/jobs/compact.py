@@ -12,8 +12,8 @@ from spark_apps.engine.base import Done, Engine, Task
 from spark_apps.engine.published import stored_schema
 from spark_apps.errors import BalanceError, MissingTableError, NothingToDoError, UserError
 from spark_apps.hdfs.compaction import Partition, partitions
-from spark_apps.publication import Publication, settle, standing_still
 from spark_apps.storage import StoragePath, for_another_thread, parquet_files, read_batches
+from spark_apps.storage.transaction import Transaction, commit_lock, recover
 from spark_apps.tables import Table, partition_folder, table_exists
 
 _OUTPUT = "compacted"
@@ -59,7 +59,7 @@ def plan(root: StoragePath, table: Table, wanted: Callable[[date | None], bool])
         raise UserError(f"Table {table.name} is not cut by date: `shopstream {table.command}` writes it whole, anew.")
     if not table_exists(root, table):
         raise MissingTableError(table.name, table.command)
-    with standing_still(root):
+    with commit_lock(root):
         found = [one for one in partitions(root, table) if wanted(one.day)]
     if not found:
         raise NothingToDoError(f"Table {table.name} does not hold this date: choose another --date.")
@@ -75,11 +75,11 @@ def run(engine: Engine, root: StoragePath, table: Table, day: date | None) -> Co
         BusyRootError: when a job is writing the table.
         BalanceError: when the new files do not hold the old rows; nothing is published then.
     """
-    settle(root)
+    recover(root)
     target = f"{table.path}/{partition_folder(day)}"
-    with Publication(root, [target]) as publication:
+    with Transaction(root, [target]) as transaction:
         before = _partition_of(root, table, day)
-        staged, schema = publication.scratch("compacted"), stored_schema(table)
+        staged, schema = transaction.scratch("compacted"), stored_schema(table)
         merged = engine.map(_merge, _groups(root / target, before.wanted_files), {_OUTPUT: staged}, schema)
         written = parquet_files(staged)
         counted = _fingerprint(merged)
@@ -89,8 +89,8 @@ def run(engine: Engine, root: StoragePath, table: Table, day: date | None) -> Co
                 "run the command again."
             )
         after = [path.stat().st_size for path in written]
-        publication.replace(target, staged)
-        publication.commit()
+        transaction.replace(target, staged)
+        transaction.commit()
     return Compacted(day, counted[0], before.files, len(after), before.bytes, sum(after))
 
 

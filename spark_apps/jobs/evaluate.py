@@ -30,7 +30,6 @@ from spark_apps.jobs.hybrid import hybrid_with, stage_hybrid
 from spark_apps.jobs.quarantine import require_events
 from spark_apps.jobs.validation import Learned, gather_evaluated
 from spark_apps.progress import step
-from spark_apps.publication import Publication
 from spark_apps.recommendation import als, item_knn
 from spark_apps.recommendation.catalogue import Catalogue
 from spark_apps.recommendation.hybrid import HybridRecommender
@@ -40,6 +39,7 @@ from spark_apps.segmentation.clusters import fit_clusters, survey
 from spark_apps.segmentation.inputs import CLUSTERED, USER_SECONDS
 from spark_apps.settings import Settings
 from spark_apps.storage import StoragePath, count_rows, write_parquet
+from spark_apps.storage.transaction import Transaction
 from spark_apps.tables import (
     EVALUATION,
     INTERACTIONS,
@@ -59,11 +59,11 @@ class Run:
 
     engine: Engine
     settings: Settings
-    publication: Publication
+    transaction: Transaction
 
     def scratch(self, name: str) -> StoragePath:
         """A path for what is made on the way."""
-        return self.publication.scratch(name)
+        return self.transaction.scratch(name)
 
 
 def run(engine: Engine, settings: Settings, root: StoragePath) -> dict[str, Any]:
@@ -84,11 +84,11 @@ def run(engine: Engine, settings: Settings, root: StoragePath) -> dict[str, Any]
     """
     factors_job.refuse_mllib_without_spark(engine, settings)
     require_events(root, DateRange())
-    with Publication(root, [EVALUATION]) as publication:
-        evaluation = _evaluate(Run(engine, settings, publication), Events.of(root, publication))
-        publication.stage(EVALUATION).write_bytes(json.dumps(evaluation, indent=1).encode())
-        publication.replace(EVALUATION)
-        publication.commit()
+    with Transaction(root, [EVALUATION]) as transaction:
+        evaluation = _evaluate(Run(engine, settings, transaction), Events.of(root, transaction))
+        transaction.stage(EVALUATION).write_bytes(json.dumps(evaluation, indent=1).encode())
+        transaction.replace(EVALUATION)
+        transaction.commit()
     return evaluation
 
 
@@ -99,17 +99,17 @@ class Events:
     files: Mapping[date, tuple[StoragePath, ...]]
 
     @staticmethod
-    def of(root: StoragePath, publication: Publication) -> Events:
+    def of(root: StoragePath, transaction: Transaction) -> Events:
         """Finds the files of events of clean and stream, each event once.
 
         Args:
             root: folder of the tables.
-            publication: holds copies without events that come again.
+            transaction: holds copies without events that come again.
 
         Raises:
             MissingTableError: when `clean` never ran.
         """
-        return Events(applied_relation(root, DateRange(), publication.scratch(STREAM_EVENTS.name)).by_day)
+        return Events(applied_relation(root, DateRange(), transaction.scratch(STREAM_EVENTS.name)).by_day)
 
     def rows(self) -> dict[date, int]:
         """Events of each date."""
@@ -290,7 +290,7 @@ def _models(run: Run, judged_by: Split) -> tuple[list[str], Relation, _Models]:
         # nothing that is held out is among the interactions
         liked = stage_hybrid(
             run.engine,
-            run.publication,
+            run.transaction,
             folder,
             run.scratch("popular"),
             learned,
@@ -327,8 +327,8 @@ def _factors(run: Run, judged_by: Split) -> tuple[Relation, pa.Table]:
     """Factors of the users to evaluate and of all products: see `factors.trial_factors`."""
     settings, tables = run.settings, judged_by.tables
     with step("ALS") as shown:
-        indexes = factors_job.number_ids(run.engine, run.publication, tables.users, tables.products)
-        fitting = Fitting(run.engine, run.publication, judged_by.learned, indexes, judged_by.size)
+        indexes = factors_job.number_ids(run.engine, run.transaction, tables.users, tables.products)
+        fitting = Fitting(run.engine, run.transaction, judged_by.learned, indexes, judged_by.size)
         fitted, users, products = factors_job.trial_factors(fitting, settings, settings.als, judged_by.learned.users)
         shown.done = fitted.told(settings.als)
     file = run.scratch("factors") / "part-00000.zstd.parquet"

@@ -14,12 +14,12 @@ from spark_apps.engine.base import Done, Engine, Relation
 from spark_apps.errors import UserError
 from spark_apps.jobs.hybrid import PRODUCT_INDEX, USER_INDEX
 from spark_apps.jobs.validation import Learned
-from spark_apps.publication import Publication
 from spark_apps.recommendation import als, ids
 from spark_apps.registry.spark_ml import write_als_metadata
 from spark_apps.runtime.threads import task_threads
 from spark_apps.settings import AlsLibrary, AlsParameters, Settings
 from spark_apps.storage import StoragePath
+from spark_apps.storage.transaction import Transaction
 
 if TYPE_CHECKING:
     from spark_apps.engine.mllib import Found
@@ -46,14 +46,14 @@ class Fitting:
 
     Attributes:
         engine: runs the units.
-        publication: holds what is made on the way.
+        transaction: holds what is made on the way.
         learned: what is learned from.
         indexes: numberings of ids.
         size: how much there is to factorise.
     """
 
     engine: Engine
-    publication: Publication
+    transaction: Transaction
     learned: Learned
     indexes: Indexes
     size: als.Size
@@ -98,18 +98,18 @@ def refuse_mllib_without_spark(engine: Engine, settings: Settings) -> None:
         raise UserError("MLlib fits ALS on Spark only: choose --als implicit, or --engine spark.")
 
 
-def number_ids(engine: Engine, publication: Publication, users: Relation, products: Relation) -> Indexes:
+def number_ids(engine: Engine, transaction: Transaction, users: Relation, products: Relation) -> Indexes:
     """Numbers the ids of users and products, where they do not fit 32 bits.
 
     Args:
         engine: runs the unit.
-        publication: holds the numberings.
+        transaction: holds the numberings.
         users: with user_id, a row a user.
         products: with product_id, a row a product.
     """
     return Indexes(
-        _numbered(engine, users.select("user_id"), publication.scratch(USER_INDEX)),
-        _numbered(engine, products.select("product_id"), publication.scratch(PRODUCT_INDEX)),
+        _numbered(engine, users.select("user_id"), transaction.scratch(USER_INDEX)),
+        _numbered(engine, products.select("product_id"), transaction.scratch(PRODUCT_INDEX)),
     )
 
 
@@ -129,7 +129,7 @@ def stage_als(fitting: Fitting, settings: Settings, folder: StoragePath) -> tupl
     Returns:
         What fitted, and the users' factors by the users' own ids, als.USER_FACTORS.
     """
-    by_user = fitting.publication.scratch(_BY_USER)
+    by_user = fitting.transaction.scratch(_BY_USER)
     if fitting.library(settings, settings.als.rank) == "mllib":
         _mllib(fitting, settings, settings.als).save(folder, by_user)
         fitted = Fitted("mllib", settings.als.iterations)
@@ -177,4 +177,4 @@ def _mllib(fitting: Fitting, settings: Settings, parameters: AlsParameters) -> F
     from spark_apps.engine import mllib  # Spark's, which a local run has no use for
 
     inputs = {**fitting.learned.inputs(), **fitting.indexes.inputs()}
-    return mllib.fit(fitting.engine, inputs, parameters, settings.seed, fitting.publication.scratch("checkpoint"))
+    return mllib.fit(fitting.engine, inputs, parameters, settings.seed, fitting.transaction.scratch("checkpoint"))

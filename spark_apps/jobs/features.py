@@ -11,9 +11,9 @@ from spark_apps.engine.published import applied_relation, stored_schema
 from spark_apps.features import units
 from spark_apps.jobs.quarantine import require_events
 from spark_apps.jobs.reference import find_reference
-from spark_apps.publication import Publication
 from spark_apps.settings import Settings
 from spark_apps.storage import StoragePath, write_durably
+from spark_apps.storage.transaction import Transaction
 from spark_apps.tables import (
     FEATURES_READ,
     INTERACTIONS,
@@ -54,24 +54,24 @@ def run(engine: Engine, settings: Settings, root: StoragePath, dates: DateRange)
     Returns:
         Rows per table.
     """
-    with Publication(root, TARGETS) as publication:
-        tables = build(engine, settings, root, publication, dates)
-        publication.commit()
+    with Transaction(root, TARGETS) as transaction:
+        tables = build(engine, settings, root, transaction, dates)
+        transaction.commit()
     return tables.rows
 
 
 def build(
-    engine: Engine, settings: Settings, root: StoragePath, publication: Publication, dates: DateRange
+    engine: Engine, settings: Settings, root: StoragePath, transaction: Transaction, dates: DateRange
 ) -> FeatureTables:
-    """Computes the feature tables into a publication that the caller commits."""
+    """Computes the feature tables into a transaction that the caller commits."""
     require_events(root, dates)
-    applied = applied_relation(root, dates, publication.scratch(STREAM_EVENTS.name))
-    staged = {table.name: publication.stage(table.path) for table in _TABLES}
-    sums = publication.scratch(_PRODUCT_SUMS)
+    applied = applied_relation(root, dates, transaction.scratch(STREAM_EVENTS.name))
+    staged = {table.name: transaction.stage(table.path) for table in _TABLES}
+    sums = transaction.scratch(_PRODUCT_SUMS)
     tables = compute(engine, settings, applied.events, applied.days, staged, sums)
-    write_durably(publication.stage(FEATURES_READ), applied.read.model_dump_json())
+    write_durably(transaction.stage(FEATURES_READ), applied.read.model_dump_json())
     for target in TARGETS:
-        publication.replace(target)
+        transaction.replace(target)
     return tables
 
 

@@ -11,12 +11,12 @@ import pyarrow.compute as pc
 
 from spark_apps.engine.base import Engine, Relation
 from spark_apps.jobs.validation import Learned
-from spark_apps.publication import Publication
 from spark_apps.recommendation import popularity
 from spark_apps.recommendation.hybrid import HybridRecommender, hybrid_of
 from spark_apps.registry.versions import Metadata
 from spark_apps.settings import BlendWeights
 from spark_apps.storage import StoragePath, read_parquet
+from spark_apps.storage.transaction import Transaction
 
 PRODUCTS, SEGMENT_SCORES, SEGMENT_SUMS = "products", "segment_scores", "segment_sums"
 USER_INDEX, PRODUCT_INDEX = "userIndex", "productIndex"
@@ -26,7 +26,7 @@ _SCORE_COLUMNS = ("segment", "product_id", "score")
 
 def stage_hybrid(
     engine: Engine,
-    publication: Publication,
+    transaction: Transaction,
     folder: StoragePath,
     lists: StoragePath,
     learned: Learned,
@@ -38,7 +38,7 @@ def stage_hybrid(
 
     Args:
         engine: runs the units.
-        publication: holds what is made on the way.
+        transaction: holds what is made on the way.
         folder: the staged version of the hybrid.
         lists: folder of the lists.
         learned: what models learn from.
@@ -49,7 +49,7 @@ def stage_hybrid(
     Returns:
         How many users' scores of a product are above 0.
     """
-    sums = publication.scratch(SEGMENT_SUMS)
+    sums = transaction.scratch(SEGMENT_SUMS)
     placed = {"segments": segments.select(*popularity.PLACED)}
     made = engine.run(
         popularity.segment_sums, {**learned.inputs(), **placed}, by="user_id", outputs={SEGMENT_SUMS: sums}

@@ -12,8 +12,8 @@ from spark_apps.ingestion.landing import LandedFile, content_sha256, land
 from spark_apps.ingestion.loaded_files import shared_dates, shared_sentence
 from spark_apps.ingestion.manifests import Manifest, date_key, manifest_path, raw_path, read_manifests
 from spark_apps.progress import byte_progress, notice
-from spark_apps.publication import Publication
 from spark_apps.storage import StoragePath
+from spark_apps.storage.transaction import Transaction
 from spark_apps.tables import RAW_MANIFESTS, partition_folder
 
 
@@ -45,9 +45,9 @@ def _load_one(root: StoragePath, path: Path) -> tuple[Manifest, bool]:
         if same is not None:
             return same, False
     with ExitStack() as stack:
-        publication = stack.enter_context(Publication(root, [f"{RAW_MANIFESTS}/{path.name}"]))
+        transaction = stack.enter_context(Transaction(root, [f"{RAW_MANIFESTS}/{path.name}"]))
         bar, task = stack.enter_context(byte_progress(f"Loading {path.name}", size))
-        found = _land_and_publish(publication, known, path, lambda position: bar.update(task, completed=position))
+        found = _land_and_publish(transaction, known, path, lambda position: bar.update(task, completed=position))
     manifest, is_new = found
     shared = shared_dates(manifest, known.values()) if is_new else []
     if shared:
@@ -56,21 +56,21 @@ def _load_one(root: StoragePath, path: Path) -> tuple[Manifest, bool]:
 
 
 def _land_and_publish(
-    publication: Publication, known: dict[str, Manifest], path: Path, progress: Callable[[int], None]
+    transaction: Transaction, known: dict[str, Manifest], path: Path, progress: Callable[[int], None]
 ) -> tuple[Manifest, bool]:
     def target_of(day: date | None) -> StoragePath:
-        return publication.scratch(partition_folder(day))
+        return transaction.scratch(partition_folder(day))
 
     landed = land(path, target_of, progress)
     if landed.sha256 in known:
         return known[landed.sha256], False
     manifest = _manifest(landed)
     for day in landed.rows_per_date:
-        publication.replace(raw_path(landed.sha256, day), target_of(day))
-    staged = publication.stage(manifest_path(landed.sha256))
+        transaction.replace(raw_path(landed.sha256, day), target_of(day))
+    staged = transaction.stage(manifest_path(landed.sha256))
     staged.write_bytes(manifest.model_dump_json(indent=1).encode())
-    publication.replace(manifest_path(landed.sha256))
-    publication.commit()
+    transaction.replace(manifest_path(landed.sha256))
+    transaction.commit()
     return manifest, True
 
 

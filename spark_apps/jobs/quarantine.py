@@ -14,8 +14,8 @@ from spark_apps.errors import MissingTableError, NothingCleanError, NothingToDoE
 from spark_apps.ingestion.faults import fault, reason_lines
 from spark_apps.ingestion.lines import LINE, REASON
 from spark_apps.ingestion.manifests import read_manifests
-from spark_apps.publication import standing_still
 from spark_apps.storage import StoragePath, read_batches
+from spark_apps.storage.transaction import commit_lock
 from spark_apps.tables import (
     EVENTS,
     QUARANTINE,
@@ -160,7 +160,7 @@ def count_reasons(paths: Iterable[StoragePath]) -> Counter[str]:
 def _files(root: StoragePath, tables: Sequence[Table], wanted: Callable[[date | None], bool]) -> list[_File]:
     """The files of the dates asked for, latest dates first, with the reasons in them."""
     found: list[tuple[date | None, Table, StoragePath]] = []
-    with standing_still(root):
+    with commit_lock(root):
         for table in tables:
             for day in filter(wanted, published_dates(root, table)):
                 folder = root / table.path / partition_folder(day)

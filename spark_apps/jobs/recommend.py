@@ -15,7 +15,6 @@ import pyarrow.compute as pc
 from spark_apps.jobs.hybrid import load_hybrid, user_factor, weights_of
 from spark_apps.jobs.stream.user_lookup import newest_user
 from spark_apps.jobs.train import LISTS
-from spark_apps.publication import settle
 from spark_apps.recommendation.hybrid import POPULARITY_SOURCE, SOURCES, Explained, HybridRecommender
 from spark_apps.recommendation.lists import histories_of
 from spark_apps.recommendation.popularity import ALL, GLOBAL, SEGMENT
@@ -23,6 +22,7 @@ from spark_apps.registry.serving import current
 from spark_apps.registry.versions import ALS, HYBRID, POPULARITY
 from spark_apps.settings import Settings
 from spark_apps.storage import StoragePath, read_parquet
+from spark_apps.storage.transaction import recover
 from spark_apps.streaming.scoring import Models, explained_for
 from spark_apps.tables import INTERACTIONS, USER_SEGMENTS
 
@@ -80,7 +80,7 @@ def run(settings: Settings, root: StoragePath, user_id: int, n: int) -> list[Rec
     Raises:
         MissingModelError: when nothing was trained yet.
     """
-    settle(root)
+    recover(root)
     folders = {name: current(root, name) for name in (ALS, HYBRID, POPULARITY)}
     popularity, _ = folders[POPULARITY]
     if not -(2**63) <= user_id < 2**63:  # no table can hold such a user

@@ -10,9 +10,9 @@ import pyarrow.csv as csv
 
 from spark_apps.errors import MissingTableError, ReplacedTableError
 from spark_apps.progress import notice, row_progress
-from spark_apps.publication import Publication, standing_still
 from spark_apps.registry.serving import stale_tables
 from spark_apps.storage import StoragePath, count_rows, read_batches, read_parquet
+from spark_apps.storage.transaction import Transaction, commit_lock
 from spark_apps.tables import PRODUCT_FEATURES, RECOMMENDATIONS, REPORTS, Table
 
 CSV = f"{REPORTS}/recommendations.csv"
@@ -47,18 +47,18 @@ def run(root: StoragePath) -> tuple[StoragePath, int]:
     """
     for stale in stale_tables(root):
         notice(f"{stale}: run `{stale.command}` to make it anew.")
-    with Publication(root, [CSV]) as publication:
+    with Transaction(root, [CSV]) as transaction:
         try:
-            rows = _write(root, publication.stage(CSV))
+            rows = _write(root, transaction.stage(CSV))
         except FileNotFoundError as error:
             raise ReplacedTableError(root) from error
-        publication.replace(CSV)
-        publication.commit()
+        transaction.replace(CSV)
+        transaction.commit()
     return root / CSV, rows
 
 
 def _write(root: StoragePath, target: StoragePath) -> int:
-    with standing_still(root):
+    with commit_lock(root):
         lists: list[StoragePath] = sorted(_folder(root, RECOMMENDATIONS).glob("*.parquet"), key=str)
         catalogue = read_parquet(_folder(root, PRODUCT_FEATURES), _DESCRIBED)
     rows, done = sum(count_rows(path) for path in lists), 0

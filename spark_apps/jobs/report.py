@@ -18,8 +18,7 @@ from spark_apps.ingestion.manifests import read_manifests
 from spark_apps.jobs.analyze import ANALYSIS
 from spark_apps.jobs.generate import PREFIX
 from spark_apps.progress import notice
-from spark_apps.publication import Publication
-from spark_apps.registry.gate import VALIDATION
+from spark_apps.registry.promotion_policy import VALIDATION
 from spark_apps.registry.serving import current, stale_tables
 from spark_apps.registry.versions import ALS, HYBRID, SEGMENTS, Metadata
 from spark_apps.reports.data import Recommendations, ReportData, Segments, Stretch
@@ -27,6 +26,7 @@ from spark_apps.reports.evaluated import evaluated, measured_models
 from spark_apps.reports.formats import dates
 from spark_apps.reports.page import render_report
 from spark_apps.storage import StoragePath
+from spark_apps.storage.transaction import Transaction
 from spark_apps.streaming.timeline import timeline
 from spark_apps.tables import EVALUATION, PRODUCT_FEATURES, RECOMMENDATIONS, REPORTS
 from spark_apps.telemetry.batch_log import BatchLog
@@ -48,13 +48,13 @@ def run(engine: Engine, root: StoragePath) -> StoragePath:
     """
     if not (root / ANALYSIS).exists():
         raise MissingTableError("analysis", "analyze")
-    with Publication(root, [REPORT]) as publication:
-        page = render_report(_gather(engine, root, publication.scratch("report")))
+    with Transaction(root, [REPORT]) as transaction:
+        page = render_report(_gather(engine, root, transaction.scratch("report")))
         for stale in stale_tables(root):
             notice(f"{stale}: run `{stale.command}` to make it anew.")
-        publication.stage(REPORT).write_bytes(page.encode())
-        publication.replace(REPORT)
-        publication.commit()
+        transaction.stage(REPORT).write_bytes(page.encode())
+        transaction.replace(REPORT)
+        transaction.commit()
     return root / REPORT
 
 

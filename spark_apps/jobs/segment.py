@@ -10,8 +10,7 @@ from spark_apps.engine.base import Engine, Relation
 from spark_apps.engine.published import table_relation
 from spark_apps.errors import UserError
 from spark_apps.jobs.quarantine import require_events
-from spark_apps.publication import Publication
-from spark_apps.registry.promotion import publish_ungated
+from spark_apps.registry.promotion import publish_without_policy
 from spark_apps.registry.spark_ml import KMeansPipeline, read_pipeline, write_pipeline
 from spark_apps.registry.versions import SEGMENTS, Metadata, model_path, new_version, write_metadata
 from spark_apps.segmentation.affinities import SegmentAffinities, affinities, interests
@@ -32,6 +31,7 @@ from spark_apps.segmentation.rfm import rfm_cuts
 from spark_apps.segmentation.stability import stability
 from spark_apps.settings import Settings
 from spark_apps.storage import StoragePath, count_rows
+from spark_apps.storage.transaction import Transaction
 from spark_apps.tables import INTERACTIONS, PRODUCT_FEATURES, USER_FEATURES, USER_SEGMENTS, DateRange, table_exists
 
 AUTO = "auto"
@@ -64,10 +64,10 @@ def run(engine: Engine, settings: Settings, root: StoragePath, k: str) -> Metada
         table_relation(root, table) for table in (USER_FEATURES, PRODUCT_FEATURES, INTERACTIONS)
     )
     counts = {"products": _rows(products), "interactions": _rows(interactions)}
-    with Publication(root, targets(version)) as publication:
+    with Transaction(root, targets(version)) as transaction:
         inputs = Inputs(users, products, interactions, counts)
-        metadata = build(engine, settings, publication, inputs, version, k).metadata
-        publish_ungated(root, publication, SEGMENTS, version, USER_SEGMENTS, command="segment")
+        metadata = build(engine, settings, transaction, inputs, version, k).metadata
+        publish_without_policy(root, transaction, SEGMENTS, version, USER_SEGMENTS, command="segment")
     return metadata
 
 
@@ -88,19 +88,19 @@ def load_model(folder: StoragePath, metadata: Metadata) -> SegmentModel:
 
 
 def build(
-    engine: Engine, settings: Settings, publication: Publication, inputs: Inputs, version: str, k: str
+    engine: Engine, settings: Settings, transaction: Transaction, inputs: Inputs, version: str, k: str
 ) -> Segmentation:
-    """Segments users into a publication that the caller commits.
+    """Segments users into a transaction that the caller commits.
 
     Args:
         engine: does the work.
         settings: the run's settings.
-        publication: where table and model are staged.
+        transaction: where table and model are staged.
         inputs: the feature tables.
         version: name of the model version.
         k: number of clusters, or `auto` for the best of 2 to 10 by silhouette.
     """
-    count, seed, scratch = _rows(inputs.users), settings.seed, publication.scratch("segments")
+    count, seed, scratch = _rows(inputs.users), settings.seed, transaction.scratch("segments")
     _refuse_too_few(count, k)
     users = survey(engine, inputs.users, count, settings.cluster_curve_users, seed)
     with ThreadPoolExecutor(1) as beside:  # scikit-learn's part, on the sample, while the engine goes on
@@ -112,8 +112,8 @@ def build(
         clusters = named_clusters(clustering.means(), distributions, settings.segments)
         names = {cluster["cluster"]: cluster["name"] for cluster in clusters}
         model = SegmentModel(clustering.scale, clustering.centres, rfm_cuts(distributions), names)
-        placed = write_segments(engine, inputs.users, model, publication.stage(USER_SEGMENTS.path))
-        publication.replace(USER_SEGMENTS.path)
+        placed = write_segments(engine, inputs.users, model, transaction.stage(USER_SEGMENTS.path))
+        transaction.replace(USER_SEGMENTS.path)
         metrics = {
             **asdict(clustering.fit),
             "clusters": clusters,
@@ -125,7 +125,7 @@ def build(
             "stability": stable.result(),
         }
     metadata = _metadata(settings, version, inputs, placed, k, metrics)
-    _stage_model(publication, clustering, metadata)
+    _stage_model(transaction, clustering, metadata)
     return Segmentation(placed.users, metadata)
 
 
@@ -181,10 +181,10 @@ def _metadata(
     )
 
 
-def _stage_model(publication: Publication, clustering: Clustering, metadata: Metadata) -> None:
+def _stage_model(transaction: Transaction, clustering: Clustering, metadata: Metadata) -> None:
     target = model_path(SEGMENTS, metadata.version)
-    staged = publication.stage(target)
+    staged = transaction.stage(target)
     scale = clustering.scale
     write_pipeline(staged, KMeansPipeline(FEATURES, scale.mean, scale.deviation, clustering.centres), metadata.seed)
     write_metadata(staged, metadata)
-    publication.replace(target)
+    transaction.replace(target)

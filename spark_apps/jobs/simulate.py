@@ -29,10 +29,10 @@ from spark_apps.jobs.rate_limit import Backlog, Pace, dropped_names
 from spark_apps.jobs.stream.paths import read_state
 from spark_apps.progress import RowsDone, notice, row_progress
 from spark_apps.provenance import Holding, ReplayedParts, holdings_of
-from spark_apps.publication import Publication, settle
-from spark_apps.registry.pointer import promoted_since
+from spark_apps.registry.alias import promoted_since
 from spark_apps.shutdown import Wait
 from spark_apps.storage import StoragePath, write_durably
+from spark_apps.storage.transaction import Transaction, recover
 from spark_apps.streaming.drop_files import (
     INCOMING,
     PROVENANCE,
@@ -138,9 +138,9 @@ def run(root: StoragePath, plan: Plan, wait: Wait) -> Replayed:
         UserError: when the replay under way is one of another month or of other rows.
     """
     began = time.monotonic()
-    settle(root)
+    recover(root)
     _month_files(root, plan.month)  # nothing is made where there is nothing to replay
-    with Publication(root, [REPLAY]) as claim:
+    with Transaction(root, [REPLAY]) as claim:
         files = _month_files(root, plan.month)  # which `unload` leaves alone from here on
         for folder in (INCOMING, REPLAY, PROVENANCE):
             (root / folder).mkdir(parents=True, exist_ok=True)
@@ -156,7 +156,7 @@ def run(root: StoragePath, plan: Plan, wait: Wait) -> Replayed:
 
 
 def _drop_files(
-    root: StoragePath, claim: Publication, plan: Plan, state: ReplayState, pace: Pace, done: Replayed, show: RowsDone
+    root: StoragePath, claim: Transaction, plan: Plan, state: ReplayState, pace: Pace, done: Replayed, show: RowsDone
 ) -> None:
     cutter = PartCutter(plan.cutter(), _cleaned_files(root, state))
     batches = groupby(pieces(_blocks(root, state), cutter), key=attrgetter("batch"))
@@ -259,13 +259,13 @@ def _sync(path: StoragePath, stream: IO[Any]) -> None:
         os.fsync(stream.fileno())
 
 
-def _drop(root: StoragePath, claim: Publication, state: ReplayState, draft: _Draft) -> ReplayState:
+def _drop(root: StoragePath, claim: Transaction, state: ReplayState, draft: _Draft) -> ReplayState:
     """Gives the draft its name and drops it; a process that lost its claim drops nothing."""
     drop = Drop(state.sequence + 1, datetime.now(timezone.utc))
     reached = state.model_copy(update={"sequence": drop.sequence, "name": drop.name, "position": draft.position})
     staged = root / REPLAY / drop.name
     draft.path.rename(staged)
-    claim.refuse_if_lost()
+    claim.check_claim()
     # before the drop: whoever finds the drop finds what it was cut from
     write_durably(root / provenance_path(draft.sha256), draft.replayed.model_dump_json())
     write_durably(root / REPLAY_STATE, reached.model_dump_json(indent=1))

@@ -18,7 +18,6 @@ from spark_apps.jobs.features import FeatureTables
 from spark_apps.jobs.hybrid import load_hybrid, load_without_factors, stage_hybrid
 from spark_apps.jobs.validation import Learned
 from spark_apps.progress import step
-from spark_apps.publication import Publication
 from spark_apps.recommendation import als, lists, popularity
 from spark_apps.recommendation.hybrid import HybridRecommender
 from spark_apps.registry.promotion import Candidate, Decision, publish_training
@@ -34,6 +33,7 @@ from spark_apps.registry.versions import (
 )
 from spark_apps.settings import Settings
 from spark_apps.storage import StoragePath
+from spark_apps.storage.transaction import Transaction
 from spark_apps.tables import (
     INTERACTIONS,
     PRODUCT_FEATURES,
@@ -55,19 +55,19 @@ class _Run:
 
     engine: Engine
     settings: Settings
-    publication: Publication
+    transaction: Transaction
     version: str
     tables: FeatureTables
     size: als.Size
 
     def stage(self, name: str) -> StoragePath:
         """The folder in which a model's files are put together."""
-        return self.publication.stage(model_path(name, self.version))
+        return self.transaction.stage(model_path(name, self.version))
 
     def publish(self, metadata: Metadata) -> None:
         """Ends a model's files with its metadata."""
         write_metadata(self.stage(metadata.name), metadata)
-        self.publication.replace(model_path(metadata.name, metadata.version))
+        self.transaction.replace(model_path(metadata.name, metadata.version))
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def run(
         root: folder of the tables and models.
         dates: which events.
         k: number of clusters, or `auto`.
-        force: whether models that the gate refuses are promoted too.
+        force: whether models that the promotion policy refuses are promoted too.
         trials: fits of ALS by which parameters are tuned before; 0 takes those of the settings.
 
     Raises:
@@ -127,14 +127,14 @@ def run(
         RECOMMENDATIONS.path,
         *(model_path(name, version) for name in (ALS, POPULARITY, HYBRID)),
     ]
-    with Publication(root, targets) as publication:
+    with Transaction(root, targets) as transaction:
         with step("Features") as shown:
-            tables = features_job.build(engine, settings, root, publication, dates)
+            tables = features_job.build(engine, settings, root, transaction, dates)
             size = als.Size(*(tables.rows[table.name] for table in (USER_FEATURES, PRODUCT_FEATURES, INTERACTIONS)))
             shown.done = f"{size.users:,} users, {size.products:,} products, {size.pairs:,} pairs"
         if trials and not validation.wanted(size.users, settings):
             raise TooFewToTuneError(math.ceil(validation.LEAST / validation.SHARE), validation.LEAST)
-        under_way = _Run(engine, settings, publication, version, tables, size)
+        under_way = _Run(engine, settings, transaction, version, tables, size)
         with step("Segments") as shown:
             segmented = _segment(under_way, k)
             shown.done = ", ".join(segmented.segments)
@@ -143,12 +143,12 @@ def run(
     return Training(metadata, segmented, decision)
 
 
-def _commit(run: _Run, root: StoragePath, judged: Metadata, force: bool) -> Decision:
-    """Commits everything as the gate decides by one model's metadata, whose metrics hold the validation figures."""
+def _commit(run: _Run, root: StoragePath, validated: Metadata, force: bool) -> Decision:
+    """Commits everything; the promotion policy decides by the validation figures in one model's metadata."""
     tables = (RECOMMENDATIONS, USER_SEGMENTS)
-    candidate = Candidate(judged.version, NAMES, tables, judged.name, judged.metrics)
+    candidate = Candidate(validated.version, NAMES, tables, validated.name, validated.metrics)
     with step("Publishing") as shown:
-        decision = publish_training(root, run.publication, candidate, run.settings.gate_margin, force)
+        decision = publish_training(root, run.transaction, candidate, run.settings.gate_margin, force)
         shown.done = str(decision)
     return decision
 
@@ -156,7 +156,7 @@ def _commit(run: _Run, root: StoragePath, judged: Metadata, force: bool) -> Deci
 def _segment(run: _Run, k: str) -> Metadata:
     tables, counts = run.tables, {"products": run.size.products, "interactions": run.size.pairs}
     inputs = segment_job.Inputs(tables.users, tables.products, tables.interactions, counts)
-    return segment_job.build(run.engine, run.settings, run.publication, inputs, run.version, k).metadata
+    return segment_job.build(run.engine, run.settings, run.transaction, inputs, run.version, k).metadata
 
 
 def _recommend(run: _Run, segmented: Metadata, trials: int) -> Metadata:
@@ -164,10 +164,10 @@ def _recommend(run: _Run, segmented: Metadata, trials: int) -> Metadata:
     with step("Popular products and content"):
         lesson = _lesson(run, segmented)
         liked = _stage_popularity(run, lesson)
-        indexes = factors_job.number_ids(run.engine, run.publication, run.tables.users, run.tables.products)
+        indexes = factors_job.number_ids(run.engine, run.transaction, run.tables.users, run.tables.products)
     if not liked:
         raise NothingToLearnError
-    fitting = Fitting(run.engine, run.publication, lesson.learned, indexes, run.size)
+    fitting = Fitting(run.engine, run.transaction, lesson.learned, indexes, run.size)
     tuning = _tuned(run, lesson, fitting, trials)
     if tuning is not None:
         run = replace(run, settings=_with_best(run.settings, tuning))
@@ -191,10 +191,10 @@ def _recommend(run: _Run, segmented: Metadata, trials: int) -> Metadata:
 
 
 def _lesson(run: _Run, segmented: Metadata) -> _Lesson:
-    learned = validation.hold_back(run.engine, run.settings, run.publication, run.tables.interactions, run.size.users)
+    learned = validation.hold_back(run.engine, run.settings, run.transaction, run.tables.interactions, run.size.users)
     # those that somebody is in
     names = {cluster["name"] for cluster in segmented.metrics["clusters"] if cluster["users"]}
-    segments = Relation.of(run.publication.stage(USER_SEGMENTS.path), stored_schema(USER_SEGMENTS))
+    segments = Relation.of(run.transaction.stage(USER_SEGMENTS.path), stored_schema(USER_SEGMENTS))
     return _Lesson(learned, segments, sorted(names))
 
 
@@ -202,7 +202,7 @@ def _stage_popularity(run: _Run, lesson: _Lesson) -> int:
     """Returns how many users' scores of a product are above 0."""
     return stage_hybrid(
         run.engine,
-        run.publication,
+        run.transaction,
         run.stage(HYBRID),
         run.stage(POPULARITY) / LISTS,
         lesson.learned,
@@ -234,9 +234,9 @@ def _stage_lists(run: _Run, lesson: _Lesson, factors: Relation, hybrid: HybridRe
         "factors": factors,
     }
     listing = lists.Listing(hybrid, lesson.names, settings.top, settings.exclude_purchased, settings.exclude_viewed)
-    outputs = {RECOMMENDATIONS.name: run.publication.stage(RECOMMENDATIONS.path)}
+    outputs = {RECOMMENDATIONS.name: run.transaction.stage(RECOMMENDATIONS.path)}
     done = run.engine.run(lists.user_lists, inputs, "user_id", outputs, listing, row_seconds=lists.ROW_SECONDS)
-    run.publication.replace(RECOMMENDATIONS.path)
+    run.transaction.replace(RECOMMENDATIONS.path)
     return lists.list_figures(done.results["counts"], done.results["scores"], len(hybrid.catalogue))
 
 
@@ -244,7 +244,7 @@ def _validated(run: _Run, lesson: _Lesson, factors: Relation, hybrid: HybridReco
     with step("Validation") as shown:
         found = validation.validate(
             run.engine,
-            run.publication,
+            run.transaction,
             hybrid,
             lesson.learned,
             lesson.segments,

@@ -123,7 +123,7 @@ def ground(fitting: Fitting, segments: Relation, model: HybridRecommender, names
         model: a hybrid made from what was learned; its factors do not matter.
         names: of the segments, in the order of the model's tastes.
     """
-    nobody, folder = Relation((), USER_FACTORS), fitting.publication.scratch(_ROWS)
+    nobody, folder = Relation((), USER_FACTORS), fitting.transaction.scratch(_ROWS)
     gather_evaluated(fitting.engine, fitting.learned, segments, nobody, folder)
     rows = read_parquet(folder, EVALUATED_USERS.names).sort_by("user_id")
     (block,) = rows.combine_chunks().to_batches()

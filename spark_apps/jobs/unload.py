@@ -14,9 +14,9 @@ from spark_apps.ingestion.landing import content_sha256
 from spark_apps.ingestion.loaded_files import loaded_file
 from spark_apps.ingestion.manifests import Manifest, date_key, manifest_path, raw_path, read_manifests
 from spark_apps.jobs.simulate import read_replay_state
-from spark_apps.publication import Publication, settle
 from spark_apps.registry.versions import NAMES, versions
 from spark_apps.storage import StoragePath, read_batches
+from spark_apps.storage.transaction import Transaction, recover
 from spark_apps.streaming.drop_files import REPLAY
 from spark_apps.streaming.replay import ReplayState
 from spark_apps.tables import (
@@ -60,7 +60,7 @@ class Unloaded:
 
 def loaded(root: StoragePath) -> list[Manifest]:
     """Returns the loaded files, oldest first."""
-    settle(root)
+    recover(root)
     return read_manifests(root)
 
 
@@ -81,14 +81,14 @@ def run(root: StoragePath, given: Sequence[str]) -> Unloaded:
     replay = read_replay_state(root, again=True)
     if replay is not None and not {one.path for one in replay.files} & set(raw):
         replay = None
-    with Publication(root, _claims(root, files, raw, replay)) as publication:
+    with Transaction(root, _claims(root, files, raw, replay)) as transaction:
         done = _made_of(root, files, replay)
-        with publication.alone():
+        with transaction.exclusive():
             for target in _whole_folders(root, raw):
-                publication.remove(target)
+                transaction.remove(target)
             for file in files:
-                publication.remove(manifest_path(file.sha256))
-            publication.commit()
+                transaction.remove(manifest_path(file.sha256))
+            transaction.commit()
     return done
 
 

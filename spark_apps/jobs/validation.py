@@ -20,13 +20,13 @@ from spark_apps.evaluation.protocol import (
     in_order,
 )
 from spark_apps.evaluation.summary import Summary
-from spark_apps.publication import Publication
 from spark_apps.recommendation import als, lists
 from spark_apps.recommendation.hybrid import HybridRecommender
 from spark_apps.recommendation.popularity import PLACED
 from spark_apps.recommendation.recommenders import PopularityRecommender, Recommender
 from spark_apps.settings import Settings
 from spark_apps.storage import StoragePath, write_parquet
+from spark_apps.storage.transaction import Transaction
 
 # Of all users, at most so large a share lends its last product; fewer users than LEAST judge nothing.
 SHARE, LEAST = 0.05, 100
@@ -64,7 +64,7 @@ def wanted(users: int, settings: Settings) -> int:
 
 
 def hold_back(
-    engine: Engine, settings: Settings, publication: Publication, interactions: Relation, users: int
+    engine: Engine, settings: Settings, transaction: Transaction, interactions: Relation, users: int
 ) -> Learned:
     """Draws users by a seeded hash and keeps the product each touched last from the models.
 
@@ -73,7 +73,7 @@ def hold_back(
     Args:
         engine: runs the units.
         settings: seed, and validation_users: the most to draw.
-        publication: holds what is drawn.
+        transaction: holds what is drawn.
         interactions: columns of schemas.INTERACTIONS.
         users: how many users there are.
     """
@@ -83,7 +83,7 @@ def hold_back(
     inputs = {"interactions": interactions.select(*holding.TIMED)}
     drawn = engine.run(holding.draw_held_back, inputs, by="user_id", shared=draw)
     held = holding.held_back(drawn.results.get("drawn", holding.no_rows()), draw)
-    file = publication.scratch(_HELD) / "part-00000.zstd.parquet"
+    file = transaction.scratch(_HELD) / "part-00000.zstd.parquet"
     write_parquet(file, held)
     return Learned(interactions, Relation((file,), holding.HELD), held["user_id"].combine_chunks())
 
@@ -118,7 +118,7 @@ def gather_evaluated(
 
 def validate(
     engine: Engine,
-    publication: Publication,
+    transaction: Transaction,
     hybrid: HybridRecommender,
     learned: Learned,
     segments: Relation,
@@ -131,7 +131,7 @@ def validate(
 
     Args:
         engine: runs the units.
-        publication: holds what is made on the way.
+        transaction: holds what is made on the way.
         hybrid: made from what was learned.
         learned: from `hold_back`.
         segments: columns of schemas.USER_SEGMENTS.
@@ -145,7 +145,7 @@ def validate(
     """
     models: list[Recommender] = [PopularityRecommender(hybrid.catalogue), hybrid.als, hybrid]
     evaluator = Evaluator(hybrid.catalogue, models, known, seed, hybrid.als)
-    users = gather_evaluated(engine, learned, segments, factors, publication.scratch(_JUDGED))
+    users = gather_evaluated(engine, learned, segments, factors, transaction.scratch(_JUDGED))
     shared = SharedEvaluator(evaluator, names)
     done = engine.run(evaluate_users, {"users": users}, by="block", shared=shared, row_seconds=shared.user_seconds)
     evaluated = in_order(done.result("evaluated", RESULT))

@@ -1,7 +1,7 @@
-"""Moving the pointers: at the end of a training as the gate says, by hand, and back (SPEC M2).
+"""Moving the aliases: at the end of a training as the promotion policy says, by hand, and back (SPEC M2).
 
 Every move is read, decided and published within one hold of the lock under which everything is published. So moves
-at the same time come one after the other, and pointers, models and tables of a training appear together.
+at the same time come one after the other, and aliases, models and tables of a training appear together.
 """
 
 from __future__ import annotations
@@ -11,31 +11,31 @@ from dataclasses import dataclass
 from typing import Any
 
 from spark_apps.errors import MissingModelError, UserError
-from spark_apps.publication import Publication
-from spark_apps.registry.gate import Verdict, judge
-from spark_apps.registry.pointer import Pointer, Promotion, read_pointer, stage_pointer, ways_back
+from spark_apps.registry.alias import Alias, Promotion, read_alias, rollback_versions, stage_alias
+from spark_apps.registry.promotion_policy import Verdict, promotion_verdict
 from spark_apps.registry.serving import MADE_WITH, note_version, promoted
 from spark_apps.registry.versions import MODELS, complete, model_path, version_names, write_verdict
 from spark_apps.storage import StoragePath
+from spark_apps.storage.transaction import Transaction
 from spark_apps.tables import Table
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A training's models and tables, staged for publication.
+    """A training's models and tables, staged for transaction.
 
     Attributes:
         version: of all its models.
         models: their names.
         tables: the staged ones of serving.MADE_WITH.
-        judged: the model whose metadata hold the validation figures.
+        validated: the model whose metadata hold the validation figures.
         metrics: of that model.
     """
 
     version: str
     models: tuple[str, ...]
     tables: tuple[Table, ...]
-    judged: str
+    validated: str
     metrics: dict[str, Any]
 
 
@@ -45,8 +45,8 @@ class Decision:
 
     Attributes:
         version: of its models.
-        promotion: of all of them; None when the gate refused them.
-        reason: the gate's, as a sentence without its full stop.
+        promotion: of all of them; None when the promotion policy refused them.
+        reason: the promotion policy's, as a sentence without its full stop.
         kept_tables: names of tables that stayed as they were.
     """
 
@@ -60,55 +60,55 @@ class Decision:
 
 
 def publish_training(
-    root: StoragePath, publication: Publication, candidate: Candidate, margin: float, force: bool
+    root: StoragePath, transaction: Transaction, candidate: Candidate, margin: float, force: bool
 ) -> Decision:
-    """Commits a training's publication, with its pointers if the gate lets it pass or `force` is given.
+    """Commits a training's transaction, with its aliases if the promotion policy lets it pass or `force` is given.
 
-    A refused version is published to be looked at; pointers stay, and so do the tables that jobs use together with
+    A refused version is published to be looked at; aliases stay, and so do the tables that jobs use together with
     the promoted version. Where no version is promoted, jobs use the new one nevertheless, and its tables with it.
 
     Args:
         root: folder of the tables and models.
-        publication: with everything staged and noted.
+        transaction: with everything staged and noted.
         candidate: what is in it.
-        margin: the gate's.
-        force: whether a version that the gate refuses is promoted too.
+        margin: the promotion policy's.
+        force: whether a version that the promotion policy refuses is promoted too.
     """
-    with publication.alone():
-        verdict = judge(candidate.metrics, _promoted_metrics(root, candidate.judged), margin)
+    with transaction.exclusive():
+        verdict = promotion_verdict(candidate.metrics, _promoted_metrics(root, candidate.validated), margin)
         decision = _decided(root, candidate, verdict, force)
-        _write_notes(publication, candidate, verdict)
+        _write_notes(transaction, candidate, verdict)
         for table in candidate.tables:
             if table.name in decision.kept_tables:
-                publication.leave(table.path)
+                transaction.keep(table.path)
         if decision.promotion is not None:
             for name in candidate.models:
-                stage_pointer(publication, root, name, decision.promotion)
-        publication.commit()
+                stage_alias(transaction, root, name, decision.promotion)
+        transaction.commit()
     return decision
 
 
-def publish_ungated(
-    root: StoragePath, publication: Publication, name: str, version: str, table: Table, command: str
+def publish_without_policy(
+    root: StoragePath, transaction: Transaction, name: str, version: str, table: Table, command: str
 ) -> None:
-    """Commits and promotes one model with its table, made by a command that nothing judges.
+    """Commits and promotes one model with its table, made by a command that the policy does not cover.
 
     Args:
         root: folder of the tables and models.
-        publication: with both staged and noted.
+        transaction: with both staged and noted.
         name: the model.
         version: its version.
         table: made with it.
         command: who made both, for the reason.
     """
-    with publication.alone():
-        note_version(publication.stage(table.path), version)
-        promotion = Promotion.now(version, "hand", f"made by `shopstream {command}`, which no gate judges")
-        stage_pointer(publication, root, name, promotion)
-        publication.commit()
+    with transaction.exclusive():
+        note_version(transaction.stage(table.path), version)
+        promotion = Promotion.now(version, "hand", f"made by `shopstream {command}`, which has no promotion policy")
+        stage_alias(transaction, root, name, promotion)
+        transaction.commit()
 
 
-def promote(root: StoragePath, names: Sequence[str], version: str, reason: str | None = None) -> dict[str, Pointer]:
+def promote(root: StoragePath, names: Sequence[str], version: str, reason: str | None = None) -> dict[str, Alias]:
     """Promotes a version of one or several models by hand, at one moment.
 
     Args:
@@ -118,28 +118,28 @@ def promote(root: StoragePath, names: Sequence[str], version: str, reason: str |
         reason: why, for the history.
 
     Returns:
-        Where each model's pointer stands; one that stood there already was not moved.
+        Where each model's alias stands; one that stood there already was not moved.
 
     Raises:
         MissingModelError: when a model has no such complete version; then nothing was moved.
     """
     _refuse_untrained(root, names)
-    with Publication(root, []) as publication, publication.alone():
-        moved = {name: _promoted_by_hand(publication, root, name, version, reason) for name in names}
-        publication.commit()
+    with Transaction(root, []) as transaction, transaction.exclusive():
+        moved = {name: _promoted_by_hand(transaction, root, name, version, reason) for name in names}
+        transaction.commit()
     return moved
 
 
-def rollback(root: StoragePath, names: Sequence[str]) -> dict[str, Pointer]:
+def rollback(root: StoragePath, names: Sequence[str]) -> dict[str, Alias]:
     """Goes back to the version promoted before, of one or several models at one moment.
 
     Raises:
         UserError: when a model has none that is still complete; then nothing was moved.
     """
     _refuse_untrained(root, names)
-    with Publication(root, []) as publication, publication.alone():
-        moved = {name: _rolled_back(publication, root, name) for name in names}
-        publication.commit()
+    with Transaction(root, []) as transaction, transaction.exclusive():
+        moved = {name: _rolled_back(transaction, root, name) for name in names}
+        transaction.commit()
     return moved
 
 
@@ -158,38 +158,38 @@ def _decided(root: StoragePath, candidate: Candidate, verdict: Verdict, force: b
     return Decision(candidate.version, None, verdict.reason, tuple(used_with_promoted))
 
 
-def _write_notes(publication: Publication, candidate: Candidate, verdict: Verdict) -> None:
+def _write_notes(transaction: Transaction, candidate: Candidate, verdict: Verdict) -> None:
     for name in candidate.models:
-        write_verdict(publication.stage(model_path(name, candidate.version)), verdict)
+        write_verdict(transaction.stage(model_path(name, candidate.version)), verdict)
     for table in candidate.tables:
-        note_version(publication.stage(table.path), candidate.version)
+        note_version(transaction.stage(table.path), candidate.version)
 
 
 def _promoted_by_hand(
-    publication: Publication, root: StoragePath, name: str, version: str, reason: str | None
-) -> Pointer:
+    transaction: Transaction, root: StoragePath, name: str, version: str, reason: str | None
+) -> Alias:
     found = complete(root, name, version) if version in version_names(root, name) else None
     if found is None:
         raise MissingModelError(name, version)
-    before = read_pointer(root, name)
+    before = read_alias(root, name)
     if before is not None and before.version == version:
         return before
-    verdict = found[1].gate
+    verdict = found[1].verdict
     refused = verdict is not None and not verdict.passed
-    usual = "chosen by hand although the gate refused it" if refused else "chosen by hand"
-    return stage_pointer(publication, root, name, Promotion.now(version, "hand", reason or usual))
+    usual = "chosen by hand although the promotion policy refused it" if refused else "chosen by hand"
+    return stage_alias(transaction, root, name, Promotion.now(version, "hand", reason or usual))
 
 
-def _rolled_back(publication: Publication, root: StoragePath, name: str) -> Pointer:
-    pointer = read_pointer(root, name)
-    ways = ways_back(pointer) if pointer is not None else []
+def _rolled_back(transaction: Transaction, root: StoragePath, name: str) -> Alias:
+    alias = read_alias(root, name)
+    ways = rollback_versions(alias) if alias is not None else []
     target = next((version for version in ways if complete(root, name, version) is not None), None)
-    if pointer is None or target is None:
+    if alias is None or target is None:
         raise UserError(
             f"No complete version of model {name} was promoted before the present one: choose one of "
             f"`shopstream models list` with `shopstream models promote {name} VERSION`."
         )
-    return stage_pointer(publication, root, name, Promotion.now(target, "rollback", f"back from {pointer.version}"))
+    return stage_alias(transaction, root, name, Promotion.now(target, "rollback", f"back from {alias.version}"))
 
 
 def _refuse_untrained(root: StoragePath, names: Sequence[str]) -> None:

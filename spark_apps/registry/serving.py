@@ -8,7 +8,7 @@ from typing import Any
 
 from spark_apps.errors import MissingModelError
 from spark_apps.progress import notice
-from spark_apps.registry.pointer import read_pointer
+from spark_apps.registry.alias import read_alias
 from spark_apps.registry.versions import ALS, HYBRID, NAMES, POPULARITY, SEGMENTS, Complete, Metadata, complete, newest
 from spark_apps.settings import MODEL_OPTIONS
 from spark_apps.storage import StoragePath, write_durably
@@ -25,8 +25,8 @@ _NOTE = "_version.json"
 
 def promoted(root: StoragePath, name: str) -> Complete | None:
     """Returns the promoted version of a model; None when none is promoted, or it is gone or incomplete."""
-    pointer = read_pointer(root, name)
-    return None if pointer is None else complete(root, name, pointer.version)
+    alias = read_alias(root, name)
+    return None if alias is None else complete(root, name, alias.version)
 
 
 def current(root: StoragePath, name: str) -> Complete:
@@ -37,15 +37,15 @@ def current(root: StoragePath, name: str) -> Complete:
     Raises:
         MissingModelError: when there is no complete version.
     """
-    pointer = read_pointer(root, name)
-    if pointer is None:
+    alias = read_alias(root, name)
+    if alias is None:
         return newest(root, name)
-    found = complete(root, name, pointer.version)
+    found = complete(root, name, alias.version)
     if found is not None:
         return found
     folder, metadata = newest(root, name)
     notice(
-        f"The promoted version {pointer.version} of model {name} is gone or incomplete: {metadata.version}, the newest "
+        f"The promoted version {alias.version} of model {name} is gone or incomplete: {metadata.version}, the newest "
         "complete one, is used; see `shopstream models list`."
     )
     return folder, metadata

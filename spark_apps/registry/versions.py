@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from spark_apps import __version__
 from spark_apps.errors import MissingModelError
-from spark_apps.registry.gate import Verdict
+from spark_apps.registry.promotion_policy import Verdict
 from spark_apps.storage import StoragePath, write_durably
 
 MODELS = "models"
@@ -41,8 +41,10 @@ class Metadata(BaseModel):
         parameters: what the training was told.
         metrics: what was measured; the same data and seed give the same figures.
         files: size in bytes of every file of the version, by which a partial copy is known.
-        gate: what the gate said of the training; None for versions that it was not asked about.
+        verdict: of the promotion policy; None for versions that it does not cover. In JSON it is called gate.
     """
+
+    model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
 
     name: str
     version: str
@@ -59,7 +61,7 @@ class Metadata(BaseModel):
     parameters: dict[str, Any]
     metrics: dict[str, Any]
     files: dict[str, int] = {}
-    gate: Verdict | None = None
+    verdict: Verdict | None = Field(None, alias="gate")
 
     @classmethod
     def describe(cls, **known: Any) -> Metadata:
@@ -110,10 +112,10 @@ def write_metadata(folder: StoragePath, metadata: Metadata) -> None:
 
 
 def write_verdict(folder: StoragePath, verdict: Verdict) -> None:
-    """Adds what the gate says to the metadata of a staged version."""
+    """Adds the promotion policy's verdict to the metadata of a staged version."""
     metadata = Metadata.model_validate_json((folder / METADATA).read_bytes())
-    judged = metadata.model_copy(update={"gate": verdict})
-    write_durably(folder / METADATA, judged.model_dump_json(indent=1))
+    decided = metadata.model_copy(update={"verdict": verdict})
+    write_durably(folder / METADATA, decided.model_dump_json(indent=1))
 
 
 def version_names(root: StoragePath, name: str) -> list[str]:

@@ -32,8 +32,8 @@ from testinfra.utils.ansible_runner import AnsibleRunner
 
 from spark_apps.generator import GeneratorSpec, write_events
 from spark_apps.tables import Table
+from tests.cluster.reference_run import TRAINED, ReferenceRun, started
 from tests.cluster.sizes import EVENTS
-from tests.cluster.undisturbed import TRAINED, Undisturbed, started
 from tests.conftest import sample_file
 from tests.factory import read_published
 from tests.java import FIRST_COMPILER
@@ -365,7 +365,7 @@ def november(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def undisturbed_run(log: Path, november: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Undisturbed]:
+def reference_run(log: Path, november: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReferenceRun]:
     """Both logs on one machine; under way since the first who asked for it."""
     run = started(log, november, tmp_path_factory.mktemp("undisturbed"))
     try:
@@ -376,9 +376,9 @@ def undisturbed_run(log: Path, november: Path, tmp_path_factory: pytest.TempPath
 
 
 @pytest.fixture(scope="session")
-def local_root(undisturbed_run: Undisturbed) -> Path:
+def local_root(reference_run: ReferenceRun) -> Path:
     """The same rows, cleaned and trained on one machine."""
-    return undisturbed_run.root(TRAINED)
+    return reference_run.root(TRAINED)
 
 
 def local_rows(root: Path, table: Table, *order: str) -> list[dict[str, Any]]:

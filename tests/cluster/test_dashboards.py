@@ -24,7 +24,7 @@ from spark_apps.telemetry.points import points_of
 from spark_apps.telemetry.provision import BUCKET, ORG
 from tests.cluster.conftest import PORT_OFFSET, RunningCluster, eventually
 from tests.grafana.asking import Grafana, Question, questions
-from tests.grafana.made_up import INTERVAL, batch_record, batches, platform_report
+from tests.grafana.batch_records import INTERVAL, batch_record, batches, platform_report
 from tests.short_form import long_but
 
 # tests/conftest.py takes SHOPSTREAM_ variables away before tests run
@@ -252,7 +252,7 @@ def test_there_is_a_condition_for_each_rule(servers: Servers) -> None:
 def waited_for(request: pytest.FixtureRequest) -> None:
     """An alert takes half a minute of doing nothing: meanwhile this machine does what later files compare with."""
     if not _GIVEN:
-        request.getfixturevalue("undisturbed_run")
+        request.getfixturevalue("reference_run")
 
 
 @pytest.mark.usefixtures("waited_for")

@@ -14,8 +14,8 @@ from spark_apps.telemetry.provision import READER_TOKEN
 from tests.cluster.conftest import RunningCluster
 from tests.cluster.disturbances import DisturbedStream, planned
 from tests.cluster.november import COMPARED, assert_streamed, drop, records, streamed_rows
+from tests.cluster.reference_run import STREAMED, ReferenceRun
 from tests.cluster.sizes import BATCHES, EVENTS, KILLS, SEED
-from tests.cluster.undisturbed import STREAMED, Undisturbed
 from tests.factory import HEADER, csv_line
 from tests.telemetry.batch_logs import expected, stored
 
@@ -35,9 +35,9 @@ def streamed(trained: RunningCluster, november: Path) -> RunningCluster:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(undisturbed_run: Undisturbed) -> dict[Table, list[dict[str, Any]]]:
+def undisturbed(reference_run: ReferenceRun) -> dict[Table, list[dict[str, Any]]]:
     """The same files streamed on one machine."""
-    root = undisturbed_run.root(STREAMED)
+    root = reference_run.root(STREAMED)
     assert len(list((root / BATCH_LOG).glob("*.json"))) == BATCHES
     return {table: streamed_rows(root, table) for table in COMPARED}
 

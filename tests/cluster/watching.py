@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from spark_apps.publication import PUBLISH
+from spark_apps.storage.transaction import PUBLISH
 from spark_apps.tables import EVENTS, INTERACTIONS, QUARANTINE, RECOMMENDATIONS, USER_FEATURES, Table
 from tests.cluster.conftest import RunningCluster, eventually
 

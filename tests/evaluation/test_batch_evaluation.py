@@ -15,7 +15,7 @@ from spark_apps.recommendation.catalogue import Catalogue
 from spark_apps.recommendation.histories import Histories
 from spark_apps.recommendation.recommenders import AlsRecommender, Places, Scores, best_candidates
 from spark_apps.recommendation.topn import Exclusions, ItemFactors, TopLists
-from tests.recommendation.shelves import catalogue
+from tests.recommendation.catalogues import catalogue
 
 PRODUCTS = 150
 

@@ -9,7 +9,7 @@ from spark_apps.evaluation import candidates as module
 from spark_apps.evaluation.batch_evaluation import K
 from spark_apps.evaluation.candidates import candidates, mean_ndcg
 from spark_apps.settings import BlendWeights
-from tests.recommendation.shelves import catalogue, histories, hybrid
+from tests.recommendation.catalogues import catalogue, histories, hybrid
 
 WEIGHTS = [
     BlendWeights(),

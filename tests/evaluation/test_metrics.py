@@ -13,7 +13,7 @@ from sklearn.metrics import average_precision_score, ndcg_score, recall_score, t
 from sklearn.metrics.pairwise import cosine_similarity
 
 from spark_apps.evaluation import metrics
-from tests.recommendation.shelves import catalogue
+from tests.recommendation.catalogues import catalogue
 
 K = 10
 PRODUCTS = 40

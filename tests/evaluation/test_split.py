@@ -18,12 +18,12 @@ from spark_apps.evaluation.split import LeakError, day_of_cutoff
 from spark_apps.jobs import evaluate
 from spark_apps.jobs.evaluate import Cut, cut_events, training_tables
 from spark_apps.jobs.features import FeatureTables
-from spark_apps.publication import Publication
 from spark_apps.settings import EventScores, Settings
+from spark_apps.storage.transaction import Transaction
 from spark_apps.tables import EVENTS
 from tests.engines import local_engine
 from tests.factory import rows_of_files, write_events_table
-from tests.recommendation.made import ENGINES, engine_named
+from tests.recommendation.tables import ENGINES, engine_named
 
 CUTOFF = datetime(2019, 10, 2, 12, 0, 0, tzinfo=timezone.utc)
 
@@ -51,8 +51,8 @@ LOG = [
 
 def cut_of(folder: Path, engine: Engine, log: list[dict[str, Any]], share: float) -> Cut:
     write_events_table(folder / "root" / EVENTS.path, log)
-    with Publication(folder / "root", []) as publication:
-        events = evaluate.Events.of(folder / "root", publication)
+    with Transaction(folder / "root", []) as transaction:
+        events = evaluate.Events.of(folder / "root", transaction)
     return cut_events(engine, events, share, folder / "cut")
 
 

@@ -20,7 +20,7 @@ from spark_apps.tables import INTERACTIONS, PRODUCT_FEATURES, USER_FEATURES, Tab
 from tests import oracle
 from tests.comparing import assert_rows
 from tests.factory import write_events_table
-from tests.features.made import make_tables
+from tests.features.tables import make_tables
 
 Tables = dict[Table, list[dict[str, Any]]]
 # few of everything, so that ties, repeats and strange mixtures are the rule

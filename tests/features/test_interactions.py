@@ -7,7 +7,7 @@ from pathlib import Path
 from spark_apps.settings import EventScores
 from spark_apps.tables import INTERACTIONS
 from tests.comparing import assert_rows
-from tests.features.made import make_tables
+from tests.features.tables import make_tables
 
 # a user's events on a product, in time order: views, carts, purchases, removals as v c p r
 HISTORIES: dict[str, tuple[str, float]] = {

@@ -14,7 +14,7 @@ from spark_apps.storage import read_parquet
 from spark_apps.tables import PRODUCT_FEATURES
 from tests.comparing import assert_rows
 from tests.factory import write_events_table
-from tests.features.made import local_engine, make_tables
+from tests.features.tables import local_engine, make_tables
 
 SEEN_ONCE = {
     "events": 1,

@@ -10,7 +10,7 @@ import pytest
 
 from spark_apps.tables import USER_FEATURES
 from tests.comparing import assert_rows
-from tests.features.made import make_tables
+from tests.features.tables import make_tables
 
 LAST_DATE = date(2019, 10, 31)
 ONE_VIEW = {

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from spark_apps.generator import GeneratorSpec, product_truth
+from spark_apps.generator import GeneratorSpec
 from spark_apps.generator.blocks import Events, MonthBlocks
 from spark_apps.generator.calibration import load_calibration
 from spark_apps.generator.funnel import CART, PURCHASE, VIEW
 from spark_apps.generator.tables import TableMaker
+from tests.generator.ground_truth import product_weights
 from tests.generator.months import Sample
 
 CALIBRATION = load_calibration()
@@ -102,7 +103,7 @@ def test_november_has_its_sale(november: Sample) -> None:
 
 def test_the_catalogue_itself_has_the_measured_shares() -> None:
     """By the products' weights, where no draw of users blurs them."""
-    truth = product_truth(3, "2019-10")
+    truth = product_weights(3, "2019-10")
     weight = truth["weight"].to_numpy() / truth["weight"].to_numpy().sum()
     category, price = truth["category_id"].to_numpy(), truth["price"].cast("float64").to_numpy()
     brands = np.array(truth["brand"].fill_null("").to_pylist())

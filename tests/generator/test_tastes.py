@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from spark_apps.generator import GeneratorSpec, product_truth, user_tastes
+from spark_apps.generator import GeneratorSpec
 from spark_apps.generator.population import user_numbers
 from spark_apps.generator.tastes import FAVOURITE_WEIGHTS
+from tests.generator.ground_truth import product_weights, user_tastes
 from tests.generator.months import Sample, make_sample
 
 SEED = 11
@@ -34,7 +35,7 @@ def test_tastes_last_from_october_to_november(october: Sample, november: Sample)
 
 def test_events_fall_on_the_taste_groups(october: Sample) -> None:
     """Inside a favourite category most looks go to the user's brand and price level, not to others."""
-    truth = product_truth(SEED, "2019-10")
+    truth = product_weights(SEED, "2019-10")
     products = truth["product_id"].to_numpy()
     order = np.argsort(products)
     group = truth["taste_group"].to_numpy()[order][np.searchsorted(products[order], october.product)]
@@ -98,7 +99,7 @@ def test_busy_users_stay_busy(october: Sample, november: Sample) -> None:
 
 
 def test_november_has_new_products_and_keeps_the_old_ones() -> None:
-    old, new = product_truth(SEED, "2019-10"), product_truth(SEED, "2019-11")
+    old, new = product_weights(SEED, "2019-10"), product_weights(SEED, "2019-11")
     was, now = set(old["product_id"].to_pylist()), new["product_id"].to_pylist()
     assert was < set(now)
     assert len(now) == len(set(now))
@@ -110,17 +111,17 @@ def test_november_has_new_products_and_keeps_the_old_ones() -> None:
 
 
 def test_product_ids_never_meet_up_to_the_last_month() -> None:
-    last = product_truth(SEED, "2029-09")
+    last = product_weights(SEED, "2029-09")
     ids = last["product_id"].to_numpy()
     assert len(np.unique(ids)) == len(ids) > 300_000
     place = (ids - 1_000_000) // 100_000
     assert len(np.unique(place)) == 541
     assert len(np.unique(np.stack([place, last["category_id"].to_numpy()]), axis=1).T) == 541
-    assert np.isin(product_truth(SEED, "2019-10")["product_id"].to_numpy(), ids).all()
+    assert np.isin(product_weights(SEED, "2019-10")["product_id"].to_numpy(), ids).all()
 
 
 def test_new_products_are_sold_in_november_only(october: Sample, november: Sample) -> None:
-    truth = product_truth(SEED, "2019-11")
+    truth = product_weights(SEED, "2019-11")
     new = truth["product_id"].to_numpy()[truth["released"].to_numpy() == 1]
     assert not np.isin(october.product, new).any()
     assert 0.02 < np.isin(november.product, new).mean() < 0.1

@@ -30,8 +30,8 @@ from spark_apps.hdfs import compaction
 from spark_apps.hdfs.compaction import Partition, partitions
 from spark_apps.hdfs.connection import Hdfs
 from spark_apps.jobs import compact
-from spark_apps.publication import Publication
 from spark_apps.storage import StoragePath, root_path, write_parquet
+from spark_apps.storage.transaction import Transaction
 from spark_apps.tables import EVENTS, USER_FEATURES, DateRange, partition_folder
 from tests.engines import local_engine
 from tests.factory import rows_of_files
@@ -71,15 +71,15 @@ def rows_of(root: StoragePath) -> dict[date | None, Counter[Any]]:
 
 
 def publish(root: StoragePath, files: int) -> None:
-    with Publication(root, [EVENTS.path]) as publication:
-        staged = publication.stage(EVENTS.path)
+    with Transaction(root, [EVENTS.path]) as transaction:
+        staged = transaction.stage(EVENTS.path)
         for place, day in enumerate(DAYS):
             rows = events(place)
             for number in range(files):
                 part = rows.take(list(range(number, len(rows), files)))
                 write_parquet(staged / partition_folder(day) / f"part-{number}.parquet", part)
-        publication.replace(EVENTS.path)
-        publication.commit()
+        transaction.replace(EVENTS.path)
+        transaction.commit()
 
 
 @pytest.fixture
@@ -153,7 +153,7 @@ def test_rows_that_would_change_stop_it(root: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_writer_of_the_table_keeps_it_out(root: Path) -> None:
-    with Publication(root, [EVENTS.path]), pytest.raises(BusyRootError):
+    with Transaction(root, [EVENTS.path]), pytest.raises(BusyRootError):
         compact.run(local_engine(), root, EVENTS, DAYS[0])
 
 
@@ -161,13 +161,13 @@ def test_a_reader_sees_old_or_new(root: Path, monkeypatch: pytest.MonkeyPatch) -
     """The rows are read by another between writing and publishing, and after it."""
     before = rows_of(root)
     seen = []
-    commit = Publication.commit
+    commit = Transaction.commit
 
-    def watched(self: Publication) -> None:
+    def watched(self: Transaction) -> None:
         seen.append(rows_of(root))
         commit(self)
 
-    monkeypatch.setattr(Publication, "commit", watched)
+    monkeypatch.setattr(Transaction, "commit", watched)
     compact.run(local_engine(), root, EVENTS, DAYS[0])
     assert seen == [before]
 

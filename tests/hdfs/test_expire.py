@@ -12,8 +12,8 @@ import pytest
 from spark_apps.hdfs.connection import Hdfs
 from spark_apps.hdfs.layout import DEFAULT_LAYOUT, Layout, read_layout
 from spark_apps.hdfs.retention import Expired, expired, remove
-from spark_apps.publication import Publication
 from spark_apps.storage import HdfsPath, root_path
+from spark_apps.storage.transaction import Transaction
 from spark_apps.streaming.drop_files import CHECKPOINT, DONE, INCOMING, REFUSED, REPLAY, STREAM, TAKEN
 from tests.hdfs.conftest import Shopstream
 from tests.hdfs.server import HdfsServer
@@ -127,14 +127,14 @@ def age_all(hdfs: Hdfs, path: str, days: float) -> None:
 
 def test_a_publication_at_work_stays(superuser: Hdfs, root: HdfsPath, layout: Layout) -> None:
     """The lock's refreshing is what keeps it young: one round of it, as after a job of eight days."""
-    with Publication(root, ["processed/events"]) as publication:
-        publication.stage("processed/events").write_text("rows")
+    with Transaction(root, ["processed/events"]) as transaction:
+        transaction.stage("processed/events").write_text("rows")
         age_all(superuser, "/data/temp", OLD)
         locks = [entry.path for entry in superuser.walk("/data/temp/publish") if entry.path.endswith("alive.lock")]
         age(superuser, locks[0], 10 / DAY)
         assert paths(list(expired(superuser, layout))) == []
-        publication.replace("processed/events")
-        publication.commit()
+        transaction.replace("processed/events")
+        transaction.commit()
     assert (root / "processed/events").read_text() == "rows"
 
 

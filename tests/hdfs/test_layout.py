@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from spark_apps.hdfs.layout import DEFAULT_LAYOUT, BadLayoutError, Layout, parse_size, read_layout
-from spark_apps.publication import PUBLISH
+from spark_apps.storage.transaction import PUBLISH
 from spark_apps.streaming.drop_files import CHECKPOINT, DONE, INCOMING, REFUSED, REPLAY, STREAM, TAKEN
 from spark_apps.tables import RAW_EVENTS, RAW_MANIFESTS, REPORTS, TABLES
 

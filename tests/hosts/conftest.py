@@ -27,7 +27,7 @@ from tests.cluster.conftest import (
     log,
     trained,
 )
-from tests.cluster.undisturbed import train_here
+from tests.cluster.reference_run import train_here
 from tests.hosts.playbooks import TAG, Run, play
 from tests.hosts.standin import StandIns
 

@@ -11,8 +11,8 @@ from spark_apps.streaming.records import BATCH_LOG
 from spark_apps.tables import STREAM_EVENTS
 from tests.cluster.conftest import RunningCluster
 from tests.cluster.november import COMPARED, assert_streamed, records, streamed_rows
+from tests.cluster.reference_run import stream_here
 from tests.cluster.sizes import EVENTS_EACH
-from tests.cluster.undisturbed import stream_here
 
 
 @contextmanager

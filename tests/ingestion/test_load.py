@@ -17,7 +17,7 @@ import pytest
 from spark_apps.errors import BadInputError, BusyRootError, UnusableFileError
 from spark_apps.ingestion.manifests import Manifest, raw_rows, read_manifests
 from spark_apps.jobs import load
-from spark_apps.publication import Publication
+from spark_apps.storage.transaction import Transaction
 from spark_apps.tables import UNDATED, DateRange
 from tests.factory import csv_line, write_log
 
@@ -176,7 +176,7 @@ def test_a_killed_load_leaves_nothing_and_can_be_run_again(tmp_path: Path) -> No
 
 def test_two_loads_of_one_file_do_not_run_at_once(tmp_path: Path) -> None:
     root, log = tmp_path / "root", write_log(tmp_path / "october.csv", LINES)
-    with Publication(root, ["raw/manifests/october.csv"]), pytest.raises(BusyRootError, match=str(os.getpid())):
+    with Transaction(root, ["raw/manifests/october.csv"]), pytest.raises(BusyRootError, match=str(os.getpid())):
         load.run(root, [log])
 
 

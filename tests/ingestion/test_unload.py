@@ -17,8 +17,8 @@ from spark_apps.cli import main
 from spark_apps.errors import BusyRootError, NothingToDoError, UserError
 from spark_apps.ingestion.manifests import read_manifests
 from spark_apps.jobs import check, clean, features, load, simulate, unload
-from spark_apps.publication import Publication, settle
 from spark_apps.settings import Settings
+from spark_apps.storage.transaction import Transaction, recover
 from spark_apps.streaming.drop_files import REPLAY
 from spark_apps.streaming.records import BATCH_LOG
 from spark_apps.tables import EVENTS, DateRange, published_dates
@@ -160,7 +160,7 @@ def test_killed_at_any_step_nothing_is_half_taken_out(root: Path, tmp_path: Path
         command = [sys.executable, "-c", _KILLED, str(root), str(step)]
         killed = subprocess.run(command, check=False, timeout=60).returncode
         assert killed in (0, -signal.SIGKILL)
-        settle(root)
+        recover(root)
         outcomes.add(tuple(loaded(root)))
         if "wrong.csv" in loaded(root):
             assert raw(root) == whole
@@ -173,7 +173,7 @@ def test_killed_at_any_step_nothing_is_half_taken_out(root: Path, tmp_path: Path
 
 
 def test_clean_and_unload_keep_each_other_waiting(root: Path) -> None:
-    with Publication(root, [EVENTS.path]), pytest.raises(BusyRootError):
+    with Transaction(root, [EVENTS.path]), pytest.raises(BusyRootError):
         unload.run(root, ["wrong.csv"])
     assert loaded(root) == ["right.csv", "wrong.csv"]
 
@@ -183,9 +183,9 @@ def test_a_replay_at_work_on_the_file_is_not_disturbed(root: Path, tmp_path: Pat
     load.run(root, [november])
     plan = simulate.Plan(NOVEMBER, events=2, interval=timedelta(), files=1)
     simulate.run(root, plan, never)
-    with Publication(root, [REPLAY]), pytest.raises(BusyRootError):
+    with Transaction(root, [REPLAY]), pytest.raises(BusyRootError):
         unload.run(root, ["november.csv"])
-    with Publication(root, [REPLAY]):
+    with Transaction(root, [REPLAY]):
         unload.run(root, ["wrong.csv"])  # which it does not replay
     assert loaded(root) == ["right.csv", "november.csv"]
 

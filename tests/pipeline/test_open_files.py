@@ -1,4 +1,4 @@
-"""Windows renames no folder with an open file in it, nor replaces one: a publication's own process has none open."""
+"""Windows renames no folder with an open file in it, nor replaces one: a transaction's own process has none open."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from spark_apps import publication
 from spark_apps.cli import main
 from spark_apps.generator import GeneratorSpec, write_events
-from spark_apps.storage import StoragePath
+from spark_apps.storage import StoragePath, transaction
 
 pytestmark = [
     pytest.mark.long,
@@ -39,13 +38,13 @@ def test_nothing_below_the_root_is_open_when_folders_are_renamed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found: list[list[str]] = []
-    roll_forward = publication._roll_forward
+    roll_forward = transaction._roll_forward
 
     def looked(root: StoragePath, folder: StoragePath) -> None:
         found.append(sorted(open_below(tmp_path)))
         roll_forward(root, folder)
 
-    monkeypatch.setattr(publication, "_roll_forward", looked)
+    monkeypatch.setattr(transaction, "_roll_forward", looked)
     october, november = tmp_path / "october.csv", tmp_path / "november.csv"
     write_events(GeneratorSpec(2_000, "2019-10", 1), october)
     write_events(GeneratorSpec(600, "2019-11", 1), november)

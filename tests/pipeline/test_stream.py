@@ -55,7 +55,7 @@ from spark_apps.tables import (
 )
 from tests.engines import local_engine
 from tests.factory import HEADER, csv_line, rows_of_files
-from tests.features.made import make_tables
+from tests.features.tables import make_tables
 from tests.pipeline.conftest import Trained, assert_same_lists
 from tests.reports.reader import Page
 

@@ -10,8 +10,8 @@ import pytest
 
 from spark_apps.recommendation.affinity import EVERYBODY, Affinity
 from spark_apps.recommendation.catalogue import Catalogue
+from tests.recommendation.catalogues import catalogue, histories
 from tests.recommendation.kinds import affinity_by_hand
-from tests.recommendation.shelves import catalogue, histories
 
 
 def test_affinities_are_the_formula_s_and_add_up_to_one() -> None:

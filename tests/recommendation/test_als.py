@@ -23,7 +23,7 @@ from spark_apps.recommendation.ids import INDEX
 from spark_apps.recommendation.topn import Exclusions, ItemFactors, TopLists, factor_matrix, top_products
 from spark_apps.registry.spark_ml import write_als_metadata
 from spark_apps.settings import AlsLibrary, AlsParameters
-from tests.recommendation.made import (
+from tests.recommendation.tables import (
     ENGINES,
     engine_named,
     files,
@@ -33,7 +33,7 @@ from tests.recommendation.made import (
     nothing_held,
     spark_engine,
 )
-from tests.recommendation.made import read as read_files
+from tests.recommendation.tables import read as read_files
 
 Rows = list[tuple[int, int, float]]
 LIBRARIES = ["implicit", "mllib"]

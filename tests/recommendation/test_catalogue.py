@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from spark_apps.recommendation.catalogue import PRICE_BANDS, Catalogue
-from tests.recommendation.shelves import catalogue, products
+from tests.recommendation.catalogues import catalogue, products
 
 
 def terms_of(row: dict[str, object], band: int) -> list[str]:

@@ -13,7 +13,7 @@ from spark_apps.engine.base import Relation
 from spark_apps.engine.mllib import to_model_ids as to_ids_of_frame
 from spark_apps.engine.mllib import to_original_ids
 from spark_apps.recommendation.ids import INDEX, fits_int, number_ids, to_model_ids
-from tests.recommendation.made import ENGINES, engine_named, files, local_engine, read
+from tests.recommendation.tables import ENGINES, engine_named, files, local_engine, read
 
 IDS = pa.schema([("user_id", pa.int64())])
 

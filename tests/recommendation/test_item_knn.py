@@ -27,8 +27,8 @@ from spark_apps.recommendation.item_knn import (
     find_neighbours,
 )
 from tests.engines import local_engine
-from tests.recommendation.made import interactions, spark_engine
-from tests.recommendation.shelves import catalogue, histories
+from tests.recommendation.catalogues import catalogue, histories
+from tests.recommendation.tables import interactions, spark_engine
 
 PRODUCTS, USERS, SEED = 150, 300, 5
 Rows = Iterable[tuple[int, int, float]]

@@ -18,8 +18,8 @@ from spark_apps.recommendation.catalogue import Catalogue
 from spark_apps.recommendation.histories import Histories
 from spark_apps.recommendation.hybrid import SOURCES
 from spark_apps.recommendation.lists import LISTS, Listing, list_figures, user_lists
-from tests.recommendation.made import files, local_engine, read, segments, spark_engine, touched
-from tests.recommendation.shelves import catalogue, histories, hybrid
+from tests.recommendation.catalogues import catalogue, histories, hybrid
+from tests.recommendation.tables import files, local_engine, read, segments, spark_engine, touched
 
 SEGMENTS = ["Casual_Browsers", "VIP_Customers"]
 

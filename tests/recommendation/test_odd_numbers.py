@@ -18,7 +18,7 @@ from spark_apps.recommendation.hybrid import HybridRecommender, SegmentTastes
 from spark_apps.recommendation.recommenders import AlsRecommender, ContentRecommender
 from spark_apps.recommendation.topn import Exclusions, ItemFactors
 from spark_apps.settings import BlendWeights
-from tests.recommendation.shelves import catalogue, histories, products
+from tests.recommendation.catalogues import catalogue, histories, products
 
 USERS, RANK = 5, 4
 # removals of many users, of one, nothing, a view, a purchase, and a shop of a whole year

@@ -14,12 +14,12 @@ from spark_apps.engine.base import Engine, Relation
 from spark_apps.engine.published import stored_schema
 from spark_apps.jobs.hybrid import PRODUCTS, SEGMENT_SCORES, stage_hybrid
 from spark_apps.jobs.validation import Learned
-from spark_apps.publication import Publication
 from spark_apps.recommendation.popularity import HYBRID_PRODUCTS
 from spark_apps.recommendation.popularity import SEGMENT_SCORES as SCORES
 from spark_apps.schemas import POPULAR_PRODUCTS
+from spark_apps.storage.transaction import Transaction
 from spark_apps.tables import PRODUCT_FEATURES
-from tests.recommendation.made import (
+from tests.recommendation.tables import (
     files,
     held,
     interactions,
@@ -65,9 +65,9 @@ class Made:
         pairs = interactions(folder / "interactions", rows)
         learned = Learned(pairs, kept_back or nothing_held(), pa.array([], pa.int64()))
         placed = segments(folder / "segments", (of_users or SEGMENTS).items())
-        with Publication(folder / "root", []) as publication:
+        with Transaction(folder / "root", []) as transaction:
             self.liked = stage_hybrid(
-                engine, publication, folder / "hybrid", folder / "lists", learned, placed, products, kept
+                engine, transaction, folder / "hybrid", folder / "lists", learned, placed, products, kept
             )
         self.lists = read(Relation.of(folder / "lists", LISTS), "scope", "key", "rank")
         self.scores = read(Relation.of(folder / "hybrid" / SEGMENT_SCORES, SCORES), "segment", "product_id")

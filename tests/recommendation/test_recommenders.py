@@ -23,8 +23,8 @@ from spark_apps.recommendation.recommenders import (
 )
 from spark_apps.recommendation.topn import Exclusions, TopLists
 from spark_apps.settings import BlendWeights
+from tests.recommendation.catalogues import catalogue, histories, hybrid
 from tests.recommendation.kinds import affinity_by_hand
-from tests.recommendation.shelves import catalogue, histories, hybrid
 
 N = 5
 

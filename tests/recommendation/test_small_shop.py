@@ -27,10 +27,10 @@ from spark_apps.jobs.hybrid import PRODUCT_INDEX, USER_INDEX
 from spark_apps.jobs.recommend import Recommendation
 from spark_apps.jobs.train import Training
 from spark_apps.jobs.validation import hold_back
-from spark_apps.publication import Publication
 from spark_apps.recommendation.als import USER_FACTORS, Size
 from spark_apps.registry.versions import ALS, HYBRID, POPULARITY, newest
 from spark_apps.settings import AlsParameters, Settings
+from spark_apps.storage.transaction import Transaction
 from spark_apps.tables import (
     EVENTS,
     INTERACTIONS,
@@ -141,10 +141,10 @@ def test_both_engines_train_the_same(shop: Shop, shop_on_spark: Shop) -> None:
 def test_mllib_makes_the_same_files(shop: Shop, spark: SparkSession, tmp_path: Path) -> None:
     settings = shop.settings.model_copy(update={"als_library": "mllib"})
     engine, tables = engine_of(spark), [table_relation(shop.root, one) for one in (USER_FEATURES, PRODUCT_FEATURES)]
-    with Publication(tmp_path / "root", []) as publication:
-        learned = hold_back(engine, settings, publication, table_relation(shop.root, INTERACTIONS), 16)
-        indexes = number_ids(engine, publication, *tables)
-        fitting = Fitting(engine, publication, learned, indexes, Size(16, 16, 100))
+    with Transaction(tmp_path / "root", []) as transaction:
+        learned = hold_back(engine, settings, transaction, table_relation(shop.root, INTERACTIONS), 16)
+        indexes = number_ids(engine, transaction, *tables)
+        fitting = Fitting(engine, transaction, learned, indexes, Size(16, 16, 100))
         trial, users, products = trial_factors(fitting, settings, settings.als, pa.array([UNDECIDED, GREEDY]))
         fitted, by_user = stage_als(fitting, settings, tmp_path / "als")
         assert fitted == trial == Fitted("mllib", 3) and by_user.files

@@ -27,7 +27,7 @@ def as_json(*arguments: object) -> Any:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """V1 passed the gate, V2 was forced past it, V3 was refused."""
+    """V1 passed the promotion policy, V2 was forced past it, V3 was refused."""
     train(tmp_path, V1, figures(0.3))
     train(tmp_path, V2, figures(0.2), force=True)
     train(tmp_path, V3, figures(0.05))
@@ -47,7 +47,7 @@ def test_the_list_marks_what_is_promoted_and_what_was_refused_with_the_reasons(r
     below = "NDCG@10 0.2000 is below the promoted version's 0.3000 by more than 5 %"
     assert shown.stdout.splitlines()[-2:] == [
         f"{every}: version {V2} is promoted by --force although {below}.",
-        f"{every}: version {V3} is refused by the gate: {worse}.",
+        f"{every}: version {V3} is refused by the promotion policy: {worse}.",
     ]
     assert shown.stderr.startswith("Next: shopstream models show als")
 

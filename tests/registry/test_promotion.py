@@ -1,4 +1,4 @@
-"""Pointers: moved with a training as the gate says, by hand and back; never lost and never torn (SPEC M2)."""
+"""Aliases: moved by the promotion policy, by hand and back; never lost and never torn (SPEC M2)."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from pathlib import Path
 import pytest
 
 from spark_apps.errors import MissingModelError, UserError
-from spark_apps.publication import Publication, settle
-from spark_apps.registry.pointer import KEPT, Pointer, Promotion, pointer_path, read_pointer, ways_back
-from spark_apps.registry.promotion import Decision, promote, publish_ungated, rollback
+from spark_apps.registry.alias import KEPT, Alias, Promotion, alias_path, read_alias, rollback_versions
+from spark_apps.registry.promotion import Decision, promote, publish_without_policy, rollback
 from spark_apps.registry.serving import current, stale_tables
 from spark_apps.registry.versions import ALS, METADATA, NAMES, POPULARITY, SEGMENTS, complete, model_path
 from spark_apps.storage import HdfsPath, StoragePath
+from spark_apps.storage.transaction import Transaction, recover
 from spark_apps.tables import USER_SEGMENTS
 from tests.hdfs.server import HdfsServer
 from tests.registry.trainings import V1, V2, V3, V4, all_at, figures, promoted, tables_at, tables_of, train
-from tests.test_publication import REPOSITORY, killed_at
+from tests.storage.test_transaction import REPOSITORY, killed_at
 
 
 def history(root: StoragePath, name: str = ALS) -> list[tuple[str, str]]:
-    pointer = read_pointer(root, name)
-    return [(one.version, one.by) for one in pointer.all()] if pointer is not None else []
+    alias = read_alias(root, name)
+    return [(one.version, one.by) for one in alias.all()] if alias is not None else []
 
 
 def by(decision: Decision) -> str | None:
@@ -46,28 +46,28 @@ def test_a_training_that_passes_moves_models_tables_and_pointers(tmp_path: Path)
         assert tables_of(tmp_path) == tables_at(version)
         assert {used(tmp_path, name) for name in NAMES} == {version}
     assert history(tmp_path) == [(V1, "gate"), (V2, "gate")]
-    pointer = read_pointer(tmp_path, ALS)
-    assert pointer is not None and pointer.reason == decision.reason
+    alias = read_alias(tmp_path, ALS)
+    assert alias is not None and alias.reason == decision.reason
     assert stale_tables(tmp_path) == []
 
 
 def test_a_refused_training_is_there_to_be_looked_at_and_changes_nothing_that_is_used(tmp_path: Path) -> None:
     train(tmp_path, V1, figures(0.2))
-    before = (tmp_path / pointer_path(ALS)).read_bytes()
+    before = (tmp_path / alias_path(ALS)).read_bytes()
     decision = train(tmp_path, V2, figures(0.15))
     assert decision.promotion is None
     assert decision.kept_tables == ("recommendations", "user_segments")
     assert str(decision) == (
         f"version {V2} is not promoted: NDCG@10 0.1500 is below the promoted version's 0.2000 by more than 5 %"
     )
-    assert (tmp_path / pointer_path(ALS)).read_bytes() == before
+    assert (tmp_path / alias_path(ALS)).read_bytes() == before
     assert promoted(tmp_path) == all_at(V1)
     assert tables_of(tmp_path) == tables_at(V1)
     for name in NAMES:
         assert used(tmp_path, name) == V1
         found = complete(tmp_path, name, V2)
-        assert found is not None and found[1].gate is not None
-        assert (found[1].gate.passed, found[1].gate.reason) == (False, decision.reason)
+        assert found is not None and found[1].verdict is not None
+        assert (found[1].verdict.passed, found[1].verdict.reason) == (False, decision.reason)
 
 
 def test_force_promotes_what_the_gate_refuses_and_says_so(tmp_path: Path) -> None:
@@ -113,14 +113,14 @@ def test_where_the_promoted_version_is_gone_a_refused_one_is_used_with_its_table
 
 def test_a_command_that_no_gate_judges_promotes_its_model_with_its_table(tmp_path: Path) -> None:
     train(tmp_path, V1)
-    with Publication(tmp_path, [USER_SEGMENTS.path]) as publication:
-        shutil.copytree(tmp_path / model_path(SEGMENTS, V1), publication.stage(model_path(SEGMENTS, V2)))
-        publication.replace(model_path(SEGMENTS, V2))
-        staged = publication.stage(USER_SEGMENTS.path)
+    with Transaction(tmp_path, [USER_SEGMENTS.path]) as transaction:
+        shutil.copytree(tmp_path / model_path(SEGMENTS, V1), transaction.stage(model_path(SEGMENTS, V2)))
+        transaction.replace(model_path(SEGMENTS, V2))
+        staged = transaction.stage(USER_SEGMENTS.path)
         staged.mkdir()
         (staged / "part-0.parquet").write_text(V2)
-        publication.replace(USER_SEGMENTS.path)
-        publish_ungated(tmp_path, publication, SEGMENTS, V2, USER_SEGMENTS, command="segment")
+        transaction.replace(USER_SEGMENTS.path)
+        publish_without_policy(tmp_path, transaction, SEGMENTS, V2, USER_SEGMENTS, command="segment")
     assert promoted(tmp_path) == {**all_at(V1), SEGMENTS: V2}
     assert tables_of(tmp_path) == {**tables_at(V1), "user_segments": V2}
 
@@ -150,7 +150,7 @@ def test_promoting_what_is_promoted_moves_nothing(tmp_path: Path) -> None:
 def test_promoting_by_hand_what_the_gate_refused_is_said(tmp_path: Path) -> None:
     train(tmp_path, V1, figures(0.2))
     train(tmp_path, V2, figures(0.15))
-    assert promote(tmp_path, [ALS], V2)[ALS].reason == "chosen by hand although the gate refused it"
+    assert promote(tmp_path, [ALS], V2)[ALS].reason == "chosen by hand although the promotion policy refused it"
     assert promote(tmp_path, [ALS], V1)[ALS].reason == "chosen by hand"
 
 
@@ -230,8 +230,8 @@ def test_ways_back(moves: str, back: str) -> None:
         Promotion(version=move[-1], promoted_at="", by="rollback" if move[0] == "<" else "hand", reason="")
         for move in moves.split()
     ]
-    pointer = Pointer(**made[-1].model_dump(), history=made[:-1])
-    assert ways_back(pointer) == back.split()
+    alias = Alias(**made[-1].model_dump(), history=made[:-1])
+    assert rollback_versions(alias) == back.split()
 
 
 def test_the_history_is_bounded(tmp_path: Path) -> None:
@@ -240,9 +240,9 @@ def test_the_history_is_bounded(tmp_path: Path) -> None:
     for _ in range(KEPT):
         for version in (V1, V2):
             promote(tmp_path, [ALS], version)
-    pointer = read_pointer(tmp_path, ALS)
-    assert pointer is not None and len(pointer.history) == KEPT
-    assert (tmp_path / pointer_path(ALS)).stat().st_size < 10_000
+    alias = read_alias(tmp_path, ALS)
+    assert alias is not None and len(alias.history) == KEPT
+    assert (tmp_path / alias_path(ALS)).stat().st_size < 10_000
     rollback(tmp_path, [ALS])
     assert used(tmp_path) == V1
 
@@ -252,7 +252,7 @@ def test_jobs_use_the_promoted_version_or_else_the_newest_complete_one(tmp_path:
     train(tmp_path, V2)
     rollback(tmp_path, [ALS])
     assert [used(tmp_path, name) for name in (ALS, POPULARITY)] == [V1, V2]
-    (tmp_path / pointer_path(ALS)).unlink()
+    (tmp_path / alias_path(ALS)).unlink()
     assert used(tmp_path) == V2
     with pytest.raises(MissingModelError):
         current(tmp_path, "other")
@@ -285,7 +285,7 @@ def test_a_pointer_that_somebody_spoilt_is_told_of_and_mended_by_the_next_promot
 ) -> None:
     for version in (V1, V2):
         train(tmp_path, version)
-    (tmp_path / pointer_path(ALS)).write_text('{"version": ')
+    (tmp_path / alias_path(ALS)).write_text('{"version": ')
     assert used(tmp_path) == V2
     assert re.search(r"promoted.json is not as shopstream writes it", capsys.readouterr().err)
     promote(tmp_path, [ALS], V1)
@@ -302,21 +302,21 @@ def test_a_mistyped_root_is_not_made(tmp_path: Path) -> None:
 def with_versions(root: Path, count: int) -> list[str]:
     """Versions of the model als of which none is promoted."""
     train(root, V1)
-    (root / pointer_path(ALS)).unlink()
+    (root / alias_path(ALS)).unlink()
     names = [f"201912{day:02d}T000000Z" for day in range(1, count + 1)]
     for name in names:
         shutil.copytree(root / model_path(ALS, V1), root / model_path(ALS, name))
     return names
 
 
-# Promotes a version, and stops between reading the pointer and replacing it until it is told to go on.
+# Promotes a version, and stops between reading the alias and replacing it until it is told to go on.
 PROMOTING_SLOWLY = """
 import sys
-from spark_apps.registry import pointer
+from spark_apps.registry import alias
 from spark_apps.registry.promotion import promote
 from spark_apps.storage import root_path
 
-real = pointer.read_pointer
+real = alias.read_alias
 
 def slowly(root, name):
     found = real(root, name)
@@ -324,7 +324,7 @@ def slowly(root, name):
     sys.stdin.readline()
     return found
 
-pointer.read_pointer = slowly
+alias.read_alias = slowly
 promote(root_path(sys.argv[1], sys.argv[2]), ["als"], sys.argv[3])
 """
 
@@ -382,7 +382,7 @@ def test_threads_that_promote_at_once_lose_nothing(tmp_path: Path) -> None:
 def test_a_promotion_does_not_wait_for_a_training_and_is_what_the_training_finds(tmp_path: Path) -> None:
     train(tmp_path, V1, figures(0.2))
     train(tmp_path, V2, figures(0.3))
-    with Publication(tmp_path, ["processed/recommendations", *(model_path(name, V3) for name in NAMES)]):
+    with Transaction(tmp_path, ["processed/recommendations", *(model_path(name, V3) for name in NAMES)]):
         promote(tmp_path, [ALS], V1)
         assert used(tmp_path) == V1
     assert by(train(tmp_path, V3, figures(0.2))) == "gate"  # V2, which was promoted when it began, does better
@@ -407,10 +407,10 @@ def root_with_two(root: Path) -> Path:
 
 
 def assert_whole(root: Path) -> None:
-    """What a reader finds that waits for nobody: each pointer as it was or as it becomes, naming what is there."""
+    """What a reader finds that waits for nobody: each alias as it was or as it becomes, naming what is there."""
     for name in NAMES:
-        pointer = json.loads((root / pointer_path(name)).read_bytes())
-        assert complete(root, name, pointer["version"]) is not None
+        alias = json.loads((root / alias_path(name)).read_bytes())
+        assert complete(root, name, alias["version"]) is not None
 
 
 def test_a_promotion_killed_at_any_step_leaves_the_old_pointers_or_the_new_ones(tmp_path: Path) -> None:
@@ -420,7 +420,7 @@ def test_a_promotion_killed_at_any_step_leaves_the_old_pointers_or_the_new_ones(
         if not killed_at(step, "before", KILLED_PROMOTION, root):
             break
         assert_whole(root)
-        settle(root)
+        recover(root)
         assert promoted(root) in (all_at(V1), all_at(V2))
         seen.append(promoted(root) == all_at(V2))
         rollback(root, [ALS])  # nothing is in the way of the next
@@ -436,7 +436,7 @@ def test_a_training_killed_at_any_step_leaves_all_old_or_all_new(tmp_path: Path)
         if not killed_at(step, "before", KILLED_TRAINING, root):
             break
         assert_whole(root)
-        settle(root)
+        recover(root)
         version = promoted(root)[ALS]
         assert version in ("20191102T120000Z", V3)
         assert promoted(root) == all_at(version)
@@ -444,3 +444,11 @@ def test_a_training_killed_at_any_step_leaves_all_old_or_all_new(tmp_path: Path)
         assert all((complete(root, name, V3) is not None) == (version == V3) for name in NAMES)
         seen.append(version == V3)
     assert seen == sorted(seen) and set(seen) == {False, True}
+
+
+def test_files_keep_the_names_that_they_were_written_with(tmp_path: Path) -> None:
+    """`gate` in metadata.json and promoted.json is a data format that scripts and earlier versions read."""
+    train(tmp_path, V1, figures(0.2))
+    metadata = json.loads((tmp_path / model_path(ALS, V1) / METADATA).read_bytes())
+    assert metadata["gate"]["passed"] is True and "verdict" not in metadata
+    assert json.loads((tmp_path / "models" / ALS / "promoted.json").read_bytes())["by"] == "gate"

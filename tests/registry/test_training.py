@@ -1,4 +1,4 @@
-"""`shopstream train` and the gate, with real models: what a refusal leaves in use, and how the command ends."""
+"""`shopstream train` and the promotion policy: what a refusal leaves in use, and how the command ends."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from spark_apps.commands.train import _print_training
 from spark_apps.jobs import recommend, segment
 from spark_apps.jobs import train as train_job
 from spark_apps.jobs.train import Training
-from spark_apps.registry.pointer import read_pointer
+from spark_apps.registry.alias import read_alias
 from spark_apps.registry.promotion import Decision, promote
 from spark_apps.registry.serving import current, stale_tables
 from spark_apps.registry.versions import ALS, NAMES, SEGMENTS, newest
@@ -29,7 +29,7 @@ from tests.recommendation.test_small_shop import USUAL, shop_events
 from tests.registry.trainings import V1
 
 RANK, RANK_OF_REFUSED = 4, 2
-# The command, with figures that the gate refuses planted where a validation puts its own.
+# The command, with figures that the promotion policy refuses planted where a validation puts its own.
 REFUSED = """
 from spark_apps.cli import main
 from spark_apps.jobs import train
@@ -84,14 +84,14 @@ def test_a_training_without_figures_is_promoted_and_says_so(
     first: tuple[Path, Training], capsys: pytest.CaptureFixture[str]
 ) -> None:
     root, training = first
-    pointer = read_pointer(root, ALS)
-    assert pointer is not None and pointer.latest() == training.decision.promotion
+    alias = read_alias(root, ALS)
+    assert alias is not None and alias.latest() == training.decision.promotion
     _print_training(training)
     shown = capsys.readouterr()
-    told = "is promoted by the gate: there are no validation figures, so nothing was compared"
+    told = "is promoted: there are no validation figures, so nothing was compared"
     assert shown.out.splitlines()[-2:] == [
-        f"Model version {pointer.version}: lists for {len(USUAL) + 2} users",
-        f"Models: version {pointer.version} {told}.",
+        f"Model version {alias.version}: lists for {len(USUAL) + 2} users",
+        f"Models: version {alias.version} {told}.",
     ]
     assert shown.err == "Next: shopstream recommend --user ID, or shopstream report\n"
 
@@ -161,6 +161,6 @@ def test_a_refused_version_promoted_by_hand_is_recommended_from(
 def test_segment_alone_promotes_what_it_made(small: Settings, root: Path) -> None:
     metadata = segment.run(local_engine(), small, root, "2")
     assert current(root, SEGMENTS)[1].version == metadata.version
-    pointer = read_pointer(root, SEGMENTS)
-    assert pointer is not None and pointer.reason == "made by `shopstream segment`, which no gate judges"
+    alias = read_alias(root, SEGMENTS)
+    assert alias is not None and alias.reason == "made by `shopstream segment`, which has no promotion policy"
     assert "user_segments" not in [stale.table for stale in stale_tables(root)]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from spark_apps.publication import Publication
-from spark_apps.registry.gate import BASELINE, FIGURE, JUDGED, VALIDATION
-from spark_apps.registry.pointer import read_pointer
+from spark_apps.registry.alias import read_alias
 from spark_apps.registry.promotion import Candidate, Decision, publish_training
+from spark_apps.registry.promotion_policy import BASELINE, FIGURE, VALIDATED, VALIDATION
 from spark_apps.registry.versions import ALS, NAMES, Metadata, model_path, write_metadata
 from spark_apps.storage import StoragePath
+from spark_apps.storage.transaction import Transaction
 from spark_apps.tables import RECOMMENDATIONS, USER_SEGMENTS
 
 TABLES = (RECOMMENDATIONS, USER_SEGMENTS)
@@ -19,8 +19,8 @@ MARGIN = 0.05
 
 
 def figures(hybrid: float, popularity: float = 0.1) -> dict[str, Any]:
-    """Metrics with which the gate compares."""
-    return {VALIDATION: {JUDGED: {FIGURE: {"value": hybrid}}, BASELINE: {FIGURE: {"value": popularity}}}}
+    """Metrics with which the promotion policy compares."""
+    return {VALIDATION: {VALIDATED: {FIGURE: {"value": hybrid}}, BASELINE: {FIGURE: {"value": popularity}}}}
 
 
 def train(
@@ -28,21 +28,21 @@ def train(
 ) -> Decision:
     """Publishes a training whose files say which version they are of."""
     targets = [*(table.path for table in TABLES), *(model_path(name, version) for name in NAMES)]
-    with Publication(root, targets) as publication:
+    with Transaction(root, targets) as transaction:
         for name in NAMES:
-            _stage_model(publication, name, version, metrics or {})
+            _stage_model(transaction, name, version, metrics or {})
         for table in TABLES:
-            staged = publication.stage(table.path)
+            staged = transaction.stage(table.path)
             staged.mkdir()
             (staged / "part-0.parquet").write_text(version)
-            publication.replace(table.path)
-        return publish_training(root, publication, Candidate(version, NAMES, TABLES, ALS, metrics or {}), margin, force)
+            transaction.replace(table.path)
+        return publish_training(root, transaction, Candidate(version, NAMES, TABLES, ALS, metrics or {}), margin, force)
 
 
 def promoted(root: StoragePath) -> dict[str, str | None]:
     """Which version of each model is promoted."""
-    pointers = {name: read_pointer(root, name) for name in NAMES}
-    return {name: pointer.version if pointer is not None else None for name, pointer in pointers.items()}
+    aliases = {name: read_alias(root, name) for name in NAMES}
+    return {name: alias.version if alias is not None else None for name, alias in aliases.items()}
 
 
 def tables_of(root: StoragePath) -> dict[str, str]:
@@ -62,8 +62,8 @@ def tables_at(version: str) -> dict[str, str]:
     return {table.name: version for table in TABLES}
 
 
-def _stage_model(publication: Publication, name: str, version: str, metrics: dict[str, Any]) -> None:
-    folder = publication.stage(model_path(name, version))
+def _stage_model(transaction: Transaction, name: str, version: str, metrics: dict[str, Any]) -> None:
+    folder = transaction.stage(model_path(name, version))
     (folder / "data").mkdir(parents=True)
     (folder / "data" / "part-0.parquet").write_text(version)
     known = {"first_date": "2019-10-01", "last_date": "2019-10-31", "users": 3, "products": 2, "interactions": 5}
@@ -72,4 +72,4 @@ def _stage_model(publication: Publication, name: str, version: str, metrics: dic
         name=name, version=version, seed=7, segments=[], parameters=parameters, metrics=metrics, **known
     )
     write_metadata(folder, metadata)
-    publication.replace(model_path(name, version))
+    transaction.replace(model_path(name, version))

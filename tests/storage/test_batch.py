@@ -16,9 +16,9 @@ from spark_apps.errors import BusyRootError, LostClaimError
 from spark_apps.ingestion.manifests import read_manifests
 from spark_apps.jobs import analyze, clean, load, quarantine, recommend, recommendations_csv, report, train, unload
 from spark_apps.jobs.analyze import ANALYSIS
-from spark_apps.publication import Publication, settle
 from spark_apps.settings import Settings
 from spark_apps.storage import HdfsPath, StoragePath, write_parquet
+from spark_apps.storage.transaction import Transaction, recover
 from spark_apps.tables import (
     EVENTS,
     INTERACTIONS,
@@ -92,31 +92,31 @@ def test_quarantined_lines_are_read_from_hdfs(on_hdfs: HdfsPath) -> None:
 
 
 def test_two_writers_of_a_table_are_kept_apart(on_hdfs: HdfsPath) -> None:
-    with Publication(on_hdfs, ["processed/events"]):
+    with Transaction(on_hdfs, ["processed/events"]):
         with pytest.raises(BusyRootError, match="is writing processed"):
-            Publication(on_hdfs, ["processed"])
-        with Publication(on_hdfs, ["processed/other"]):
+            Transaction(on_hdfs, ["processed"])
+        with Transaction(on_hdfs, ["processed/other"]):
             pass
 
 
 def test_a_committed_publication_of_a_dead_process_is_finished(
     on_hdfs: HdfsPath, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from spark_apps import publication as module
+    from spark_apps.storage import transaction as module
 
     old = on_hdfs / "processed" / "events"
     old.mkdir(parents=True)
     (old / "part").write_text("old")
     with monkeypatch.context() as patch:
         patch.setattr(module, "_roll_forward", lambda root, folder: None)  # killed right after its journal
-        with Publication(on_hdfs, ["processed/events"]) as cut_off:
+        with Transaction(on_hdfs, ["processed/events"]) as cut_off:
             staged = cut_off.stage("processed/events")
             staged.mkdir()
             (staged / "part").write_text("new")
             cut_off.replace("processed/events")
             cut_off.commit()
     assert (old / "part").read_text() == "old"
-    settle(on_hdfs)
+    recover(on_hdfs)
     assert (old / "part").read_text() == "new"
     assert list((on_hdfs / "temp" / "publish").glob("*")) == []
 
@@ -124,12 +124,12 @@ def test_a_committed_publication_of_a_dead_process_is_finished(
 def test_a_writer_that_was_taken_for_dead_publishes_nothing(on_hdfs: HdfsPath) -> None:
     with (
         pytest.raises(LostClaimError, match="nothing was replaced"),
-        Publication(on_hdfs, ["processed/events"]) as publication,
+        Transaction(on_hdfs, ["processed/events"]) as transaction,
     ):
-        staged = publication.stage("processed/events")
+        staged = transaction.stage("processed/events")
         staged.mkdir()
-        publication.replace("processed/events")
+        transaction.replace("processed/events")
         alive = staged.parents[2] / "alive.lock"
         alive.write_text('{"host": "another", "pid": 1, "started": "1", "id": "another"}')
-        publication.commit()
+        transaction.commit()
     assert not (on_hdfs / "processed").exists()

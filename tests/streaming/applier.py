@@ -5,8 +5,8 @@ from __future__ import annotations
 from spark_apps.jobs.stream.contents import batch_of, ensure_contents, stage_content
 from spark_apps.jobs.stream.incoming import Incoming
 from spark_apps.jobs.stream.paths import batch_log_path
-from spark_apps.publication import Publication
 from spark_apps.storage import StoragePath, write_durably
+from spark_apps.storage.transaction import Transaction
 from spark_apps.streaming.drop_files import DONE, INCOMING, REFUSED, TAKEN
 from spark_apps.streaming.intake import Dropped, judge
 from spark_apps.streaming.records import BatchRecord
@@ -46,13 +46,13 @@ class Applier:
             outcome=outcome,
             reason=reason,
         )
-        with Publication(self.root, ["processed"]) as publication:
+        with Transaction(self.root, ["processed"]) as transaction:
             path = batch_log_path(record.batch)
-            write_durably(publication.stage(path), record.model_dump_json())
-            publication.replace(path)
+            write_durably(transaction.stage(path), record.model_dump_json())
+            transaction.replace(path)
             if outcome == "applied":
-                stage_content(publication, self.root, record.sha256, record.batch)
-            publication.commit()
+                stage_content(transaction, self.root, record.sha256, record.batch)
+            transaction.commit()
         return record
 
     def apply_next(self) -> BatchRecord | None:

@@ -15,10 +15,10 @@ from spark_apps.errors import BusyRootError, NothingToDoError, UnusableFileError
 from spark_apps.jobs import clean, load, simulate, unload
 from spark_apps.jobs.rate_limit import Backlog
 from spark_apps.jobs.stream.paths import STATE_FILE
-from spark_apps.publication import Publication
-from spark_apps.registry.pointer import Promotion, pointer_path, stage_pointer
+from spark_apps.registry.alias import Promotion, alias_path, stage_alias
 from spark_apps.registry.versions import HYBRID, NAMES
 from spark_apps.storage import StoragePath
+from spark_apps.storage.transaction import Transaction
 from spark_apps.streaming.drop_files import INCOMING, REPLAY, REPLAY_STATE, Drop, read_drop
 from spark_apps.streaming.records import BATCH_LOG
 from spark_apps.streaming.state import StreamState
@@ -182,7 +182,7 @@ def test_without_raw_rows_it_says_how_to_get_some(tmp_path: Path) -> None:
 
 
 def test_two_replays_do_not_run_at_once(root: Path) -> None:
-    with Publication(root, [REPLAY]), pytest.raises(BusyRootError, match=f"is writing {REPLAY}: wait until it ends"):
+    with Transaction(root, [REPLAY]), pytest.raises(BusyRootError, match=f"is writing {REPLAY}: wait until it ends"):
         simulate.run(root, AT_ONCE, never)
 
 
@@ -325,7 +325,7 @@ def test_a_stream_that_will_take_over_a_training_will_know_what_clean_has(
     began_with(root, {})
     state = StreamState.model_validate_json((root / STATE_FILE).read_bytes())
     (root / STATE_FILE).write_text(state.model_copy(update={"models": dict.fromkeys(NAMES, "1")}).model_dump_json())
-    with Publication(root, [pointer_path(HYBRID)]) as publication:
-        stage_pointer(publication, root, HYBRID, Promotion(version="2", promoted_at="now", by="hand", reason="test"))
-        publication.commit()
+    with Transaction(root, [alias_path(HYBRID)]) as transaction:
+        stage_alias(transaction, root, HYBRID, Promotion(version="2", promoted_at="now", by="hand", reason="test"))
+        transaction.commit()
     assert told_at_the_start(root, capsys).startswith("! 3 of the 3 ")

@@ -22,7 +22,7 @@ from spark_apps.settings import EventScores
 from spark_apps.storage import read_parquet, write_parquet
 from spark_apps.streaming.figures import Learned, learned_of
 from spark_apps.streaming.user_update import FRESH, PROFILES, InForce, learn, newest_profiles
-from tests.features.made import local_engine
+from tests.features.tables import local_engine
 
 START = datetime(2019, 11, 1, tzinfo=timezone.utc).timestamp()
 OPTIONS = FeatureOptions(date(2019, 11, 1), EventScores(), date(2019, 10, 1))

@@ -80,8 +80,8 @@ class Root:
                 yield path
 
     def _promoted(self, model: str) -> str:
-        pointer = json.loads((self.folder / "models" / model / "promoted.json").read_text(encoding="utf-8"))
-        return str(pointer["version"])
+        alias = json.loads((self.folder / "models" / model / "promoted.json").read_text(encoding="utf-8"))
+        return str(alias["version"])
 
 
 def differences(expected: Root, found: Root) -> list[str]:

@@ -24,9 +24,9 @@ from spark_apps.jobs.stream.preparation import (
     write_profiles,
 )
 from spark_apps.jobs.stream.serving import Serving, merged_products, replace_bases
-from spark_apps.publication import Publication
 from spark_apps.settings import Settings
 from spark_apps.storage import StoragePath
+from spark_apps.storage.transaction import Transaction
 from spark_apps.streaming.state import StreamState, stored_centres
 from spark_apps.streaming.user_update import PROFILES as PROFILE_ROWS
 from spark_apps.streaming.user_update import newest_profiles
@@ -51,20 +51,20 @@ def adopt(
         The new state, how users are placed, and what recommends.
     """
     placement, batch = load_placement(served), state.next_batch
-    with Publication(root, claims(batch)) as publication:
-        applied = applied_relation(root, DateRange(), publication.scratch(STREAM_EVENTS.name))
+    with Transaction(root, claims(batch)) as transaction:
+        applied = applied_relation(root, DateRange(), transaction.scratch(STREAM_EVENTS.name))
         dates: dict[str, str] = {}
         if applied.read.cleaned == state.cleaned:
             events, products = None, merged_products(root, state.products_from, batch)
         else:  # `clean` has other events now than the bases: they are made anew, so that none is missing or there twice
             events = applied.events
-            products = product_base(engine, events, publication.scratch(_PRODUCT_SUMS))
+            products = product_base(engine, events, transaction.scratch(_PRODUCT_SUMS))
             reference = find_reference(engine, events, applied.days)
             dates = {"first_date": reference.first.isoformat(), "last_date": reference.day.isoformat()}
-        counts = _write_bases(engine, root, state, publication, events)
-        replace_bucket_bases(publication, state, range(state.buckets))
-        first_popular = stage_catalogue(publication, batch, products, served, settings)
-        replace_bases(publication, state.products_from, batch)
+        counts = _write_bases(engine, root, state, transaction, events)
+        replace_bucket_bases(transaction, state, range(state.buckets))
+        first_popular = stage_catalogue(transaction, batch, products, served, settings)
+        replace_bases(transaction, state.products_from, batch)
         after = state.model_copy(
             update={
                 "bases": (batch,) * state.buckets,
@@ -78,8 +78,8 @@ def adopt(
                 **dates,
             }
         )
-        stage_state(publication, after)
-        publication.commit()
+        stage_state(transaction, after)
+        transaction.commit()
     return after, placement, Serving(engine, settings, root, served, after)
 
 
@@ -103,15 +103,15 @@ class _Rewriting:
 
 
 def _write_bases(
-    engine: Engine, root: StoragePath, state: StreamState, publication: Publication, events: Relation | None
+    engine: Engine, root: StoragePath, state: StreamState, transaction: Transaction, events: Relation | None
 ) -> pa.Table:
     """Writes every bucket's bases: profiles with what was trained, events as they were or, if given, these.
 
     Returns:
         See `preparation.write_profiles`.
     """
-    files, staged = BucketFiles(root, state.buckets), staged_below(publication, root)
-    trained = f"{publication.scratch(_TRAINED).relative_to(root).as_posix()}/"
+    files, staged = BucketFiles(root, state.buckets), staged_below(transaction, root)
+    trained = f"{transaction.scratch(_TRAINED).relative_to(root).as_posix()}/"
     if events is not None:
         write_history(engine, events, files, staged, state.next_batch)
     counts = write_profiles(engine, root, files, trained, state.next_batch)

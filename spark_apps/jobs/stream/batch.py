@@ -22,11 +22,11 @@ from spark_apps.jobs.stream.replayed import replayed_parts
 from spark_apps.jobs.stream.serving import Serving
 from spark_apps.jobs.stream.tasks import ANSWERED, Batch, answered_parts, apply_buckets
 from spark_apps.provenance import AppliedBatch, held_by_clean, holdings_of
-from spark_apps.publication import Publication
-from spark_apps.registry.pointer import promoted_since
+from spark_apps.registry.alias import promoted_since
 from spark_apps.runtime.memory import release_unused
 from spark_apps.settings import Settings
 from spark_apps.storage import StoragePath, write_durably
+from spark_apps.storage.transaction import Transaction
 from spark_apps.streaming.clock import Clock
 from spark_apps.streaming.figures import (
     RELEVANCE,
@@ -128,17 +128,17 @@ class BatchProcessor:
     def _note(self, file: Dropped, outcome: Outcome, reason: Reason | None, times: Times) -> BatchRecord:
         """Writes down a file that changes nothing."""
         record = self._record(file, times, outcome=outcome, reason=reason)
-        with Publication(self._root, claims(record.batch)) as publication:
+        with Transaction(self._root, claims(record.batch)) as transaction:
             after = self.state.model_copy(update={"next_batch": self.state.next_batch + 1})
-            self._publish(publication, record, after)
+            self._publish(transaction, record, after)
         return record
 
     def _learn(self, file: Dropped, times: Times) -> BatchRecord:
         with times.of("models"):
             self._keep_models_up_to_date()
         batch = self.state.next_batch
-        with Publication(self._root, claims(batch)) as publication:
-            outputs = Outputs(self._root, publication, batch)
+        with Transaction(self._root, claims(batch)) as transaction:
+            outputs = Outputs(self._root, transaction, batch)
             with times.of("parse"):
                 leap = timedelta(hours=self._settings.stream_leap)
                 lines = read_file(self._engine, file, self.state, leap, outputs.scratch("lines"))
@@ -167,8 +167,8 @@ class BatchProcessor:
                 watermark=watermark_after(self.state.latest),
                 **(_told(changes) if changes else {}),
             )
-            stage_content(publication, self._root, record.sha256, batch)
-            self._publish(publication, record, self._advanced(lines, changes))
+            stage_content(transaction, self._root, record.sha256, batch)
+            self._publish(transaction, record, self._advanced(lines, changes))
         return record
 
     def _held(
@@ -229,12 +229,12 @@ class BatchProcessor:
             answered_of(parts, *centres_of(self.state).places.shape),
         )
 
-    def _publish(self, publication: Publication, record: BatchRecord, state: StreamState) -> None:
+    def _publish(self, transaction: Transaction, record: BatchRecord, state: StreamState) -> None:
         path = batch_log_path(record.batch)
-        write_durably(publication.stage(path), record.model_dump_json())
-        publication.replace(path)
-        stage_state(publication, state)
-        publication.commit()
+        write_durably(transaction.stage(path), record.model_dump_json())
+        transaction.replace(path)
+        stage_state(transaction, state)
+        transaction.commit()
         self.state = state
 
     def _advanced(self, lines: Lines, changes: _Changes | None) -> StreamState:

@@ -15,9 +15,9 @@ from spark_apps.jobs.stream.paths import (
     stage_state,
     staged_below,
 )
-from spark_apps.publication import Publication
 from spark_apps.runtime.memory import release_unused
 from spark_apps.storage import StoragePath
+from spark_apps.storage.transaction import Transaction
 from spark_apps.streaming.state import StreamState
 
 
@@ -47,12 +47,12 @@ def renew_bases(engine: Engine, root: StoragePath, state: StreamState, buckets: 
     after = state.model_copy(
         update={"bases": bases, "recent": tuple(one for one in state.recent if one.batch >= min(bases))}
     )
-    with Publication(root, claims(now)) as publication:
-        about = _About(BucketFiles(root, state.buckets), state, staged_below(publication, root))
+    with Transaction(root, claims(now)) as transaction:
+        about = _About(BucketFiles(root, state.buckets), state, staged_below(transaction, root))
         engine.map(_renew, [(kind, bucket) for kind in (HISTORY, PROFILES) for bucket in buckets], shared=about)
-        replace_bucket_bases(publication, state, buckets)
-        stage_state(publication, after)
-        publication.commit()
+        replace_bucket_bases(transaction, state, buckets)
+        stage_state(transaction, after)
+        transaction.commit()
     return after
 
 

@@ -10,8 +10,8 @@ from collections import defaultdict
 
 from spark_apps.jobs.stream.paths import STATE
 from spark_apps.progress import step
-from spark_apps.publication import Publication
 from spark_apps.storage import StoragePath, write_durably
+from spark_apps.storage.transaction import Transaction
 from spark_apps.telemetry.batch_log import BatchLog
 
 CONTENTS = f"{STATE}/contents"
@@ -27,29 +27,29 @@ def batch_of(root: StoragePath, sha256: str) -> int | None:
     return None
 
 
-def stage_content(publication: Publication, root: StoragePath, sha256: str, batch: int) -> None:
-    """Stages that a content is applied, for the publication of its batch."""
+def stage_content(transaction: Transaction, root: StoragePath, sha256: str, batch: int) -> None:
+    """Stages that a content is applied, for the transaction of its batch."""
     path = _file(sha256)
-    write_durably(publication.stage(path), "\n".join([*_lines(root, sha256), f"{sha256} {batch}"]) + "\n")
-    publication.replace(path)
+    write_durably(transaction.stage(path), "\n".join([*_lines(root, sha256), f"{sha256} {batch}"]) + "\n")
+    transaction.replace(path)
 
 
 def ensure_contents(root: StoragePath) -> None:
     """Makes the record of contents from the batch log where a state of an earlier version, or a loss, left none."""
     if (root / CONTENTS).is_dir():
         return
-    with Publication(root, [STATE]) as publication, step("Contents of former files") as shown:
+    with Transaction(root, [STATE]) as transaction, step("Contents of former files") as shown:
         batch_log = BatchLog(root)
         files: defaultdict[str, list[str]] = defaultdict(list)  # some 100 bytes of memory a batch
         for batch in (numbers := batch_log.numbers()):
             record = batch_log.record(batch)
             if record is not None and record.outcome == "applied":
                 files[_file(record.sha256)].append(f"{record.sha256} {batch}")
-        publication.stage(CONTENTS).mkdir(parents=True)
+        transaction.stage(CONTENTS).mkdir(parents=True)
         for path, lines in files.items():
-            write_durably(publication.stage(path), "\n".join(lines) + "\n")
-        publication.replace(CONTENTS)
-        publication.commit()
+            write_durably(transaction.stage(path), "\n".join(lines) + "\n")
+        transaction.replace(CONTENTS)
+        transaction.commit()
         shown.done = f"{len(numbers):,} records"
 
 

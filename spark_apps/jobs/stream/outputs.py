@@ -1,4 +1,4 @@
-"""The tables and files of one batch, staged for its publication."""
+"""The tables and files of one batch, staged for its transaction."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pyarrow as pa
 from spark_apps.engine.published import stored_schema
 from spark_apps.jobs.stream.lines import Lines
 from spark_apps.jobs.stream.paths import batch_file, gains_file, numbered
-from spark_apps.publication import Publication
 from spark_apps.storage import StoragePath, concatenate, parquet_files, write_parquet
+from spark_apps.storage.transaction import Transaction
 from spark_apps.streaming.figures import Answered, Learned, gains_of
 from spark_apps.tables import (
     STREAM_EVENTS,
@@ -39,13 +39,13 @@ class Staged:
 class Outputs:
     """What one batch writes."""
 
-    def __init__(self, root: StoragePath, publication: Publication, batch: int) -> None:
-        """Names the batch and the publication that will show it."""
-        self._root, self._publication, self.batch = root, publication, batch
+    def __init__(self, root: StoragePath, transaction: Transaction, batch: int) -> None:
+        """Names the batch and the transaction that will show it."""
+        self._root, self._transaction, self.batch = root, transaction, batch
 
     def scratch(self, name: str) -> StoragePath:
         """Returns a new folder for files of tasks."""
-        return self._publication.scratch(name)
+        return self._transaction.scratch(name)
 
     def stage_lines(self, lines: Lines) -> dict[date | None, Staged]:
         """Stages events and quarantine; returns the file of each date's events."""
@@ -73,8 +73,8 @@ class Outputs:
         self._write(gains_file(self.batch), gains_of(answered))
 
     def _write(self, path: str, rows: pa.Table) -> None:
-        write_parquet(self._publication.stage(path), rows)
-        self._publication.replace(path)
+        write_parquet(self._transaction.stage(path), rows)
+        self._transaction.replace(path)
 
     def _stage_dates(
         self, table: Table, files: Mapping[date | None, Sequence[StoragePath]]
@@ -85,8 +85,8 @@ class Outputs:
         """Stages files of tasks as one file of a table."""
         folder = f"{table.path}/{partition_folder(day)}" if table.partition else table.path
         path = batch_file(folder, self.batch)
-        file = files[0] if len(files) == 1 else self._publication.stage(path)
+        file = files[0] if len(files) == 1 else self._transaction.stage(path)
         if len(files) != 1:
             concatenate(file, stored_schema(table), files, _ROWS_AT_ONCE)
-        self._publication.replace(path, file)
+        self._transaction.replace(path, file)
         return Staged(file, path)

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
 
-from spark_apps.publication import Publication
 from spark_apps.storage import StoragePath, open_parquet, write_durably
+from spark_apps.storage.transaction import Transaction
 from spark_apps.streaming.records import BATCH_LOG, record_name
 from spark_apps.streaming.state import StreamState
 
@@ -57,31 +57,31 @@ def read_file(path: StoragePath, columns: Sequence[str]) -> pa.Table:
     return open_parquet(path).read(columns=list(columns))
 
 
-def stage_state(publication: Publication, state: StreamState) -> None:
-    """Stages the state that a publication makes the one in force."""
-    write_durably(publication.stage(STATE_FILE), state.model_dump_json())
-    publication.replace(STATE_FILE)
+def stage_state(transaction: Transaction, state: StreamState) -> None:
+    """Stages the state that a transaction makes the one in force."""
+    write_durably(transaction.stage(STATE_FILE), state.model_dump_json())
+    transaction.replace(STATE_FILE)
 
 
-def staged_below(publication: Publication, root: StoragePath) -> str:
+def staged_below(transaction: Transaction, root: StoragePath) -> str:
     """Returns what stands before a path below the root while it is staged, as a path below the root itself."""
-    return publication.stage(STATE).relative_to(root).as_posix().removesuffix(STATE)
+    return transaction.stage(STATE).relative_to(root).as_posix().removesuffix(STATE)
 
 
-def replace_bucket_bases(publication: Publication, state: StreamState, buckets: Iterable[int]) -> None:
+def replace_bucket_bases(transaction: Transaction, state: StreamState, buckets: Iterable[int]) -> None:
     """Has staged bases of buckets, which hold all batches so far, take the place of the former ones.
 
     Args:
-        publication: in which tasks staged them.
+        transaction: in which tasks staged them.
         state: before the batch.
         buckets: whose bases were made anew.
     """
     for bucket in buckets:
         for kind in (HISTORY, PROFILES):
             old, new = (base_file(kind, batch, bucket) for batch in (state.bases[bucket], state.next_batch))
-            publication.replace(new)
+            transaction.replace(new)
             if old != new:
-                publication.remove(old)
+                transaction.remove(old)
 
 
 def numbered(rows: pa.Table, batch: int) -> pa.Table:

@@ -37,10 +37,10 @@ from spark_apps.jobs.stream.paths import (
     staged_below,
 )
 from spark_apps.progress import step
-from spark_apps.publication import Publication
 from spark_apps.registry.versions import HYBRID
 from spark_apps.settings import Settings
 from spark_apps.storage import StoragePath, read_parquet, write_durably, write_parquet
+from spark_apps.storage.transaction import Transaction
 from spark_apps.streaming.state import StreamState, bucket_text, buckets_for, stored_centres
 from spark_apps.streaming.user_update import PROFILES as PROFILE_ROWS
 from spark_apps.tables import RECOMMENDATIONS, STREAM_EVENTS, USER_SEGMENTS, DateRange
@@ -81,12 +81,12 @@ def prepare(engine: Engine, settings: Settings, root: StoragePath) -> StreamStat
     served = versions_in_force(root)
     placement = load_placement(served)
     require_events(root, DateRange())
-    with Publication(root, [STATE]) as publication:
+    with Transaction(root, [STATE]) as transaction:
         # those of an earlier stream under this root too
-        applied = applied_relation(root, DateRange(), publication.scratch(STREAM_EVENTS.name))
+        applied = applied_relation(root, DateRange(), transaction.scratch(STREAM_EVENTS.name))
         number = applied.read.batches
         reference = find_reference(engine, applied.events, applied.days)
-        staged = staged_below(publication, root)
+        staged = staged_below(transaction, root)
         with step("Former events") as shown:
             rows = sum(applied.read.rows.values())
             files = BucketFiles(root, buckets_for(rows))
@@ -95,8 +95,8 @@ def prepare(engine: Engine, settings: Settings, root: StoragePath) -> StreamStat
         with step("Former lists and segments"):
             counts = write_profiles(engine, root, files, staged, number)
         with step("Products"):
-            products = product_base(engine, applied.events, publication.scratch(_PRODUCT_SUMS))
-            first_popular = stage_catalogue(publication, number, products, served, settings)
+            products = product_base(engine, applied.events, transaction.scratch(_PRODUCT_SUMS))
+            first_popular = stage_catalogue(transaction, number, products, served, settings)
         state = StreamState(
             next_batch=number,
             latest=None,
@@ -112,11 +112,11 @@ def prepare(engine: Engine, settings: Settings, root: StoragePath) -> StreamStat
             first_popular=first_popular,
             cleaned=applied.read.cleaned,
         )
-        write_durably(publication.stage(STATE_FILE), state.model_dump_json())
+        write_durably(transaction.stage(STATE_FILE), state.model_dump_json())
         if not number:  # else they are made of the batch log
-            publication.stage(CONTENTS).mkdir()
-        publication.replace(STATE)
-        publication.commit()
+            transaction.stage(CONTENTS).mkdir()
+        transaction.replace(STATE)
+        transaction.commit()
     return state
 
 
@@ -213,12 +213,12 @@ def segment_counts(counts: pa.Table, placement: Placement) -> dict[str, int]:
 
 
 def stage_catalogue(
-    publication: Publication, batch: int, products: pa.Table, served: Served, settings: Settings
+    transaction: Transaction, batch: int, products: pa.Table, served: Served, settings: Settings
 ) -> tuple[int, ...]:
     """Stages the bases of products and scores, which the driver holds as catalogue anyway.
 
     Args:
-        publication: where they are staged.
+        transaction: where they are staged.
         batch: the first one that they do not hold.
         products: columns of PRODUCT_COLUMNS.
         served: the versions whose scores are taken.
@@ -229,7 +229,7 @@ def stage_catalogue(
     """
     scores = read_parquet(served.folders[HYBRID] / SEGMENT_SCORES, SCORE_COLUMNS)
     for kind, rows in ((PRODUCTS, products), (SCORES, scores)):
-        write_parquet(publication.stage(base_file(kind, batch)), rows)
+        write_parquet(transaction.stage(base_file(kind, batch)), rows)
     models = load_recommender(served, catalogue_of(products), scores, settings)
     return popular(models, _POPULAR_LISTS * settings.top)
 

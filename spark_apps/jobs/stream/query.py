@@ -19,15 +19,15 @@ from spark_apps.jobs.stream.contents import ensure_contents
 from spark_apps.jobs.stream.incoming import TRIED_AGAIN_SECONDS, Incoming, names_taken
 from spark_apps.jobs.stream.paths import STATE, read_state
 from spark_apps.jobs.stream.preparation import prepare
-from spark_apps.publication import settle
 from spark_apps.settings import Settings
 from spark_apps.shutdown import Wait, asked_to_end
 from spark_apps.storage import StoragePath, for_another_thread, lock_at
+from spark_apps.storage.staging import discard
+from spark_apps.storage.transaction import recover
 from spark_apps.streaming.drop_files import CHECKPOINT, DONE, INCOMING, REFUSED, STREAM, TAKEN, TRIGGERS
 from spark_apps.streaming.intake import Dropped
 from spark_apps.streaming.records import BatchRecord
 from spark_apps.tables import STREAM_TABLES
-from spark_apps.workspace import discard
 
 # neither a folder nor HDFS tells that a file was dropped
 _LOOK_SECONDS = 0.5
@@ -62,7 +62,7 @@ def run(engine: Engine, settings: Settings, root: StoragePath, wishes: StopPolic
         BusyRootError: when another stream works under this root.
         MissingModelError: when nothing was trained yet.
     """
-    settle(root)
+    recover(root)
     for folder in (INCOMING, TAKEN, DONE, REFUSED, STATE, *(table.path for table in STREAM_TABLES)):
         (root / folder).mkdir(parents=True, exist_ok=True)
     with _alone(root):

@@ -19,9 +19,9 @@ from spark_apps.jobs.stream.paths import (
     stage_state,
 )
 from spark_apps.jobs.stream.preparation import PRODUCT_COLUMNS, SCORE_COLUMNS, catalogue_of
-from spark_apps.publication import Publication
 from spark_apps.settings import Settings
 from spark_apps.storage import StoragePath, write_parquet
+from spark_apps.storage.transaction import Transaction
 from spark_apps.streaming.scoring import Models
 from spark_apps.streaming.state import StreamState
 from spark_apps.tables import STREAM_PRODUCTS
@@ -66,13 +66,13 @@ class Serving:
         """
         since, now = state.products_from, state.next_batch
         after = state.model_copy(update={"products_from": now})
-        with Publication(self._root, claims(now)) as publication:
+        with Transaction(self._root, claims(now)) as transaction:
             products = merged_products(self._root, since, now)
             for kind, rows in ((PRODUCTS, products), (SCORES, self._scores(since, now))):
-                write_parquet(publication.stage(base_file(kind, now)), rows)
-            replace_bases(publication, since, now)
-            stage_state(publication, after)
-            publication.commit()
+                write_parquet(transaction.stage(base_file(kind, now)), rows)
+            replace_bases(transaction, since, now)
+            stage_state(transaction, after)
+            transaction.commit()
         self.close()
         self._load(after)
         return after
@@ -109,14 +109,14 @@ def merged_products(root: StoragePath, since: int, now: int) -> pa.Table:
     return merge_descriptions(pa.concat_tables([base, *parts]))
 
 
-def replace_bases(publication: Publication, since: int, now: int) -> None:
+def replace_bases(transaction: Transaction, since: int, now: int) -> None:
     """Has staged bases of products and scores take the place of the former ones, and of what batches added to them."""
     for kind in (PRODUCTS, SCORES):
-        publication.replace(base_file(kind, now))
+        transaction.replace(base_file(kind, now))
         if since != now:
-            publication.remove(base_file(kind, since))
+            transaction.remove(base_file(kind, since))
     for batch in range(since, now):
-        publication.remove(gains_file(batch))
+        transaction.remove(gains_file(batch))
 
 
 def increments(root: StoragePath, batch: int) -> pa.Table:

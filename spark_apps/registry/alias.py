@@ -1,4 +1,4 @@
-"""The pointer: which version of a model is promoted and why, and which were before it (SPEC M2)."""
+"""The alias `promoted` of each model: which version it names and why, and which it named before (SPEC M2)."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Literal
 from pydantic import BaseModel, ValidationError
 
 from spark_apps.progress import notice
-from spark_apps.publication import Publication
 from spark_apps.registry.versions import MODELS, NAMES
 from spark_apps.storage import StoragePath, write_durably
+from spark_apps.storage.transaction import Transaction
 
 By = Literal["gate", "force", "hand", "rollback"]
 # Earlier promotions that are kept of each model: what a rollback can go back through.
 KEPT = 20
 _FILE = "promoted.json"
 _HOW = {
-    "gate": "is promoted by the gate: ",
+    "gate": "is promoted: ",
     "force": "is promoted by --force although ",
     "hand": "is promoted by hand: ",
     "rollback": "is promoted by a rollback: ",
@@ -25,12 +25,12 @@ _HOW = {
 
 
 class Promotion(BaseModel):
-    """One move of the pointer.
+    """One move of the alias.
 
     Attributes:
         version: the version that it moved to.
         promoted_at: when, UTC, ISO 8601.
-        by: what moved it: a gate that was passed, `train --force` past a gate that refused, a person, a rollback.
+        by: what moved it: the promotion policy (`gate`), `train --force` past its refusal, a person, a rollback.
         reason: why, as a sentence without its full stop.
     """
 
@@ -49,7 +49,7 @@ class Promotion(BaseModel):
         return f"version {self.version} {_HOW[self.by]}{self.reason}"
 
 
-class Pointer(Promotion):
+class Alias(Promotion):
     """The promotion in force, with those before it.
 
     Attributes:
@@ -67,16 +67,16 @@ class Pointer(Promotion):
         return [*self.history, self.latest()]
 
 
-def pointer_path(name: str) -> str:
-    """Returns the pointer's path below the root."""
+def alias_path(name: str) -> str:
+    """Returns the alias's path below the root."""
     return f"{MODELS}/{name}/{_FILE}"
 
 
-def read_pointer(root: StoragePath, name: str) -> Pointer | None:
-    """Returns a model's pointer; None where no version was promoted, or, with a notice, where it cannot be read."""
-    path = root / pointer_path(name)
+def read_alias(root: StoragePath, name: str) -> Alias | None:
+    """Returns a model's alias; None where no version was promoted, or, with a notice, where it cannot be read."""
+    path = root / alias_path(name)
     try:
-        return Pointer.model_validate_json(path.read_bytes())
+        return Alias.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         return None
     except ValidationError:
@@ -86,33 +86,33 @@ def read_pointer(root: StoragePath, name: str) -> Pointer | None:
 
 def promoted_since(root: StoragePath, versions: dict[str, str]) -> bool:
     """Says whether other versions of models are promoted than those that a stream works with."""
-    pointers = {name: read_pointer(root, name) for name in NAMES}
-    return any(pointer is not None and pointer.version != versions[name] for name, pointer in pointers.items())
+    aliases = {name: read_alias(root, name) for name in NAMES}
+    return any(alias is not None and alias.version != versions[name] for name, alias in aliases.items())
 
 
-def stage_pointer(publication: Publication, root: StoragePath, name: str, promotion: Promotion) -> Pointer:
-    """Stages a model's pointer, moved on from where it stands now, for the commit of a publication.
+def stage_alias(transaction: Transaction, root: StoragePath, name: str, promotion: Promotion) -> Alias:
+    """Stages a model's alias, moved on from where it stands now, for the commit of a transaction.
 
-    The caller keeps others from publishing until then (Publication.alone), so that no move is lost.
+    The caller keeps others from publishing until then (Transaction.exclusive), so that no move is lost.
     """
-    before = read_pointer(root, name)
+    before = read_alias(root, name)
     history = before.all()[-KEPT:] if before is not None else []
-    pointer = Pointer(**promotion.model_dump(), history=history)
-    write_durably(publication.stage(pointer_path(name)), pointer.model_dump_json(indent=1))
-    publication.replace(pointer_path(name))
-    return pointer
+    alias = Alias(**promotion.model_dump(), history=history)
+    write_durably(transaction.stage(alias_path(name)), alias.model_dump_json(indent=1))
+    transaction.replace(alias_path(name))
+    return alias
 
 
-def ways_back(pointer: Pointer) -> list[str]:
+def rollback_versions(alias: Alias) -> list[str]:
     """Returns the versions that a rollback may go back to, the one promoted last first.
 
     What was rolled back from is not among them: a second rollback goes on to the version before.
     """
     line: list[Promotion] = []
-    for promotion in pointer.all():
+    for promotion in alias.all():
         if promotion.by == "rollback":
             while line and line[-1].version != promotion.version:
                 line.pop()
         if not line or line[-1].version != promotion.version:
             line.append(promotion)
-    return [one.version for one in reversed(line[:-1]) if one.version != pointer.version]
+    return [one.version for one in reversed(line[:-1]) if one.version != alias.version]

@@ -15,7 +15,7 @@ from spark_apps.generator.sessions import QUANTILES, Bits, Int32s, Layout
 
 STAY, GROUP, CATEGORY, ASIDE, BACK = range(5)
 
-Places: TypeAlias = npt.NDArray[np.int8]
+Transitions: TypeAlias = npt.NDArray[np.int8]
 
 # Chance that the next event is on the same product, by type (row) and next type (column). Over all next
 # events, and with products met again by chance, 0.33, 0.96 and 0.89 after a view, a cart and a purchase.
@@ -43,8 +43,8 @@ class Ranges:
     high: Floats
 
 
-def looks(layout: Layout, types: Types, roaming: float, bits: npt.NDArray[np.uint16]) -> Places:
-    """Decides where each event looks for its product.
+def draw_transitions(layout: Layout, types: Types, roaming: float, bits: npt.NDArray[np.uint16]) -> Transitions:
+    """Draws where each event finds its product.
 
     Args:
         layout: the block's sessions.
@@ -58,13 +58,13 @@ def looks(layout: Layout, types: Types, roaming: float, bits: npt.NDArray[np.uin
     chance = bits[1]
     shares = np.array([_ASIDE, _BACK, (1 - _ASIDE - _BACK) * roaming])
     aside, back, category = np.round(np.cumsum(shares) * QUANTILES).astype(np.int64)
-    places = np.full(layout.events, GROUP, dtype=np.int8)
-    places[chance < category] = CATEGORY
-    later, chance = places[layout.sessions :], chance[layout.sessions :]
+    transitions = np.full(layout.events, GROUP, dtype=np.int8)
+    transitions[chance < category] = CATEGORY
+    later, chance = transitions[layout.sessions :], chance[layout.sessions :]
     later[chance < back] = BACK
     later[chance < aside] = ASIDE
     later[_stays(layout, types, bits[0])] = STAY
-    return places
+    return transitions
 
 
 def _stays(layout: Layout, types: Types, bits: Bits) -> Bools:
@@ -74,34 +74,34 @@ def _stays(layout: Layout, types: Types, bits: Bits) -> Bools:
     return np.asarray(bits[layout.sessions :] < table[before * 4 + types[layout.sessions :]])
 
 
-def products_looked_at(
-    layout: Layout, places: Places, ranges: Ranges, goods: Catalogue, positions: npt.NDArray[np.uint32]
+def product_sequence(
+    layout: Layout, transitions: Transitions, ranges: Ranges, goods: Catalogue, positions: npt.NDArray[np.uint32]
 ) -> Int32s:
-    """Walks the products.
+    """Chooses the products, event after event.
 
     Args:
         layout: the block's sessions.
-        places: (n) where each event looks, from `looks`.
-        ranges: the stretches behind the places.
+        transitions: (n) where each event finds its product, from `draw_transitions`.
+        ranges: the stretches behind the transitions.
         goods: the products on sale.
         positions: (n) 32 random bits for the product inside the stretch.
 
     Returns:
         (n) index of each event's product in the catalogue.
     """
-    going = np.flatnonzero((places > STAY) & (places < BACK))
-    place, session = places[going], layout.session[going]
-    low, high = ranges.low[place, session], ranges.high[place, session]
+    going = np.flatnonzero((transitions > STAY) & (transitions < BACK))
+    transition, session = transitions[going], layout.session[going]
+    low, high = ranges.low[transition, session], ranges.high[transition, session]
     product = np.zeros(layout.events, dtype=np.int32)
     product[going] = goods.product_at(low + (high - low) * (positions[going] * 2.0**-32))
     earlier = product[: layout.sessions].copy()
     for here, before, _ in layout.steps():
-        _step(product[here], product[before], places[here], earlier[: here.stop - here.start])
+        _step(product[here], product[before], transitions[here], earlier[: here.stop - here.start])
     return product
 
 
-def _step(here: Int32s, before: Int32s, places: Places, earlier: Int32s) -> None:
+def _step(here: Int32s, before: Int32s, transitions: Transitions, earlier: Int32s) -> None:
     """One position further: fills in the products of events that stay or go back."""
-    np.copyto(here, before, where=places == STAY)
-    np.copyto(here, earlier, where=places == BACK)
+    np.copyto(here, before, where=transitions == STAY)
+    np.copyto(here, earlier, where=transitions == BACK)
     np.copyto(earlier, before, where=here != before)

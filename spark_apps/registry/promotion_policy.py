@@ -1,4 +1,4 @@
-"""The gate: whether a new version may take the promoted one's place, by what both measured (SPEC M2)."""
+"""The promotion policy: whether a new version may take the promoted one's place, by what both measured (SPEC M2)."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-# metrics[VALIDATION][JUDGED or BASELINE][FIGURE]["value"], see jobs/validation.py; FIGURE_NAME is how a person reads it
-VALIDATION, JUDGED, BASELINE = "validation", "hybrid", "popularity"
+# metrics[VALIDATION][VALIDATED or BASELINE][FIGURE]["value"], see jobs/validation.py; FIGURE_NAME is for people
+VALIDATION, VALIDATED, BASELINE = "validation", "hybrid", "popularity"
 FIGURE, FIGURE_NAME = "ndcg", "NDCG@10"
 _DIGITS, _MOST_DIGITS = 4, 17
 
 
 class Verdict(BaseModel):
-    """What the gate says of a version.
+    """What the promotion policy says of a version.
 
     Attributes:
         passed: whether it may be promoted.
@@ -26,8 +26,8 @@ class Verdict(BaseModel):
     reason: str
 
 
-def judge(new: dict[str, Any], promoted: dict[str, Any] | None, margin: float) -> Verdict:
-    """Judges a new version by its NDCG@10 on the validation part of its events.
+def promotion_verdict(new: dict[str, Any], promoted: dict[str, Any] | None, margin: float) -> Verdict:
+    """Decides about a new version by its NDCG@10 on the validation part of its events.
 
     It passes when that is no worse than popularity's on the same part, and not below the promoted version's by more
     than the margin. Without figures there is nothing to compare, and it passes.
@@ -40,14 +40,14 @@ def judge(new: dict[str, Any], promoted: dict[str, Any] | None, margin: float) -
     Raises:
         KeyError: when the validation names one of the models and not the other, which is a fault of the program.
     """
-    figure, baseline = _figure(new, JUDGED), _figure(new, BASELINE)
+    figure, baseline = _figure(new, VALIDATED), _figure(new, BASELINE)
     if figure is None or baseline is None:
         return Verdict(passed=True, reason="there are no validation figures, so nothing was compared")
     ours, theirs = _told_apart(figure, baseline)
     if not figure >= baseline:  # so that nan is refused too
         return Verdict(passed=False, reason=f"{FIGURE_NAME} {ours} is below popularity's {theirs}")
     passed = f"{FIGURE_NAME} {ours} is no worse than popularity's {theirs}"
-    before = _figure(promoted, JUDGED) if promoted is not None else None
+    before = _figure(promoted, VALIDATED) if promoted is not None else None
     if before is None:
         return Verdict(passed=True, reason=f"{passed}, and no promoted version has figures to compare with")
     ours, theirs = _told_apart(figure, before)
@@ -59,7 +59,7 @@ def judge(new: dict[str, Any], promoted: dict[str, Any] | None, margin: float) -
 
 def _figure(metrics: dict[str, Any], model: str) -> float | None:
     validation = metrics.get(VALIDATION) or {}
-    if JUDGED not in validation and BASELINE not in validation:
+    if VALIDATED not in validation and BASELINE not in validation:
         return None
     figure: float = validation[model][FIGURE]["value"]
     return figure

@@ -1,4 +1,4 @@
-"""Hands a value to all tasks of Spark's, and unpacks it once in each of its Python processes."""
+"""Broadcasts a value to all of Spark's tasks, and unpickles it once in each Python process."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _unpacked: dict[bool, tuple[str, Any]] = {}
 
 
 @dataclass(frozen=True)
-class Broadcasted(Shared[Value]):
+class BroadcastValue(Shared[Value]):
     """A value on its way to the tasks.
 
     With encryption on, PySpark cannot broadcast NumPy arrays themselves (its stream wants a PickleBuffer's length),
@@ -42,7 +42,7 @@ class Broadcasted(Shared[Value]):
         self.packed.destroy()
 
 
-def share(spark: SparkSession, value: Value, is_kept: bool = False) -> Broadcasted[Value]:
+def broadcast(spark: SparkSession, value: Value, is_kept: bool = False) -> BroadcastValue[Value]:
     """Broadcasts a value.
 
     Args:
@@ -50,4 +50,4 @@ def share(spark: SparkSession, value: Value, is_kept: bool = False) -> Broadcast
         value: can be pickled.
         is_kept: whether it is for several calls of the engine.
     """
-    return Broadcasted(uuid.uuid4().hex, spark.sparkContext.broadcast(pickle.dumps(value)), is_kept)
+    return BroadcastValue(uuid.uuid4().hex, spark.sparkContext.broadcast(pickle.dumps(value)), is_kept)

@@ -1,4 +1,4 @@
-"""The gate: which figures let a version pass, and that its reason names them (SPEC M2)."""
+"""The promotion policy: which figures let a version pass, and that its reason names them (SPEC M2)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from spark_apps.registry.gate import judge
+from spark_apps.registry.promotion_policy import promotion_verdict
 from tests.registry.trainings import figures
 
 WITHOUT: list[dict[str, Any]] = [{}, {"validation": None}, {"validation": {}}, {"validation": {"users": 3}}]
@@ -74,7 +74,7 @@ WITHOUT: list[dict[str, Any]] = [{}, {"validation": None}, {"validation": {}}, {
 def test_what_passes(
     new: dict[str, Any], promoted: dict[str, Any] | None, margin: float, passed: bool, reason: str
 ) -> None:
-    verdict = judge(new, promoted, margin)
+    verdict = promotion_verdict(new, promoted, margin)
     assert verdict.passed is passed
     assert reason in verdict.reason
     assert not verdict.reason.endswith(".")
@@ -82,6 +82,10 @@ def test_what_passes(
 
 def test_figures_under_another_name_do_not_pass_unseen() -> None:
     with pytest.raises(KeyError, match="popularity"):
-        judge({"validation": {"hybrid": {"ndcg": {"value": 0.2}}, "popular": {"ndcg": {"value": 0.1}}}}, None, 0.05)
+        promotion_verdict(
+            {"validation": {"hybrid": {"ndcg": {"value": 0.2}}, "popular": {"ndcg": {"value": 0.1}}}}, None, 0.05
+        )
     with pytest.raises(KeyError, match="ndcg"):
-        judge({"validation": {"hybrid": {"map": {"value": 0.2}}, "popularity": {"map": {"value": 0.1}}}}, None, 0.05)
+        promotion_verdict(
+            {"validation": {"hybrid": {"map": {"value": 0.2}}, "popularity": {"map": {"value": 0.1}}}}, None, 0.05
+        )

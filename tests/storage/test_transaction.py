@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from spark_apps.errors import BusyRootError
-from spark_apps.publication import Publication, settle, standing_still
+from spark_apps.storage.transaction import Transaction, commit_lock, recover
 
 State = dict[str, str]
 # a folder replaced, one that is new, one that goes away, a file replaced, and something that nobody touches
@@ -36,20 +36,20 @@ NEW = {
 TARGETS = ["processed/events", "raw/manifest.json", "models/als/1"]
 
 
-def stage_all(publication: Publication) -> None:
+def stage_all(transaction: Transaction) -> None:
     for name in ("processed/events/date=1", "processed/events/date=3"):
-        folder = publication.scratch(name)
+        folder = transaction.scratch(name)
         folder.mkdir(parents=True)
         (folder / "part").write_text("new")
-        publication.replace(name, folder)
-    publication.remove("processed/events/date=2")
-    publication.remove("processed/events/date=9")  # which is not there
-    publication.stage("raw/manifest.json").write_text("new")
-    publication.replace("raw/manifest.json")
-    model = publication.stage("models/als/1")
+        transaction.replace(name, folder)
+    transaction.remove("processed/events/date=2")
+    transaction.remove("processed/events/date=9")  # which is not there
+    transaction.stage("raw/manifest.json").write_text("new")
+    transaction.replace("raw/manifest.json")
+    model = transaction.stage("models/als/1")
     model.mkdir()
     (model / "metadata.json").write_text("new")
-    publication.replace("models/als/1")
+    transaction.replace("models/als/1")
 
 
 def state(root: Path) -> State:
@@ -75,24 +75,24 @@ def old_root(root: Path) -> Path:
 
 
 def test_a_commit_replaces_all_targets(root: Path) -> None:
-    with Publication(root, TARGETS) as publication:
-        stage_all(publication)
+    with Transaction(root, TARGETS) as transaction:
+        stage_all(transaction)
         assert state(root) == OLD
-        publication.commit()
+        transaction.commit()
     assert state(root) == NEW
     assert workspaces_left(root) == []
 
 
 def test_without_a_commit_nothing_is_published_and_nothing_left(root: Path) -> None:
-    with Publication(root, TARGETS) as publication:
-        stage_all(publication)
+    with Transaction(root, TARGETS) as transaction:
+        stage_all(transaction)
     assert state(root) == OLD
     assert workspaces_left(root) == []
 
 
 def test_after_an_error_nothing_is_published_and_nothing_left(root: Path) -> None:
-    with pytest.raises(RuntimeError, match="broken job"), Publication(root, TARGETS) as publication:
-        stage_all(publication)
+    with pytest.raises(RuntimeError, match="broken job"), Transaction(root, TARGETS) as transaction:
+        stage_all(transaction)
         raise RuntimeError("broken job")
     assert state(root) == OLD
     assert workspaces_left(root) == []
@@ -102,9 +102,9 @@ def test_after_an_error_nothing_is_published_and_nothing_left(root: Path) -> Non
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from spark_apps import workspace
-from spark_apps.publication import Publication, settle
-from tests.test_publication import TARGETS, stage_all
+from spark_apps.storage import staging
+from spark_apps.storage.transaction import Transaction, recover
+from tests.storage.test_transaction import TARGETS, stage_all
 
 root, kill_at, after = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3] == "after"
 steps = 0
@@ -123,14 +123,14 @@ def killing(real):
 
 for name in ("rename", "replace", "unlink"):
     setattr(Path, name, killing(getattr(Path, name)))
-workspace.discard = killing(workspace.discard)
+staging.discard = killing(staging.discard)
 """
 PUBLISH = """
-with Publication(root, TARGETS) as publication:
-    stage_all(publication)
-    publication.commit()
+with Transaction(root, TARGETS) as transaction:
+    stage_all(transaction)
+    transaction.commit()
 """
-REPOSITORY = Path(__file__).resolve().parents[1]
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def killed_at(step: int, when: str, what: str, root: Path) -> bool:
@@ -150,12 +150,12 @@ def test_a_publication_killed_at_any_step_is_wholly_old_or_wholly_new(when: str,
         if not killed_at(step, when, PUBLISH, root):
             break
         committed = any((folder / "journal.json").exists() for folder in workspaces_left(root))
-        settle(root)
+        recover(root)
         assert state(root) in (OLD, NEW)
         seen.append(state(root) == NEW)
         assert not committed or seen[-1]
-        with Publication(root, TARGETS) as publication:  # nothing is in the way of the next writer
-            assert workspaces_left(root) == [publication.stage("x").parents[1]]
+        with Transaction(root, TARGETS) as transaction:  # nothing is in the way of the next writer
+            assert workspaces_left(root) == [transaction.stage("x").parents[1]]
     # owner, journal, six renames, the journal's end, the removal: once new, it never goes back
     assert len(seen) == 10
     assert seen == sorted(seen)
@@ -167,9 +167,9 @@ def test_a_recovery_that_is_killed_too_is_finished_by_the_next(tmp_path: Path) -
         root = old_root(tmp_path / str(step))
         assert killed_at(5, "before", PUBLISH, root)  # among the renames
         assert state(root) not in (OLD, NEW)
-        if not killed_at(step, "before", "settle(root)", root):
+        if not killed_at(step, "before", "recover(root)", root):
             break
-        settle(root)
+        recover(root)
         assert state(root) == NEW
     assert step > 5
 
@@ -184,13 +184,13 @@ def test_renames_cut_short_by_an_error_are_finished_by_the_next_command(
             raise PermissionError(13, "Permission denied")
         return real(path, target)
 
-    with pytest.raises(PermissionError), Publication(root, TARGETS) as publication:
-        stage_all(publication)
+    with pytest.raises(PermissionError), Transaction(root, TARGETS) as transaction:
+        stage_all(transaction)
         monkeypatch.setattr(Path, "rename", failing)
-        publication.commit()
+        transaction.commit()
     assert state(root) not in (OLD, NEW)
     monkeypatch.undo()
-    with Publication(root, ["something/else"]):
+    with Transaction(root, ["something/else"]):
         assert state(root) == NEW
 
 
@@ -204,22 +204,22 @@ def test_a_file_is_there_at_every_moment_of_its_replacement(tmp_path: Path) -> N
 
 
 def test_what_is_left_stays_as_it_was(root: Path) -> None:
-    with Publication(root, TARGETS) as publication:
-        stage_all(publication)
-        publication.leave("raw/manifest.json")
-        publication.leave("processed/events/date=2")
-        publication.commit()
+    with Transaction(root, TARGETS) as transaction:
+        stage_all(transaction)
+        transaction.keep("raw/manifest.json")
+        transaction.keep("processed/events/date=2")
+        transaction.commit()
     kept = {name: OLD[name] for name in ("raw/manifest.json", "processed/events/date=2/part")}
     assert state(root) == NEW | kept
     assert workspaces_left(root) == []
 
 
 def test_nobody_else_publishes_while_one_is_alone(root: Path) -> None:
-    with Publication(root, ["raw/manifest.json"]) as mine, Publication(root, ["other"]) as theirs:
+    with Transaction(root, ["raw/manifest.json"]) as mine, Transaction(root, ["other"]) as theirs:
         theirs.stage("other").mkdir()
         theirs.replace("other")
         waiting = threading.Thread(target=theirs.commit)
-        with mine.alone():
+        with mine.exclusive():
             waiting.start()
             waiting.join(timeout=0.2)  # it would be done long before
             assert waiting.is_alive()
@@ -235,9 +235,9 @@ def test_nobody_else_publishes_while_one_is_alone(root: Path) -> None:
 HOLDING = """
 import sys
 from pathlib import Path
-from spark_apps.publication import Publication
+from spark_apps.storage.transaction import Transaction
 
-with Publication(Path(sys.argv[1]), ["processed/events"]):
+with Transaction(Path(sys.argv[1]), ["processed/events"]):
     print("open", flush=True)
     sys.stdin.read()
 """
@@ -255,19 +255,19 @@ def other_writer(root: Path) -> Iterator[subprocess.Popen[str]]:
 
 def test_a_second_writer_of_the_same_tables_is_told_who_writes(root: Path, other_writer: subprocess.Popen[str]) -> None:
     with pytest.raises(BusyRootError, match=f"Process {other_writer.pid} is writing processed/events: wait"):
-        Publication(root, ["models/als/1", "processed/events"])
-    with Publication(root, ["processed/user_features"]) as publication:  # others may be written
-        publication.commit()
-    settle(root)  # readers do not wait for the writer's end
+        Transaction(root, ["models/als/1", "processed/events"])
+    with Transaction(root, ["processed/user_features"]) as transaction:  # others may be written
+        transaction.commit()
+    recover(root)  # readers do not wait for the writer's end
 
 
 def test_a_killed_writer_does_not_stop_the_next(root: Path, other_writer: subprocess.Popen[str]) -> None:
     other_writer.kill()
     other_writer.wait()
     assert len(workspaces_left(root)) == 1
-    with Publication(root, TARGETS) as publication:
-        stage_all(publication)
-        publication.commit()
+    with Transaction(root, TARGETS) as transaction:
+        stage_all(transaction)
+        transaction.commit()
     assert state(root) == NEW
     assert workspaces_left(root) == []
 
@@ -284,30 +284,30 @@ def test_a_killed_writer_does_not_stop_the_next(root: Path, other_writer: subpro
     ],
 )
 def test_a_claim_covers_what_is_below_it(mine: str, busy: bool, root: Path) -> None:
-    with Publication(root, ["processed/events"]):
+    with Transaction(root, ["processed/events"]):
         if busy:
             with pytest.raises(BusyRootError, match=str(os.getpid())):
-                Publication(root, [mine])
+                Transaction(root, [mine])
         else:
-            with Publication(root, [mine]):
+            with Transaction(root, [mine]):
                 pass
     assert workspaces_left(root) == []
 
 
 def test_a_writer_that_is_just_leaving_does_not_disturb_the_next(root: Path) -> None:
-    with Publication(root, ["processed/events"]) as leaving:
+    with Transaction(root, ["processed/events"]) as leaving:
         owner = leaving.stage("x").parents[1] / "owner.json"
         assert json.loads(owner.read_text())["writer"] == str(os.getpid())
         owner.unlink()
-        with Publication(root, ["processed/events"]):
+        with Transaction(root, ["processed/events"]):
             pass
 
 
 def test_nothing_is_published_while_a_reader_lists(root: Path) -> None:
-    with Publication(root, TARGETS) as publication:
-        stage_all(publication)
-        waiting = threading.Thread(target=publication.commit)
-        with standing_still(root):
+    with Transaction(root, TARGETS) as transaction:
+        stage_all(transaction)
+        waiting = threading.Thread(target=transaction.commit)
+        with commit_lock(root):
             waiting.start()
             waiting.join(timeout=0.2)  # it would be done long before
             assert waiting.is_alive()
@@ -320,18 +320,18 @@ def test_a_reader_without_permission_to_write_still_reads(
     for_everybody: Path, as_nobody: Callable[[Callable[[], Any]], Any]
 ) -> None:
     root = old_root(for_everybody / "root")
-    with Publication(root, TARGETS) as publication:
-        publication.commit()
+    with Transaction(root, TARGETS) as transaction:
+        transaction.commit()
     lock = root / "temp" / "publish" / "opening.lock"
     lock.chmod(0o444)
 
     def read() -> State:
-        with standing_still(root):
+        with commit_lock(root):
             return state(root)
 
     assert as_nobody(read) == OLD
 
 
 def test_settling_an_untouched_root_makes_nothing(tmp_path: Path) -> None:
-    settle(tmp_path / "root")
+    recover(tmp_path / "root")
     assert not (tmp_path / "root").exists()

@@ -1,6 +1,6 @@
 """What one machine makes of the logs of a cluster, undisturbed, in a process beside the tests.
 
-    python -m tests.cluster.undisturbed LOG NOVEMBER FOLDER
+    python -m tests.cluster.reference_run LOG NOVEMBER FOLDER
 
 trains on a log in FOLDER/trained, streams November after it in FOLDER/streamed, and says when each is there.
 """
@@ -39,7 +39,7 @@ def stream_here(root: Path, files: int | None = None) -> int:
 
 
 @dataclass
-class Undisturbed:
+class ReferenceRun:
     """The run under way, and the stages it has told of."""
 
     process: subprocess.Popen[str]
@@ -57,10 +57,10 @@ class Undisturbed:
         return self.folder / stage
 
 
-def started(log: Path, november: Path, folder: Path) -> Undisturbed:
+def started(log: Path, november: Path, folder: Path) -> ReferenceRun:
     """Starts the run; its errors go where those of the tests go."""
-    command = [sys.executable, "-m", "tests.cluster.undisturbed", str(log), str(november), str(folder)]
-    return Undisturbed(subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY), folder)
+    command = [sys.executable, "-m", "tests.cluster.reference_run", str(log), str(november), str(folder)]
+    return ReferenceRun(subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY), folder)
 
 
 def main(log: Path, november: Path, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""The truth behind the events, for tests that ask how near a model comes to the best possible.
+"""The ground truth behind synthetic events: how near a model can come to the best possible.
 
 The chance that a user's next product is p: sum over the user's favourites f of
 
@@ -37,7 +37,7 @@ def user_tastes(seed: int, user_ids: Ints | Sequence[int]) -> pa.Table:
         favourite (from 0), weight (share of the user's sessions; what lacks to 1 is exploration),
         category_id, category_code (null where missing), brand (null where the user goes for products without
         a brand or for the category's small brands), price_level (0 the cheapest third of the brand), and
-        taste_group (joins `product_truth`).
+        taste_group (joins `product_weights`).
 
     Raises:
         ValueError: an id that no user of this seed has.
@@ -64,7 +64,7 @@ def user_tastes(seed: int, user_ids: Ints | Sequence[int]) -> pa.Table:
     )
 
 
-def product_truth(seed: int, month: str) -> pa.Table:
+def product_weights(seed: int, month: str) -> pa.Table:
     """The products on sale in a month and what draws people to them.
 
     Args:

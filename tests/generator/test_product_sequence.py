@@ -1,4 +1,4 @@
-"""The walk through a block's sessions at once, against the same walk one session at a time."""
+"""The products of all sessions of a block, chosen at once, against the same choice one session at a time."""
 
 from __future__ import annotations
 
@@ -8,10 +8,19 @@ from hypothesis import strategies as st
 
 from spark_apps.generator.catalogue import catalogue
 from spark_apps.generator.funnel import EVENT_TYPES, VIEW, event_types, transition_chances
-from spark_apps.generator.gaps import event_seconds
+from spark_apps.generator.inter_event_times import event_seconds
 from spark_apps.generator.population import Population, user_ids, user_numbers
+from spark_apps.generator.product_sequence import (
+    ASIDE,
+    BACK,
+    CATEGORY,
+    GROUP,
+    STAY,
+    Ranges,
+    draw_transitions,
+    product_sequence,
+)
 from spark_apps.generator.sessions import Layout, length_table, random_bits, session_lengths
-from spark_apps.generator.walk import ASIDE, BACK, CATEGORY, GROUP, STAY, Ranges, looks, products_looked_at
 
 SESSIONS = st.lists(st.integers(1, 30), min_size=1, max_size=40)
 SEEDS = st.integers(0, 2**32)
@@ -72,23 +81,23 @@ def test_products_are_where_the_walk_leads(lengths: list[int], seed: int) -> Non
     goods = catalogue(1, 0)
     layout = layout_of(lengths)
     types = event_types(layout, np.zeros(layout.sessions, dtype=bool), bits_for(layout, seed, 1)[0], 0.2)
-    places = looks(layout, types, 0.3, bits_for(layout, seed + 1, 2))
+    transitions = draw_transitions(layout, types, 0.3, bits_for(layout, seed + 1, 2))
     random = np.random.default_rng(seed)
     group = random.choice(np.flatnonzero(goods.group_end > goods.group_start), (4, layout.sessions))
     ranges = Ranges(goods.group_start[group], goods.group_end[group])
     positions = random.integers(0, 1 << 32, layout.events, dtype=np.uint32)
-    product = products_looked_at(layout, places, ranges, goods, positions)
+    product = product_sequence(layout, transitions, ranges, goods, positions)
     for number, rows in enumerate(sessions_of(layout)):
-        assert places[rows[0]] in (GROUP, CATEGORY)
+        assert transitions[rows[0]] in (GROUP, CATEGORY)
         before = earlier = product[rows[0]]
         for row in rows:
-            if places[row] == STAY:
+            if transitions[row] == STAY:
                 assert product[row] == before
-            elif places[row] == BACK:
+            elif transitions[row] == BACK:
                 assert product[row] == earlier
             else:
-                assert places[row] in (GROUP, CATEGORY, ASIDE)
-                assert goods.products.group[product[row]] == group[places[row], number]
+                assert transitions[row] in (GROUP, CATEGORY, ASIDE)
+                assert goods.products.group[product[row]] == group[transitions[row], number]
             if product[row] != before:
                 before, earlier = product[row], before
 

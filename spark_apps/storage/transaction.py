@@ -1,4 +1,4 @@
-"""Publishing by rename: several tables and models appear together, or not at all.
+"""Transactions of journalled renames: several tables and models appear together, or not at all.
 
 A job writes into its own folder below temp/publish. When everything is there, it writes a
 journal of the renames to do (itself by rename: this is the commit) and does them. A job killed
@@ -18,8 +18,9 @@ from contextlib import contextmanager
 from types import TracebackType
 
 from spark_apps.errors import BusyRootError, LostClaimError
-from spark_apps.storage import HdfsPath, Lock, StoragePath, write_durably
-from spark_apps.workspace import Workspace, opening_lock, sweep_dead, workspaces
+from spark_apps.storage.leases import Lock
+from spark_apps.storage.paths import HdfsPath, StoragePath, write_durably
+from spark_apps.storage.staging import StagingFolder, folder_lock, remove_abandoned, staging_folders
 
 PUBLISH = "temp/publish"
 _JOURNAL = "journal.json"
@@ -27,14 +28,14 @@ _OWNER = "owner.json"
 _REPLACED = "replaced"
 
 
-class Publication:
+class Transaction:
     """A set of folders and files that replace their published versions at one moment.
 
     Use as a context manager: leaving it without `commit` discards what was written.
     """
 
     def __init__(self, root: StoragePath, targets: list[str]) -> None:
-        """Opens a publication.
+        """Opens a transaction.
 
         Args:
             root: folder of the tables.
@@ -48,22 +49,22 @@ class Publication:
         self._moves: list[tuple[str | None, str]] = []
         parent = root / PUBLISH
         parent.mkdir(parents=True, exist_ok=True)
-        with opening_lock(parent):
+        with folder_lock(parent):
             _finish_dead(root)
             _refuse_overlap(root, targets)
-            self._workspace = Workspace(parent)
-            self._folder = self._workspace.folder
+            self._staging = StagingFolder(parent)
+            self._folder = self._staging.folder
             owner = {"writer": _writer(root), "targets": targets}
             write_durably(self._folder / _OWNER, json.dumps(owner))
 
-    def __enter__(self) -> Publication:
+    def __enter__(self) -> Transaction:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         # a journal still here means that its renames were cut short: the next command finishes them
-        self._workspace.close(keep=(self._folder / _JOURNAL).exists())
+        self._staging.close(keep=(self._folder / _JOURNAL).exists())
 
     def stage(self, target: str) -> StoragePath:
         """Returns the unpublished folder or file for a path below the root; its parent exists."""
@@ -89,19 +90,19 @@ class Publication:
         """Notes that at commit `target` goes away."""
         self._moves.append((None, target))
 
-    def leave(self, target: str) -> None:
+    def keep(self, target: str) -> None:
         """Takes back what was noted for `target`: at commit it stays as it is."""
         self._moves = [move for move in self._moves if move[1] != target]
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
+    def exclusive(self) -> Iterator[None]:
         """Keeps everybody else from publishing: what is read in it, decided and committed is one step for all others.
 
         Raises:
             LostClaimError: when others took this process for dead.
         """
-        with standing_still(self._root):
-            self.refuse_if_lost()
+        with commit_lock(self._root):
+            self.check_claim()
             yield
 
     def commit(self) -> None:
@@ -110,37 +111,37 @@ class Publication:
         Raises:
             LostClaimError: when others took this process for dead; then nothing was replaced.
         """
-        with opening_lock(self._root / PUBLISH):
-            self.refuse_if_lost()
+        with folder_lock(self._root / PUBLISH):
+            self.check_claim()
             write_durably(self._folder / _JOURNAL, json.dumps(self._moves))
             _roll_forward(self._root, self._folder)
 
-    def refuse_if_lost(self) -> None:
+    def check_claim(self) -> None:
         """Checks that nobody took this process for dead and its claim for free.
 
         Raises:
             LostClaimError: when somebody did.
         """
-        if self._workspace.lost():
+        if self._staging.lost():
             raise LostClaimError(", ".join(target for _, target in self._moves) or str(self._root))
 
 
-def settle(root: StoragePath) -> None:
-    """Finishes publications that were committed by a process that died, and waits for one under way."""
+def recover(root: StoragePath) -> None:
+    """Finishes transactions that were committed by a process that died, and waits for one under way."""
     if _committed(root):
-        with opening_lock(root / PUBLISH):
+        with folder_lock(root / PUBLISH):
             _finish_dead(root)
 
 
 @contextmanager
-def standing_still(root: StoragePath) -> Iterator[None]:
-    """Keeps publications from becoming visible while a reader lists files: it sees one of them, no mixture.
+def commit_lock(root: StoragePath) -> Iterator[None]:
+    """Keeps transactions from becoming visible while a reader lists files: it sees one of them, no mixture.
 
     Files that were listed may be replaced afterwards; reading them then fails and never gives other rows.
     A reader who may not write under the root cannot hold writers back, and lists without it.
     """
-    settle(root)
-    lock = opening_lock(root / PUBLISH)
+    recover(root)
+    lock = folder_lock(root / PUBLISH)
     held = (root / PUBLISH).is_dir() and _acquired(lock)
     try:
         if held and _committed(root):
@@ -162,7 +163,7 @@ def _acquired(lock: Lock) -> bool:
 
 
 def _committed(root: StoragePath) -> bool:
-    return any((folder / _JOURNAL).exists() for folder in workspaces(root / PUBLISH))
+    return any((folder / _JOURNAL).exists() for folder in staging_folders(root / PUBLISH))
 
 
 def _finish_dead(root: StoragePath) -> None:
@@ -170,11 +171,11 @@ def _finish_dead(root: StoragePath) -> None:
         if (folder / _JOURNAL).exists():
             _roll_forward(root, folder)
 
-    sweep_dead(root / PUBLISH, last_wish=finish)
+    remove_abandoned(root / PUBLISH, before_removal=finish)
 
 
 def _refuse_overlap(root: StoragePath, targets: list[str]) -> None:
-    for folder in workspaces(root / PUBLISH):
+    for folder in staging_folders(root / PUBLISH):
         try:
             owner = json.loads((folder / _OWNER).read_text(encoding="utf-8"))
         except FileNotFoundError:

@@ -1,6 +1,6 @@
 """A fresh InfluxDB and Grafana in two containers, as the cluster has them, for what needs no cluster.
 
-    python -m tests.grafana.pair COMMAND...
+    python -m tests.grafana.servers COMMAND...
 
 runs a command with SHOPSTREAM_TEST_GRAFANA set to them and removes them afterwards. INFLUXDB_IMAGE and GRAFANA_IMAGE
 stand in for the images of compose/monitoring.yaml, as they do there.

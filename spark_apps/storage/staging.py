@@ -1,4 +1,4 @@
-"""Temporary folders that belong to a live process, so that those of dead ones can be found and removed."""
+"""Staging folders: each belongs to a live process, so that those of dead ones can be found and removed."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from typing import Generic, TypeVar, cast
 
 from filelock import Timeout
 
-from spark_apps.storage import HdfsPath, Lease, Lock, StoragePath, lock_at
+from spark_apps.storage.leases import Lease, Lock, lock_at
+from spark_apps.storage.paths import HdfsPath, StoragePath
 
 Folder = TypeVar("Folder", bound=StoragePath)
 _ALIVE = "alive.lock"
 _OPENING = "opening.lock"
 
 
-class Workspace(Generic[Folder]):
+class StagingFolder(Generic[Folder]):
     """A folder of this process's own. The operating system drops its lock when the process dies."""
 
     def __init__(self, parent: Folder) -> None:
@@ -24,7 +25,7 @@ class Workspace(Generic[Folder]):
         self.folder = cast(Folder, parent / uuid.uuid4().hex)
         self._alive = lock_at(self.folder / _ALIVE)
         parent.mkdir(parents=True, exist_ok=True)
-        with opening_lock(parent):
+        with folder_lock(parent):
             self.folder.mkdir()
             self._alive.acquire()
 
@@ -39,39 +40,39 @@ class Workspace(Generic[Folder]):
             discard(self.folder)
 
 
-def opening_lock(parent: StoragePath) -> Lock:
-    """Returns the lock under which workspaces below a folder are made and swept: milliseconds at a time."""
+def folder_lock(parent: StoragePath) -> Lock:
+    """Returns the lock under which staging folders below a folder are made and removed: milliseconds at a time."""
     return lock_at(parent / _OPENING, is_singleton=True)
 
 
-def workspaces(parent: StoragePath) -> list[StoragePath]:
-    """Returns the workspaces below a folder, alive or dead."""
+def staging_folders(parent: StoragePath) -> list[StoragePath]:
+    """Returns the staging folders below a folder, alive or dead."""
     return sorted(path for path in parent.glob("*") if path.is_dir())
 
 
-def sweep_dead(parent: StoragePath, last_wish: Callable[[StoragePath], None] | None = None) -> None:
-    """Removes the workspaces of processes that died; call it with the opening lock held.
+def remove_abandoned(parent: StoragePath, before_removal: Callable[[StoragePath], None] | None = None) -> None:
+    """Removes the staging folders of processes that died; call it with the folder's lock held.
 
     Args:
-        parent: folder of the workspaces.
-        last_wish: called with each dead workspace before it is removed.
+        parent: folder of the staging folders.
+        before_removal: called with each abandoned folder before it is removed.
     """
-    for folder in workspaces(parent):
+    for folder in staging_folders(parent):
         alive = lock_at(folder / _ALIVE)
         try:
             alive.acquire(blocking=False)
         except Timeout:
             continue
         try:
-            if last_wish is not None:
-                last_wish(folder)
+            if before_removal is not None:
+                before_removal(folder)
         finally:
             alive.release()
         discard(folder)
 
 
 def discard(folder: StoragePath) -> None:
-    """Removes a folder; what cannot be removed now (a file still open on Windows) is left to the next sweep."""
+    """Removes a folder; what cannot be removed now (a file still open on Windows) is left to the next time."""
     if isinstance(folder, HdfsPath):
         folder.remove_tree()
     else:
