@@ -14,7 +14,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -32,11 +31,13 @@ from testinfra.utils.ansible_runner import AnsibleRunner
 
 from spark_apps.generator import GeneratorSpec, write_events
 from spark_apps.tables import Table
+from tests import waiting
 from tests.cluster.reference_run import TRAINED, ReferenceRun, started
 from tests.cluster.sizes import EVENTS
 from tests.conftest import sample_file
 from tests.factory import read_published
 from tests.java import FIRST_COMPILER
+from tests.waiting import T
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 NAME = os.environ.get("SHOPSTREAM_TEST_CLUSTER", "shopstream-test")
@@ -49,7 +50,7 @@ KEEP_CLUSTER = bool(os.environ.get("SHOPSTREAM_KEEP_CLUSTER"))
 INVENTORY = os.environ.get("SHOPSTREAM_INVENTORY")
 # for a machine of two cores that others use too
 PATIENCE = 600.0
-PAUSE = 0.5
+_PAUSE_SECONDS = 0.5  # a look is a command in a container
 THIS_MACHINE = testinfra.get_host("local://")
 # groups of an inventory whose hosts run a service; any other runs on those of `monitoring`
 GROUPS = {
@@ -233,13 +234,9 @@ def run_on(machine: Host, *command: str) -> CommandResult:
     return done
 
 
-def eventually(condition: Callable[[], Any], what: str, patience: float = PATIENCE) -> Any:
-    """Waits until a condition holds and returns its value."""
-    deadline = time.monotonic() + patience
-    while not (value := condition()):
-        assert time.monotonic() < deadline, f"{what}: not within {patience:.0f} s"
-        time.sleep(PAUSE)
-    return value
+def eventually(condition: Callable[[], T], what: str, patience: float = PATIENCE) -> T:
+    """Waits as long as a cluster may take until a condition holds, and returns its value."""
+    return waiting.eventually(condition, what, patience, _PAUSE_SECONDS)
 
 
 def _engine_fault() -> str | None:

@@ -6,24 +6,27 @@ import json
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 from spark_apps.cluster.state import Cluster, write_environment
+from tests import waiting
 
 _PROGRAM = """#!{python} -IS
 import json, os, re, sys, time
 here = {folder!r}
 words = " ".join(sys.argv[1:])
-with open(here + "/calls", "a") as calls:
-    calls.write(json.dumps([sys.argv[1:], dict(os.environ)]) + "\\n")
+calls = os.open(here + "/calls", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+os.write(calls, (json.dumps([sys.argv[1:], dict(os.environ)]) + "\\n").encode())  # whole: others write too
 for rule in json.load(open(here + "/rules")):
     if re.search(rule["match"], words):
         sys.stdout.write(rule["out"]); sys.stderr.write(rule["err"])
         sys.stdout.flush()
         time.sleep(rule["seconds"])
+        given_up = time.monotonic() + 60  # a test that failed leaves nothing behind
+        while rule["until"] and not os.path.exists(rule["until"]) and time.monotonic() < given_up:
+            time.sleep(0.01)
         sys.exit(rule["code"])
 """
 INFO = {"ServerVersion": "27.1.0", "MemTotal": 16 * 1024**3, "NCPU": 4, "DockerRootDir": "/nowhere"}
@@ -41,10 +44,15 @@ class FakeDocker:
         self.answer("^info", json.dumps(INFO))
         self.answer("^compose version", "2.26.1\n")
 
-    def answer(self, match: str, out: str = "", err: str = "", code: int = 0, seconds: float = 0) -> None:
-        """Adds a rule: arguments that hold `match` get this answer."""
-        self._rules.insert(0, {"match": match, "out": out, "err": err, "code": code, "seconds": seconds})
-        (self.folder / "rules").write_text(json.dumps(self._rules))
+    def answer(
+        self, match: str, out: str = "", err: str = "", code: int = 0, seconds: float = 0, until: Path | None = None
+    ) -> None:
+        """Adds a rule: arguments that hold `match` get this answer, after so long and once a file is there."""
+        rule = {"match": match, "out": out, "err": err, "code": code, "seconds": seconds}
+        self._rules.insert(0, {**rule, "until": until and str(until)})
+        new = self.folder / "rules.new"
+        new.write_text(json.dumps(self._rules))
+        new.replace(self.folder / "rules")  # a call that runs meanwhile reads the old rules or the new
 
     def asked(self, word: str = "") -> list[list[str]]:
         """Returns the argument lists of calls that hold a word."""
@@ -68,9 +76,12 @@ class FakeDocker:
         self.answer(r"config --format json", json.dumps(said))
 
     def calls(self) -> list[tuple[list[str], dict[str, str]]]:
-        """Returns each call's arguments and process environment."""
-        calls = self.folder / "calls"
-        return [tuple(json.loads(line)) for line in calls.read_text().splitlines()] if calls.exists() else []
+        """Returns the arguments and the process environment of each call that is written down whole."""
+        try:
+            lines = (self.folder / "calls").read_text().splitlines(keepends=True)
+        except FileNotFoundError:
+            return []
+        return [tuple(json.loads(line)) for line in lines if line.endswith("\n")]
 
 
 def row(service: str, number: int = 1, state: str = "running", health: str = "", **more: Any) -> dict[str, Any]:
@@ -109,15 +120,8 @@ def serving(pages: dict[str, Any], headers: Mapping[str, str] | None = None) -> 
         def log_message(self, *given: Any) -> None:
             return
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    try:
-        yield server.server_address[1]
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with waiting.serving(Handler) as server:
+        yield server.server_port
 
 
 def worker(

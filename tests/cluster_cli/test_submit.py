@@ -4,8 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +14,7 @@ from spark_apps.cluster.operations import submit as submission
 from spark_apps.cluster.operations.submit import MARK, NoResourcesError, check_resources, load, submit
 from spark_apps.errors import UserError
 from tests.cluster_cli.fake_docker import FakeDocker, change, master_page, row, serving, worker
+from tests.waiting import beside, eventually
 
 SIZES = {"SHOPSTREAM_EXECUTOR_MEMORY": "1024m", "SHOPSTREAM_WORKER_CORES": "2"}
 
@@ -76,19 +75,20 @@ def test_a_job_runs_in_the_client_with_its_options_and_exit_code(ready: Compose,
 
 
 def test_files_of_a_job_during_which_a_datanode_left_get_as_many_copies_as_there_can_be(
-    ready: Compose, docker: FakeDocker
+    ready: Compose, docker: FakeDocker, tmp_path: Path
 ) -> None:
     change(ready.cluster, SHOPSTREAM_REPLICATION=3)
     told: list[str] = []
+    over = tmp_path / "over"
+    docker.answer("exec -T", until=over)
 
-    def drained() -> None:
-        while not docker.asked("exec -T"):
-            time.sleep(0.01)
+    def drain() -> None:
+        eventually(lambda: docker.asked("exec -T"), "the job runs")
         change(ready.cluster, SHOPSTREAM_REPLICATION=2)
+        over.touch()
 
-    docker.answer("exec -T", seconds=1)
-    threading.Thread(target=drained).start()
-    assert submit(ready, "models", ["list"], told.append) == 0
+    with beside(drain):
+        assert submit(ready, "models", ["list"], told.append) == 0
     assert docker.asked("run --rm")[0][-1] == "layout"
     assert told == ["The number of DataNodes changed: files get 2 copies of each block"]
 
@@ -113,40 +113,47 @@ def test_without_a_client_nothing_is_submitted(compose: Compose, docker: FakeDoc
         submit(compose, "train", [])
 
 
-def test_ctrl_c_is_handed_on_to_the_job(ready: Compose, docker: FakeDocker) -> None:
+def test_ctrl_c_is_handed_on_to_the_job(ready: Compose, docker: FakeDocker, tmp_path: Path) -> None:
+    over = tmp_path / "over"
     docker.answer("^ps --quiet", "abc123\n")
     docker.answer("exec abc123", "models\n")
-    docker.answer("compose .*exec -T", seconds=3, code=130)
+    docker.answer("compose .*exec -T", until=over, code=130)
 
     def interrupt() -> None:
-        while not docker.asked("exec -T"):
-            time.sleep(0.02)
+        eventually(lambda: docker.asked("exec -T"), "the job runs")
         os.kill(os.getpid(), signal.SIGINT)
+        eventually(lambda: docker.asked("exec abc123"), "the job is signalled")
+        over.touch()
 
     usual = signal.getsignal(signal.SIGINT)
-    threading.Thread(target=interrupt).start()
-    assert submit(ready, "models", []) == 130  # the job's own end is waited for, and its exit code kept
+    with beside(interrupt):
+        assert submit(ready, "models", []) == 130  # the job's own end is waited for, and its exit code kept
     [job], [sent] = docker.asked("exec -T"), docker.asked("exec abc123")
     assert sent[-2:] == [job[job.index("--env") + 1], str(int(signal.SIGINT))]
     assert signal.getsignal(signal.SIGINT) is usual
 
 
-def test_ctrl_c_before_the_job_is_there_reaches_it_when_it_is(ready: Compose, docker: FakeDocker) -> None:
+def test_ctrl_c_before_the_job_is_there_reaches_it_when_it_is(
+    ready: Compose, docker: FakeDocker, tmp_path: Path
+) -> None:
+    over = tmp_path / "over"
     docker.answer("^ps --quiet", "abc123\n")
     docker.answer("exec abc123", "")
-    docker.answer("compose .*exec -T", seconds=4, code=130)
+    docker.answer("compose .*exec -T", until=over, code=130)
+
+    def asked(times: int) -> None:
+        eventually(lambda: len(docker.asked("exec abc123")) >= times, f"the job is looked for {times} times")
 
     def interrupt() -> None:
-        while not docker.asked("exec -T"):
-            time.sleep(0.02)
+        eventually(lambda: docker.asked("exec -T"), "the job is about to run")
         os.kill(os.getpid(), signal.SIGINT)
-        while len(docker.asked("exec abc123")) < 2:
-            time.sleep(0.02)
+        asked(2)
         docker.answer("exec abc123", "models\n")
+        asked(3)
+        over.touch()
 
-    threading.Thread(target=interrupt).start()
-    assert submit(ready, "models", []) == 130
-    assert len(docker.asked("exec abc123")) >= 3
+    with beside(interrupt):
+        assert submit(ready, "models", []) == 130
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the client is Linux")
@@ -162,10 +169,7 @@ def test_the_signal_reaches_the_topmost_process_of_a_submission_alone(tmp_path: 
         for name in programs
     )
     try:
-        deadline = time.monotonic() + 10
-        while not children(process.pid) and time.monotonic() < deadline:
-            time.sleep(0.02)
-        [grandchild] = children(process.pid)
+        [grandchild] = eventually(lambda: children(process.pid), "the child is there")
         assert sorted(signalled(f"{MARK}={own}", 0)) == ["one", "two"]
         assert signalled(f"{MARK}={own}one", int(signal.SIGTERM)) == ["one"]
         assert process.wait(10) == -signal.SIGTERM

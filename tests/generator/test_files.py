@@ -5,16 +5,15 @@ from __future__ import annotations
 import gzip
 import hashlib
 import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from spark_apps.generator import GeneratorSpec, event_batches, write_events
 from spark_apps.generator.csv_writer import write_csv
+from tests.waiting import eventually
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 HEADER = b"event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session\n"
@@ -93,13 +92,11 @@ def test_a_failed_write_leaves_what_was_there(tmp_path: Path, name: str, error: 
 def test_a_killed_write_leaves_no_target(tmp_path: Path) -> None:
     target, part = tmp_path / "a.csv", tmp_path / "a.csv.part"
     writer = write_in_another_process("500_000_000, '2019-10', 5", target)
-    for _ in range(600):
-        if part.exists() and part.stat().st_size > 1_000_000:
-            break
-        time.sleep(0.05)
-    writer.send_signal(signal.SIGKILL)
-    writer.wait()
-    assert part.stat().st_size > 1_000_000
+    try:
+        eventually(lambda: part.exists() and part.stat().st_size > 1_000_000, "a part is written")
+    finally:
+        writer.kill()
+        writer.wait()
     assert not target.exists()
 
 

@@ -14,7 +14,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -28,13 +27,13 @@ import yaml
 from spark_apps.cluster.secrets import make_secrets
 from spark_apps.cluster.sizing import make_plan
 from spark_apps.telemetry.provision import READER_TOKEN, WRITER_TOKEN, Role, provision
+from tests.waiting import eventually
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 READY_SECONDS = 180
 # the memory that `cluster up --memory 9g` gives them on two cores
 PLAN = make_plan(9 * 1024, workers=2, datanodes=2, cores=2).environment()
 _VARIABLE = re.compile(r"\$\{(\w+):-(.*)\}")
-_PAUSE_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ def fresh_pair(**influxdb: str) -> Iterator[Pair]:
             pass
         grafana = _Container(name, "grafana", 3000, services["grafana"], _mounts(secrets))
         undo.callback(grafana.remove)
-        _await_grafana(grafana.url)
+        eventually(lambda: _is_ready(grafana.url), "Grafana is ready", READY_SECONDS)
         yield Pair(grafana.url, store.url, secrets, store.id)
 
 
@@ -133,13 +132,6 @@ def _mounts(secrets: Path) -> tuple[str, ...]:
         REPOSITORY / "grafana": "/etc/shopstream/grafana",
     }
     return tuple(part for path, place in places.items() for part in ("--volume", f"{path}:{place}:ro"))
-
-
-def _await_grafana(url: str) -> None:
-    deadline = time.monotonic() + READY_SECONDS
-    while not _is_ready(url):
-        assert time.monotonic() < deadline, f"Grafana at {url} is not ready within {READY_SECONDS} s"
-        time.sleep(_PAUSE_SECONDS)  # nothing tells when it is ready
 
 
 def _is_ready(url: str) -> bool:

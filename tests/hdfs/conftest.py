@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from click.testing import CliRunner, Result
 from spark_apps.cli import main
 from spark_apps.hdfs.connection import Hdfs
 from tests.hdfs.server import HdfsServer
+from tests.waiting import serving
 
 Shopstream = Callable[..., Result]
 
@@ -75,10 +75,6 @@ class _Stranger(BaseHTTPRequestHandler):
 @pytest.fixture(params=[(200, b"<html>"), (404, b"<html>"), (500, b"{}"), (200, b"{}"), (401, b"")])
 def stranger(request: pytest.FixtureRequest) -> Iterator[str]:
     """URL of a web server that is no NameNode."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Stranger) as server:
+    with serving(_Stranger) as server:
         server.answer = request.param  # type: ignore[attr-defined]
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
         yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,18 +10,11 @@ import pytest
 from spark_apps.hdfs.connection import Hdfs
 from spark_apps.telemetry.platform_report import look
 from tests.hdfs.server import HdfsServer, another_datanode, bean, hadoop_jars, running
+from tests.waiting import eventually
 
 NOBODY = "http://127.0.0.1:9"
-PATIENCE = 60.0
 # dead after twice this and ten heartbeats of a second
 RECHECK_MS = 500
-
-
-def eventually(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.1)
 
 
 def states(server: HdfsServer) -> dict[str, str]:

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from spark_apps.tables import USER_SEGMENTS
 from tests.hdfs.server import HdfsServer
 from tests.registry.trainings import V1, V2, V3, V4, all_at, figures, promoted, tables_at, tables_of, train
 from tests.storage.test_transaction import REPOSITORY, killed_at
+from tests.waiting import beside, is_done
 
 
 def history(root: StoragePath, name: str = ALS) -> list[tuple[str, str]]:
@@ -336,12 +338,9 @@ def assert_processes_lose_nothing(root: StoragePath, here: str, there: str, webh
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=REPOSITORY) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "read\n"
-        waiting = threading.Thread(target=promote, args=(root, [ALS], here))
-        waiting.start()
-        waiting.join(timeout=0.5)  # it would be done before, on a local folder
-        assert waiting.is_alive()
-        other.communicate("go\n", timeout=60)
-        waiting.join(60)
+        with beside(promote, root, [ALS], here) as waiting:
+            assert not is_done(waiting, 0.5)  # it would be done before, on a local folder
+            other.communicate("go\n", timeout=60)
     assert [version for version, _ in history(root)][-2:] == [there, here]
 
 
@@ -368,14 +367,12 @@ def test_threads_that_promote_at_once_lose_nothing(tmp_path: Path) -> None:
     start = threading.Barrier(len(names))
 
     def promote_one(version: str) -> None:
-        start.wait()
+        start.wait(60)
         promote(tmp_path, [ALS], version)
 
-    threads = [threading.Thread(target=promote_one, args=(name,)) for name in names]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
+    with ExitStack() as threads:
+        for name in names:
+            threads.enter_context(beside(promote_one, name))
     assert sorted(version for version, _ in history(tmp_path)) == names
 
 

@@ -6,7 +6,6 @@ import re
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ import pytest
 from spark_apps.errors import JavaMissingError, UserError
 from spark_apps.runtime import bootstrap
 from spark_apps.runtime.bootstrap import Step
+from tests.waiting import PATIENCE, beside, eventually
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PIN = "{name}=={version} \\\n    --hash=sha256:{hash}\n    # via shopstream (pyproject.toml)\n"
@@ -170,25 +170,21 @@ class TestInterrupted:
 
         def slow(step: Step, log_file: Path) -> None:
             started.set()
-            assert go_on.wait(10)
+            assert go_on.wait(PATIENCE)
             first(step, log_file)
 
-        threads = [
-            threading.Thread(target=bootstrap.set_up, args=(root, bootstrap.LOCK, runner)) for runner in (slow, second)
-        ]
-        threads[0].start()
-        assert started.wait(10)
-        threads[1].start()
-        deadline = time.monotonic() + 10
-        said = ""
-        while "waiting" not in said and time.monotonic() < deadline:
-            said += capsys.readouterr().out
-            time.sleep(0.01)
-        go_on.set()
-        for thread in threads:
-            thread.join(10)
+        said: list[str] = []
 
-        assert "Another set-up is at work in this folder" in said
+        def told() -> bool:
+            said.append(capsys.readouterr().out)
+            return "Another set-up is at work in this folder" in "".join(said)
+
+        with beside(bootstrap.set_up, root, bootstrap.LOCK, slow):
+            assert started.wait(10)
+            with beside(bootstrap.set_up, root, bootstrap.LOCK, second):
+                eventually(told, "the second waits")
+                go_on.set()
+
         assert first.did == FROM_NOTHING
         assert second.did == []
 

@@ -14,6 +14,7 @@ import pytest
 from filelock import Timeout
 
 from spark_apps.storage import HdfsPath, Lease, leases, lock_at, webhdfs
+from tests.waiting import beside, is_done
 
 
 def lease(path: HdfsPath) -> Lease:
@@ -43,18 +44,17 @@ def test_a_lease_has_one_holder_and_goes_with_it(on_hdfs: HdfsPath) -> None:
 
 def test_somebody_waits_until_the_lease_is_given_up(on_hdfs: HdfsPath) -> None:
     path = on_hdfs / "opening.lock"
-    first, got = lease(path), threading.Event()
+    first = lease(path)
 
-    def wait() -> None:
+    def take() -> None:
         with lease(path):
-            got.set()
+            pass
 
-    with first:
-        waiting = threading.Thread(target=wait)
-        waiting.start()
-        assert not got.wait(1.0)
-    assert got.wait(10.0)
-    waiting.join()
+    first.acquire()
+    with beside(take) as second:
+        assert not is_done(second, 1.0)
+        first.release()
+        assert is_done(second, 10.0)
 
 
 def test_the_lease_of_a_process_that_was_killed_here_is_free_at_once(on_hdfs: HdfsPath) -> None:

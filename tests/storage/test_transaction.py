@@ -7,8 +7,8 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import pytest
 
 from spark_apps.errors import BusyRootError
 from spark_apps.storage.transaction import Transaction, commit_lock, recover
+from tests.waiting import beside, is_done
 
 State = dict[str, str]
 # a folder replaced, one that is new, one that goes away, a file replaced, and something that nobody touches
@@ -218,16 +219,13 @@ def test_nobody_else_publishes_while_one_is_alone(root: Path) -> None:
     with Transaction(root, ["raw/manifest.json"]) as mine, Transaction(root, ["other"]) as theirs:
         theirs.stage("other").mkdir()
         theirs.replace("other")
-        waiting = threading.Thread(target=theirs.commit)
-        with mine.exclusive():
-            waiting.start()
-            waiting.join(timeout=0.2)  # it would be done long before
-            assert waiting.is_alive()
+        with ExitStack() as threads, mine.exclusive():
+            waiting = threads.enter_context(beside(theirs.commit))
+            assert not is_done(waiting, 0.2)  # it would be done long before
             mine.stage("raw/manifest.json").write_text((root / "raw/manifest.json").read_text() + " and new")
             mine.replace("raw/manifest.json")
             mine.commit()
             assert (root / "other/part").exists()
-        waiting.join()
     assert (root / "raw/manifest.json").read_text() == "old and new"
     assert not (root / "other/part").exists()
 
@@ -306,13 +304,10 @@ def test_a_writer_that_is_just_leaving_does_not_disturb_the_next(root: Path) -> 
 def test_nothing_is_published_while_a_reader_lists(root: Path) -> None:
     with Transaction(root, TARGETS) as transaction:
         stage_all(transaction)
-        waiting = threading.Thread(target=transaction.commit)
-        with commit_lock(root):
-            waiting.start()
-            waiting.join(timeout=0.2)  # it would be done long before
-            assert waiting.is_alive()
+        with ExitStack() as threads, commit_lock(root):
+            waiting = threads.enter_context(beside(transaction.commit))
+            assert not is_done(waiting, 0.2)  # it would be done long before
             assert state(root) == OLD
-        waiting.join()
     assert state(root) == NEW
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
 from typing import Protocol
 
@@ -19,6 +18,7 @@ from spark_apps.telemetry.provision import BUCKET, ORG
 from spark_apps.telemetry.sender import Sender, describe_status
 from spark_apps.telemetry.sinks import Sink
 from tests.telemetry.records import record
+from tests.waiting import eventually
 
 # One field that every point of a measurement has; its values are as many as the points.
 _COUNTED = {
@@ -102,14 +102,6 @@ def rows_of(url: str, reader_token: str, measurement: str) -> list[dict[str, str
         '|> pivot(rowKey: ["_time"], columnKey: ["_field"], valueColumn: "_value")'
     )
     return Influx(url, reader_token).query(ORG, flux)
-
-
-def eventually(condition: Callable[[], bool], what: str, patience: float = 60.0) -> None:
-    """Waits until a condition holds."""
-    deadline = time.monotonic() + patience
-    while not condition():
-        assert time.monotonic() < deadline, f"{what}: not within {patience:.0f} s"
-        time.sleep(0.02)  # what it waits for is another process's, which tells nobody
 
 
 class Server(Protocol):

@@ -22,9 +22,9 @@ from spark_apps.telemetry.platform_report import PlatformNotReportedError, look,
 from spark_apps.telemetry.provision import BUCKET, ORG
 from tests.hdfs.server import HdfsServer
 from tests.telemetry.conftest import InfluxServer, Provision
+from tests.waiting import eventually
 
 NOBODY = "http://127.0.0.1:9"
-READY_SECONDS = 60.0
 
 
 def free_port() -> int:
@@ -53,10 +53,9 @@ def master(java: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
             stderr=subprocess.STDOUT,
         )
     try:
-        deadline = time.monotonic() + READY_SECONDS
-        while not answers(f"http://127.0.0.1:{port}/json/"):
-            assert process.poll() is None and time.monotonic() < deadline
-            time.sleep(0.2)
+        pages = f"http://127.0.0.1:{port}/json/"
+        eventually(lambda: process.poll() is not None or answers(pages), "the master answers")
+        assert process.poll() is None
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
@@ -126,10 +125,8 @@ def test_the_service_goes_on_without_influxdb_and_says_so_once(
         influx.start()
         reader = Influx(influx.url, (secrets / "influxdb_reader_token").read_text().strip())
         before = points(reader)
-        deadline = time.monotonic() + READY_SECONDS
-        while points(reader) < before + 3:
-            assert process.poll() is None and time.monotonic() < deadline
-            time.sleep(0.2)
+        eventually(lambda: process.poll() is not None or points(reader) >= before + 3, "points arrive again")
+        assert process.poll() is None
     finally:
         process.terminate()
         rest = process.communicate(timeout=30)[1]

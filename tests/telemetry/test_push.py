@@ -16,8 +16,9 @@ from spark_apps.cli import main
 from spark_apps.telemetry.batch_log import BATCH_LOG
 from spark_apps.telemetry.delivery_offset import SENT
 from spark_apps.telemetry.sinks import FILES
-from tests.telemetry.batch_logs import eventually, expected, records, stored, write_batch_log
+from tests.telemetry.batch_logs import expected, records, stored, write_batch_log
 from tests.telemetry.conftest import Store
+from tests.waiting import eventually
 
 Push = Callable[..., Result]
 

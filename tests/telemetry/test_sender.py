@@ -18,7 +18,8 @@ from spark_apps.telemetry.delivery_offset import SENT, DeliveryOffset
 from spark_apps.telemetry.sender import Delivery, Sender, SinkStatus, describe_status
 from spark_apps.telemetry.sinks import FILES, FileSink
 from tests.hdfs.server import HdfsServer
-from tests.telemetry.batch_logs import eventually, files_of, records, write_batch_log
+from tests.telemetry.batch_logs import files_of, records, write_batch_log
+from tests.waiting import eventually
 
 
 def sent_by(delivery: Delivery) -> int:

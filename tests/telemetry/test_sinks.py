@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import shutil
-import threading
 from datetime import datetime, timedelta, timezone
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -19,6 +18,7 @@ from spark_apps.telemetry.token_files import SecretFileError
 from tests.telemetry.batch_logs import expected, outlive_an_outage, records, rows_of, stored
 from tests.telemetry.conftest import Store
 from tests.telemetry.records import NASTY, record
+from tests.waiting import serving
 
 IN_TAGS = "sun, \"moon\" = 'stars' ümläut 🛒"
 
@@ -120,10 +120,8 @@ def test_a_busy_server_is_asked_again(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], refusals: int, ends_well: bool
 ) -> None:
     (tmp_path / "token").write_text("a-token")
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Busy) as server:
+    with serving(_Busy) as server:
         server.refusals = refusals  # type: ignore[attr-defined]
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
         sink = InfluxSink(f"http://127.0.0.1:{server.server_port}", tmp_path / "token")
         try:
             if ends_well:
@@ -133,8 +131,6 @@ def test_a_busy_server_is_asked_again(
                     sink.write(0, lines(record()))
         finally:
             sink.close()
-            server.shutdown()
-            thread.join()
     assert capfd.readouterr().err == ""
 
 
