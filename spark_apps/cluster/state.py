@@ -15,7 +15,7 @@ NAME_VARIABLE = "SHOPSTREAM_CLUSTER"
 STATE_VARIABLE = "SHOPSTREAM_CLUSTER_STATE"
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}")
-_REPOSITORY = Path(__file__).resolve().parents[2]
+REPOSITORY = Path(__file__).resolve().parents[2]
 _PLAIN = re.compile(r"[A-Za-z0-9_./:@%+,=-]*")
 
 
@@ -76,7 +76,7 @@ class Cluster:
         return "" if self.name == DEFAULT_NAME else f" --name {self.name}"
 
 
-def find_cluster(name: str, repository: Path = _REPOSITORY) -> Cluster:
+def find_cluster(name: str, repository: Path = REPOSITORY) -> Cluster:
     """Returns the files of the cluster with this name.
 
     Args:

@@ -130,8 +130,7 @@ def three(compose: Compose, docker: FakeDocker, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_datanode_is_emptied_before_it_is_stopped(three: Compose, docker: FakeDocker) -> None:
-    docker.answer("readlink", "pipe:[1]\n/var/lib/hdfs/2/lock\nsocket:[2]\n")
-    docker.answer("cat /var/lib/hdfs/exclude", "10.0.0.1:9866\n")  # a former one
+    docker.answer("^exec -i .* sh -s$", "pipe:[1]\n/var/lib/hdfs/2/lock\nsocket:[2]\n")
     pages = namenode_pages({"10.0.0.1": "In Service", "10.0.0.2": "In Service", "10.0.0.3": "In Service"})
     told: list[str] = []
 
@@ -149,8 +148,7 @@ def test_a_datanode_is_emptied_before_it_is_stopped(three: Compose, docker: Fake
     words = [" ".join(call) for call in docker.asked()]
     order = [
         "-setrep -R 2 /",
-        "/var/lib/hdfs/exclude 10.0.0.1:9866 10.0.0.2:9866",
-        "-refreshNodes",
+        "add /var/lib/hdfs/exclude 10.0.0.2:9866",
         "stop ",
         "rm --volumes",
         "rm -r -- /var/lib/hdfs/2",
@@ -158,7 +156,7 @@ def test_a_datanode_is_emptied_before_it_is_stopped(three: Compose, docker: Fake
     places = [next(i for i, call in enumerate(words) if word in call) for word in order]
     assert places == sorted(places)
     # it stays excluded: the NameNode would count it as dead
-    assert sum(word.endswith("-refreshNodes") for word in words) == 1
+    assert sum("/var/lib/hdfs/exclude" in word for word in words) == 1
     assert not [word for word in words if "up --detach" in word]  # the client of a running job is left alone
     assert "-setrep -R 2 /" in words[-1]  # of files that were written meanwhile
     assert three.cluster.environment()["SHOPSTREAM_DATANODES"] == "2"
@@ -194,14 +192,13 @@ def test_a_datanode_at_the_address_of_a_former_one_is_known_by_its_name(three: C
     with serving(pages) as port:
         change(three.cluster, SHOPSTREAM_PORT_HDFS=port)
         drain(three, "datanode", "2", lambda text: None, 5)
-    [written] = docker.asked("mv ")
-    assert written[-2:] == ["/var/lib/hdfs/exclude", mine]
+    [written] = docker.asked("/var/lib/hdfs/exclude")
+    assert written[-3:] == ["add", "/var/lib/hdfs/exclude", mine]
 
 
 @pytest.fixture
-def cut_short(three: Compose, docker: FakeDocker) -> dict[str, Any]:
-    """The second DataNode runs and is excluded; a former one, which is gone, is so too."""
-    docker.answer("cat /var/lib/hdfs/exclude", f"10.0.0.9:41000\n{DATANODES[1]['ID'][:12]}:9866\n")
+def cut_short(three: Compose) -> dict[str, Any]:
+    """The second DataNode runs and is decommissioned; a former one, which is gone, is so too."""
     states = {
         DATANODES[0]["ID"][:12]: "In Service",
         DATANODES[1]["ID"][:12]: "Decommissioned",
@@ -218,8 +215,8 @@ def test_a_drain_that_was_cut_short_is_taken_back(
         change(three.cluster, SHOPSTREAM_PORT_HDFS=port)
         recommission(three, told.append)
     assert told == [f"Taking back DataNodes whose drain was cut short: {DATANODES[1]['ID'][:12]}"]
-    [written] = docker.asked("mv ")
-    assert written[-2:] == ["/var/lib/hdfs/exclude", "10.0.0.9:41000"]
+    [written] = docker.asked("/var/lib/hdfs/exclude")
+    assert written[-3:] == ["remove", "/var/lib/hdfs/exclude", f"{DATANODES[1]['ID'][:12]}:9866"]
     assert docker.asked("run --rm")[0][-1] == "layout"
 
 
@@ -268,13 +265,13 @@ def test_the_last_of_a_kind_is_not_drained(compose: Compose, docker: FakeDocker)
 def test_a_worker_ends_its_tasks_before_it_is_stopped(three: Compose, docker: FakeDocker) -> None:
     # the master counts a decommissioned worker's cores as used for ever
     pages = master_page(worker("10.0.0.1"), worker("abcdef123456", used=2))
-    docker.answer("coresused", "2\n")
+    docker.answer("python -$", "2\n")
     at_work = iter(["1\n", "0\n"])
 
     def tell(text: str) -> None:
         assert docker.asked("stop") == []
         pages.update(master_page(worker("10.0.0.1"), worker("abcdef123456", used=2, state="DECOMMISSIONED")))
-        docker.answer("coresused", next(at_work))
+        docker.answer("python -$", next(at_work))
 
     with serving(pages) as port:
         change(three.cluster, SHOPSTREAM_PORT_SPARK=port)
@@ -287,7 +284,7 @@ def test_a_worker_ends_its_tasks_before_it_is_stopped(three: Compose, docker: Fa
 
 
 def test_a_worker_with_a_long_task_is_left_running(three: Compose, docker: FakeDocker) -> None:
-    docker.answer("coresused", "1\n")
+    docker.answer("python -$", "1\n")
     with serving(master_page(worker("10.0.0.2", used=1, state="DECOMMISSIONED"))) as port:
         change(three.cluster, SHOPSTREAM_PORT_SPARK=port)
         with pytest.raises(CannotDrainError, match="still runs tasks after"):

@@ -7,14 +7,17 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
+from spark_apps.cluster.state import REPOSITORY
 from spark_apps.errors import UserError
 
 PROGRAM_VARIABLE = "SHOPSTREAM_DOCKER"
 MIN_ENGINE, MIN_COMPOSE = (20, 10), (2, 20)
 PROJECT_LABEL, FOLDER_LABEL = "com.docker.compose.project", "com.docker.compose.project.working_dir"
 QUICK_SECONDS = 60.0
+_PROGRAMS = REPOSITORY / "docker" / "programs"
 
 
 class DockerMissingError(UserError):
@@ -41,25 +44,32 @@ class Docker:
     def __init__(self, program: str) -> None:
         self.program = program
 
-    def call(self, *arguments: str, timeout: float = QUICK_SECONDS) -> subprocess.CompletedProcess[str]:
+    def call(
+        self, *arguments: str, timeout: float = QUICK_SECONDS, program: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
         """Runs a docker command and returns what it printed; the exit code is the caller's to look at.
+
+        Args:
+            arguments: of docker.
+            timeout: seconds that it may take.
+            program: a file of docker/programs/ that the container reads on its standard input.
 
         Raises:
             DockerError: when it does not start or does not end in time.
         """
-        return run(self.command(*arguments), None, None, timeout)
+        return run(self.command(*arguments), None, None, timeout, program)
 
     def command(self, *arguments: str) -> list[str]:
         """Returns the command line of a docker command."""
         return [self.program, *arguments]
 
-    def ask(self, *arguments: str, timeout: float = QUICK_SECONDS) -> str:
-        """Runs a docker command and returns its standard output.
+    def ask(self, *arguments: str, timeout: float = QUICK_SECONDS, program: str | None = None) -> str:
+        """Runs a docker command, as `call` does, and returns its standard output.
 
         Raises:
             DockerError: when it fails.
         """
-        return checked(self.call(*arguments, timeout=timeout), ("docker", *arguments))
+        return checked(self.call(*arguments, timeout=timeout, program=program), ("docker", *arguments))
 
     def resources_of(self, project: str) -> list[str]:
         """Returns the containers and volumes of a Compose project, ended and unused ones too.
@@ -130,7 +140,11 @@ def version(text: str) -> tuple[int, ...]:
 
 
 def run(
-    command: list[str], environment: dict[str, str] | None, folder: str | None, timeout: float
+    command: list[str],
+    environment: dict[str, str] | None,
+    folder: str | None,
+    timeout: float,
+    program: str | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Runs a command and returns what it printed, whatever its exit code.
 
@@ -139,23 +153,25 @@ def run(
         environment: of the process; None for this process's own.
         folder: where it runs; None for here.
         timeout: seconds that it may take.
+        program: a file of docker/programs/ for its standard input; None leaves that empty.
 
     Raises:
         DockerError: when it does not start or does not end in time.
     """
     try:
-        return subprocess.run(
-            command,
-            env=environment,
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-            check=False,
-            timeout=timeout,
-        )
+        with (_PROGRAMS / program if program else Path(os.devnull)).open("rb") as stream:
+            return subprocess.run(
+                command,
+                env=environment,
+                cwd=folder,
+                stdin=stream,
+                capture_output=True,
+                text=True,
+                encoding="utf-8",
+                errors="replace",
+                check=False,
+                timeout=timeout,
+            )
     except subprocess.TimeoutExpired:
         raise DockerError(("docker", *command[1:]), f"it gave no answer within {timeout:.0f} s") from None
     except OSError as error:

@@ -105,17 +105,19 @@ class Compose:
             if name not in own and not _NOT_FROM_OUTSIDE.fullmatch(name)
         }
 
-    def call(self, *arguments: str, timeout: float = QUICK_SECONDS) -> subprocess.CompletedProcess[str]:
+    def call(
+        self, *arguments: str, timeout: float = QUICK_SECONDS, program: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
         """Runs a Compose command and returns what it printed, whatever its exit code."""
-        return run(self.arguments(*arguments), self.environment(), str(self.cluster.repository), timeout)
+        return run(self.arguments(*arguments), self.environment(), str(self.cluster.repository), timeout, program)
 
-    def ask(self, *arguments: str, timeout: float = QUICK_SECONDS) -> str:
+    def ask(self, *arguments: str, timeout: float = QUICK_SECONDS, program: str | None = None) -> str:
         """Runs a Compose command and returns its standard output.
 
         Raises:
             DockerError: when it fails.
         """
-        return checked(self.call(*arguments, timeout=timeout), ("docker", "compose", *arguments))
+        return checked(self.call(*arguments, timeout=timeout, program=program), ("docker", "compose", *arguments))
 
     def pass_through(self, *arguments: str) -> int:
         """Runs a Compose command with this terminal's output and returns its exit code."""

@@ -12,20 +12,6 @@ NAME_NODE, DATA_NODE = "NAME_NODE", "DATA_NODE"
 OWNERS = {"hdfs": 10001, "spark": 10002}
 _GROUP = 10000
 _LOOK_SECONDS = 60.0
-# Run by the shell of a throw-away container: one line for each folder that a server keeps on a volume.
-_LOOK = """
-for volume in /volumes/*; do
-  for folder in "$volume" "$volume"/* "$volume"/*/*; do
-    [ -d "$folder" ] || continue
-    id=; kind=
-    if [ -f "$folder/current/VERSION" ]; then
-      id=$(sed -n 's/^clusterID=//p' "$folder/current/VERSION")
-      kind=$(sed -n 's/^storageType=//p' "$folder/current/VERSION")
-    fi
-    echo "$(stat -c %u "$folder")|$folder|$id|$kind"
-  done
-done
-"""
 
 
 class VolumesUnreadableError(Exception):
@@ -92,8 +78,8 @@ def server_folders(docker: Docker, project: str, image: str) -> list[ServerFolde
         raise VolumesUnreadableError(f"the image {image} is not there")
     mounts = [part for name in names for part in ("--volume", f"{name}:/volumes/{name}:ro")]
     rights = ["--user", "0", "--cap-drop", "ALL", "--cap-add", "DAC_READ_SEARCH", "--network", "none", "--read-only"]
-    run = ["run", "--rm", *rights, *mounts, "--entrypoint", "sh", image, "-c", _LOOK]
-    text = docker.ask(*run, timeout=_LOOK_SECONDS)
+    run = ["run", "--rm", "--interactive", *rights, *mounts, "--entrypoint", "sh", image, "-s", "--", "/volumes"]
+    text = docker.ask(*run, timeout=_LOOK_SECONDS, program="server_folders.sh")
     return [folder for line in text.splitlines() for folder in _folders(line)]
 
 

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 from spark_apps.cluster.compose.docker import MIN_ENGINE, PROJECT_LABEL, version
@@ -19,34 +20,7 @@ from spark_apps.cluster.state import parse_environment
 MIN_COMPOSE = (2, 24, 4)
 _GIB = 1024**3
 
-# Run by the host's Python.
-_LOOK = """
-import json, pathlib, shutil, stat, subprocess, sys, time
-folder, label = pathlib.Path(sys.argv[1]), sys.argv[2]
-def run(*words):
-    try:
-        done = subprocess.run(words, capture_output=True, text=True)
-    except FileNotFoundError:
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
-def free(path):
-    return shutil.disk_usage(next(one for one in (path, *path.parents) if one.is_dir())).free
-env, secrets = folder / "cluster.env", folder / "secrets"
-memory = pathlib.Path("/proc/meminfo").read_text().split("MemTotal:")[1].split()[0]
-form = '{{.Label "com.docker.compose.service"}}|{{.State}}|{{.Status}}'
-print(json.dumps({
-    "engine": run("docker", "version", "--format", "{{.Server.Version}}"),
-    "compose": run("docker", "compose", "version", "--short"),
-    "memory": int(memory) * 1024,
-    "free": free(pathlib.Path(run("docker", "info", "--format", "{{.DockerRootDir}}") or "/")),
-    "env": env.read_text() if env.is_file() else "",
-    "open": sorted(one.name for one in (secrets, *secrets.glob("*")) if one.exists() and one.stat().st_mode & 0o077),
-    "secrets": sorted(one.name for one in secrets.glob("*") if one.stat().st_size),
-    "containers": run("docker", "ps", "--all", "--format", form, "--filter", "label=" + label).splitlines(),
-    "firewall": run("systemctl", "is-active", "shopstream-firewall"),
-    "time": time.time(),
-}))
-"""
+_FACTS = Path(__file__).with_name("host_facts.py")
 
 
 def examine(inventory: Inventory) -> Iterator[Finding]:
@@ -59,7 +33,7 @@ def examine(inventory: Inventory) -> Iterator[Finding]:
 def _examine_host(docker: HostDocker, inventory: Inventory) -> Iterator[Finding]:
     before = time.time()
     try:
-        facts = json.loads(docker.python(_LOOK, placement.FOLDER, f"{PROJECT_LABEL}={inventory.name}"))
+        facts = json.loads(docker.python(_FACTS, placement.FOLDER, f"{PROJECT_LABEL}={inventory.name}"))
     except UnreachableError as error:
         yield Finding(docker.host, problem=error.problem, remedy=error.remedy)
         return

@@ -109,14 +109,14 @@ class HostDocker(Docker):
         """Returns the command line that runs a line of shell there."""
         return [*self.ssh, line]
 
-    def python(self, source: str, *arguments: str) -> str:
-        """Runs a script by the host's Python, as root where Ansible becomes root, and returns its output.
+    def python(self, program: Path, *arguments: str) -> str:
+        """Runs a file of this machine by the host's Python, as root where Ansible becomes root, and returns its output.
 
         Raises:
             UnreachableError: when there is no answer.
         """
-        line = shlex.join([*self._sudo, "python3", "-c", source, *arguments])
-        return _asked(self.host, self.shell(line))
+        line = shlex.join([*self._sudo, "python3", "-", *arguments])
+        return _asked(self.host, self.shell(line), program.read_bytes())
 
     def settings(self) -> dict[str, str]:
         """Returns what cluster.env holds there.

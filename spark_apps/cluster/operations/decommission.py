@@ -7,7 +7,7 @@ port, so that a new one at a former address is not on the list.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from spark_apps.cluster.compose.project import Compose
 from spark_apps.cluster.health import web
@@ -21,7 +21,7 @@ _ID_LENGTH = 12
 
 def decommission(compose: Compose, node: DataNode) -> None:
     """Has the NameNode empty a DataNode."""
-    _write(compose, [*_excluded(compose), node.address])
+    _exclude(compose, "add", [node.address])
 
 
 def recommission(compose: Compose, announce: Report) -> None:
@@ -40,18 +40,11 @@ def recommission(compose: Compose, announce: Report) -> None:
     if not back:
         return
     announce(f"Taking back DataNodes whose drain was cut short: {', '.join(back.values())}")
-    _write(compose, [entry for entry in _excluded(compose) if entry not in back])
+    _exclude(compose, "remove", back)
     if not namenode.safe_mode:
         apply_layout(compose)
 
 
-def _excluded(compose: Compose) -> list[str]:
-    done = compose.call("exec", "-T", "namenode", "cat", EXCLUDE)
-    return done.stdout.split() if done.returncode == 0 else []
-
-
-def _write(compose: Compose, entries: Sequence[str]) -> None:
-    """Writes the list and has the NameNode read it."""
-    write = 'file=$0; printf "%s\\n" "$@" > "$file.part" && mv "$file.part" "$file"'
-    compose.ask("exec", "-T", "namenode", "sh", "-c", write, EXCLUDE, *sorted(set(entries)))
-    compose.ask("exec", "-T", "namenode", "hdfs", "dfsadmin", "-refreshNodes")
+def _exclude(compose: Compose, action: str, entries: Iterable[str]) -> None:
+    """Changes the list, and has the NameNode read it."""
+    compose.ask("exec", "-T", "namenode", "sh", "-s", "--", action, EXCLUDE, *entries, program="exclude.sh")

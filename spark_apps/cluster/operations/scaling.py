@@ -21,11 +21,6 @@ from spark_apps.errors import UserError
 SERVICES = {"worker": "spark-worker", "datanode": "datanode"}
 COUNTS = {"worker": "SHOPSTREAM_WORKERS", "datanode": "SHOPSTREAM_DATANODES"}
 _SLOT_LOCK = re.compile(r"/var/lib/hdfs/\d+/lock")
-# Run by a worker's own Python: how many cores its executors take.
-_OWN_CORES = (
-    "import json, urllib.request; "
-    "print(json.load(urllib.request.urlopen('http://localhost:8081/json/', timeout=10))['coresused'])"
-)
 _POLL_SECONDS = 1.0
 _HDFS_SECONDS = 600.0
 _STOP_SECONDS = 120.0
@@ -284,7 +279,7 @@ def _drain_worker(compose: Compose, container: Container, announce: Report, seco
 
 def _cores_at_work(compose: Compose, container: Container) -> int:
     """Asks the worker itself: the master counts a decommissioned worker's cores as used for ever."""
-    return int(compose.docker.ask("exec", container.id, "python", "-c", _OWN_CORES))
+    return int(compose.docker.ask("exec", "-i", container.id, "python", "-", program="worker_cores.py"))
 
 
 def _hdfs(environment: Mapping[str, str]) -> NameNode:
@@ -321,8 +316,7 @@ def _addresses(compose: Compose, container: Container) -> list[str]:
 
 def _slot(compose: Compose, container: Container) -> str:
     """Returns the folder of the DataNodes' shared volume that this one holds a lock on."""
-    look = 'for link in /proc/[0-9]*/fd/*; do readlink "$link" || true; done'
-    links = compose.docker.ask("exec", container.id, "sh", "-c", look).split()
+    links = compose.docker.ask("exec", "-i", container.id, "sh", "-s", program="datanode_lock.sh").split()
     return next((link.removesuffix("/lock") for link in links if _SLOT_LOCK.fullmatch(link)), "")
 
 
