@@ -10,10 +10,10 @@ import pytest
 
 from spark_apps.cluster.compose.project import Compose
 from spark_apps.cluster.health.web import SparkMaster, SparkWorker
-from spark_apps.cluster.operations import submit as submission
 from spark_apps.cluster.operations.submit import MARK, NoResourcesError, check_resources, load, submit
 from spark_apps.errors import UserError
 from tests.cluster_cli.fake_docker import FakeDocker, change, master_page, row, serving, worker
+from tests.conftest import REPOSITORY
 from tests.waiting import beside, eventually
 
 SIZES = {"SHOPSTREAM_EXECUTOR_MEMORY": "1024m", "SHOPSTREAM_WORKER_CORES": "2"}
@@ -116,19 +116,19 @@ def test_without_a_client_nothing_is_submitted(compose: Compose, docker: FakeDoc
 def test_ctrl_c_is_handed_on_to_the_job(ready: Compose, docker: FakeDocker, tmp_path: Path) -> None:
     over = tmp_path / "over"
     docker.answer("^ps --quiet", "abc123\n")
-    docker.answer("exec abc123", "models\n")
+    docker.answer("exec -i abc123", "models\n")
     docker.answer("compose .*exec -T", until=over, code=130)
 
     def interrupt() -> None:
         eventually(lambda: docker.asked("exec -T"), "the job runs")
         os.kill(os.getpid(), signal.SIGINT)
-        eventually(lambda: docker.asked("exec abc123"), "the job is signalled")
+        eventually(lambda: docker.asked("exec -i abc123"), "the job is signalled")
         over.touch()
 
     usual = signal.getsignal(signal.SIGINT)
     with beside(interrupt):
         assert submit(ready, "models", []) == 130  # the job's own end is waited for, and its exit code kept
-    [job], [sent] = docker.asked("exec -T"), docker.asked("exec abc123")
+    [job], [sent] = docker.asked("exec -T"), docker.asked("exec -i abc123")
     assert sent[-2:] == [job[job.index("--env") + 1], str(int(signal.SIGINT))]
     assert signal.getsignal(signal.SIGINT) is usual
 
@@ -138,17 +138,17 @@ def test_ctrl_c_before_the_job_is_there_reaches_it_when_it_is(
 ) -> None:
     over = tmp_path / "over"
     docker.answer("^ps --quiet", "abc123\n")
-    docker.answer("exec abc123", "")
+    docker.answer("exec -i abc123", "")
     docker.answer("compose .*exec -T", until=over, code=130)
 
     def asked(times: int) -> None:
-        eventually(lambda: len(docker.asked("exec abc123")) >= times, f"the job is looked for {times} times")
+        eventually(lambda: len(docker.asked("exec -i abc123")) >= times, f"the job is looked for {times} times")
 
     def interrupt() -> None:
         eventually(lambda: docker.asked("exec -T"), "the job is about to run")
         os.kill(os.getpid(), signal.SIGINT)
         asked(2)
-        docker.answer("exec abc123", "models\n")
+        docker.answer("exec -i abc123", "models\n")
         asked(3)
         over.touch()
 
@@ -183,7 +183,8 @@ def test_the_signal_reaches_the_topmost_process_of_a_submission_alone(tmp_path: 
 
 def signalled(mark: str, number: int) -> list[str]:
     """The commands, which stand after the program's name, of the processes that were signalled."""
-    done = subprocess.run([sys.executable, "-c", submission._SIGNAL, mark, str(number)], capture_output=True, text=True)
+    with (REPOSITORY / "docker" / "programs" / "signal_jobs.py").open("rb") as program:
+        done = subprocess.run([sys.executable, "-", mark, str(number)], stdin=program, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
 

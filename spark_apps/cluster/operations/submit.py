@@ -32,24 +32,6 @@ CORES = "SHOPSTREAM_MOST_CORES"
 _INPUT = "/input"
 _OTHERS_READ = 0o004
 
-# Run in the client by its own Python: signals the processes whose environment holds a mark, unless their parent's does
-# too, and prints the command of each; 0 signals nothing.
-_SIGNAL = """
-import os, pathlib, sys
-mark, number = sys.argv[1].encode(), int(sys.argv[2])
-marked, commands = {}, {}
-for folder in pathlib.Path("/proc").glob("[0-9]*"):
-    try:
-        if any(value.startswith(mark) for value in (folder / "environ").read_bytes().split(b"\\0")):
-            marked[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-            commands[int(folder.name)] = (folder / "cmdline").read_text().split("\\0")
-    except OSError:
-        continue  # it ended, or is not ours
-topmost = [process for process, parent in marked.items() if parent not in marked and process != os.getpid()]
-for process in topmost:
-    os.kill(process, number)
-    print(" ".join(commands[process][2:3]))
-"""
 # How long to wait before looking again for a job that is only just starting.
 _LOOK_AGAIN_SECONDS = 0.3
 
@@ -252,7 +234,8 @@ def _send(compose: Compose, mark: str, number: int, over: threading.Event) -> No
 
 def _signal_jobs(compose: Compose, container: str, mark: str, number: int) -> list[str]:
     """Signals the jobs in a container whose mark begins like this, and returns their commands."""
-    return compose.docker.call("exec", container, "python", "-c", _SIGNAL, mark, str(number)).stdout.splitlines()
+    arguments = ("exec", "-i", container, "python", "-", mark, str(number))
+    return compose.docker.call(*arguments, program="signal_jobs.py").stdout.splitlines()
 
 
 def _clients(compose: Compose) -> list[str]:
