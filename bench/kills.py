@@ -33,13 +33,13 @@ from spark_apps.generator import GeneratorSpec, write_events
 from spark_apps.registry.alias import read_alias
 from spark_apps.registry.versions import NAMES, versions
 from spark_apps.schemas import CSV_COLUMNS
-from spark_apps.storage.transaction import PUBLISH
 from spark_apps.tables import (
     EVENTS,
     INTERACTIONS,
     PRODUCT_FEATURES,
     QUARANTINE,
     RECOMMENDATIONS,
+    TRANSACTIONS,
     USER_FEATURES,
     USER_SEGMENTS,
 )
@@ -183,7 +183,7 @@ def final_differences(command: str, before: Content, after: Content, ground: Gro
     found = content(ground.root)
     expected = {name: after[name] if name in COMMANDS[command] else before[name] for name in after}
     wrong = [text for name in sorted(after) if (text := difference(name, expected[name], found[name]))]
-    for folder in (ground.root / PUBLISH, ground.root / "temp" / "engine"):
+    for folder in (ground.root / TRANSACTIONS, ground.root / "temp" / "engine"):
         wrong += [f"{path.name} is left in {folder}" for path in folder.iterdir() if path.is_dir()]
     return wrong + model_differences(ground, published=command == "train")
 

@@ -23,7 +23,8 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from spark_apps.streaming.records import BATCH_LOG, BatchRecord
+from spark_apps.streaming.records import BatchRecord
+from spark_apps.tables import BATCH_LOG
 
 _MB = 1e6
 _SAMPLE_SECONDS = 1.0

@@ -19,9 +19,8 @@ import pyarrow.compute as pc
 
 from bench.readers import Content, content, difference
 from spark_apps.generator import GeneratorSpec, write_events
-from spark_apps.storage.transaction import PUBLISH
-from spark_apps.streaming.drop_files import DONE, INCOMING, REFUSED, TAKEN, Drop
-from spark_apps.tables import STREAM_TABLES
+from spark_apps.streaming.drop_files import Drop
+from spark_apps.tables import DONE, INCOMING, REFUSED, STREAM_TABLES, TAKEN, TRANSACTIONS
 from spark_apps.telemetry.batch_log import BatchLog
 
 FILES = 8
@@ -64,8 +63,8 @@ def final_differences(root: Path, after: Content, reference: Path) -> list[str]:
     for folder in (DONE, REFUSED, INCOMING, TAKEN):
         here, there = (sorted(path.name for path in (one / folder).iterdir()) for one in (root, reference))
         wrong += [f"{folder} holds {here}, not {there}"] if here != there else []
-    left = [path for path in (root / PUBLISH).iterdir() if path.is_dir()]
-    return wrong + [f"{path.name} is left in {PUBLISH}" for path in left]
+    left = [path for path in (root / TRANSACTIONS).iterdir() if path.is_dir()]
+    return wrong + [f"{path.name} is left in {TRANSACTIONS}" for path in left]
 
 
 def _record_differences(root: Path, reference: Path, batches: int) -> list[str]:

@@ -5,12 +5,11 @@ loaded file's SHA-256. `clean` notes the parts that a date was made of, the repl
 drop from elsewhere holds events that `clean` has not, unless its very bytes were loaded: its own hash names its parts
 then.
 
-No file here is read or written: jobs and `tables` do that.
+No file here is read or written: jobs and `storage.catalog` do that.
 """
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -18,12 +17,10 @@ from datetime import date, datetime, timedelta, timezone
 
 from pydantic import BaseModel, ConfigDict
 
-# The stream's records below the root, a file a batch, which tables and rooms both name.
-BATCH_LOG = "processed/stream_batches"
+from spark_apps.tables import part_of
+
 # What was published before events were listed is among them. Its own time is taken somewhat earlier: so much at most.
 _PUBLISHING = timedelta(seconds=10)
-_PART_DIGITS = 16
-_BATCH_FILE = re.compile(r"batch-(\d{8,})\.(?:parquet|json)")
 
 
 class _Frozen(BaseModel):
@@ -143,11 +140,6 @@ def holdings_of(cleaned: Mapping[str, tuple[str, ...] | None]) -> dict[date, Hol
     }
 
 
-def part_of(sha256: str) -> str:
-    """Returns the name of the raw parts of a file, for each of its dates the same."""
-    return sha256[:_PART_DIGITS]
-
-
 def held_by_clean(batches: Iterable[AppliedBatch], holdings: Mapping[date, Holding]) -> list[tuple[int, date]]:
     """Returns the dates of batches whose events clean's events hold as well, which a reader of both leaves out.
 
@@ -182,9 +174,3 @@ def _is_held(batch: AppliedBatch, day: date, holding: Holding) -> bool:
     if batch.replayed is None:
         return batch.sequence is not None
     return any(map(holding.has, batch.replayed.get(day.isoformat(), ())))
-
-
-def batch_number(name: str) -> int | None:
-    """Returns the number of the batch whose file or record has this name; None for a file merged from several."""
-    found = _BATCH_FILE.fullmatch(name)
-    return int(found[1]) if found else None

@@ -1,31 +1,71 @@
-"""Where each table lives, and which dates of it there are."""
+"""The path of every table, model, journal and state file below the root, and the columns of the tables.
+
+This is the one place where a path is spelt. What stands there is read and written by storage/ and the rooms.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+import re
 from dataclasses import dataclass
-from datetime import date, datetime, timezone
+from datetime import date
 
 import pyarrow as pa
-from pydantic import ValidationError
 
 from spark_apps import schemas
-from spark_apps.errors import UnusableFileError
-from spark_apps.provenance import BATCH_LOG, CleanedDate, EventsRead, Holding, batch_number
-from spark_apps.storage import StoragePath
-from spark_apps.storage.transaction import commit_lock, recover
 
 # Hive's name for the partition of rows without a date; Spark reads it as null.
 UNDATED = "__HIVE_DEFAULT_PARTITION__"
-RAW_EVENTS = "raw/events"
-RAW_MANIFESTS = "raw/manifests"
-REPORTS = "reports"
-# what `clean` made each date of, a file a date
+
+# What was loaded.
+RAW_EVENTS, RAW_MANIFESTS = "raw/events", "raw/manifests"
+# What tables were made of: of each date that `clean` published, a file a date, and of the feature tables.
 CLEANED = "processed/cleaned"
-# which events the feature tables were made of
 FEATURES_READ = "processed/features_read.json"
-# what `shopstream evaluate` finds
+# Beside the data of a table that was made with models, their version. Spark and Arrow read no file that begins so.
+MADE_WITH_FILE = "_version.json"
+
+# Versions of models, and which of them is promoted.
+MODELS = "models"
+METADATA, PROMOTED = "metadata.json", "promoted.json"
+
+# For people.
+REPORTS = "reports"
+ANALYSIS = f"{REPORTS}/analysis.json"
 EVALUATION = f"{REPORTS}/evaluation.json"
+REPORT = f"{REPORTS}/report.html"
+RECOMMENDATIONS_CSV = f"{REPORTS}/recommendations.csv"
+# points for InfluxDB where there is none
+LINE_PROTOCOL = f"{REPORTS}/metrics"
+
+# The stream: a record a batch, its state, and bases of buckets and of what the catalogue is made of.
+BATCH_LOG = "processed/stream_batches"
+STREAM_STATE = "processed/stream_state"
+STREAM_STATE_FILE = f"{STREAM_STATE}/state.json"
+HISTORY, PROFILES = "history", "profiles"
+PRODUCTS, SCORES, GAINS = "products", "scores", "gains"
+
+# What comes and goes: folders of transactions, and in each who writes and, once it is committed, the renames to do.
+TEMP = "temp"
+TRANSACTIONS = f"{TEMP}/publish"
+OWNER, JOURNAL = "owner.json", "journal.json"
+# Files on their way through the stream; beside the one in TAKEN, that it is at work on, stands what it was called.
+STREAM_TEMP = f"{TEMP}/stream"
+INCOMING = f"{STREAM_TEMP}/incoming"
+TAKEN = f"{STREAM_TEMP}/taken"
+DONE = f"{STREAM_TEMP}/done"
+REFUSED = f"{STREAM_TEMP}/refused"
+# of the Structured Streaming query, on a cluster: both are made anew at each start
+CHECKPOINT = f"{STREAM_TEMP}/checkpoint"
+TRIGGERS = f"{STREAM_TEMP}/triggers"
+REPLAY = f"{STREAM_TEMP}/replay"
+REPLAY_STATE = f"{REPLAY}/replay.json"
+# what a drop was cut from: a file a drop, named like the hash of its bytes, which a new name does not change
+PROVENANCE = f"{STREAM_TEMP}/provenance"
+# how much of the batch log each sink of telemetry has
+DELIVERY_OFFSETS = f"{STREAM_TEMP}/sent.json"
+
+_PART_DIGITS = 16
+_BATCH_FILE = re.compile(r"batch-(\d{8,})\.(?:parquet|json)")
 
 
 @dataclass(frozen=True)
@@ -104,110 +144,72 @@ def partition_date(folder: str) -> date | None:
     return None if value == UNDATED else date.fromisoformat(value)
 
 
-def table_exists(root: StoragePath, table: Table) -> bool:
-    """Says whether a published table stands under the root."""
-    recover(root)
-    return (root / table.path).is_dir()
-
-
-@dataclass(frozen=True)
-class AppliedDates:
-    """The dates of events that there are, of a range.
-
-    Attributes:
-        cleaned: dates that `clean` published, with what it noted of them.
-        streamed: dates that the stream took in.
-        holdings: what the cleaned dates hold.
-        read: what a reader of all of them has read, but for the rows of each date.
-    """
-
-    cleaned: dict[date, CleanedDate | None]
-    streamed: list[date]
-    holdings: dict[date, Holding]
-    read: EventsRead
-
-    @property
-    def days(self) -> list[date]:
-        """The dates of either, in order."""
-        return sorted({*self.cleaned, *self.streamed})
-
-
-def list_applied(root: StoragePath, dates: DateRange) -> AppliedDates:
-    """Lists the dates of events, for a caller that keeps them from changing meanwhile (transaction.commit_lock)."""
-    cleaned = cleaned_dates(root, (day for day in published_dates(root, EVENTS) if day in dates))
-    streamed = [day for day in published_dates(root, STREAM_EVENTS) if day is not None and day in dates]
-    read = EventsRead(
-        read_at=datetime.now(timezone.utc),
-        first=dates.first,
-        last=dates.last,
-        cleaned={day.isoformat(): note.parts if note else None for day, note in cleaned.items()},
-        batches=_batches(root),
-    )
-    return AppliedDates(cleaned, streamed, _holdings(root, cleaned), read)
-
-
-def read_features_read(root: StoragePath) -> EventsRead | None:
-    """Returns which events the published feature tables were made of; None where they were made by an earlier version.
-
-    Raises:
-        UnusableFileError: when the file that says so is damaged.
-    """
-    recover(root)
-    path = root / FEATURES_READ
-    try:
-        return EventsRead.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except ValidationError:
-        raise UnusableFileError(f"{path} is damaged: run `shopstream train`, which writes it anew.") from None
-
-
-def _batches(root: StoragePath) -> int:
-    """The number of the next batch, by the records that there are."""
-    numbers = (batch_number(path.name) for path in (root / BATCH_LOG).glob("batch-*.json"))
-    return max((number for number in numbers if number is not None), default=-1) + 1
-
-
 def cleaned_path(day: date | None) -> str:
     """Returns the path below the root of what `clean` notes of a date."""
     return f"{CLEANED}/{partition_folder(day)}.json"
 
 
-def cleaned_dates(root: StoragePath, days: Iterable[date | None]) -> dict[date, CleanedDate | None]:
-    """Returns what `clean` noted of dates that it published; None of those that an earlier version did."""
-    return {day: _read_cleaned(root / cleaned_path(day)) for day in days if day is not None}
+def manifest_path(sha256: str) -> str:
+    """Returns the path below the root of the manifest of a loaded file."""
+    return f"{RAW_MANIFESTS}/{sha256}.json"
 
 
-def _read_cleaned(path: StoragePath) -> CleanedDate | None:
-    try:
-        return CleanedDate.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except ValidationError:
-        raise UnusableFileError(f"{path} is damaged: remove it, and run `shopstream clean` for its date.") from None
+def part_of(sha256: str) -> str:
+    """Returns the name of the raw parts of a file, for each of its dates the same."""
+    return sha256[:_PART_DIGITS]
 
 
-def clean_holdings(root: StoragePath, days: Collection[date]) -> dict[date, Holding]:
-    """Returns the raw parts that clean's events were made of, for those of the dates that `clean` published."""
-    with commit_lock(root):
-        return _holdings(root, cleaned_dates(root, (day for day in published_dates(root, EVENTS) if day in days)))
+def raw_path(sha256: str, day: date | None) -> str:
+    """Returns the path below the root of a file's raw rows of one date."""
+    return f"{RAW_EVENTS}/{partition_folder(day)}/{part_of(sha256)}.csv"
 
 
-def _holdings(root: StoragePath, cleaned: Mapping[date, CleanedDate | None]) -> dict[date, Holding]:
-    return {
-        day: Holding(frozenset(note.parts), is_noted=True)
-        if note
-        else Holding(_landed_parts(root, day), is_noted=False)
-        for day, note in cleaned.items()
-    }
+def model_path(name: str, version: str) -> str:
+    """Returns the path below the root of a version of a model."""
+    return f"{MODELS}/{name}/{version}"
 
 
-def _landed_parts(root: StoragePath, day: date) -> frozenset[str]:
-    files = (root / RAW_EVENTS / partition_folder(day)).glob("*.csv")
-    return frozenset(path.name.removesuffix(".csv") for path in files)
+def alias_path(name: str) -> str:
+    """Returns the path below the root of the file that names a model's promoted version."""
+    return f"{MODELS}/{name}/{PROMOTED}"
 
 
-def published_dates(root: StoragePath, table: Table) -> list[date | None]:
-    """Returns the dates that a date-partitioned table holds, in order, undated rows last."""
-    folders = sorted(path.name for path in (root / table.path).glob("date=*") if path.is_dir())
-    return [partition_date(name) for name in folders]
+def batch_log_path(batch: int) -> str:
+    """Returns the path below the root of a batch's record."""
+    return f"{BATCH_LOG}/{record_name(batch)}"
+
+
+def record_name(batch: int) -> str:
+    """Returns the name of a batch's file in the batch log."""
+    return f"batch-{batch:08d}.json"
+
+
+def batch_file(folder: str, batch: int) -> str:
+    """Returns the path of a batch's file in a folder below the root."""
+    return f"{folder}/batch-{batch:08d}.parquet"
+
+
+def batch_number(name: str) -> int | None:
+    """Returns the number of the batch whose file or record has this name; None for a file merged from several."""
+    found = _BATCH_FILE.fullmatch(name)
+    return int(found[1]) if found else None
+
+
+def gains_file(batch: int) -> str:
+    """Returns the path below the root of what a batch adds to the scores."""
+    return batch_file(f"{STREAM_STATE}/{GAINS}", batch)
+
+
+def base_file(kind: str, batch: int, bucket: int | None = None) -> str:
+    """Returns the path below the root of a base that holds all batches before this one."""
+    name = "base" if bucket is None else f"bucket-{bucket:05d}"
+    return f"{STREAM_STATE}/{kind}/{name}-{batch:08d}.parquet"
+
+
+def provenance_path(sha256: str) -> str:
+    """Returns the path below the root of the note of what a drop was cut from (see spark_apps/provenance.py).
+
+    Args:
+        sha256: of the drop's bytes.
+    """
+    return f"{PROVENANCE}/{sha256}.json"

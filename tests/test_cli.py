@@ -20,8 +20,8 @@ from pyarrow.dataset import dataset
 from spark_apps import __version__
 from spark_apps.cli import main
 from spark_apps.jobs import load as load_job
-from spark_apps.registry.versions import ALS, METADATA, NAMES, Metadata, model_path, newest, write_metadata
-from spark_apps.tables import EVENTS
+from spark_apps.registry.versions import ALS, NAMES, Metadata, newest, write_metadata
+from spark_apps.tables import EVENTS, METADATA, model_path
 from tests.factory import csv_line, write_log
 from tests.terminal import WARNINGS_ARE_ERRORS, strange_lines
 

@@ -137,6 +137,18 @@ def _writes_text(call: ast.Call) -> bool:
     return name == "write_text" or (name in ("open", "fdopen") and bool(modes & {"w", "a", "x"}))
 
 
+def test_only_tables_py_spells_a_path_below_the_root() -> None:
+    below_the_root = re.compile(r"(raw|processed|models|reports|temp)(/[\w.{}-]+)+/?")
+    spelt = [
+        (path.name, node.value)
+        for path in SOURCES
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and below_the_root.fullmatch(node.value)
+    ]
+    assert ("tables.py", "processed/events") in spelt
+    assert {name for name, _ in spelt} == {"tables.py"}
+
+
 def test_rows_that_come_to_the_driver_are_bounded() -> None:
     found = {str(path.relative_to(REPOSITORY)): unbounded(path.read_text(encoding="utf-8")) for path in SOURCES}
     assert not {path: lines for path, lines in found.items() if lines}

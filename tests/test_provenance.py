@@ -7,7 +7,8 @@ from datetime import date, datetime, timedelta, timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spark_apps.provenance import AppliedBatch, EventsRead, Holding, held_by_clean, part_of
+from spark_apps.provenance import AppliedBatch, EventsRead, Holding, held_by_clean
+from spark_apps.tables import part_of
 
 FIRST, SECOND = date(2019, 11, 1), date(2019, 11, 2)
 DAYS = [FIRST + timedelta(days=number) for number in range(4)]

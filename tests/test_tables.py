@@ -16,18 +16,9 @@ import pytest
 from spark_apps.engine.base import Relation, Task
 from spark_apps.engine.published import table_relation
 from spark_apps.errors import MissingTableError, NothingToDoError, from_engine_error
+from spark_apps.storage.catalog import published_dates, table_exists
 from spark_apps.storage.transaction import Transaction
-from spark_apps.tables import (
-    EVENTS,
-    TABLES,
-    UNDATED,
-    DateRange,
-    Table,
-    partition_date,
-    partition_folder,
-    published_dates,
-    table_exists,
-)
+from spark_apps.tables import EVENTS, TABLES, UNDATED, DateRange, Table, partition_date, partition_folder
 from tests.engines import local_engine
 from tests.factory import clean_event, published_rows, rows_of_files, write_events_table
 

@@ -12,19 +12,11 @@ from pydantic import ValidationError
 
 from spark_apps.engine.base import Relation
 from spark_apps.errors import MissingTableError, NothingToDoError, UnusableFileError
-from spark_apps.provenance import BATCH_LOG, AppliedBatch, CleanedDate, EventsRead, batch_number, held_by_clean
+from spark_apps.provenance import AppliedBatch, CleanedDate, EventsRead, held_by_clean
 from spark_apps.storage import StoragePath, count_rows, read_batches, write_parts
+from spark_apps.storage.catalog import AppliedDates, list_applied, published_dates
 from spark_apps.storage.transaction import commit_lock
-from spark_apps.tables import (
-    EVENTS,
-    STREAM_EVENTS,
-    AppliedDates,
-    DateRange,
-    Table,
-    list_applied,
-    partition_folder,
-    published_dates,
-)
+from spark_apps.tables import BATCH_LOG, EVENTS, STREAM_EVENTS, DateRange, Table, batch_number, partition_folder
 
 _ROWS_AT_ONCE = 1 << 16
 

@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from spark_apps.hdfs.connection import Entry, Hdfs
 from spark_apps.hdfs.layout import Directory, Layout, is_below
 from spark_apps.hdfs.usage import Usage, measure
-from spark_apps.storage.transaction import PUBLISH
+from spark_apps.tables import JOURNAL, TRANSACTIONS
 
 _DAY = 86_400
-# names that spark_apps/storage/transaction.py and staging.py write
-_JOURNAL = "journal.json"
 _LOCK_ENDING = ".lock"
 
 
@@ -82,6 +80,6 @@ def _is_needed(layout: Layout, unit: Entry, inside: list[Entry]) -> bool:
     """Says whether publishing still needs it: the lock all jobs meet at, or a committed transaction's renames."""
     if unit.path.endswith(_LOCK_ENDING):
         return True
-    publish = f"{layout.tables.rstrip('/')}/{PUBLISH}"
-    committed = any(entry.path == f"{unit.path}/{_JOURNAL}" for entry in inside)
+    publish = f"{layout.tables.rstrip('/')}/{TRANSACTIONS}"
+    committed = any(entry.path == f"{unit.path}/{JOURNAL}" for entry in inside)
     return committed and is_below(unit.path, publish)

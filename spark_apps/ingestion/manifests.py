@@ -10,7 +10,13 @@ from pydantic import BaseModel, ValidationError, field_validator
 from spark_apps.errors import UnusableFileError
 from spark_apps.ingestion.event_times import latest_possible, may_hold_later
 from spark_apps.storage import StoragePath
-from spark_apps.tables import RAW_EVENTS, RAW_MANIFESTS, UNDATED, DateRange, partition_date, partition_folder
+from spark_apps.tables import (
+    RAW_MANIFESTS,
+    UNDATED,
+    DateRange,
+    partition_date,
+    raw_path,
+)
 
 
 class Manifest(BaseModel):
@@ -51,16 +57,6 @@ class Manifest(BaseModel):
 def date_key(day: date | None) -> str:
     """Returns the manifest's name of a date."""
     return day.isoformat() if day else UNDATED
-
-
-def manifest_path(sha256: str) -> str:
-    """Returns a manifest's path below the root."""
-    return f"{RAW_MANIFESTS}/{sha256}.json"
-
-
-def raw_path(sha256: str, day: date | None) -> str:
-    """Returns the path below the root of a file's raw rows of one date."""
-    return f"{RAW_EVENTS}/{partition_folder(day)}/{sha256[:16]}.csv"
 
 
 def read_manifests(root: StoragePath) -> list[Manifest]:

@@ -18,9 +18,7 @@ from spark_apps.ingestion.manifests import date_key, raw_rows, read_manifests
 from spark_apps.jobs.quarantine import count_reasons, require_events
 from spark_apps.storage import StoragePath, count_rows
 from spark_apps.storage.transaction import Transaction
-from spark_apps.tables import EVENTS, QUARANTINE, REPORTS, DateRange
-
-ANALYSIS = f"{REPORTS}/analysis.json"
+from spark_apps.tables import ANALYSIS, EVENTS, QUARANTINE, DateRange
 
 
 def run(engine: Engine, root: StoragePath, dates: DateRange) -> dict[str, Any]:

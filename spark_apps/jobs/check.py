@@ -28,17 +28,19 @@ from spark_apps.engine.database import sql
 from spark_apps.engine.published import applied_again, files_by_date, stored_schema, table_relation
 from spark_apps.errors import NothingToDoError, UnusableFileError
 from spark_apps.ingestion.manifests import date_key, raw_rows, read_manifests
-from spark_apps.provenance import AppliedBatch, EventsRead, part_of
+from spark_apps.provenance import AppliedBatch, EventsRead
 from spark_apps.registry.serving import current, stale_tables
 from spark_apps.registry.versions import SEGMENTS, newest
 from spark_apps.settings import Settings
 from spark_apps.storage import Entry, StoragePath, count_rows, entries
+from spark_apps.storage.catalog import cleaned_dates, published_dates, read_features_read, table_exists
 from spark_apps.storage.transaction import Transaction
-from spark_apps.streaming.drop_files import DONE, INCOMING
 from spark_apps.streaming.intake import HASH_LETTERS, hash_in_name, shown
-from spark_apps.streaming.records import BATCH_LOG
 from spark_apps.tables import (
+    BATCH_LOG,
+    DONE,
     EVENTS,
+    INCOMING,
     INTERACTIONS,
     PRODUCT_FEATURES,
     QUARANTINE,
@@ -52,10 +54,7 @@ from spark_apps.tables import (
     USER_SEGMENTS,
     DateRange,
     Table,
-    cleaned_dates,
-    published_dates,
-    read_features_read,
-    table_exists,
+    part_of,
 )
 
 _TRAIN = "shopstream train"

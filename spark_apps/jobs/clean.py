@@ -12,8 +12,9 @@ from spark_apps.engine.base import Engine
 from spark_apps.errors import BalanceError, NothingToDoError
 from spark_apps.ingestion.manifests import Manifest, date_key, latest_events, raw_files, raw_rows, read_manifests
 from spark_apps.ingestion.raw_lines import READ, Piece, clean_piece, pieces_of
-from spark_apps.provenance import CleanedDate, part_of
+from spark_apps.provenance import CleanedDate
 from spark_apps.storage import StoragePath, write_durably
+from spark_apps.storage.catalog import published_dates
 from spark_apps.storage.transaction import Transaction, recover
 from spark_apps.tables import (
     CLEANED,
@@ -22,9 +23,9 @@ from spark_apps.tables import (
     RAW_EVENTS,
     DateRange,
     cleaned_path,
+    part_of,
     partition_date,
     partition_folder,
-    published_dates,
 )
 
 

@@ -13,8 +13,9 @@ from spark_apps.engine.published import stored_schema
 from spark_apps.errors import BalanceError, MissingTableError, NothingToDoError, UserError
 from spark_apps.hdfs.compaction import Partition, partitions
 from spark_apps.storage import StoragePath, for_another_thread, parquet_files, read_batches
+from spark_apps.storage.catalog import table_exists
 from spark_apps.storage.transaction import Transaction, commit_lock, recover
-from spark_apps.tables import Table, partition_folder, table_exists
+from spark_apps.tables import Table, partition_folder
 
 _OUTPUT = "compacted"
 _ROWS_AT_ONCE = 1 << 16

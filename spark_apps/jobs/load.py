@@ -10,11 +10,11 @@ from pathlib import Path
 from spark_apps.errors import readable_file
 from spark_apps.ingestion.landing import LandedFile, content_sha256, land
 from spark_apps.ingestion.loaded_files import shared_dates, shared_sentence
-from spark_apps.ingestion.manifests import Manifest, date_key, manifest_path, raw_path, read_manifests
+from spark_apps.ingestion.manifests import Manifest, date_key, read_manifests
 from spark_apps.progress import byte_progress, notice
 from spark_apps.storage import StoragePath
 from spark_apps.storage.transaction import Transaction
-from spark_apps.tables import RAW_MANIFESTS, partition_folder
+from spark_apps.tables import RAW_MANIFESTS, manifest_path, partition_folder, raw_path
 
 
 def run(root: StoragePath, files: Sequence[Path]) -> list[tuple[Manifest, bool]]:

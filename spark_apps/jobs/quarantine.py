@@ -15,18 +15,9 @@ from spark_apps.ingestion.faults import fault, reason_lines
 from spark_apps.ingestion.lines import LINE, REASON
 from spark_apps.ingestion.manifests import read_manifests
 from spark_apps.storage import StoragePath, read_batches
+from spark_apps.storage.catalog import published_dates, table_exists
 from spark_apps.storage.transaction import commit_lock
-from spark_apps.tables import (
-    EVENTS,
-    QUARANTINE,
-    STREAM_EVENTS,
-    STREAM_QUARANTINE,
-    DateRange,
-    Table,
-    partition_folder,
-    published_dates,
-    table_exists,
-)
+from spark_apps.tables import EVENTS, QUARANTINE, STREAM_EVENTS, STREAM_QUARANTINE, DateRange, Table, partition_folder
 
 # rows that are read together: of reasons alone, and of whole lines
 _REASONS_READ, _LINES_READ = 1 << 16, 256

@@ -10,8 +10,8 @@ from spark_apps.jobs.stream.incoming import names_taken
 from spark_apps.progress import notice
 from spark_apps.shutdown import Wait
 from spark_apps.storage import StoragePath
-from spark_apps.streaming.drop_files import INCOMING, read_drop
-from spark_apps.streaming.records import BATCH_LOG
+from spark_apps.streaming.drop_files import read_drop
+from spark_apps.tables import BATCH_LOG, INCOMING
 from spark_apps.telemetry.batch_log import read_record
 
 _LOOK_AGAIN_SECONDS = 0.5

@@ -13,9 +13,8 @@ from spark_apps.progress import notice, row_progress
 from spark_apps.registry.serving import stale_tables
 from spark_apps.storage import StoragePath, count_rows, read_batches, read_parquet
 from spark_apps.storage.transaction import Transaction, commit_lock
-from spark_apps.tables import PRODUCT_FEATURES, RECOMMENDATIONS, REPORTS, Table
+from spark_apps.tables import PRODUCT_FEATURES, RECOMMENDATIONS, RECOMMENDATIONS_CSV, Table
 
-CSV = f"{REPORTS}/recommendations.csv"
 # category is the whole code, price the mean price of the product's events, empty where none is known
 COLUMNS = pa.schema(
     [
@@ -34,7 +33,7 @@ _ROWS_PER_BATCH = 65_536
 
 
 def run(root: StoragePath) -> tuple[StoragePath, int]:
-    """Writes the published lists as one CSV file, in the order of the table.
+    """Writes the published lists as one RECOMMENDATIONS_CSV file, in the order of the table.
 
     A batch of rows at a time is in memory, and id, category, brand and price of the products, some 100 bytes each.
 
@@ -47,14 +46,14 @@ def run(root: StoragePath) -> tuple[StoragePath, int]:
     """
     for stale in stale_tables(root):
         notice(f"{stale}: run `{stale.command}` to make it anew.")
-    with Transaction(root, [CSV]) as transaction:
+    with Transaction(root, [RECOMMENDATIONS_CSV]) as transaction:
         try:
-            rows = _write(root, transaction.stage(CSV))
+            rows = _write(root, transaction.stage(RECOMMENDATIONS_CSV))
         except FileNotFoundError as error:
             raise ReplacedTableError(root) from error
-        transaction.replace(CSV)
+        transaction.replace(RECOMMENDATIONS_CSV)
         transaction.commit()
-    return root / CSV, rows
+    return root / RECOMMENDATIONS_CSV, rows
 
 
 def _write(root: StoragePath, target: StoragePath) -> int:

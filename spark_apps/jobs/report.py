@@ -15,7 +15,6 @@ from spark_apps.errors import MissingModelError, MissingTableError
 from spark_apps.evaluation.batch_evaluation import K
 from spark_apps.evaluation.negatives import NEGATIVES
 from spark_apps.ingestion.manifests import read_manifests
-from spark_apps.jobs.analyze import ANALYSIS
 from spark_apps.jobs.generate import PREFIX
 from spark_apps.progress import notice
 from spark_apps.registry.promotion_policy import VALIDATION
@@ -28,10 +27,9 @@ from spark_apps.reports.page import render_report
 from spark_apps.storage import StoragePath
 from spark_apps.storage.transaction import Transaction
 from spark_apps.streaming.timeline import timeline
-from spark_apps.tables import EVALUATION, PRODUCT_FEATURES, RECOMMENDATIONS, REPORTS
+from spark_apps.tables import ANALYSIS, EVALUATION, PRODUCT_FEATURES, RECOMMENDATIONS, REPORT
 from spark_apps.telemetry.batch_log import BatchLog
 
-REPORT = f"{REPORTS}/report.html"
 # The latest batches that the page shows, and the points of its charts of them.
 _BATCHES, _STRETCHES = 2000, 40
 _SCALARS = (str, int, float)

@@ -12,7 +12,7 @@ from spark_apps.errors import UserError
 from spark_apps.jobs.quarantine import require_events
 from spark_apps.registry.promotion import publish_without_policy
 from spark_apps.registry.spark_ml import KMeansPipeline, read_pipeline, write_pipeline
-from spark_apps.registry.versions import SEGMENTS, Metadata, model_path, new_version, write_metadata
+from spark_apps.registry.versions import SEGMENTS, Metadata, new_version, write_metadata
 from spark_apps.segmentation.affinities import SegmentAffinities, affinities, interests
 from spark_apps.segmentation.clusters import Clustering, fit_clusters, survey
 from spark_apps.segmentation.curve import K_TRIED, CurvePoint, best_k, silhouette_curve
@@ -31,8 +31,9 @@ from spark_apps.segmentation.rfm import rfm_cuts
 from spark_apps.segmentation.stability import stability
 from spark_apps.settings import Settings
 from spark_apps.storage import StoragePath, count_rows
+from spark_apps.storage.catalog import table_exists
 from spark_apps.storage.transaction import Transaction
-from spark_apps.tables import INTERACTIONS, PRODUCT_FEATURES, USER_FEATURES, USER_SEGMENTS, DateRange, table_exists
+from spark_apps.tables import INTERACTIONS, PRODUCT_FEATURES, USER_FEATURES, USER_SEGMENTS, DateRange, model_path
 
 AUTO = "auto"
 

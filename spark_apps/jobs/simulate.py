@@ -24,7 +24,7 @@ from pydantic import ValidationError
 from spark_apps.errors import NothingToDoError, UnusableFileError, UserError
 from spark_apps.ingestion.csv_layout import HEADER
 from spark_apps.ingestion.landing import whole_rows
-from spark_apps.ingestion.manifests import date_key, raw_path, read_manifests
+from spark_apps.ingestion.manifests import date_key, read_manifests
 from spark_apps.jobs.rate_limit import Backlog, Pace, dropped_names
 from spark_apps.jobs.stream.paths import read_state
 from spark_apps.progress import RowsDone, notice, row_progress
@@ -32,17 +32,9 @@ from spark_apps.provenance import Holding, ReplayedParts, holdings_of
 from spark_apps.registry.alias import promoted_since
 from spark_apps.shutdown import Wait
 from spark_apps.storage import StoragePath, write_durably
+from spark_apps.storage.catalog import clean_holdings
 from spark_apps.storage.transaction import Transaction, recover
-from spark_apps.streaming.drop_files import (
-    INCOMING,
-    PROVENANCE,
-    REPLAY,
-    REPLAY_STATE,
-    Drop,
-    provenance_path,
-    read_drop,
-)
-from spark_apps.streaming.records import BATCH_LOG
+from spark_apps.streaming.drop_files import Drop, read_drop
 from spark_apps.streaming.replay import (
     Block,
     Cutter,
@@ -55,7 +47,17 @@ from spark_apps.streaming.replay import (
     SpanCutter,
     pieces,
 )
-from spark_apps.tables import DateRange, clean_holdings, partition_date
+from spark_apps.tables import (
+    BATCH_LOG,
+    INCOMING,
+    PROVENANCE,
+    REPLAY,
+    REPLAY_STATE,
+    DateRange,
+    partition_date,
+    provenance_path,
+    raw_path,
+)
 from spark_apps.telemetry.batch_log import read_record
 
 _DRAFT = f"{REPLAY}/draft.csv"

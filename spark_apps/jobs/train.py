@@ -21,16 +21,7 @@ from spark_apps.progress import step
 from spark_apps.recommendation import als, lists, popularity
 from spark_apps.recommendation.hybrid import HybridRecommender
 from spark_apps.registry.promotion import Candidate, Decision, publish_training
-from spark_apps.registry.versions import (
-    ALS,
-    HYBRID,
-    NAMES,
-    POPULARITY,
-    Metadata,
-    model_path,
-    new_version,
-    write_metadata,
-)
+from spark_apps.registry.versions import ALS, HYBRID, NAMES, POPULARITY, Metadata, new_version, write_metadata
 from spark_apps.settings import Settings
 from spark_apps.storage import StoragePath
 from spark_apps.storage.transaction import Transaction
@@ -41,6 +32,7 @@ from spark_apps.tables import (
     USER_FEATURES,
     USER_SEGMENTS,
     DateRange,
+    model_path,
 )
 
 if TYPE_CHECKING:

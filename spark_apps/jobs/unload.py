@@ -12,12 +12,12 @@ import pyarrow.compute as pc
 from spark_apps.errors import readable_file
 from spark_apps.ingestion.landing import content_sha256
 from spark_apps.ingestion.loaded_files import loaded_file
-from spark_apps.ingestion.manifests import Manifest, date_key, manifest_path, raw_path, read_manifests
+from spark_apps.ingestion.manifests import Manifest, date_key, read_manifests
 from spark_apps.jobs.simulate import read_replay_state
 from spark_apps.registry.versions import NAMES, versions
 from spark_apps.storage import StoragePath, read_batches
+from spark_apps.storage.catalog import published_dates, table_exists
 from spark_apps.storage.transaction import Transaction, recover
-from spark_apps.streaming.drop_files import REPLAY
 from spark_apps.streaming.replay import ReplayState
 from spark_apps.tables import (
     EVENTS,
@@ -25,10 +25,11 @@ from spark_apps.tables import (
     PRODUCT_FEATURES,
     QUARANTINE,
     RECOMMENDATIONS,
+    REPLAY,
     USER_FEATURES,
     USER_SEGMENTS,
-    published_dates,
-    table_exists,
+    manifest_path,
+    raw_path,
 )
 from spark_apps.telemetry.batch_log import BatchLog
 

@@ -8,14 +8,14 @@ from typing import Literal
 from pydantic import BaseModel, ValidationError
 
 from spark_apps.progress import notice
-from spark_apps.registry.versions import MODELS, NAMES
+from spark_apps.registry.versions import NAMES
 from spark_apps.storage import StoragePath, write_durably
 from spark_apps.storage.transaction import Transaction
+from spark_apps.tables import alias_path
 
 By = Literal["gate", "force", "hand", "rollback"]
 # Earlier promotions that are kept of each model: what a rollback can go back through.
 KEPT = 20
-_FILE = "promoted.json"
 _HOW = {
     "gate": "is promoted: ",
     "force": "is promoted by --force although ",
@@ -65,11 +65,6 @@ class Alias(Promotion):
     def all(self) -> list[Promotion]:
         """Returns every promotion that is known, the one in force last."""
         return [*self.history, self.latest()]
-
-
-def alias_path(name: str) -> str:
-    """Returns the alias's path below the root."""
-    return f"{MODELS}/{name}/{_FILE}"
 
 
 def read_alias(root: StoragePath, name: str) -> Alias | None:

@@ -14,10 +14,10 @@ from spark_apps.errors import MissingModelError, UserError
 from spark_apps.registry.alias import Alias, Promotion, read_alias, rollback_versions, stage_alias
 from spark_apps.registry.promotion_policy import Verdict, promotion_verdict
 from spark_apps.registry.serving import MADE_WITH, note_version, promoted
-from spark_apps.registry.versions import MODELS, complete, model_path, version_names, write_verdict
+from spark_apps.registry.versions import complete, version_names, write_verdict
 from spark_apps.storage import StoragePath
 from spark_apps.storage.transaction import Transaction
-from spark_apps.tables import Table
+from spark_apps.tables import MODELS, Table, model_path
 
 
 @dataclass(frozen=True)

@@ -12,15 +12,13 @@ from spark_apps.registry.alias import read_alias
 from spark_apps.registry.versions import ALS, HYBRID, NAMES, POPULARITY, SEGMENTS, Complete, Metadata, complete, newest
 from spark_apps.settings import MODEL_OPTIONS
 from spark_apps.storage import StoragePath, write_durably
-from spark_apps.tables import RECOMMENDATIONS, USER_SEGMENTS, Table
+from spark_apps.tables import MADE_WITH_FILE, RECOMMENDATIONS, USER_SEGMENTS, Table
 
 # The tables that are made with models, each with its models.
 MADE_WITH: dict[Table, tuple[str, ...]] = {
     RECOMMENDATIONS: (HYBRID, ALS, POPULARITY),
     USER_SEGMENTS: (SEGMENTS,),
 }
-# Spark and Arrow read no file whose name begins so.
-_NOTE = "_version.json"
 
 
 def promoted(root: StoragePath, name: str) -> Complete | None:
@@ -76,7 +74,7 @@ class StaleTable:
 
 def note_version(folder: StoragePath, version: str) -> None:
     """Notes in a staged table's folder which version of its models it was made with; both appear together."""
-    write_durably(folder / _NOTE, json.dumps({"version": version}))
+    write_durably(folder / MADE_WITH_FILE, json.dumps({"version": version}))
 
 
 def stale_tables(root: StoragePath) -> list[StaleTable]:
@@ -130,7 +128,7 @@ def _used(root: StoragePath, name: str) -> Metadata | None:
 def _noted_version(root: StoragePath, table: Table) -> str | None:
     """The version a table was made with; None for one that is not there or was made before this was noted."""
     try:
-        noted: str = json.loads((root / table.path / _NOTE).read_text(encoding="utf-8"))["version"]
+        noted: str = json.loads((root / table.path / MADE_WITH_FILE).read_text(encoding="utf-8"))["version"]
     except FileNotFoundError:
         return None
     return noted

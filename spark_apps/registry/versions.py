@@ -13,11 +13,10 @@ from spark_apps import __version__
 from spark_apps.errors import MissingModelError
 from spark_apps.registry.promotion_policy import Verdict
 from spark_apps.storage import StoragePath, write_durably
+from spark_apps.tables import METADATA, MODELS, model_path
 
-MODELS = "models"
 ALS, SEGMENTS, POPULARITY, HYBRID = "als", "segments", "popularity", "hybrid"
 NAMES = (ALS, SEGMENTS, POPULARITY, HYBRID)
-METADATA = "metadata.json"
 _VERSION_FORMAT = "%Y%m%dT%H%M%SZ"
 
 
@@ -89,11 +88,6 @@ class Version:
 
 # the folder and the metadata of a complete version
 Complete = tuple[StoragePath, Metadata]
-
-
-def model_path(name: str, version: str) -> str:
-    """Returns a version's path below the root."""
-    return f"{MODELS}/{name}/{version}"
 
 
 def new_version(root: StoragePath) -> str:

@@ -21,10 +21,8 @@ from spark_apps.errors import BusyRootError, LostClaimError
 from spark_apps.storage.leases import Lock
 from spark_apps.storage.paths import HdfsPath, StoragePath, write_durably
 from spark_apps.storage.staging import StagingFolder, folder_lock, remove_abandoned, staging_folders
+from spark_apps.tables import JOURNAL, OWNER, TRANSACTIONS
 
-PUBLISH = "temp/publish"
-_JOURNAL = "journal.json"
-_OWNER = "owner.json"
 _REPLACED = "replaced"
 
 
@@ -47,7 +45,7 @@ class Transaction:
         """
         self._root = root
         self._moves: list[tuple[str | None, str]] = []
-        parent = root / PUBLISH
+        parent = root / TRANSACTIONS
         parent.mkdir(parents=True, exist_ok=True)
         with folder_lock(parent):
             _finish_dead(root)
@@ -55,7 +53,7 @@ class Transaction:
             self._staging = StagingFolder(parent)
             self._folder = self._staging.folder
             owner = {"writer": _writer(root), "targets": targets}
-            write_durably(self._folder / _OWNER, json.dumps(owner))
+            write_durably(self._folder / OWNER, json.dumps(owner))
 
     def __enter__(self) -> Transaction:
         return self
@@ -64,7 +62,7 @@ class Transaction:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         # a journal still here means that its renames were cut short: the next command finishes them
-        self._staging.close(keep=(self._folder / _JOURNAL).exists())
+        self._staging.close(keep=(self._folder / JOURNAL).exists())
 
     def stage(self, target: str) -> StoragePath:
         """Returns the unpublished folder or file for a path below the root; its parent exists."""
@@ -111,9 +109,9 @@ class Transaction:
         Raises:
             LostClaimError: when others took this process for dead; then nothing was replaced.
         """
-        with folder_lock(self._root / PUBLISH):
+        with folder_lock(self._root / TRANSACTIONS):
             self.check_claim()
-            write_durably(self._folder / _JOURNAL, json.dumps(self._moves))
+            write_durably(self._folder / JOURNAL, json.dumps(self._moves))
             _roll_forward(self._root, self._folder)
 
     def check_claim(self) -> None:
@@ -129,7 +127,7 @@ class Transaction:
 def recover(root: StoragePath) -> None:
     """Finishes transactions that were committed by a process that died, and waits for one under way."""
     if _committed(root):
-        with folder_lock(root / PUBLISH):
+        with folder_lock(root / TRANSACTIONS):
             _finish_dead(root)
 
 
@@ -141,8 +139,8 @@ def commit_lock(root: StoragePath) -> Iterator[None]:
     A reader who may not write under the root cannot hold writers back, and lists without it.
     """
     recover(root)
-    lock = folder_lock(root / PUBLISH)
-    held = (root / PUBLISH).is_dir() and _acquired(lock)
+    lock = folder_lock(root / TRANSACTIONS)
+    held = (root / TRANSACTIONS).is_dir() and _acquired(lock)
     try:
         if held and _committed(root):
             _finish_dead(root)
@@ -163,21 +161,21 @@ def _acquired(lock: Lock) -> bool:
 
 
 def _committed(root: StoragePath) -> bool:
-    return any((folder / _JOURNAL).exists() for folder in staging_folders(root / PUBLISH))
+    return any((folder / JOURNAL).exists() for folder in staging_folders(root / TRANSACTIONS))
 
 
 def _finish_dead(root: StoragePath) -> None:
     def finish(folder: StoragePath) -> None:
-        if (folder / _JOURNAL).exists():
+        if (folder / JOURNAL).exists():
             _roll_forward(root, folder)
 
-    remove_abandoned(root / PUBLISH, before_removal=finish)
+    remove_abandoned(root / TRANSACTIONS, before_removal=finish)
 
 
 def _refuse_overlap(root: StoragePath, targets: list[str]) -> None:
-    for folder in staging_folders(root / PUBLISH):
+    for folder in staging_folders(root / TRANSACTIONS):
         try:
-            owner = json.loads((folder / _OWNER).read_text(encoding="utf-8"))
+            owner = json.loads((folder / OWNER).read_text(encoding="utf-8"))
         except FileNotFoundError:
             continue  # it is being removed by its process, which is done
         common = [mine for mine in targets if any(_overlap(mine, other) for other in owner["targets"])]
@@ -191,7 +189,7 @@ def _overlap(one: str, other: str) -> bool:
 
 def _roll_forward(root: StoragePath, folder: StoragePath) -> None:
     """Does the journal's renames; safe to repeat from any point, because each step looks before it acts."""
-    moves: list[tuple[str | None, str]] = json.loads((folder / _JOURNAL).read_text(encoding="utf-8"))
+    moves: list[tuple[str | None, str]] = json.loads((folder / JOURNAL).read_text(encoding="utf-8"))
     for number, (source, target) in enumerate(moves):
         staged = folder / source if source is not None else None
         published, replaced = root / target, folder / _REPLACED / str(number)
@@ -205,7 +203,7 @@ def _roll_forward(root: StoragePath, folder: StoragePath) -> None:
         if staged is not None and staged.exists():
             published.parent.mkdir(parents=True, exist_ok=True)
             staged.rename(published)
-    (folder / _JOURNAL).unlink()
+    (folder / JOURNAL).unlink()
 
 
 def _writer(root: StoragePath) -> str:

@@ -8,10 +8,6 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from spark_apps import provenance
-
-# Below the root, one file a batch.
-BATCH_LOG = provenance.BATCH_LOG
 Outcome = Literal["applied", "duplicate", "refused"]
 # why a file was refused: see intake.REASONS
 Reason = Literal["empty", "header", "folder", "not_a_file", "unreadable", "fault"]
@@ -188,8 +184,3 @@ class BatchRecord(_Frozen):
     def duration(self) -> float:
         """Seconds from the batch's start to the commit: the sum of its steps, whatever their order."""
         return fsum(self.seconds.values())
-
-
-def record_name(batch: int) -> str:
-    """Returns the name of a batch's file in the batch log."""
-    return f"batch-{batch:08d}.json"

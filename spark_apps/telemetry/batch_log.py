@@ -9,7 +9,8 @@ from pydantic import ValidationError
 
 from spark_apps.errors import UnusableFileError
 from spark_apps.storage import StoragePath
-from spark_apps.streaming.records import BATCH_LOG, BatchRecord, record_name
+from spark_apps.streaming.records import BatchRecord
+from spark_apps.tables import BATCH_LOG, record_name
 
 _NAME = re.compile(r"batch-(\d{8})\.json")
 

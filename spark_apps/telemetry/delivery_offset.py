@@ -7,8 +7,7 @@ from datetime import datetime
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from spark_apps.storage import StoragePath, write_durably
-
-SENT = "temp/stream/sent.json"
+from spark_apps.tables import DELIVERY_OFFSETS
 
 
 class Sent(BaseModel):
@@ -49,7 +48,7 @@ class DeliveryOffset:
 
     def __init__(self, root: StoragePath) -> None:
         """Names the file of a root, which need not be there yet."""
-        self._path = root / SENT
+        self._path = root / DELIVERY_OFFSETS
 
     def read(self, sink: str) -> Sent:
         """Returns what a sink has; nothing for an unknown one."""

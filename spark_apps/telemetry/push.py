@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 from spark_apps.errors import NothingToDoError
 from spark_apps.storage import StoragePath
+from spark_apps.tables import LINE_PROTOCOL
 from spark_apps.telemetry.batch_log import BatchLog
 from spark_apps.telemetry.sender import Delivery
-from spark_apps.telemetry.sinks import FILES, FileSink, Sink
+from spark_apps.telemetry.sinks import FileSink, Sink
 
 _FILE = re.compile(r"batch-(\d{8})\.lp")
 
@@ -104,7 +105,7 @@ class Push:
 
 def _files_without_record(root: StoragePath, numbers: set[int]) -> list[StoragePath]:
     """Line-protocol files, at most as many as are kept, whose points the batch log does not give."""
-    found = (path for path in (root / FILES).glob("batch-*.lp") if _FILE.fullmatch(path.name))
+    found = (path for path in (root / LINE_PROTOCOL).glob("batch-*.lp") if _FILE.fullmatch(path.name))
     return sorted((path for path in found if _number(path) not in numbers), key=lambda path: path.name)
 
 

@@ -15,11 +15,11 @@ from urllib3.exceptions import HTTPError, NewConnectionError, ProtocolError, Res
 
 from spark_apps.settings import Settings
 from spark_apps.storage import StoragePath, write_durably
+from spark_apps.tables import LINE_PROTOCOL
 from spark_apps.telemetry.connection import Influx, InfluxAwayError, InfluxRefusedError
 from spark_apps.telemetry.provision import BUCKET, ORG
 from spark_apps.telemetry.token_files import SecretFileError, find_secret
 
-FILES = "reports/metrics"
 # Files that are kept, the newest: November in batches of 10,000 events makes 6,751 of some 5 KB. Points of earlier
 # batches are not lost, the batch log gives them again.
 FILES_KEPT = 10_000
@@ -163,7 +163,7 @@ class FileSink:
 
     def __init__(self, root: StoragePath) -> None:
         """Names the folder, which the first write makes."""
-        self._folder = root / FILES
+        self._folder = root / LINE_PROTOCOL
 
     @property
     def name(self) -> str:

@@ -10,8 +10,8 @@ from typing import Any
 
 import pyarrow.dataset as ds
 
-from spark_apps.streaming.records import BATCH_LOG, BatchRecord
-from spark_apps.tables import STREAM_EVENTS, STREAM_USERS, STREAM_WINDOWS, Table
+from spark_apps.streaming.records import BatchRecord
+from spark_apps.tables import BATCH_LOG, STREAM_EVENTS, STREAM_USERS, STREAM_WINDOWS, Table
 from tests.cluster.conftest import PATIENCE, RunningCluster, eventually
 from tests.cluster.sizes import EVENTS_EACH
 from tests.comparing import assert_rows
@@ -83,9 +83,9 @@ def drop(cluster: RunningCluster, name: str, text: str) -> None:
 _DROP = """
 import sys
 from spark_apps.settings import load_settings, table_root
-from spark_apps.streaming.drop_files import INCOMING, STREAM
+from spark_apps.tables import INCOMING, STREAM_TEMP
 root = table_root(load_settings())
-draft = root / STREAM / "draft"
+draft = root / STREAM_TEMP / "draft"
 draft.write_bytes(sys.argv[2].encode())
 draft.rename(root / INCOMING / sys.argv[1])
 """

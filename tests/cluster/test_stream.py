@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from spark_apps.streaming.records import BATCH_LOG
-from spark_apps.tables import STREAM_EVENTS, STREAM_QUARANTINE, Table
+from spark_apps.tables import BATCH_LOG, STREAM_EVENTS, STREAM_QUARANTINE, Table
 from spark_apps.telemetry.provision import READER_TOKEN
 from tests.cluster.conftest import RunningCluster
 from tests.cluster.disturbances import DisturbedStream, planned

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from spark_apps.storage.transaction import PUBLISH
-from spark_apps.tables import EVENTS, INTERACTIONS, QUARANTINE, RECOMMENDATIONS, USER_FEATURES, Table
+from spark_apps.tables import EVENTS, INTERACTIONS, QUARANTINE, RECOMMENDATIONS, TRANSACTIONS, USER_FEATURES, Table
 from tests.cluster.conftest import RunningCluster, eventually
 
 # where a job under way puts its first table, below its own folder
@@ -43,8 +42,8 @@ def running(cluster: RunningCluster, job: str) -> Iterator[subprocess.Popen[str]
         def there() -> bool:
             assert process.poll() is None, process.communicate()[1][-2000:]
             folder, table = STAGED[job]
-            jobs = [name for name in cluster.names_in(PUBLISH) if not name.endswith(".lock")]
-            return any(table in cluster.names_in(f"{PUBLISH}/{name}/{folder}") for name in jobs)
+            jobs = [name for name in cluster.names_in(TRANSACTIONS) if not name.endswith(".lock")]
+            return any(table in cluster.names_in(f"{TRANSACTIONS}/{name}/{folder}") for name in jobs)
 
         eventually(there, f"{job} has begun to stage its first table")
         yield process

@@ -13,9 +13,9 @@ from spark_apps.engine.base import Relation, Task
 from spark_apps.engine.local import LocalEngine
 from spark_apps.engine.published import applied_again, events_relation, stored_schema, table_relation
 from spark_apps.errors import MissingTableError, NothingToDoError
-from spark_apps.provenance import BATCH_LOG, AppliedBatch, CleanedDate, EventsRead
+from spark_apps.provenance import AppliedBatch, CleanedDate, EventsRead
 from spark_apps.storage import StoragePath
-from spark_apps.tables import EVENTS, STREAM_EVENTS, USER_FEATURES, DateRange, cleaned_path, partition_folder
+from spark_apps.tables import BATCH_LOG, EVENTS, STREAM_EVENTS, USER_FEATURES, DateRange, cleaned_path, partition_folder
 from tests.factory import clean_event, write_events_table
 
 FIRST, SECOND, THIRD = (date(2019, 10, day) for day in (1, 2, 3))

@@ -14,7 +14,7 @@ from spark_apps.hdfs.layout import DEFAULT_LAYOUT, Layout, read_layout
 from spark_apps.hdfs.retention import Expired, expired, remove
 from spark_apps.storage import HdfsPath, root_path
 from spark_apps.storage.transaction import Transaction
-from spark_apps.streaming.drop_files import CHECKPOINT, DONE, INCOMING, REFUSED, REPLAY, STREAM, TAKEN
+from spark_apps.tables import CHECKPOINT, DONE, INCOMING, REFUSED, REPLAY, STREAM_TEMP, TAKEN
 from tests.hdfs.conftest import Shopstream
 from tests.hdfs.server import HdfsServer
 
@@ -154,7 +154,7 @@ def test_what_replay_and_stream_go_on_from_stays(superuser: Hdfs, place: Place, 
         place(f"/data/{kept}/x", 4_000)
     place(f"/data/{DONE}/data/{INCOMING}/old.csv", OLD)
     place(f"/data/{DONE}/data/{INCOMING}/young.csv", 6.9)
-    age_all(superuser, f"/data/{STREAM}", OLD)
+    age_all(superuser, f"/data/{STREAM_TEMP}", OLD)
     age(superuser, f"/data/{DONE}/data/{INCOMING}/young.csv", 6.9)
     assert paths(list(expired(superuser, layout))) == [f"/data/{DONE}/data/{INCOMING}/old.csv"]
 

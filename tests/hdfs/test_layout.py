@@ -10,9 +10,20 @@ import pytest
 import yaml
 
 from spark_apps.hdfs.layout import DEFAULT_LAYOUT, BadLayoutError, Layout, parse_size, read_layout
-from spark_apps.storage.transaction import PUBLISH
-from spark_apps.streaming.drop_files import CHECKPOINT, DONE, INCOMING, REFUSED, REPLAY, STREAM, TAKEN
-from spark_apps.tables import RAW_EVENTS, RAW_MANIFESTS, REPORTS, TABLES
+from spark_apps.tables import (
+    CHECKPOINT,
+    DONE,
+    INCOMING,
+    RAW_EVENTS,
+    RAW_MANIFESTS,
+    REFUSED,
+    REPLAY,
+    REPORTS,
+    STREAM_TEMP,
+    TABLES,
+    TAKEN,
+    TRANSACTIONS,
+)
 
 BLOCK = 128 << 20
 GOOD = {"path": "/data", "owner": "spark", "group": "shopstream", "mode": "0750", "description": "all"}
@@ -27,8 +38,9 @@ def read(folder: Path, *directories: dict[str, Any], **more: object) -> Layout:
 def test_the_kits_own_layout_has_a_place_for_everything_that_is_written() -> None:
     layout = read_layout(DEFAULT_LAYOUT)
     written = (RAW_EVENTS, RAW_MANIFESTS, REPORTS, "models/als", *(table.path for table in TABLES))
-    homes = {below: below.split("/")[0] for below in written} | {PUBLISH: PUBLISH, DONE: DONE}
-    for below, its_home in (homes | {kept: STREAM for kept in (INCOMING, TAKEN, REFUSED, REPLAY, CHECKPOINT)}).items():
+    homes = {below: below.split("/")[0] for below in written} | {TRANSACTIONS: TRANSACTIONS, DONE: DONE}
+    homes |= dict.fromkeys((INCOMING, TAKEN, REFUSED, REPLAY, CHECKPOINT), STREAM_TEMP)
+    for below, its_home in homes.items():
         home = layout.home_of(f"{layout.tables}/{below}")
         assert home is not None
         assert home.path == f"{layout.tables}/{its_home}"

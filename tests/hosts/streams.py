@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from spark_apps.streaming.records import BATCH_LOG
-from spark_apps.tables import STREAM_EVENTS
+from spark_apps.tables import BATCH_LOG, STREAM_EVENTS
 from tests.cluster.conftest import RunningCluster
 from tests.cluster.november import COMPARED, assert_streamed, records, streamed_rows
 from tests.cluster.reference_run import stream_here

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from spark_apps.streaming.records import BATCH_LOG
+from spark_apps.tables import BATCH_LOG
 from tests.cluster.conftest import RunningCluster, docker, eventually
 from tests.cluster.november import SIMULATE, await_batches
 from tests.cluster.watching import whole_again

@@ -12,10 +12,10 @@ from pyspark.sql import SparkSession
 
 from spark_apps.engine.spark import engine_of
 from spark_apps.errors import BalanceError, NothingToDoError, UnusableFileError
-from spark_apps.ingestion.manifests import manifest_path, read_manifests
+from spark_apps.ingestion.manifests import read_manifests
 from spark_apps.jobs import clean, load
 from spark_apps.jobs.clean import DayBalance
-from spark_apps.tables import EVENTS, QUARANTINE, STREAM_EVENTS, UNDATED, DateRange
+from spark_apps.tables import EVENTS, QUARANTINE, STREAM_EVENTS, UNDATED, DateRange, manifest_path
 from tests.engines import local_engine
 from tests.factory import clean_event, csv_line, published_rows, write_log
 from tests.ingestion.cases import CASES, USABLE

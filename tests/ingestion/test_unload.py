@@ -18,10 +18,9 @@ from spark_apps.errors import BusyRootError, NothingToDoError, UserError
 from spark_apps.ingestion.manifests import read_manifests
 from spark_apps.jobs import check, clean, features, load, simulate, unload
 from spark_apps.settings import Settings
+from spark_apps.storage.catalog import published_dates
 from spark_apps.storage.transaction import Transaction, recover
-from spark_apps.streaming.drop_files import REPLAY
-from spark_apps.streaming.records import BATCH_LOG
-from spark_apps.tables import EVENTS, DateRange, published_dates
+from spark_apps.tables import BATCH_LOG, EVENTS, REPLAY, DateRange
 from tests.engines import local_engine
 from tests.factory import csv_line, write_log
 from tests.streaming.replays import NOVEMBER, never, write_record

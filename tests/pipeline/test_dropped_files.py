@@ -32,13 +32,17 @@ from spark_apps.jobs.stream.batch import BatchProcessor
 from spark_apps.jobs.stream.query import StopPolicy, run
 from spark_apps.settings import Settings
 from spark_apps.storage import HdfsPath, StoragePath
-from spark_apps.streaming.drop_files import DONE, INCOMING, REFUSED, TAKEN, Drop, read_drop
+from spark_apps.streaming.drop_files import Drop, read_drop
 from spark_apps.streaming.intake import HASH_LETTERS, REASONS, hash_in_name
 from spark_apps.streaming.records import BatchRecord
 from spark_apps.tables import (
+    DONE,
+    INCOMING,
     INTERACTIONS,
     RECOMMENDATIONS,
+    REFUSED,
     STREAM_EVENTS,
+    TAKEN,
     USER_FEATURES,
     USER_SEGMENTS,
     DateRange,

@@ -16,6 +16,7 @@ from spark_apps.generator import GeneratorSpec, write_events
 from spark_apps.jobs import analyze, clean, features, load, segment, train
 from spark_apps.settings import Settings
 from spark_apps.tables import (
+    ANALYSIS,
     EVENTS,
     INTERACTIONS,
     PRODUCT_FEATURES,
@@ -58,7 +59,7 @@ def rows(root: Path, table: Table) -> pa.Table:
 
 
 def analysis(root: Path) -> Any:
-    return json.loads((root / analyze.ANALYSIS).read_text(encoding="utf-8"))
+    return json.loads((root / ANALYSIS).read_text(encoding="utf-8"))
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from spark_apps.cli import main
 from spark_apps.errors import ReplacedTableError
 from spark_apps.jobs import recommendations_csv
-from spark_apps.tables import PRODUCT_FEATURES, RECOMMENDATIONS
+from spark_apps.tables import PRODUCT_FEATURES, RECOMMENDATIONS, RECOMMENDATIONS_CSV
 from tests.pipeline.conftest import Trained
 
 HEADER = ["user_id", "rank", "product_id", "category", "brand", "price", "score", "source"]
@@ -87,7 +87,7 @@ def test_lists_that_are_replaced_meanwhile_are_told(root: Path, monkeypatch: pyt
         ReplacedTableError, match="replaced by another command while it was read: run the command again"
     ):
         recommendations_csv.run(root)
-    assert not (root / recommendations_csv.CSV).exists()
+    assert not (root / RECOMMENDATIONS_CSV).exists()
 
 
 def test_nothing_trained_yet(tmp_path: Path) -> None:

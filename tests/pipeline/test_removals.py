@@ -12,9 +12,8 @@ import pytest
 from spark_apps.errors import NothingToLearnError
 from spark_apps.generator import GeneratorSpec, write_events
 from spark_apps.jobs import clean, load, train
-from spark_apps.registry.versions import MODELS
 from spark_apps.settings import Settings
-from spark_apps.tables import INTERACTIONS, RECOMMENDATIONS, DateRange
+from spark_apps.tables import INTERACTIONS, MODELS, RECOMMENDATIONS, DateRange
 from tests.engines import local_engine
 from tests.factory import HEADER, csv_line, write_log
 from tests.pipeline.conftest import small_settings

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from spark_apps.jobs import analyze, clean, load, report
-from spark_apps.registry.versions import HYBRID, METADATA, newest
+from spark_apps.registry.versions import HYBRID, newest
 from spark_apps.reports.formats import share
-from spark_apps.tables import EVALUATION, EVENTS, RECOMMENDATIONS, USER_SEGMENTS, DateRange
+from spark_apps.tables import EVALUATION, EVENTS, METADATA, RECOMMENDATIONS, USER_SEGMENTS, DateRange
 from tests.engines import local_engine
 from tests.factory import csv_line, write_log
 from tests.pipeline.conftest import Trained

@@ -29,29 +29,37 @@ from spark_apps.jobs import check, recommend, report, train
 from spark_apps.jobs.recommend import Recommendation
 from spark_apps.jobs.segment import load_model
 from spark_apps.jobs.stream.incoming import Note
-from spark_apps.jobs.stream.paths import PRODUCTS, base_file, read_state
+from spark_apps.jobs.stream.paths import read_state
 from spark_apps.jobs.stream.query import StopPolicy, run
 from spark_apps.registry.versions import SEGMENTS, newest
 from spark_apps.segmentation.inputs import FEATURES
 from spark_apps.segmentation.model import SegmentModel, place_users
 from spark_apps.settings import Settings
-from spark_apps.streaming.drop_files import CHECKPOINT, DONE, INCOMING, STREAM, TAKEN, Drop
-from spark_apps.streaming.records import BATCH_LOG, BatchRecord
+from spark_apps.streaming.drop_files import Drop
+from spark_apps.streaming.records import BatchRecord
 from spark_apps.tables import (
+    BATCH_LOG,
+    CHECKPOINT,
+    DONE,
     EVENTS,
+    INCOMING,
     PRODUCT_FEATURES,
+    PRODUCTS,
     REPORTS,
     STREAM_EVENTS,
     STREAM_PRODUCTS,
     STREAM_QUARANTINE,
     STREAM_RECOMMENDATIONS,
     STREAM_TABLES,
+    STREAM_TEMP,
     STREAM_USERS,
     STREAM_WINDOWS,
+    TAKEN,
     USER_FEATURES,
     USER_SEGMENTS,
     DateRange,
     Table,
+    base_file,
 )
 from tests.engines import local_engine
 from tests.factory import HEADER, csv_line, rows_of_files
@@ -175,7 +183,7 @@ def test_what_check_says_of_a_stream_without_its_files_helps(streamed: Streamed,
     }
     for folder in (root / "processed").glob("stream_*"):
         shutil.rmtree(folder)
-    shutil.rmtree(root / STREAM)
+    shutil.rmtree(root / STREAM_TEMP)
     for number in range(2):
         drop(root, number + 1, streamed.lines[number * EVENTS_EACH : (number + 1) * EVENTS_EACH])
     assert [record.batch for record in stream(streamed.settings, root)] == [0, 1]

@@ -20,7 +20,7 @@ from spark_apps.engine.published import events_relation, table_relation
 from spark_apps.generator import GeneratorSpec, write_events
 from spark_apps.jobs import analyze, check, clean, features, load, simulate, train
 from spark_apps.jobs.check import Counted
-from spark_apps.jobs.stream.paths import HISTORY, base_file, read_state
+from spark_apps.jobs.stream.paths import read_state
 from spark_apps.provenance import EventsRead
 from spark_apps.settings import Settings
 from spark_apps.storage import count_rows
@@ -29,6 +29,7 @@ from spark_apps.tables import (
     BATCH_LOG,
     CLEANED,
     FEATURES_READ,
+    HISTORY,
     INTERACTIONS,
     PRODUCT_FEATURES,
     RECOMMENDATIONS,
@@ -36,6 +37,7 @@ from spark_apps.tables import (
     USER_SEGMENTS,
     DateRange,
     Table,
+    base_file,
 )
 from tests import oracle
 from tests.comparing import assert_rows

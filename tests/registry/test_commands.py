@@ -11,7 +11,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from spark_apps.cli import main
-from spark_apps.registry.versions import ALS, NAMES, POPULARITY, model_path
+from spark_apps.registry.versions import ALS, NAMES, POPULARITY
+from spark_apps.tables import model_path
 from tests.registry.trainings import V1, V2, V3, all_at, figures, promoted, train
 
 

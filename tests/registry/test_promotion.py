@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 
 from spark_apps.errors import MissingModelError, UserError
-from spark_apps.registry.alias import KEPT, Alias, Promotion, alias_path, read_alias, rollback_versions
+from spark_apps.registry.alias import KEPT, Alias, Promotion, read_alias, rollback_versions
 from spark_apps.registry.promotion import Decision, promote, publish_without_policy, rollback
 from spark_apps.registry.serving import current, stale_tables
-from spark_apps.registry.versions import ALS, METADATA, NAMES, POPULARITY, SEGMENTS, complete, model_path
+from spark_apps.registry.versions import ALS, NAMES, POPULARITY, SEGMENTS, complete
 from spark_apps.storage import HdfsPath, StoragePath
 from spark_apps.storage.transaction import Transaction, recover
-from spark_apps.tables import USER_SEGMENTS
+from spark_apps.tables import METADATA, USER_SEGMENTS, alias_path, model_path
 from tests.hdfs.server import HdfsServer
 from tests.registry.trainings import V1, V2, V3, V4, all_at, figures, promoted, tables_at, tables_of, train
 from tests.storage.test_transaction import REPOSITORY, killed_at

@@ -14,16 +14,15 @@ from spark_apps import __version__
 from spark_apps.errors import MissingModelError
 from spark_apps.registry.versions import (
     ALS,
-    METADATA,
     POPULARITY,
     SEGMENTS,
     Metadata,
-    model_path,
     new_version,
     newest,
     versions,
     write_metadata,
 )
+from spark_apps.tables import METADATA, model_path
 
 OLD, NEW = "20240101T000000Z", "20240102T000000Z"
 

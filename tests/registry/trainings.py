@@ -8,10 +8,10 @@ from typing import Any
 from spark_apps.registry.alias import read_alias
 from spark_apps.registry.promotion import Candidate, Decision, publish_training
 from spark_apps.registry.promotion_policy import BASELINE, FIGURE, VALIDATED, VALIDATION
-from spark_apps.registry.versions import ALS, NAMES, Metadata, model_path, write_metadata
+from spark_apps.registry.versions import ALS, NAMES, Metadata, write_metadata
 from spark_apps.storage import StoragePath
 from spark_apps.storage.transaction import Transaction
-from spark_apps.tables import RECOMMENDATIONS, USER_SEGMENTS
+from spark_apps.tables import RECOMMENDATIONS, USER_SEGMENTS, model_path
 
 TABLES = (RECOMMENDATIONS, USER_SEGMENTS)
 V1, V2, V3, V4 = (f"2019110{day}T000000Z" for day in range(1, 5))

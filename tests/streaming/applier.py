@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from spark_apps.jobs.stream.contents import batch_of, ensure_contents, stage_content
 from spark_apps.jobs.stream.incoming import Incoming
-from spark_apps.jobs.stream.paths import batch_log_path
 from spark_apps.storage import StoragePath, write_durably
 from spark_apps.storage.transaction import Transaction
-from spark_apps.streaming.drop_files import DONE, INCOMING, REFUSED, TAKEN
 from spark_apps.streaming.intake import Dropped, judge
 from spark_apps.streaming.records import BatchRecord
+from spark_apps.tables import DONE, INCOMING, REFUSED, TAKEN, batch_log_path
 from spark_apps.telemetry.batch_log import BatchLog
 from tests.factory import HEADER
 

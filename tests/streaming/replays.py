@@ -6,9 +6,10 @@ from datetime import date, datetime, timedelta, timezone
 
 from spark_apps.jobs.simulate import Plan
 from spark_apps.storage import StoragePath
-from spark_apps.streaming.drop_files import DONE, INCOMING, read_drop
+from spark_apps.streaming.drop_files import read_drop
 from spark_apps.streaming.intake import name_put_away
-from spark_apps.streaming.records import BATCH_LOG, BatchRecord
+from spark_apps.streaming.records import BatchRecord
+from spark_apps.tables import BATCH_LOG, DONE, INCOMING
 from tests.factory import HEADER
 
 NOVEMBER = date(2019, 11, 1)

@@ -13,10 +13,10 @@ import pytest
 from spark_apps.features.units import EVENT_COLUMNS
 from spark_apps.jobs.stream import buckets
 from spark_apps.jobs.stream.buckets import BucketFiles
-from spark_apps.jobs.stream.paths import HISTORY, PROFILES, base_file
 from spark_apps.storage import write_parquet
 from spark_apps.streaming.state import RecentBatch, StreamState
 from spark_apps.streaming.user_update import PROFILES as PROFILE_ROWS
+from spark_apps.tables import HISTORY, PROFILES, base_file
 
 BUCKETS = 4
 # users of bucket 1

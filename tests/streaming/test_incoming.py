@@ -23,9 +23,10 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from spark_apps.jobs.stream.contents import batch_of
 from spark_apps.jobs.stream.incoming import Note, names_taken
 from spark_apps.storage import write_durably
-from spark_apps.streaming.drop_files import DONE, INCOMING, REFUSED, TAKEN, Drop
+from spark_apps.streaming.drop_files import Drop
 from spark_apps.streaming.intake import MOST_FAULTS, hash_in_name
 from spark_apps.streaming.records import BatchRecord
+from spark_apps.tables import DONE, INCOMING, REFUSED, TAKEN
 from spark_apps.telemetry.batch_log import BatchLog
 from tests.factory import HEADER
 from tests.streaming.applier import Applier, log_of, outcomes

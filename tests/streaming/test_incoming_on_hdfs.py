@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from spark_apps.storage import HdfsPath
-from spark_apps.streaming.drop_files import DONE, INCOMING, REFUSED, TAKEN
+from spark_apps.tables import DONE, INCOMING, REFUSED, TAKEN
 from tests.streaming.applier import Applier, log_of, outcomes
 
 # HDFS itself refuses colons

@@ -14,15 +14,23 @@ import pytest
 from spark_apps.errors import BusyRootError, NothingToDoError, UnusableFileError, UserError
 from spark_apps.jobs import clean, load, simulate, unload
 from spark_apps.jobs.rate_limit import Backlog
-from spark_apps.jobs.stream.paths import STATE_FILE
-from spark_apps.registry.alias import Promotion, alias_path, stage_alias
+from spark_apps.registry.alias import Promotion, stage_alias
 from spark_apps.registry.versions import HYBRID, NAMES
 from spark_apps.storage import StoragePath
+from spark_apps.storage.catalog import published_dates
 from spark_apps.storage.transaction import Transaction
-from spark_apps.streaming.drop_files import INCOMING, REPLAY, REPLAY_STATE, Drop, read_drop
-from spark_apps.streaming.records import BATCH_LOG
+from spark_apps.streaming.drop_files import Drop, read_drop
 from spark_apps.streaming.state import StreamState
-from spark_apps.tables import EVENTS, DateRange, published_dates
+from spark_apps.tables import (
+    BATCH_LOG,
+    EVENTS,
+    INCOMING,
+    REPLAY,
+    REPLAY_STATE,
+    STREAM_STATE_FILE,
+    DateRange,
+    alias_path,
+)
 from tests.engines import local_engine
 from tests.factory import csv_line, write_log
 from tests.streaming.replays import (
@@ -270,8 +278,8 @@ def began_with(root: StoragePath, cleaned: dict[str, Any]) -> None:
     empty: dict[str, Any] = dict.fromkeys(("bases", "recent", "centres", "weights", "first_popular"), ())
     empty |= {"models": {}, "segments": {}, "latest": None, "last_date": "2019-10-31", "buckets": 0}
     state = StreamState(**empty, products_from=0, next_batch=0, cleaned=cleaned)
-    (root / STATE_FILE).parent.mkdir(parents=True)
-    (root / STATE_FILE).write_bytes(state.model_dump_json().encode())
+    (root / STREAM_STATE_FILE).parent.mkdir(parents=True)
+    (root / STREAM_STATE_FILE).write_bytes(state.model_dump_json().encode())
 
 
 def test_a_month_that_is_not_cleaned_goes_without_a_word(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -323,8 +331,10 @@ def test_a_stream_that_will_take_over_a_training_will_know_what_clean_has(
 ) -> None:
     clean.run(local_engine(), root, DateRange())
     began_with(root, {})
-    state = StreamState.model_validate_json((root / STATE_FILE).read_bytes())
-    (root / STATE_FILE).write_text(state.model_copy(update={"models": dict.fromkeys(NAMES, "1")}).model_dump_json())
+    state = StreamState.model_validate_json((root / STREAM_STATE_FILE).read_bytes())
+    (root / STREAM_STATE_FILE).write_text(
+        state.model_copy(update={"models": dict.fromkeys(NAMES, "1")}).model_dump_json()
+    )
     with Transaction(root, [alias_path(HYBRID)]) as transaction:
         stage_alias(transaction, root, HYBRID, Promotion(version="2", promoted_at="now", by="hand", reason="test"))
         transaction.commit()

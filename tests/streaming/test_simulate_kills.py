@@ -18,8 +18,7 @@ from spark_apps.errors import LostClaimError
 from spark_apps.jobs import load, simulate
 from spark_apps.storage import HdfsPath, StoragePath
 from spark_apps.storage.staging import staging_folders
-from spark_apps.storage.transaction import PUBLISH
-from spark_apps.streaming.drop_files import INCOMING, REPLAY
+from spark_apps.tables import INCOMING, REPLAY, TRANSACTIONS
 from tests.factory import csv_line, write_log
 from tests.hdfs.server import HdfsServer
 from tests.streaming.replays import AT_ONCE, apply_next, dropped, dropped_files, never, raw
@@ -135,7 +134,7 @@ def test_lost_claims_and_kills_on_hdfs(on_hdfs: HdfsPath, hdfs_server: HdfsServe
 
     def somebody_else_takes_the_claim(seconds: float) -> bool:
         if dropped_files(on_hdfs):
-            [staging] = staging_folders(on_hdfs / PUBLISH)
+            [staging] = staging_folders(on_hdfs / TRANSACTIONS)
             (staging / "alive.lock").write_text('{"host": "elsewhere"}')
         return False
 

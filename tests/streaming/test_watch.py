@@ -15,11 +15,11 @@ from click.testing import CliRunner
 
 from spark_apps.cli import main
 from spark_apps.jobs.stream.incoming import Note
-from spark_apps.jobs.stream.paths import STATE_FILE
 from spark_apps.jobs.stream.watching import LATEST, Watcher
-from spark_apps.streaming.drop_files import INCOMING, TAKEN, Drop
-from spark_apps.streaming.records import BATCH_LOG, BatchRecord, record_name
+from spark_apps.streaming.drop_files import Drop
+from spark_apps.streaming.records import BatchRecord
 from spark_apps.streaming.state import StreamState
+from spark_apps.tables import BATCH_LOG, INCOMING, STREAM_STATE_FILE, TAKEN, record_name
 from tests.telemetry.records import record
 
 
@@ -32,8 +32,8 @@ def write_stream(root: Path, records: list[BatchRecord]) -> None:
     empty: dict[str, Any] = dict.fromkeys(("bases", "recent", "centres", "weights", "first_popular"), ())
     empty |= {"models": {}, "segments": {}, "latest": None, "last_date": "2019-11-01", "buckets": 0}
     state = StreamState(**empty, products_from=0, next_batch=records[-1].batch + 1)
-    (root / STATE_FILE).parent.mkdir(parents=True, exist_ok=True)
-    (root / STATE_FILE).write_text(state.model_dump_json(), encoding="utf-8")
+    (root / STREAM_STATE_FILE).parent.mkdir(parents=True, exist_ok=True)
+    (root / STREAM_STATE_FILE).write_text(state.model_dump_json(), encoding="utf-8")
 
 
 def once(root: Path) -> str:

@@ -13,9 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from spark_apps.cli import main
-from spark_apps.telemetry.batch_log import BATCH_LOG
-from spark_apps.telemetry.delivery_offset import SENT
-from spark_apps.telemetry.sinks import FILES
+from spark_apps.tables import BATCH_LOG, DELIVERY_OFFSETS, LINE_PROTOCOL
 from tests.telemetry.batch_logs import expected, records, stored, write_batch_log
 from tests.telemetry.conftest import Store
 from tests.waiting import eventually
@@ -69,13 +67,13 @@ def test_files_of_batches_without_a_record_are_sent_once(store: Store, root: Pat
     batches = records(8)
     write_batch_log(root, batches)
     assert push().exit_code == 0  # into files
-    assert len(list((root / FILES).iterdir())) == 8
+    assert len(list((root / LINE_PROTOCOL).iterdir())) == 8
     for one in batches[:5]:
         (root / BATCH_LOG / f"batch-{one.batch:08d}.json").unlink()
     assert pushed(push(*target(store), "--json")) == (3, 5, expected(batches).total())
     assert stored(store.url, store.reader) == expected(batches)
     assert pushed(push(*target(store), "--json")) == (0, 0, 0)
-    (root / FILES / "batch-00000001.lp").write_bytes(b"pipeline_health batch=1i\n")
+    (root / LINE_PROTOCOL / "batch-00000001.lp").write_bytes(b"pipeline_health batch=1i\n")
     assert pushed(push(*target(store), "--json"))[:2] == (0, 5)
 
 
@@ -105,7 +103,7 @@ def test_a_killed_push_is_made_good_by_the_next(store: Store, root: Path, push: 
     command = [sys.executable, "-m", "spark_apps", "metrics", "push", "--root", root, *target(store)]
     running = subprocess.Popen([str(one) for one in command], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     try:
-        eventually((root / SENT).exists, "it sends")
+        eventually((root / DELIVERY_OFFSETS).exists, "it sends")
     finally:
         running.kill()
         running.wait(30)

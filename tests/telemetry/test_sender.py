@@ -12,11 +12,11 @@ import pytest
 
 from spark_apps.errors import UnusableFileError
 from spark_apps.storage import StoragePath, root_path
+from spark_apps.tables import BATCH_LOG, DELIVERY_OFFSETS, LINE_PROTOCOL
 from spark_apps.telemetry import sinks
-from spark_apps.telemetry.batch_log import BATCH_LOG
-from spark_apps.telemetry.delivery_offset import SENT, DeliveryOffset
+from spark_apps.telemetry.delivery_offset import DeliveryOffset
 from spark_apps.telemetry.sender import Delivery, Sender, SinkStatus, describe_status
-from spark_apps.telemetry.sinks import FILES, FileSink
+from spark_apps.telemetry.sinks import FileSink
 from tests.hdfs.server import HdfsServer
 from tests.telemetry.batch_logs import files_of, records, write_batch_log
 from tests.waiting import eventually
@@ -30,7 +30,7 @@ def sent_by(delivery: Delivery) -> int:
 
 
 def content(root: StoragePath) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in (root / FILES).iterdir()}
+    return {path.name: path.read_bytes() for path in (root / LINE_PROTOCOL).iterdir()}
 
 
 def test_sends_what_is_not_sent_yet(tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_again_sends_everything(tmp_path: Path) -> None:
 def test_a_marker_that_cannot_be_understood_means_that_nothing_was_sent(tmp_path: Path) -> None:
     write_batch_log(tmp_path, records(3))
     sent_by(Delivery(tmp_path, FileSink(tmp_path)))
-    (tmp_path / SENT).write_text("{}]")
+    (tmp_path / DELIVERY_OFFSETS).write_text("{}]")
     assert sent_by(Delivery(tmp_path, FileSink(tmp_path))) == 3
 
 
@@ -128,14 +128,14 @@ def test_files_are_bounded_in_number(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_the_thread_goes_on_when_what_stood_in_the_way_is_gone(tmp_path: Path) -> None:
     batches = records(20)
     (tmp_path / "reports").mkdir()
-    (tmp_path / FILES).write_text("in the way")
+    (tmp_path / LINE_PROTOCOL).write_text("in the way")
     sender = Sender(tmp_path, FileSink(tmp_path))
     sender.start()
     write_batch_log(tmp_path, batches[:15])
     sender.wake()
     eventually(lambda: sender.status().error is not None, "the trouble is told")
     assert (sender.status().last, sender.status().waiting) == (None, 15)
-    (tmp_path / FILES).unlink()
+    (tmp_path / LINE_PROTOCOL).unlink()
     eventually(lambda: sender.status().last == 14, "the first are sent")
     write_batch_log(tmp_path, batches[15:])
     done = sender.stop(30)

@@ -14,8 +14,7 @@ from pathlib import Path
 import pytest
 
 from spark_apps.generator import GeneratorSpec, write_events
-from spark_apps.streaming.drop_files import DONE
-from spark_apps.tables import STREAM_QUARANTINE, STREAM_TABLES
+from spark_apps.tables import DONE, STREAM_QUARANTINE, STREAM_TABLES
 from tests.factory import HEADER, csv_line, write_log
 from tests.windows import machine
 from tests.windows.roots import Root, differences

@@ -15,7 +15,7 @@ from spark_apps.engine.published import applied_relation
 from spark_apps.jobs.reference import find_reference
 from spark_apps.jobs.stream.buckets import BucketFiles
 from spark_apps.jobs.stream.models import Placement, Served, load_placement
-from spark_apps.jobs.stream.paths import HISTORY, PROFILES, claims, replace_bucket_bases, stage_state, staged_below
+from spark_apps.jobs.stream.paths import claims, replace_bucket_bases, stage_state, staged_below
 from spark_apps.jobs.stream.preparation import (
     product_base,
     segment_counts,
@@ -30,7 +30,7 @@ from spark_apps.storage.transaction import Transaction
 from spark_apps.streaming.state import StreamState, stored_centres
 from spark_apps.streaming.user_update import PROFILES as PROFILE_ROWS
 from spark_apps.streaming.user_update import newest_profiles
-from spark_apps.tables import STREAM_EVENTS, DateRange
+from spark_apps.tables import HISTORY, PROFILES, STREAM_EVENTS, DateRange
 
 _TRAINED, _PRODUCT_SUMS = "trained", "product_sums"
 

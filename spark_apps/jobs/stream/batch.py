@@ -17,7 +17,7 @@ from spark_apps.jobs.stream.contents import batch_of, stage_content
 from spark_apps.jobs.stream.lines import Lines, read_file
 from spark_apps.jobs.stream.models import Placement, Served, load_placement, versions_in_force, versions_named
 from spark_apps.jobs.stream.outputs import Outputs, Staged
-from spark_apps.jobs.stream.paths import batch_log_path, claims, stage_state
+from spark_apps.jobs.stream.paths import claims, stage_state
 from spark_apps.jobs.stream.replayed import replayed_parts
 from spark_apps.jobs.stream.serving import Serving
 from spark_apps.jobs.stream.tasks import ANSWERED, Batch, answered_parts, apply_buckets
@@ -47,7 +47,7 @@ from spark_apps.streaming.segment_assignment import Placing
 from spark_apps.streaming.state import RecentBatch, StreamState, centres_of, stored_centres
 from spark_apps.streaming.user_update import COUNTED, InForce
 from spark_apps.streaming.watermark import watermark_after
-from spark_apps.tables import STREAM_RECOMMENDATIONS, STREAM_USERS
+from spark_apps.tables import STREAM_RECOMMENDATIONS, STREAM_USERS, batch_log_path
 
 RANKED = 10
 

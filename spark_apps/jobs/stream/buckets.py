@@ -13,12 +13,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from spark_apps.features.units import EVENT_COLUMNS
-from spark_apps.jobs.stream.paths import HISTORY, PROFILES, base_file
 from spark_apps.storage import StoragePath, for_another_thread, open_parquet, write_parts
 from spark_apps.streaming.merging import Join, cut, merged
 from spark_apps.streaming.state import StreamState
 from spark_apps.streaming.user_update import FRESH, newest_profiles
 from spark_apps.streaming.user_update import PROFILES as PROFILE_ROWS
+from spark_apps.tables import HISTORY, PROFILES, base_file
 
 # Rows of a base that are read or skipped together: those of some thousands of users, of whom a batch has some.
 _ROWS_PER_GROUP = 32_768

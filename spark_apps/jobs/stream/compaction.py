@@ -7,18 +7,12 @@ from dataclasses import dataclass
 
 from spark_apps.engine.base import Engine, Task
 from spark_apps.jobs.stream.buckets import BucketFiles
-from spark_apps.jobs.stream.paths import (
-    HISTORY,
-    PROFILES,
-    claims,
-    replace_bucket_bases,
-    stage_state,
-    staged_below,
-)
+from spark_apps.jobs.stream.paths import claims, replace_bucket_bases, stage_state, staged_below
 from spark_apps.runtime.memory import release_unused
 from spark_apps.storage import StoragePath
 from spark_apps.storage.transaction import Transaction
 from spark_apps.streaming.state import StreamState
+from spark_apps.tables import HISTORY, PROFILES
 
 
 @dataclass(frozen=True)

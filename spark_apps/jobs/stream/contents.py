@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from spark_apps.jobs.stream.paths import STATE
 from spark_apps.progress import step
 from spark_apps.storage import StoragePath, write_durably
 from spark_apps.storage.transaction import Transaction
+from spark_apps.tables import STREAM_STATE
 from spark_apps.telemetry.batch_log import BatchLog
 
-CONTENTS = f"{STATE}/contents"
+CONTENTS = f"{STREAM_STATE}/contents"
 _DIGITS = 2
 
 
@@ -38,7 +38,7 @@ def ensure_contents(root: StoragePath) -> None:
     """Makes the record of contents from the batch log where a state of an earlier version, or a loss, left none."""
     if (root / CONTENTS).is_dir():
         return
-    with Transaction(root, [STATE]) as transaction, step("Contents of former files") as shown:
+    with Transaction(root, [STREAM_STATE]) as transaction, step("Contents of former files") as shown:
         batch_log = BatchLog(root)
         files: defaultdict[str, list[str]] = defaultdict(list)  # some 100 bytes of memory a batch
         for batch in (numbers := batch_log.numbers()):

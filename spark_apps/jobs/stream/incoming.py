@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict
 from spark_apps.errors import UnusableFileError
 from spark_apps.progress import notice
 from spark_apps.storage import Entry, StoragePath, entries, write_durably
-from spark_apps.streaming.drop_files import DONE, INCOMING, REFUSED, TAKEN, read_drop
+from spark_apps.streaming.drop_files import read_drop
 from spark_apps.streaming.intake import (
     MOST_FAULTS,
     Content,
@@ -35,6 +35,7 @@ from spark_apps.streaming.intake import (
     shown,
 )
 from spark_apps.streaming.records import BatchRecord, Reason
+from spark_apps.tables import DONE, INCOMING, REFUSED, TAKEN
 from spark_apps.telemetry.batch_log import BatchLog
 
 # What the operating system says of a file that will not be read next time either. Anything else ends the stream.

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from spark_apps.engine.published import stored_schema
 from spark_apps.jobs.stream.lines import Lines
-from spark_apps.jobs.stream.paths import batch_file, gains_file, numbered
+from spark_apps.jobs.stream.paths import numbered
 from spark_apps.storage import StoragePath, concatenate, parquet_files, write_parquet
 from spark_apps.storage.transaction import Transaction
 from spark_apps.streaming.figures import Answered, Learned, gains_of
@@ -22,6 +22,8 @@ from spark_apps.tables import (
     STREAM_USERS,
     STREAM_WINDOWS,
     Table,
+    batch_file,
+    gains_file,
     partition_folder,
 )
 

@@ -26,16 +26,7 @@ from spark_apps.jobs.stream.models import (
     popular,
     versions_in_force,
 )
-from spark_apps.jobs.stream.paths import (
-    HISTORY,
-    PRODUCTS,
-    PROFILES,
-    SCORES,
-    STATE,
-    STATE_FILE,
-    base_file,
-    staged_below,
-)
+from spark_apps.jobs.stream.paths import staged_below
 from spark_apps.progress import step
 from spark_apps.registry.versions import HYBRID
 from spark_apps.settings import Settings
@@ -43,7 +34,19 @@ from spark_apps.storage import StoragePath, read_parquet, write_durably, write_p
 from spark_apps.storage.transaction import Transaction
 from spark_apps.streaming.state import StreamState, bucket_text, buckets_for, stored_centres
 from spark_apps.streaming.user_update import PROFILES as PROFILE_ROWS
-from spark_apps.tables import RECOMMENDATIONS, STREAM_EVENTS, USER_SEGMENTS, DateRange
+from spark_apps.tables import (
+    HISTORY,
+    PRODUCTS,
+    PROFILES,
+    RECOMMENDATIONS,
+    SCORES,
+    STREAM_EVENTS,
+    STREAM_STATE,
+    STREAM_STATE_FILE,
+    USER_SEGMENTS,
+    DateRange,
+    base_file,
+)
 
 PRODUCT_COLUMNS = (
     *("product_id", "category_code", "brand", "events", "views", "carts", "purchases", "removals"),
@@ -81,7 +84,7 @@ def prepare(engine: Engine, settings: Settings, root: StoragePath) -> StreamStat
     served = versions_in_force(root)
     placement = load_placement(served)
     require_events(root, DateRange())
-    with Transaction(root, [STATE]) as transaction:
+    with Transaction(root, [STREAM_STATE]) as transaction:
         # those of an earlier stream under this root too
         applied = applied_relation(root, DateRange(), transaction.scratch(STREAM_EVENTS.name))
         number = applied.read.batches
@@ -112,10 +115,10 @@ def prepare(engine: Engine, settings: Settings, root: StoragePath) -> StreamStat
             first_popular=first_popular,
             cleaned=applied.read.cleaned,
         )
-        write_durably(transaction.stage(STATE_FILE), state.model_dump_json())
+        write_durably(transaction.stage(STREAM_STATE_FILE), state.model_dump_json())
         if not number:  # else they are made of the batch log
             transaction.stage(CONTENTS).mkdir()
-        transaction.replace(STATE)
+        transaction.replace(STREAM_STATE)
         transaction.commit()
     return state
 

@@ -17,17 +17,26 @@ from spark_apps.errors import BadInputError, BusyRootError, UserError, from_engi
 from spark_apps.jobs.stream.batch import BatchProcessor
 from spark_apps.jobs.stream.contents import ensure_contents
 from spark_apps.jobs.stream.incoming import TRIED_AGAIN_SECONDS, Incoming, names_taken
-from spark_apps.jobs.stream.paths import STATE, read_state
+from spark_apps.jobs.stream.paths import read_state
 from spark_apps.jobs.stream.preparation import prepare
 from spark_apps.settings import Settings
 from spark_apps.shutdown import Wait, asked_to_end
 from spark_apps.storage import StoragePath, for_another_thread, lock_at
 from spark_apps.storage.staging import discard
 from spark_apps.storage.transaction import recover
-from spark_apps.streaming.drop_files import CHECKPOINT, DONE, INCOMING, REFUSED, STREAM, TAKEN, TRIGGERS
 from spark_apps.streaming.intake import Dropped
 from spark_apps.streaming.records import BatchRecord
-from spark_apps.tables import STREAM_TABLES
+from spark_apps.tables import (
+    CHECKPOINT,
+    DONE,
+    INCOMING,
+    REFUSED,
+    STREAM_STATE,
+    STREAM_TABLES,
+    STREAM_TEMP,
+    TAKEN,
+    TRIGGERS,
+)
 
 # neither a folder nor HDFS tells that a file was dropped
 _LOOK_SECONDS = 0.5
@@ -63,7 +72,7 @@ def run(engine: Engine, settings: Settings, root: StoragePath, wishes: StopPolic
         MissingModelError: when nothing was trained yet.
     """
     recover(root)
-    for folder in (INCOMING, TAKEN, DONE, REFUSED, STATE, *(table.path for table in STREAM_TABLES)):
+    for folder in (INCOMING, TAKEN, DONE, REFUSED, STREAM_STATE, *(table.path for table in STREAM_TABLES)):
         (root / folder).mkdir(parents=True, exist_ok=True)
     with _alone(root):
         state = read_state(root) or prepare(engine, settings, root)
@@ -153,7 +162,7 @@ def _by_spark(engine: Engine, root: StoragePath, stream: _Stream) -> None:
 
 @contextmanager
 def _alone(root: StoragePath) -> Iterator[None]:
-    lock = lock_at(root / STREAM / "stream.lock")
+    lock = lock_at(root / STREAM_TEMP / "stream.lock")
     try:
         lock.acquire(blocking=False)
     except Timeout:

@@ -7,8 +7,8 @@ from pydantic import ValidationError
 from spark_apps.errors import UnusableFileError
 from spark_apps.provenance import ReplayedParts
 from spark_apps.storage import StoragePath
-from spark_apps.streaming.drop_files import REPLAY_STATE, provenance_path
 from spark_apps.streaming.replay import ReplayState
+from spark_apps.tables import REPLAY_STATE, provenance_path
 
 
 def replayed_parts(root: StoragePath, sha256: str, sequence: int | None) -> dict[str, tuple[str, ...]] | None:

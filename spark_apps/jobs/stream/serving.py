@@ -8,23 +8,14 @@ from spark_apps.engine.base import Engine, Shared
 from spark_apps.features.grouping import grouped, summed
 from spark_apps.features.products import merge_descriptions
 from spark_apps.jobs.stream.models import Served, load_recommender, popular
-from spark_apps.jobs.stream.paths import (
-    PRODUCTS,
-    SCORES,
-    base_file,
-    batch_file,
-    claims,
-    gains_file,
-    read_file,
-    stage_state,
-)
+from spark_apps.jobs.stream.paths import claims, read_file, stage_state
 from spark_apps.jobs.stream.preparation import PRODUCT_COLUMNS, SCORE_COLUMNS, catalogue_of
 from spark_apps.settings import Settings
 from spark_apps.storage import StoragePath, write_parquet
 from spark_apps.storage.transaction import Transaction
 from spark_apps.streaming.scoring import Models
 from spark_apps.streaming.state import StreamState
-from spark_apps.tables import STREAM_PRODUCTS
+from spark_apps.tables import PRODUCTS, SCORES, STREAM_PRODUCTS, base_file, batch_file, gains_file
 
 
 class Serving:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from spark_apps.jobs.stream.incoming import names_taken
-from spark_apps.jobs.stream.paths import STATE, read_state
+from spark_apps.jobs.stream.paths import read_state
 from spark_apps.storage import Entry, StoragePath, entries
-from spark_apps.streaming.drop_files import INCOMING
 from spark_apps.streaming.intake import in_turn, moment_of, shown, why_left
 from spark_apps.streaming.records import BatchRecord, Reason
+from spark_apps.tables import INCOMING, STREAM_STATE
 from spark_apps.telemetry.batch_log import BatchLog
 from spark_apps.telemetry.sender import SinkStatus, describe_status
 
@@ -116,7 +116,7 @@ def read_status(root: StoragePath) -> StreamStatus:
     read = [batch_log.record(batch) for batch in range(max(0, batches - _LATEST), batches)]
     latest = [record for record in read if record is not None]
     waiting = read_waiting(root, batches)
-    files = [path.stat().st_size for path in (root / STATE).rglob("*") if path.is_file()]
+    files = [path.stat().st_size for path in (root / STREAM_STATE).rglob("*") if path.is_file()]
     return StreamStatus(
         batches=batches,
         waiting=waiting.files,
