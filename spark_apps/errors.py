@@ -100,7 +100,7 @@ class HdfsUnreachableError(UserError):
     def __init__(self, url: str, reason: str) -> None:
         super().__init__(
             f"HDFS does not answer at {url} ({reason.splitlines()[0][:200]}): see `shopstream cluster status`, "
-            "and that SHOPSTREAM_WEBHDFS is the NameNode's HTTP address."
+            "and that --webhdfs or SHOPSTREAM_WEBHDFS is the NameNode's HTTP address."
         )
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from spark_apps.errors import UserError
+from spark_apps.platform.sizes import Size
 from spark_apps.storage import StoragePath, root_path
 
 EngineChoice = Literal["auto", "local", "spark"]
@@ -18,19 +19,6 @@ AlsLibrary = Literal["auto", "implicit", "mllib"]
 GIB = 1024**3
 # one infinite weight times nothing is not a number, and such a product is in no list
 _FINITE = ConfigDict(allow_inf_nan=False)
-
-
-_UNITS = {"k": 10, "m": 20, "g": 30}
-
-
-def bytes_of(size: object) -> object:
-    """Returns the bytes of a size such as 12g or 512m, as Java writes them; anything else as it is."""
-    text = str(size).strip().lower()
-    number, unit = text[:-1], text[-1:]
-    return int(number) << _UNITS[unit] if number.isdecimal() and unit in _UNITS else size
-
-
-Bytes = Annotated[int, BeforeValidator(bytes_of)]
 
 
 def host_memory() -> int:
@@ -118,7 +106,7 @@ class Settings(BaseSettings):
         "auto", description="local: processes of this machine; spark; auto: Spark for a root on HDFS or a given master"
     )
     master: str = Field("local[*]", description="Spark master")
-    memory: Bytes = Field(
+    memory: Size = Field(
         default_factory=lambda: max(GIB, host_memory() // 4),
         ge=64 * 1024**2,
         description="what queries of the local engine may take before they spill to disk: bytes, or 512m, 8g",
@@ -135,7 +123,7 @@ class Settings(BaseSettings):
     als: AlsParameters = AlsParameters()
     blend: BlendWeights = BlendWeights()
     als_library: AlsLibrary = Field("auto", description="what fits the ALS factors")
-    als_task_memory: Bytes = Field(
+    als_task_memory: Size = Field(
         default_factory=lambda: host_memory() // 4,
         description="bytes that the one task in which implicit fits may take (its rule: recommendation/als.py)",
     )

@@ -7,15 +7,13 @@ the executor's memory outside the heap, and the Python processes of its tasks. A
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from spark_apps.errors import UserError
+from spark_apps.platform import sizes
 
 MIB = 1024**2
-_UNITS = {"": 1, "b": 1, "k": 1024, "m": MIB, "g": 1024**3, "t": 1024**4}
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([bkmgt]?)(?:i?b)?", re.IGNORECASE)
 
 # what the host's own system and Docker keep: a fifth, and never under 1 GiB
 _RESERVED_SHARE, _MIN_RESERVED = 5, 1024
@@ -180,10 +178,10 @@ def parse_size(text: str) -> int:
     Raises:
         UserError: when it is no size.
     """
-    found = _SIZE.fullmatch(text.strip())
-    if not found:
-        raise UserError(f"{text!r} is not a size: give it as 12g or 12288m.")
-    return int(float(found.group(1)) * _UNITS[found.group(2).lower()])
+    try:
+        return sizes.parse_size(text)
+    except ValueError as error:
+        raise UserError(f"{error}.") from None
 
 
 def default_budget(engine_memory: int) -> int:

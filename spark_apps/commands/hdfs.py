@@ -24,12 +24,13 @@ from spark_apps.commands.common import (
 from spark_apps.engine.opening import open_engine
 from spark_apps.errors import UserError
 from spark_apps.hdfs import usage as measuring
-from spark_apps.hdfs.applying import Change, differences, in_bytes
+from spark_apps.hdfs.admin import HdfsAdmin
 from spark_apps.hdfs.compaction import Partition
-from spark_apps.hdfs.connection import Hdfs
 from spark_apps.hdfs.layout import DEFAULT_LAYOUT, Layout, read_layout
+from spark_apps.hdfs.layout_changes import Change, differences
 from spark_apps.hdfs.retention import Expired, expired, remove
 from spark_apps.jobs import compact as compact_job
+from spark_apps.platform.sizes import in_words
 from spark_apps.progress import step
 from spark_apps.settings import load_settings, table_root
 from spark_apps.storage import HdfsPath
@@ -57,7 +58,7 @@ def hdfs_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def connected(webhdfs: str | None, user: str, wait: float, layout: Path, **options: Any) -> Any:
-        return function(connection=Hdfs(_url(webhdfs), user, wait), layout=read_layout(layout), **options)
+        return function(connection=HdfsAdmin(_url(webhdfs), user, wait), layout=read_layout(layout), **options)
 
     options = [
         click.option(
@@ -98,7 +99,7 @@ def _url(given: str | None) -> str:
 @hdfs.command()
 @hdfs_options
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
-def apply(connection: Hdfs, layout: Layout, dry_run: bool) -> None:
+def apply(connection: HdfsAdmin, layout: Layout, dry_run: bool) -> None:
     """Make the tree as the layout says.
 
     A second run changes nothing. After DataNodes were added it gives older
@@ -122,7 +123,7 @@ def apply(connection: Hdfs, layout: Layout, dry_run: bool) -> None:
 @hdfs.command()
 @hdfs_options
 @json_option
-def check(connection: Hdfs, layout: Layout, as_json: bool) -> None:
+def check(connection: HdfsAdmin, layout: Layout, as_json: bool) -> None:
     """Say where the tree is not as the layout says; exit code 2 if so.
 
     \b
@@ -146,7 +147,7 @@ def _print_changes(title: str, changes: list[Change]) -> None:
 @hdfs.command()
 @hdfs_options
 @json_option
-def usage(connection: Hdfs, layout: Layout, as_json: bool) -> None:
+def usage(connection: HdfsAdmin, layout: Layout, as_json: bool) -> None:
     """Show sizes, files and small files by directory and table.
 
     "on disk" counts every copy. A data file below 16 MiB is small; "merge"
@@ -163,7 +164,7 @@ def usage(connection: Hdfs, layout: Layout, as_json: bool) -> None:
     for title, lines_of in (("Directories", directories), ("Tables", tables)):
         if lines_of:
             print_table(title, ["", "size", "on disk", "quota", "files", "small", "merge"], _rows(lines_of))
-    out.print(f"small: data files below {in_bytes(measuring.SMALL_BYTES)}")
+    out.print(f"small: data files below {in_words(measuring.SMALL_BYTES)}")
     if any(line.usage.mergeable for line in tables if line.name in _BY_NAME):
         next_step("shopstream hdfs compact events")
 
@@ -172,9 +173,9 @@ def _rows(lines: list[measuring.Line]) -> list[tuple[object, ...]]:
     return [
         (
             line.name,
-            in_bytes(line.usage.bytes),
-            in_bytes(line.usage.bytes_with_copies),
-            in_bytes(line.quota_space) if line.quota_space else None,
+            in_words(line.usage.bytes),
+            in_words(line.usage.bytes_with_copies),
+            in_words(line.quota_space) if line.quota_space else None,
             line.usage.files,
             line.usage.small_files,
             line.usage.mergeable,
@@ -187,7 +188,7 @@ def _rows(lines: list[measuring.Line]) -> list[tuple[object, ...]]:
 @hdfs_options
 @click.option("--yes", is_flag=True, help="Remove it; without this, only say what would be removed.")
 @json_option
-def expire(connection: Hdfs, layout: Layout, yes: bool, as_json: bool) -> None:
+def expire(connection: HdfsAdmin, layout: Layout, yes: bool, as_json: bool) -> None:
     """Remove what is past its time by the layout.
 
     Says what it would remove; does so with --yes, without a way back. What a
@@ -205,7 +206,7 @@ def expire(connection: Hdfs, layout: Layout, yes: bool, as_json: bool) -> None:
         out.print("Nothing is past its time.")
         return
     kept = len(found) - len(removed)
-    rows = [(e.path, f"{e.age_days:,.0f}", e.usage.files, in_bytes(e.usage.bytes)) for e in found]
+    rows = [(e.path, f"{e.age_days:,.0f}", e.usage.files, in_words(e.usage.bytes)) for e in found]
     print_table("Past their time" if yes else "Would remove", ["path", "days old", "files", "size"], rows)
     if not yes:
         next_step("shopstream hdfs expire --yes, which removes them for good")
@@ -269,7 +270,7 @@ def _print_plan(planned: list[Partition], as_json: bool) -> None:
     if as_json:
         print_json([{**asdict(one), "wanted_files": one.wanted_files} for one in planned])
         return
-    rows = [(_shown_day(one.day), one.files, one.wanted_files, in_bytes(one.bytes)) for one in planned]
+    rows = [(_shown_day(one.day), one.files, one.wanted_files, in_words(one.bytes)) for one in planned]
     print_table("Would merge", ["date", "files", "into", "size"], rows)
     next_step("the same command with --yes")
 
@@ -279,7 +280,7 @@ def _print_compacted(done: list[compact_job.Compacted], as_json: bool) -> None:
         print_json([asdict(one) for one in done])
         return
     rows = [
-        (_shown_day(d.day), d.rows, d.files_before, d.files_after, in_bytes(d.bytes_before), in_bytes(d.bytes_after))
+        (_shown_day(d.day), d.rows, d.files_before, d.files_after, in_words(d.bytes_before), in_words(d.bytes_after))
         for d in done
     ]
     print_table("Merged", ["date", "rows", "files", "now", "size", "now"], rows)

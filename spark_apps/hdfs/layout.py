@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from spark_apps.errors import UserError
+from spark_apps.platform import sizes
 
 DEFAULT_LAYOUT = Path(__file__).resolve().parents[2] / "hdfs_layout" / "layout.yaml"
-_UNITS = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 # what HDFS takes for a user's or group's name without further settings
 _NAME = r"^[a-z_][a-z0-9_.-]*$"
 
@@ -23,24 +23,7 @@ class BadLayoutError(UserError):
     """A layout file that cannot be used."""
 
 
-def parse_size(value: object) -> object:
-    """Turns a size such as 20GiB into bytes.
-
-    Args:
-        value: what the file says; a number is bytes.
-
-    Raises:
-        ValueError: when it is text but no size.
-    """
-    if not isinstance(value, str):
-        return value
-    match = re.fullmatch(r"(\d+) ?([KMGT]iB|)", value)
-    if match is None:
-        raise ValueError(f"{value!r} is no size: write it as 20GiB")
-    return int(match.group(1)) * _UNITS[match.group(2)]
-
-
-Size = Annotated[int, BeforeValidator(parse_size), Field(gt=0)]
+Size = Annotated[sizes.Size, Field(gt=0)]
 
 
 class _Strict(BaseModel):

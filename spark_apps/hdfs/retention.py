@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from spark_apps.hdfs.connection import Entry, Hdfs
+from spark_apps.hdfs.admin import Entry, HdfsAdmin
 from spark_apps.hdfs.layout import Directory, Layout, is_below
 from spark_apps.hdfs.usage import Usage, measure
 from spark_apps.tables import JOURNAL, TRANSACTIONS
@@ -31,7 +31,7 @@ class Expired:
     usage: Usage
 
 
-def expired(hdfs: Hdfs, layout: Layout) -> Iterator[Expired]:
+def expired(hdfs: HdfsAdmin, layout: Layout) -> Iterator[Expired]:
     """Yields what is past its time, by directory.
 
     A transaction that was committed and waits for its last renames stays, and so does one at work: its lock is
@@ -47,7 +47,7 @@ def expired(hdfs: Hdfs, layout: Layout) -> Iterator[Expired]:
                 yield found
 
 
-def remove(hdfs: Hdfs, layout: Layout, found: Expired) -> bool:
+def remove(hdfs: HdfsAdmin, layout: Layout, found: Expired) -> bool:
     """Removes something past its time, after a second look; false when it was changed or removed meanwhile."""
     entry = hdfs.entry(found.path)
     if entry is None or _judged(hdfs, layout, found.rule, entry, hdfs.now()) is None:
@@ -55,7 +55,7 @@ def remove(hdfs: Hdfs, layout: Layout, found: Expired) -> bool:
     return hdfs.remove(found.path)
 
 
-def _units(hdfs: Hdfs, layout: Layout, rule: Directory) -> Iterator[Entry]:
+def _units(hdfs: HdfsAdmin, layout: Layout, rule: Directory) -> Iterator[Entry]:
     """What is kept or removed as a whole: direct children or files, by the rule; directories of the layout stay."""
     assert rule.retention is not None
     if rule.retention.of == "entries":
@@ -67,7 +67,7 @@ def _units(hdfs: Hdfs, layout: Layout, rule: Directory) -> Iterator[Entry]:
         yield from (entry for entry in below if layout.home_of(entry.path) == rule)
 
 
-def _judged(hdfs: Hdfs, layout: Layout, rule: Directory, unit: Entry, now: float) -> Expired | None:
+def _judged(hdfs: HdfsAdmin, layout: Layout, rule: Directory, unit: Entry, now: float) -> Expired | None:
     assert rule.retention is not None
     inside = [] if unit.is_file else list(hdfs.walk(unit.path))
     age = (now - max(entry.modified for entry in (unit, *inside))) / _DAY

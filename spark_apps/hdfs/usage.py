@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
-from spark_apps.hdfs.connection import Entry, Hdfs
+from spark_apps.hdfs.admin import Entry, HdfsAdmin
 from spark_apps.hdfs.layout import Directory, Layout, is_below
 from spark_apps.tables import RAW_EVENTS, TABLES
 
@@ -79,7 +79,7 @@ def measure(entries: Iterable[Entry]) -> Usage:
     return Usage(files, directories, size, copies, small.total(), mergeable)
 
 
-def of_directories(hdfs: Hdfs, layout: Layout) -> list[Line]:
+def of_directories(hdfs: HdfsAdmin, layout: Layout) -> list[Line]:
     """Measures the layout's directories that exist; each holds what is in those below it, too."""
     tops = [one for one in layout.in_order() if one.path != "/" and not _has_parent(one, layout)]
     found = [entry for top in tops for entry in hdfs.walk(top.path)]
@@ -90,7 +90,7 @@ def of_directories(hdfs: Hdfs, layout: Layout) -> list[Line]:
     ]
 
 
-def of_tables(hdfs: Hdfs, layout: Layout) -> list[Line]:
+def of_tables(hdfs: HdfsAdmin, layout: Layout) -> list[Line]:
     """Measures the tables that exist below the tables' directory, the raw rows first."""
     places = [("raw events", RAW_EVENTS), *((table.name, table.path) for table in TABLES)]
     lines = []
@@ -106,7 +106,7 @@ def _has_parent(directory: Directory, layout: Layout) -> bool:
     return any(is_below(directory.path, other) for other in others)
 
 
-def _line(hdfs: Hdfs, directory: Directory, found: list[Entry]) -> Line:
+def _line(hdfs: HdfsAdmin, directory: Directory, found: list[Entry]) -> Line:
     below = [entry for entry in found if is_below(entry.path, directory.path) and entry.path != directory.path]
     quotas = hdfs.quotas(directory.path)
     return Line(directory.path, directory.path, measure(below), quotas.names, quotas.space)

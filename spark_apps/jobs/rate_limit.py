@@ -7,8 +7,8 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from spark_apps.jobs.stream.incoming import names_taken
+from spark_apps.platform.signals import Wait
 from spark_apps.progress import notice
-from spark_apps.shutdown import Wait
 from spark_apps.storage import StoragePath
 from spark_apps.streaming.drop_files import read_drop
 from spark_apps.tables import BATCH_LOG, INCOMING

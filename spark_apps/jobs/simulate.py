@@ -27,10 +27,10 @@ from spark_apps.ingestion.landing import whole_rows
 from spark_apps.ingestion.manifests import date_key, read_manifests
 from spark_apps.jobs.rate_limit import Backlog, Pace, dropped_names
 from spark_apps.jobs.stream.paths import read_state
+from spark_apps.platform.signals import Wait
 from spark_apps.progress import RowsDone, notice, row_progress
 from spark_apps.provenance import Holding, ReplayedParts, holdings_of
 from spark_apps.registry.alias import promoted_since
-from spark_apps.shutdown import Wait
 from spark_apps.storage import StoragePath, write_durably
 from spark_apps.storage.catalog import clean_holdings
 from spark_apps.storage.transaction import Transaction, recover

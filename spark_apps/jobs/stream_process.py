@@ -14,8 +14,8 @@ from rich.markup import escape
 
 from spark_apps.errors import UserError
 from spark_apps.jobs.rate_limit import Backlog
+from spark_apps.platform.signals import Wait
 from spark_apps.progress import console
-from spark_apps.shutdown import Wait
 from spark_apps.storage import StoragePath
 
 _LOOK_AGAIN_SECONDS = 0.5

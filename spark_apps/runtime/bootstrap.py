@@ -64,6 +64,7 @@ USED = (
     "rich.progress",
     "sklearn.cluster",
     "sklearn.metrics",
+    "tenacity",
     "yaml",
     "duckdb",
 )

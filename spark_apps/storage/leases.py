@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 from filelock import FileLock, Timeout
 
-from spark_apps.storage import webhdfs
+from spark_apps.platform.webhdfs import own_client
 from spark_apps.storage.paths import HdfsPath, StoragePath
 
 LEASE_SECONDS = 60.0
@@ -136,7 +136,7 @@ class Lease:
             refreshed = self._path.stat().st_mtime
         except FileNotFoundError:
             return False
-        return webhdfs.now(self._path.connection) - refreshed > LEASE_SECONDS
+        return self._path.connection.now() - refreshed > LEASE_SECONDS
 
     def _move_away(self, holder: str) -> bool:
         """Takes a dead holder's file away; false when somebody else was quicker."""
@@ -154,10 +154,10 @@ class Lease:
 
     def _keep_fresh(self, stop: threading.Event) -> None:
         # a connection of its own: requests' sessions are not for several threads
-        path = HdfsPath(self._path._authority, self._path.path, webhdfs.own_client(self._path.connection))
+        path = HdfsPath(self._path._authority, self._path.path, own_client(self._path.connection))
         while not stop.wait(_REFRESH_SECONDS):
             try:
-                path.touch_at(webhdfs.now(path.connection))
+                path.touch_at(path.connection.now())
             except FileNotFoundError:
                 return  # given up, or lost: `held` tells
 

@@ -18,13 +18,25 @@ from urllib.parse import urlsplit
 from hdfs import HdfsError
 
 from spark_apps.errors import UserError
-from spark_apps.storage import webhdfs
+from spark_apps.platform import webhdfs
 
 SCHEME = "hdfs"
 DEFAULT_WEBHDFS_PORT = 9870
 # What an open file gathers before it is appended: 64 of them, the most that a load keeps open, take 512 MiB.
 APPEND_BYTES = 8 << 20
 READ_BYTES = 1 << 20
+_OS_ERRORS = {
+    "FileNotFoundException": errno.ENOENT,
+    "FileAlreadyExistsException": errno.EEXIST,
+    "AlreadyBeingCreatedException": errno.EEXIST,  # somebody else is just writing it
+    "AccessControlException": errno.EACCES,
+    "SecurityException": errno.EACCES,
+    "ParentNotDirectoryException": errno.ENOTDIR,
+    "PathIsNotEmptyDirectoryException": errno.ENOTEMPTY,
+    "DSQuotaExceededException": errno.EDQUOT,
+    "NSQuotaExceededException": errno.EDQUOT,
+    "QuotaByStorageTypeExceededException": errno.EDQUOT,
+}
 # Windows' patterns and streams, ends of names that it drops, and its devices
 _NO_FOLDER = re.compile(r'[<>:"|?*\x00-\x1f]|[. ]$|^(con|prn|aux|nul|com\d|lpt\d)(\..*)?$', re.IGNORECASE)
 
@@ -64,7 +76,7 @@ class Entry:
 class HdfsPath:
     """One path on HDFS; its string is the URI that Spark reads and writes."""
 
-    def __init__(self, authority: str, path: str | PurePosixPath, connection: webhdfs.Connection) -> None:
+    def __init__(self, authority: str, path: str | PurePosixPath, connection: webhdfs.WebHdfs) -> None:
         """Names a path.
 
         Args:
@@ -301,7 +313,10 @@ class HdfsPath:
         return HdfsPath(self._authority, path, self.connection)
 
     def _call(self, action: Any) -> Any:
-        return webhdfs.call(self.connection, str(self), action)
+        try:
+            return self.connection.attempt(action)
+        except HdfsError as error:
+            raise _as_os_error(error, str(self)) from error
 
     def _status(self) -> dict[str, Any] | None:
         try:
@@ -311,8 +326,11 @@ class HdfsPath:
         return status
 
     def _listing(self) -> list[tuple[HdfsPath, dict[str, Any]]]:
-        entries = self._call(lambda: self.connection.list(self.path, status=True))
-        return sorted(((self / name, status) for name, status in entries), key=lambda entry: entry[0].name)
+        answer = self._call(lambda: self.connection._list_status(self.path).json())
+        statuses = answer["FileStatuses"]["FileStatus"]
+        if any(not status["pathSuffix"] for status in statuses):  # WebHDFS lists a file as itself
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(self))
+        return sorted(((self / one["pathSuffix"], one) for one in statuses), key=lambda entry: entry[0].name)
 
     def _move(self, target: HdfsPath, overwrite: bool) -> HdfsPath:
         options = {"renameoptions": "OVERWRITE"} if overwrite else {}
@@ -456,6 +474,19 @@ def write_durably(path: StoragePath, text: str) -> None:
         stream.flush()
         os.fsync(stream.fileno())
     part.replace(path)
+
+
+def _as_os_error(error: HdfsError, path: str) -> OSError:
+    """The same error as pathlib would raise it: file not found, permission denied, disk quota exceeded."""
+    code = _OS_ERRORS.get(error.exception)
+    message = str(error.message).splitlines()[0]
+    if code == errno.EACCES and "is not a directory" in message:
+        code = errno.ENOTDIR
+    if code is None and "could only be written to 0 of the" in message:
+        code = errno.ENOSPC  # no DataNode has room
+    if code is None:
+        return OSError(errno.EIO, f"HDFS: {message}", path)
+    return OSError(code, os.strerror(code), path)
 
 
 class _Reader(io.RawIOBase):

@@ -8,18 +8,17 @@ points with 18 figures, from what NameNode and master say of themselves in JSON.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
-
-import requests
 
 from spark_apps.errors import UserError
+from spark_apps.platform.http import NoAnswerError, OtherAnswerError
+from spark_apps.platform.namenode import NameNode, ask_namenode
+from spark_apps.platform.spark_master import SparkMaster, ask_master
 from spark_apps.telemetry.connection import Influx, InfluxAwayError, InfluxRefusedError
 from spark_apps.telemetry.measurements import PLATFORM_HDFS, PLATFORM_SPARK, Measurement
 from spark_apps.telemetry.provision import BUCKET, ORG
 
-_SECONDS = (2, 4)
 _MIB = 1024**2
 _TARGET = {"org": ORG, "bucket": BUCKET, "precision": "s"}
 
@@ -61,57 +60,47 @@ def look(namenode: str, master: str, at: int) -> Report:
         at: the time of the report, Unix seconds.
     """
     questions: dict[Measurement, Callable[[], Figures]] = {
-        PLATFORM_HDFS: lambda: hdfs_figures(_bean(namenode, "FSNamesystemState"), _bean(namenode, "NameNodeInfo")),
-        PLATFORM_SPARK: lambda: spark_figures(_json(f"{master.rstrip('/')}/json/")),
+        PLATFORM_HDFS: lambda: hdfs_figures(ask_namenode(namenode)),
+        PLATFORM_SPARK: lambda: spark_figures(ask_master(master)),
     }
     figures: dict[str, Figures] = {}
     faults: dict[str, str] = {}
     for measurement, question in questions.items():
         try:
             figures[measurement.name] = {"up": 1, **question()}
-        except (requests.RequestException, LookupError, ValueError, TypeError) as error:
+        except NoAnswerError:
+            figures[measurement.name], faults[measurement.name] = {"up": 0}, "its server does not answer"
+        except OtherAnswerError as error:
             figures[measurement.name] = {"up": 0}
-            faults[measurement.name] = _fault(error)
+            faults[measurement.name] = f"its server answers something else ({error})"
     return Report(at, figures, faults)
 
 
-def hdfs_figures(state: Mapping[str, Any], info: Mapping[str, Any]) -> Figures:
-    """Returns the figures of platform_hdfs, from two beans of the NameNode.
-
-    These are asked when they are read; the bean FSNamesystem, with more figures, is ten seconds old.
-
-    Raises:
-        KeyError: when a figure is not there.
-    """
+def hdfs_figures(seen: NameNode) -> Figures:
+    """Returns the figures of platform_hdfs."""
     return {
-        "safe_mode": int(bool(info["Safemode"])),
-        "live_nodes": int(state["NumLiveDataNodes"]),
-        # one that was drained is gone on purpose
-        "dead_nodes": int(state["NumDeadDataNodes"]) - int(state["NumDecomDeadDataNodes"]),
-        "missing_blocks": int(info["NumberOfMissingBlocks"]),
-        "short_blocks": int(state["UnderReplicatedBlocks"]),
-        "blocks": int(state["BlocksTotal"]),
-        "files": int(state["FilesTotal"]),
-        "capacity": int(state["CapacityTotal"]),
-        "used": int(state["CapacityUsed"]),
+        "safe_mode": int(seen.safe_mode),
+        "live_nodes": len(seen.datanodes),
+        "dead_nodes": seen.dead,
+        "missing_blocks": seen.missing_blocks,
+        "short_blocks": seen.under_replicated,
+        "blocks": seen.blocks,
+        "files": seen.files,
+        "capacity": seen.capacity,
+        "used": seen.used,
     }
 
 
-def spark_figures(master: Mapping[str, Any]) -> Figures:
-    """Returns the figures of platform_spark, from what the master says of itself.
-
-    Raises:
-        KeyError: when a figure is not there.
-    """
-    states = [application["state"] for application in master["activeapps"]]
+def spark_figures(seen: SparkMaster) -> Figures:
+    """Returns the figures of platform_spark."""
     return {
-        "workers": int(master["aliveworkers"]),
-        "cores": int(master["cores"]),
-        "cores_used": int(master["coresused"]),
-        "memory": int(master["memory"]) * _MIB,
-        "memory_used": int(master["memoryused"]) * _MIB,
-        "running": states.count("RUNNING"),
-        "waiting": states.count("WAITING"),
+        "workers": len(seen.alive),
+        "cores": sum(one.cores for one in seen.alive),
+        "cores_used": sum(one.cores - one.cores_free for one in seen.alive),
+        "memory": sum(one.memory for one in seen.alive) * _MIB,
+        "memory_used": sum(one.memory - one.memory_free for one in seen.alive) * _MIB,
+        "running": seen.running,
+        "waiting": seen.waiting,
     }
 
 
@@ -137,25 +126,3 @@ def moments(interval: float) -> Iterator[int]:
         yield int(time.time())
         due = max(due + interval, time.monotonic())
         time.sleep(max(0.0, due - time.monotonic()))  # a clock is all that this waits for
-
-
-def _fault(error: Exception) -> str:
-    if isinstance(error, requests.ConnectionError | requests.Timeout):
-        return "its server does not answer"
-    return f"its server answers something else ({type(error).__name__}: {error})"
-
-
-def _bean(namenode: str, name: str) -> dict[str, Any]:
-    query = {"qry": f"Hadoop:service=NameNode,name={name}"}
-    beans = _json(f"{namenode.rstrip('/')}/jmx", query)["beans"]
-    found: dict[str, Any] = beans[0]
-    return found
-
-
-def _json(url: str, query: Mapping[str, str] | None = None) -> dict[str, Any]:
-    with requests.Session() as session:
-        session.trust_env = False  # no proxy stands between the cluster's own servers
-        answer = session.get(url, params=query, timeout=_SECONDS)
-        answer.raise_for_status()
-        found: dict[str, Any] = answer.json()
-        return found

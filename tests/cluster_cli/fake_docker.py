@@ -143,17 +143,16 @@ def worker(
 
 def master_page(*workers: Any, applications: tuple[str, ...] = ()) -> dict[str, Any]:
     """The pages of a Spark master."""
-    return {"/json/": {"workers": list(workers), "activeapps": [{"name": name} for name in applications]}}
+    active = [{"name": name, "state": "RUNNING"} for name in applications]
+    return {"/json/": {"workers": list(workers), "activeapps": active}}
 
 
 def namenode_pages(
     live: Mapping[str, str], safe_mode: str = "", missing: int = 0, dead: int = 0, drained: int = 0
 ) -> dict[str, Any]:
     """The JMX pages of a NameNode with these DataNodes, state by address or name; of the dead some were drained."""
-    nodes = {
-        f"{name}:9866": {"xferaddr": f"{name}:9866", "adminState": state, "capacity": 100, "numBlocks": 3}
-        for name, state in live.items()
-    }
+    sizes = {"capacity": 100, "usedSpace": 10, "remaining": 90, "numBlocks": 3}
+    nodes = {f"{name}:9866": {"xferaddr": f"{name}:9866", "adminState": state, **sizes} for name, state in live.items()}
     info = {"LiveNodes": json.dumps(nodes), "Safemode": safe_mode, "NumberOfMissingBlocks": missing}
     state = {
         "NumLiveDataNodes": len(live),
@@ -163,6 +162,8 @@ def namenode_pages(
         "CapacityUsed": 10,
         "CapacityRemaining": 90,
         "UnderReplicatedBlocks": 0,
+        "BlocksTotal": 3,
+        "FilesTotal": 1,
     }
     jmx = "/jmx?qry=Hadoop:service=NameNode,name="
     return {f"{jmx}FSNamesystemState": {"beans": [state]}, f"{jmx}NameNodeInfo": {"beans": [info]}}

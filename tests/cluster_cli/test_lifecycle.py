@@ -24,6 +24,7 @@ from spark_apps.cluster.secrets import NAMES, make_secrets
 from spark_apps.cluster.state import Cluster
 from spark_apps.commands import cluster as commands
 from spark_apps.errors import UserError
+from spark_apps.platform.http import OtherAnswerError, get_json
 from tests.cluster_cli.fake_docker import INFO, FakeDocker, row, serving
 
 NO_OPTIONS = UpOptions()
@@ -306,12 +307,11 @@ def test_a_destroy_that_fails_keeps_the_state(compose: Compose, docker: FakeDock
 def test_a_page_that_serves_is_asked_without_a_proxy(
     monkeypatch: pytest.MonkeyPatch, started: Cluster, tmp_path: Path
 ) -> None:
-    from spark_apps.cluster.health import web
-
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     with serving({"/health": {"status": "pass"}}) as port:
-        assert web.get_json(f"http://127.0.0.1:{port}/health") == {"status": "pass"}
-        assert web.get_json(f"http://127.0.0.1:{port}/other") is None
+        assert get_json(f"http://127.0.0.1:{port}/health") == {"status": "pass"}
+        with pytest.raises(OtherAnswerError, match="404"):
+            get_json(f"http://127.0.0.1:{port}/other")
     assert lifecycle.log_file(started).parent == started.folder
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from spark_apps.cluster.compose.project import Compose
-from spark_apps.cluster.health.web import SparkMaster, SparkWorker
 from spark_apps.cluster.operations.submit import MARK, NoResourcesError, check_resources, load, submit
 from spark_apps.errors import UserError
+from spark_apps.platform.spark_master import SparkMaster, SparkWorker
 from tests.cluster_cli.fake_docker import FakeDocker, change, master_page, row, serving, worker
 from tests.conftest import REPOSITORY
 from tests.waiting import beside, eventually

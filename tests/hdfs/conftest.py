@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from spark_apps.cli import main
-from spark_apps.hdfs.connection import Hdfs
+from spark_apps.hdfs.admin import HdfsAdmin
 from tests.hdfs.server import HdfsServer
 from tests.waiting import serving
 
@@ -18,18 +18,18 @@ Shopstream = Callable[..., Result]
 
 
 @pytest.fixture
-def superuser(hdfs_server: HdfsServer) -> Iterator[Hdfs]:
+def superuser(hdfs_server: HdfsServer) -> Iterator[HdfsAdmin]:
     """The superuser's connection to a file system that holds nothing."""
-    connection = Hdfs(hdfs_server.webhdfs, hdfs_server.superuser)
+    connection = HdfsAdmin(hdfs_server.webhdfs, hdfs_server.superuser)
     _empty(connection)
     yield connection
     _empty(connection)
 
 
 @pytest.fixture
-def as_spark(hdfs_server: HdfsServer) -> Hdfs:
+def as_spark(hdfs_server: HdfsServer) -> HdfsAdmin:
     """The connection of the user who runs jobs."""
-    return Hdfs(hdfs_server.webhdfs, "spark")
+    return HdfsAdmin(hdfs_server.webhdfs, "spark")
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def _command(settings: dict[str, str]) -> Shopstream:
     return run
 
 
-def _empty(connection: Hdfs) -> None:
+def _empty(connection: HdfsAdmin) -> None:
     for entry in connection.entries("/"):
         connection.remove(entry.path)
     connection.set_permission("/", "755")

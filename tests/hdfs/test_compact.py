@@ -27,8 +27,8 @@ from spark_apps.errors import (
     is_engine_error,
 )
 from spark_apps.hdfs import compaction
+from spark_apps.hdfs.admin import HdfsAdmin
 from spark_apps.hdfs.compaction import Partition, partitions
-from spark_apps.hdfs.connection import Hdfs
 from spark_apps.jobs import compact
 from spark_apps.storage import StoragePath, root_path, write_parquet
 from spark_apps.storage.transaction import Transaction
@@ -224,7 +224,7 @@ def test_nothing_to_do_is_said(tmp_path: Path, local: Shopstream) -> None:
 
 
 @pytest.fixture
-def on_hdfs(superuser: Hdfs, hdfs_server: HdfsServer, shopstream: Shopstream) -> StoragePath:
+def on_hdfs(superuser: HdfsAdmin, hdfs_server: HdfsServer, shopstream: Shopstream) -> StoragePath:
     """The layout's /data on HDFS with events in many small files, of the user spark."""
     assert shopstream("apply").exit_code == 0
     path = root_path(f"{hdfs_server.uri}/data", hdfs_server.webhdfs, "spark")
@@ -232,7 +232,7 @@ def on_hdfs(superuser: Hdfs, hdfs_server: HdfsServer, shopstream: Shopstream) ->
     return path
 
 
-def test_merges_on_hdfs(spark: SparkSession, superuser: Hdfs, on_hdfs: StoragePath) -> None:
+def test_merges_on_hdfs(spark: SparkSession, superuser: HdfsAdmin, on_hdfs: StoragePath) -> None:
     before = rows_of(on_hdfs)
     for day in DAYS:
         assert compact.run(engine_of(spark), on_hdfs, EVENTS, day).files_after == 1

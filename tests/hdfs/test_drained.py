@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from spark_apps.hdfs.connection import Hdfs
+from spark_apps.hdfs.admin import HdfsAdmin
 from spark_apps.telemetry.platform_report import look
 from tests.hdfs.server import HdfsServer, another_datanode, bean, hadoop_jars, running
 from tests.waiting import eventually
@@ -26,7 +26,7 @@ def states(server: HdfsServer) -> dict[str, str]:
 def counts(server: HdfsServer) -> tuple[int, int]:
     """DataNodes that take data, and those that the dashboard shows as dead."""
     dead = look(server.webhdfs, NOBODY, 0).figures["platform_hdfs"]["dead_nodes"]
-    return Hdfs(server.webhdfs, server.superuser).live_datanodes(), dead
+    return HdfsAdmin(server.webhdfs, server.superuser).live_datanodes(), dead
 
 
 @pytest.mark.usefixtures("java")

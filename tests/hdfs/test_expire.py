@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from spark_apps.hdfs.connection import Hdfs
+from spark_apps.hdfs.admin import HdfsAdmin
 from spark_apps.hdfs.layout import DEFAULT_LAYOUT, Layout, read_layout
 from spark_apps.hdfs.retention import Expired, expired, remove
 from spark_apps.storage import HdfsPath, root_path
@@ -29,18 +29,18 @@ def layout() -> Layout:
 
 
 @pytest.fixture
-def place(superuser: Hdfs, shopstream: Shopstream) -> Place:
+def place(superuser: HdfsAdmin, shopstream: Shopstream) -> Place:
     """Puts a file there, as old as wanted; its parents are aged by `age`."""
     assert shopstream("apply").exit_code == 0
 
     def put(path: str, days: float) -> None:
-        superuser._client.write(path, b"x" * 100, overwrite=True)
+        superuser.client.write(path, b"x" * 100, overwrite=True)
         age(superuser, path, days)
 
     return put
 
 
-def age(hdfs: Hdfs, path: str, days: float) -> None:
+def age(hdfs: HdfsAdmin, path: str, days: float) -> None:
     moment = round((time.time() - days * DAY) * 1000)
     hdfs._client.set_times(path, modification_time=moment)
 
@@ -49,11 +49,11 @@ def paths(found: list[Expired]) -> list[str]:
     return sorted(one.path for one in found)
 
 
-def listed(hdfs: Hdfs, path: str) -> list[str]:
+def listed(hdfs: HdfsAdmin, path: str) -> list[str]:
     return sorted(entry.path for entry in hdfs.walk(path))
 
 
-def test_says_first_and_removes_with_yes(superuser: Hdfs, place: Place, shopstream: Shopstream) -> None:
+def test_says_first_and_removes_with_yes(superuser: HdfsAdmin, place: Place, shopstream: Shopstream) -> None:
     place("/tmp/old", OLD)
     place("/tmp/young", 6.9)
     place("/spark-events/app-1", 31)
@@ -74,7 +74,7 @@ def test_says_first_and_removes_with_yes(superuser: Hdfs, place: Place, shopstre
     assert shopstream("expire", "--yes").stdout == "Nothing is past its time.\n"
 
 
-def test_a_folder_is_as_old_as_the_newest_thing_in_it(superuser: Hdfs, place: Place, layout: Layout) -> None:
+def test_a_folder_is_as_old_as_the_newest_thing_in_it(superuser: HdfsAdmin, place: Place, layout: Layout) -> None:
     place("/tmp/a/b/old", OLD)
     place("/tmp/a/young", 1)
     age(superuser, "/tmp/a/b", OLD)
@@ -86,7 +86,9 @@ def test_a_folder_is_as_old_as_the_newest_thing_in_it(superuser: Hdfs, place: Pl
     assert paths(list(expired(superuser, layout))) == []
 
 
-def test_directories_of_the_layout_and_what_has_no_rule_stay(superuser: Hdfs, place: Place, layout: Layout) -> None:
+def test_directories_of_the_layout_and_what_has_no_rule_stay(
+    superuser: HdfsAdmin, place: Place, layout: Layout
+) -> None:
     for path in ("/data/raw/x", "/data/models/x", "/data/processed/x", "/user/spark/x", "/data/reports/x"):
         place(path, 4_000)
     for directory in layout.directories:
@@ -94,7 +96,7 @@ def test_directories_of_the_layout_and_what_has_no_rule_stay(superuser: Hdfs, pl
     assert paths(list(expired(superuser, layout))) == []
 
 
-def test_files_can_be_judged_each_on_its_own(superuser: Hdfs, place: Place, tmp_path: Path) -> None:
+def test_files_can_be_judged_each_on_its_own(superuser: HdfsAdmin, place: Place, tmp_path: Path) -> None:
     path = tmp_path / "layout.yaml"
     text = DEFAULT_LAYOUT.read_text().replace("retention: { days: 30, of: entries }", "retention: {days: 3, of: files}")
     path.write_text(text)
@@ -103,7 +105,7 @@ def test_files_can_be_judged_each_on_its_own(superuser: Hdfs, place: Place, tmp_
     assert paths(list(expired(superuser, read_layout(path)))) == ["/spark-events/a/old"]
 
 
-def test_what_changed_after_the_look_stays(superuser: Hdfs, place: Place, layout: Layout) -> None:
+def test_what_changed_after_the_look_stays(superuser: HdfsAdmin, place: Place, layout: Layout) -> None:
     for name in ("a", "b", "c"):
         place(f"/tmp/{name}", OLD)
     first, second, third = expired(superuser, layout)
@@ -120,12 +122,12 @@ def root(hdfs_server: HdfsServer, place: Place) -> HdfsPath:
     return path
 
 
-def age_all(hdfs: Hdfs, path: str, days: float) -> None:
+def age_all(hdfs: HdfsAdmin, path: str, days: float) -> None:
     for entry in hdfs.walk(path):
         age(hdfs, entry.path, days)
 
 
-def test_a_publication_at_work_stays(superuser: Hdfs, root: HdfsPath, layout: Layout) -> None:
+def test_a_publication_at_work_stays(superuser: HdfsAdmin, root: HdfsPath, layout: Layout) -> None:
     """The lock's refreshing is what keeps it young: one round of it, as after a job of eight days."""
     with Transaction(root, ["processed/events"]) as transaction:
         transaction.stage("processed/events").write_text("rows")
@@ -138,7 +140,7 @@ def test_a_publication_at_work_stays(superuser: Hdfs, root: HdfsPath, layout: La
     assert (root / "processed/events").read_text() == "rows"
 
 
-def test_a_dead_publication_goes_and_a_committed_one_stays(superuser: Hdfs, place: Place, layout: Layout) -> None:
+def test_a_dead_publication_goes_and_a_committed_one_stays(superuser: HdfsAdmin, place: Place, layout: Layout) -> None:
     place("/data/temp/publish/dead/staged/x", OLD)
     place("/data/temp/publish/dead/owner.json", OLD)
     place("/data/temp/publish/committed/staged/x", OLD)
@@ -149,7 +151,7 @@ def test_a_dead_publication_goes_and_a_committed_one_stays(superuser: Hdfs, plac
     assert paths(list(expired(superuser, layout))) == ["/data/temp/other", "/data/temp/publish/dead"]
 
 
-def test_what_replay_and_stream_go_on_from_stays(superuser: Hdfs, place: Place, layout: Layout) -> None:
+def test_what_replay_and_stream_go_on_from_stays(superuser: HdfsAdmin, place: Place, layout: Layout) -> None:
     for kept in (INCOMING, TAKEN, REFUSED, REPLAY, CHECKPOINT):
         place(f"/data/{kept}/x", 4_000)
     place(f"/data/{DONE}/data/{INCOMING}/old.csv", OLD)
@@ -159,7 +161,7 @@ def test_what_replay_and_stream_go_on_from_stays(superuser: Hdfs, place: Place, 
     assert paths(list(expired(superuser, layout))) == [f"/data/{DONE}/data/{INCOMING}/old.csv"]
 
 
-def test_a_journal_elsewhere_is_a_file_like_others(superuser: Hdfs, place: Place, layout: Layout) -> None:
+def test_a_journal_elsewhere_is_a_file_like_others(superuser: HdfsAdmin, place: Place, layout: Layout) -> None:
     place("/tmp/x/journal.json", OLD)
     age_all(superuser, "/tmp", OLD)
     assert paths(list(expired(superuser, layout))) == ["/tmp/x"]

@@ -6,8 +6,9 @@ import json
 
 import pytest
 
-from spark_apps.hdfs.connection import Entry, Hdfs
+from spark_apps.hdfs.admin import Entry, HdfsAdmin
 from spark_apps.hdfs.usage import SMALL_BYTES, Usage, measure
+from spark_apps.platform.webhdfs import client
 from tests.hdfs.conftest import Shopstream
 
 
@@ -45,7 +46,7 @@ def test_nothing_is_nothing() -> None:
 
 
 @pytest.fixture
-def filled(superuser: Hdfs, shopstream: Shopstream) -> Hdfs:
+def filled(superuser: HdfsAdmin, shopstream: Shopstream) -> HdfsAdmin:
     assert shopstream("apply").exit_code == 0
     for path, size in {
         "/data/raw/events/date=2019-10-01/one.csv": 1_000,
@@ -55,11 +56,11 @@ def filled(superuser: Hdfs, shopstream: Shopstream) -> Hdfs:
         "/data/processed/events/_SUCCESS": 0,
         "/tmp/x/y": 5,
     }.items():
-        superuser._client.write(path, b"x" * size, replication=2)
+        client(superuser.client.url, superuser.client.user, copies=2).write(path, b"x" * size)
     return superuser
 
 
-def test_usage_by_directory_and_table(filled: Hdfs, shopstream: Shopstream) -> None:
+def test_usage_by_directory_and_table(filled: HdfsAdmin, shopstream: Shopstream) -> None:
     told = json.loads(shopstream("usage", "--json").stdout)
     directories = {one["path"]: one for one in told["directories"]}
     tables = {one["name"]: one for one in told["tables"]}
@@ -76,14 +77,14 @@ def test_usage_by_directory_and_table(filled: Hdfs, shopstream: Shopstream) -> N
     assert events["mergeable"] == 1
 
 
-def test_usage_agrees_with_the_namenode(filled: Hdfs, shopstream: Shopstream) -> None:
+def test_usage_agrees_with_the_namenode(filled: HdfsAdmin, shopstream: Shopstream) -> None:
     for one in json.loads(shopstream("usage", "--json").stdout)["directories"]:
         told = filled.quotas(one["path"])
         assert told.space_used == one["bytes_with_copies"], one
         assert told.names_used == one["files"] + one["directories"] + 1, one
 
 
-def test_usage_for_people_fits_80_columns(filled: Hdfs, shopstream: Shopstream) -> None:
+def test_usage_for_people_fits_80_columns(filled: HdfsAdmin, shopstream: Shopstream) -> None:
     told = shopstream("usage", columns=80)
     assert told.exit_code == 0
     assert "/data/temp/publish" in told.stdout
@@ -92,7 +93,7 @@ def test_usage_for_people_fits_80_columns(filled: Hdfs, shopstream: Shopstream) 
     assert max(len(line) for line in told.stdout.splitlines()) <= 80
 
 
-def test_usage_of_an_empty_file_system(superuser: Hdfs, shopstream: Shopstream) -> None:
+def test_usage_of_an_empty_file_system(superuser: HdfsAdmin, shopstream: Shopstream) -> None:
     told = shopstream("usage", "--json")
     assert json.loads(told.stdout)["directories"] == []
     assert shopstream("usage").exit_code == 0

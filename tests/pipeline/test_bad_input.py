@@ -19,7 +19,7 @@ from spark_apps.cli import main
 from spark_apps.engine.published import table_relation
 from spark_apps.errors import DiskFullError, NotWritableError, UserError, from_engine_error, from_os_error
 from spark_apps.jobs import clean
-from spark_apps.storage import webhdfs
+from spark_apps.platform import webhdfs
 from spark_apps.tables import EVENTS, DateRange
 from tests.engines import local_engine
 from tests.factory import HEADER, csv_line, rows_of_files, write_log

@@ -13,7 +13,7 @@ import threading
 import pytest
 from filelock import Timeout
 
-from spark_apps.storage import HdfsPath, Lease, leases, lock_at, webhdfs
+from spark_apps.storage import HdfsPath, Lease, leases, lock_at
 from tests.waiting import beside, is_done
 
 
@@ -77,7 +77,7 @@ def test_the_lease_of_another_machine_is_free_when_it_is_stale(
     taken_elsewhere(path, 1, "1", "another-machine")
     with pytest.raises(Timeout):
         lease(path).acquire(blocking=False)
-    path.touch_at(webhdfs.now(path.connection) - leases.LEASE_SECONDS - 2)
+    path.touch_at(path.connection.now() - leases.LEASE_SECONDS - 2)
     with lease(path) as mine:
         assert mine.held()
 
@@ -87,7 +87,7 @@ def test_a_file_whose_writer_was_cut_off_is_no_lease_for_ever(on_hdfs: HdfsPath)
     path.write_text("")
     with pytest.raises(Timeout):
         lease(path).acquire(blocking=False)
-    path.touch_at(webhdfs.now(path.connection) - leases.LEASE_SECONDS - 2)
+    path.touch_at(path.connection.now() - leases.LEASE_SECONDS - 2)
     lease(path).acquire(blocking=False)
 
 
@@ -105,7 +105,7 @@ def test_a_held_lease_is_kept_fresh(on_hdfs: HdfsPath, monkeypatch: pytest.Monke
         monkeypatch.setattr(HdfsPath, "touch_at", noted)
         touched.clear()
         assert touched.wait(10)
-        assert abs(path.stat().st_mtime - webhdfs.now(path.connection)) < 5
+        assert abs(path.stat().st_mtime - path.connection.now()) < 5
 
 
 def test_a_lease_that_was_taken_over_is_known_to_be_lost_and_left_alone(on_hdfs: HdfsPath) -> None:

@@ -11,7 +11,8 @@ from pathlib import PureWindowsPath
 import pytest
 
 from spark_apps.errors import HdfsUnreachableError, UserError
-from spark_apps.storage import HdfsPath, StoragePath, root_path, webhdfs, write_durably
+from spark_apps.platform import webhdfs
+from spark_apps.storage import HdfsPath, StoragePath, root_path, write_durably
 from spark_apps.storage.paths import APPEND_BYTES, for_another_thread, refuse_no_folder
 from tests.hdfs.server import HdfsServer
 

@@ -18,7 +18,7 @@ from click.testing import CliRunner, Result
 from spark_apps.cli import main
 from spark_apps.commands.durations import Duration
 from spark_apps.jobs import load
-from spark_apps.shutdown import asked_to_end
+from spark_apps.platform.signals import asked_to_end
 from tests.factory import csv_line, write_log
 from tests.streaming.replays import dropped, raw
 

@@ -24,7 +24,6 @@ from spark_apps.cluster.compose.docker import (
     json_rows,
     version,
 )
-from spark_apps.cluster.health import web
 from spark_apps.cluster.health.volumes import (
     DATA_NODE,
     NAME_NODE,
@@ -37,6 +36,7 @@ from spark_apps.cluster.secrets import FILE_MODE, FOLDER_MODE, NAMES
 from spark_apps.cluster.sizing import MIB, default_budget, megabytes
 from spark_apps.cluster.state import Cluster
 from spark_apps.errors import UserError
+from spark_apps.platform import http
 
 MIN_DISK = 10 * 1024**3
 MAX_CLOCK_SKEW_SECONDS = 5.0
@@ -207,9 +207,10 @@ def check_disk(context: CheckContext) -> Finding:
 def check_clock(context: CheckContext) -> Finding:
     """Do host and containers agree on the time?"""
     before = time.time()
-    inside = web.server_time(f"{ports.url(context.environment, 'HDFS')}/jmx?qry=none")
-    if inside is None:
+    page = http.get(f"{ports.url(context.environment, 'HDFS')}/jmx?qry=none")
+    if page is None or "Date" not in page.headers:
         return Finding("Clock", seen="the NameNode does not answer", skipped=True)
+    inside = http.server_time(page)
     # the page's date has whole seconds
     skew = min(abs(inside + part - (before + time.time()) / 2) for part in (0.0, 1.0))
     if skew > MAX_CLOCK_SKEW_SECONDS:

@@ -12,6 +12,7 @@ from spark_apps.cluster.health import web
 from spark_apps.cluster.health.remedies import remedy_for
 from spark_apps.cluster.ports import url
 from spark_apps.errors import UserError
+from spark_apps.platform import http
 
 LOG_LINES = 15
 _SEARCHED_LINES, _LINE_LENGTH = 300, 300
@@ -216,7 +217,8 @@ def _workers(environment: Mapping[str, str], count: int) -> tuple[bool, str]:
 
 def _page(port: str, path: str) -> Callable[[Mapping[str, str], int], tuple[bool, str]]:
     def probe(environment: Mapping[str, str], count: int) -> tuple[bool, str]:
-        up = web.answers(url(environment, port) + path)
+        page = http.get(url(environment, port) + path)
+        up = page is not None and page.ok
         return up, "answers" if up else "does not answer yet"
 
     return probe

@@ -9,8 +9,9 @@ from typing import Any
 from spark_apps.cluster.compose.project import Compose, Container
 from spark_apps.cluster.health import web
 from spark_apps.cluster.health.readiness import ServiceState, expected_counts, states
-from spark_apps.cluster.health.web import NameNode, SparkMaster
 from spark_apps.cluster.ports import url
+from spark_apps.platform.namenode import NameNode
+from spark_apps.platform.spark_master import SparkMaster
 
 PAGES = {
     "HDFS": "HDFS",

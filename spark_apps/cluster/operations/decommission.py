@@ -11,8 +11,8 @@ from collections.abc import Iterable
 
 from spark_apps.cluster.compose.project import Compose
 from spark_apps.cluster.health import web
-from spark_apps.cluster.health.web import DataNode
 from spark_apps.cluster.operations.replication import Report, apply_layout
+from spark_apps.platform.namenode import DataNode
 
 EXCLUDE = "/var/lib/hdfs/exclude"
 _SERVICE = "datanode"

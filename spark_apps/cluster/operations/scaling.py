@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from spark_apps.cluster.compose.project import CLIENT, Compose, Container
 from spark_apps.cluster.health import web
 from spark_apps.cluster.health.readiness import ServiceState, expected_counts, wait_until_ready
-from spark_apps.cluster.health.web import DECOMMISSIONED, DataNode, NameNode, SparkWorker
 from spark_apps.cluster.operations.decommission import decommission, recommission
 from spark_apps.cluster.operations.replication import Report, lower_replication, raise_replication
 from spark_apps.cluster.operations.submit import running_jobs
 from spark_apps.cluster.sizing import megabytes, parse_size, rescale, total_of
 from spark_apps.cluster.state import write_environment
 from spark_apps.errors import UserError
+from spark_apps.platform.namenode import DECOMMISSIONED, DataNode, NameNode
+from spark_apps.platform.spark_master import SparkWorker
 
 SERVICES = {"worker": "spark-worker", "datanode": "datanode"}
 COUNTS = {"worker": "SHOPSTREAM_WORKERS", "datanode": "SHOPSTREAM_DATANODES"}

@@ -15,11 +15,11 @@ from typing import Any
 
 from spark_apps.cluster.compose.project import CLIENT, Compose
 from spark_apps.cluster.health import web
-from spark_apps.cluster.health.web import SparkMaster
 from spark_apps.cluster.operations import replication
 from spark_apps.cluster.operations.replication import Report
 from spark_apps.cluster.sizing import megabytes
 from spark_apps.errors import UserError, readable_file
+from spark_apps.platform.spark_master import SparkMaster
 
 # jobs that need no executor
 WITHOUT_SPARK = (

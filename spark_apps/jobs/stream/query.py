@@ -19,8 +19,8 @@ from spark_apps.jobs.stream.contents import ensure_contents
 from spark_apps.jobs.stream.incoming import TRIED_AGAIN_SECONDS, Incoming, names_taken
 from spark_apps.jobs.stream.paths import read_state
 from spark_apps.jobs.stream.preparation import prepare
+from spark_apps.platform.signals import Wait, asked_to_end
 from spark_apps.settings import Settings
-from spark_apps.shutdown import Wait, asked_to_end
 from spark_apps.storage import StoragePath, for_another_thread, lock_at
 from spark_apps.storage.staging import discard
 from spark_apps.storage.transaction import recover

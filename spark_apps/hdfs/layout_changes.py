@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 
-from spark_apps.hdfs.connection import Hdfs, HdfsRefusedError
+from spark_apps.hdfs.admin import HdfsAdmin, HdfsRefusedError
 from spark_apps.hdfs.layout import Directory, Layout
+from spark_apps.platform.sizes import in_words
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Change:
     do: Callable[[], None] = field(compare=False, repr=False)
 
 
-def differences(hdfs: Hdfs, layout: Layout) -> Iterator[Change]:
+def differences(hdfs: HdfsAdmin, layout: Layout) -> Iterator[Change]:
     """Yields what differs from the layout, parents before children; done in this order, nothing differs any more.
 
     Raises:
@@ -40,7 +41,7 @@ def differences(hdfs: Hdfs, layout: Layout) -> Iterator[Change]:
     yield from _of_replication(hdfs, layout)
 
 
-def _of_directory(hdfs: Hdfs, wanted: Directory) -> Iterator[Change]:
+def _of_directory(hdfs: HdfsAdmin, wanted: Directory) -> Iterator[Change]:
     found = hdfs.entry(wanted.path)
     if found is None:
         yield Change(wanted.path, "directory", "missing", _in_words(wanted), partial(_create, hdfs, wanted))
@@ -56,16 +57,16 @@ def _of_directory(hdfs: Hdfs, wanted: Directory) -> Iterator[Change]:
     yield from _of_quotas(hdfs, wanted)
 
 
-def _of_quotas(hdfs: Hdfs, wanted: Directory) -> Iterator[Change]:
+def _of_quotas(hdfs: HdfsAdmin, wanted: Directory) -> Iterator[Change]:
     found = hdfs.quotas(wanted.path)
-    have, want = _quotas_in_words(found.names, found.space), _quotas_in_words(wanted.names, wanted.space)
-    if have != want:
+    if (found.names, found.space) != (wanted.names, wanted.space):
+        have, want = _quotas_in_words(found.names, found.space), _quotas_in_words(wanted.names, wanted.space)
         yield Change(
             wanted.path, "quota", have, want, partial(hdfs.set_quotas, wanted.path, wanted.names, wanted.space)
         )
 
 
-def _of_replication(hdfs: Hdfs, layout: Layout) -> Iterator[Change]:
+def _of_replication(hdfs: HdfsAdmin, layout: Layout) -> Iterator[Change]:
     """Compares the files' numbers of copies, where the layout has a wish, with as many as the DataNodes can hold."""
     ruled = [one for one in layout.in_order() if one.replication is not None]
     if not ruled:
@@ -86,14 +87,14 @@ def _of_replication(hdfs: Hdfs, layout: Layout) -> Iterator[Change]:
             yield Change(directory.path, what, have, str(copies), partial(_replicate, hdfs, files, copies))
 
 
-def _create(hdfs: Hdfs, wanted: Directory) -> None:
+def _create(hdfs: HdfsAdmin, wanted: Directory) -> None:
     hdfs.make(wanted.path, wanted.permission)
     hdfs.set_owner(wanted.path, wanted.owner, wanted.group)
     if wanted.names is not None or wanted.space is not None:
         hdfs.set_quotas(wanted.path, wanted.names, wanted.space)
 
 
-def _replicate(hdfs: Hdfs, files: list[str], copies: int) -> None:
+def _replicate(hdfs: HdfsAdmin, files: list[str], copies: int) -> None:
     for path in files:
         if hdfs.entry(path) is not None:  # a job may have replaced it since it was listed
             hdfs.set_replication(path, copies)
@@ -107,13 +108,5 @@ def _in_words(wanted: Directory) -> str:
 
 
 def _quotas_in_words(names: int | None, space: int | None) -> str:
-    told = [f"{names:,} names" if names else "", in_bytes(space) if space else ""]
+    told = [f"{names:,} names" if names else "", in_words(space) if space else ""]
     return ", ".join(part for part in told if part) or "none"
-
-
-def in_bytes(size: int) -> str:
-    """Returns a size for people, exact where it is a whole number of its unit: 20 GiB, 1.5 MiB."""
-    amount, units = float(size), ["B", "KiB", "MiB", "GiB", "TiB"]
-    while amount >= 1024 and len(units) > 1:
-        amount, units = amount / 1024, units[1:]
-    return f"{amount:,.0f} {units[0]}" if amount == int(amount) else f"{amount:,.1f} {units[0]}"
