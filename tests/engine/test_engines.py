@@ -30,6 +30,13 @@ SUMS = pa.schema([*NAMES, ("pages", pa.int64()), ("last", pa.timestamp("us", "UT
 MIDNIGHT = datetime(2019, 10, 31, 23, 59, 59, tzinfo=timezone.utc)
 
 
+@pytest.fixture(scope="module")
+def with_processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalEngine]:
+    """An engine whose processes, which take seconds to start, are there for all tests of this file."""
+    with LocalEngine(2, 512 << 20, tmp_path_factory.mktemp("spill")) as found:
+        yield found
+
+
 @pytest.fixture(params=["local", "processes", "spark"])
 def engine(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
     if request.param == "spark":
@@ -38,6 +45,8 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
         return
     if request.param == "processes":
         monkeypatch.setattr(local, "SECONDS_WORTH_PROCESSES", 0)
+        yield request.getfixturevalue("with_processes")
+        return
     with LocalEngine(2, 512 << 20, tmp_path / "spill") as found:
         yield found
 
