@@ -14,7 +14,7 @@ from spark_apps.errors import UserError
 from spark_apps.platform.spark_master import SparkMaster, SparkWorker
 from tests.cluster_cli.fake_docker import FakeDocker, change, master_page, row, serving, worker
 from tests.conftest import REPOSITORY
-from tests.waiting import beside, eventually
+from tests.waiting import PATIENCE, beside, eventually
 
 SIZES = {"SHOPSTREAM_EXECUTOR_MEMORY": "1024m", "SHOPSTREAM_WORKER_CORES": "2"}
 
@@ -172,7 +172,7 @@ def test_the_signal_reaches_the_topmost_process_of_a_submission_alone(tmp_path: 
         [grandchild] = eventually(lambda: children(process.pid), "the child is there")
         assert sorted(signalled(f"{MARK}={own}", 0)) == ["one", "two"]
         assert signalled(f"{MARK}={own}one", int(signal.SIGTERM)) == ["one"]
-        assert process.wait(10) == -signal.SIGTERM
+        assert process.wait(PATIENCE) == -signal.SIGTERM
         assert other.poll() is None
         os.kill(grandchild, signal.SIGKILL)  # it was not signalled: it is still there to be killed
     finally:

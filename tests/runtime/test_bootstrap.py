@@ -180,7 +180,7 @@ class TestInterrupted:
             return "Another set-up is at work in this folder" in "".join(said)
 
         with beside(bootstrap.set_up, root, bootstrap.LOCK, slow):
-            assert started.wait(10)
+            assert started.wait(PATIENCE)
             with beside(bootstrap.set_up, root, bootstrap.LOCK, second):
                 eventually(told, "the second waits")
                 go_on.set()

@@ -14,7 +14,7 @@ import pytest
 from filelock import Timeout
 
 from spark_apps.storage import HdfsPath, Lease, leases, lock_at
-from tests.waiting import beside, is_done
+from tests.waiting import PATIENCE, beside, is_done
 
 
 def lease(path: HdfsPath) -> Lease:
@@ -54,7 +54,7 @@ def test_somebody_waits_until_the_lease_is_given_up(on_hdfs: HdfsPath) -> None:
     with beside(take) as second:
         assert not is_done(second, 1.0)
         first.release()
-        assert is_done(second, 10.0)
+        assert is_done(second, PATIENCE)
 
 
 def test_the_lease_of_a_process_that_was_killed_here_is_free_at_once(on_hdfs: HdfsPath) -> None:
@@ -104,7 +104,7 @@ def test_a_held_lease_is_kept_fresh(on_hdfs: HdfsPath, monkeypatch: pytest.Monke
         path.touch_at(1000)
         monkeypatch.setattr(HdfsPath, "touch_at", noted)
         touched.clear()
-        assert touched.wait(10)
+        assert touched.wait(PATIENCE)
         assert abs(path.stat().st_mtime - path.connection.now()) < 5
 
 

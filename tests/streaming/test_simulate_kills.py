@@ -22,11 +22,11 @@ from spark_apps.tables import INCOMING, REPLAY, TRANSACTIONS
 from tests.factory import csv_line, write_log
 from tests.hdfs.server import HdfsServer
 from tests.streaming.replays import AT_ONCE, apply_next, dropped, dropped_files, never, raw
+from tests.waiting import PATIENCE, eventually
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SEED = 3
 KILLS = 3
-FIRST_DROP_SECONDS = 60
 AS_FAST_AS_CAN_BE = ("--speed", "max", "--ahead", "100000")
 
 # Forks replays of which the first is killed before it touches its first file, the second before its second, and so on,
@@ -90,11 +90,7 @@ def replaying(root: StoragePath, *options: str, **settings: str) -> Iterator[sub
 
 def await_drop(process: subprocess.Popen[str], root: StoragePath, number: int) -> None:
     """Waits until so many files are dropped, or the process has ended."""
-    for _ in range(100 * FIRST_DROP_SECONDS):
-        if process.poll() is not None or len(dropped_files(root)) >= number:
-            return
-        wait_for(process, 0.01)
-    raise AssertionError("nothing was dropped")
+    eventually(lambda: process.poll() is not None or len(dropped_files(root)) >= number, f"{number} files are dropped")
 
 
 def wait_for(process: subprocess.Popen[str], seconds: float) -> None:
@@ -160,7 +156,7 @@ def test_a_signal_ends_it_between_two_files(
     with replaying(root, "--events", "100", *options) as process:
         await_drop(process, root, 1)
         process.send_signal(number)
-        _, told = process.communicate(timeout=30)
+        _, told = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, told
     assert "Next: shopstream stream, and `shopstream simulate`, which goes on where this ended" in told
     assert len(list((root / INCOMING).iterdir())) == 1
