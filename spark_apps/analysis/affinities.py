@@ -17,11 +17,13 @@ first.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from spark_apps.results import Result
 
 MAX_ITEMS = 1000
 MAX_BASKET = 50
@@ -31,6 +33,42 @@ TOP_RULES = 20
 VIEWED_PRODUCTS, BOUGHT_PRODUCTS = "viewed_products", "bought_products"
 VIEWED_CATEGORIES, BOUGHT_CATEGORIES = "viewed_categories", "bought_categories"
 AFFINITIES = (VIEWED_PRODUCTS, BOUGHT_PRODUCTS, VIEWED_CATEGORIES, BOUGHT_CATEGORIES)
+
+
+class Item(Result):
+    """A product with its category and brand, or a category code or brand alone; what it is not is not given."""
+
+    product_id: int | None = None
+    category_code: str | None = None
+    brand: str | None = None
+
+
+class Rule(Result):
+    """Two items that go together: numbers of baskets, support, confidence (of b where a is) and lift."""
+
+    a: Item
+    b: Item
+    together: int
+    baskets_a: int
+    baskets_b: int
+    support: float
+    confidence: float
+    lift: float
+
+
+class Affinity(Result):
+    """Pairs of items in the same baskets.
+
+    too_large: baskets left out, of more than `largest_basket` items; candidates: items among which pairs were looked
+    for; least_together: baskets that a pair needs.
+    """
+
+    baskets: int
+    too_large: int
+    largest_basket: int
+    candidates: int
+    least_together: int
+    rules: list[Rule]
 
 
 @dataclass(frozen=True)
@@ -55,16 +93,15 @@ def least_together(baskets: int) -> int:
     return max(MIN_TOGETHER, math.ceil(MIN_SUPPORT * baskets))
 
 
-def rules(together: Together) -> list[dict[str, Any]]:
+def rules(together: Together, candidates: Sequence[Item]) -> list[Rule]:
     """Picks the TOP_RULES pairs of the highest lift.
 
     Args:
         together: counts over all baskets.
+        candidates: the items by their place.
 
     Returns:
-        For each pair `a` and `b`, places among the candidates; `together` and `baskets_a`, `baskets_b`, numbers of
-        baskets; support, confidence (of b where a is) and lift. Of equal lift, first the pair in more baskets, then
-        that of the items ranked before.
+        Of equal lift, first the pair in more baskets, then that of the items ranked before.
     """
     first, second = np.divmod(together.cells, MAX_ITEMS)
     alone = first == second
@@ -78,15 +115,15 @@ def rules(together: Together) -> list[dict[str, Any]]:
         a, b = sorted((int(first[at]), int(second[at])), key=lambda place: (baskets[place], place))
         count = int(together.counts[at])
         found.append(
-            {
-                "a": a,
-                "b": b,
-                "together": count,
-                "baskets_a": int(baskets[a]),
-                "baskets_b": int(baskets[b]),
-                "support": count / together.baskets,
-                "confidence": count / int(baskets[a]),
-                "lift": float(lift[at]),
-            }
+            Rule(
+                a=candidates[a],
+                b=candidates[b],
+                together=count,
+                baskets_a=int(baskets[a]),
+                baskets_b=int(baskets[b]),
+                support=count / together.baskets,
+                confidence=count / int(baskets[a]),
+                lift=float(lift[at]),
+            )
         )
     return found

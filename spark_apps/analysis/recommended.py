@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from spark_apps.analysis.units import merged
 from spark_apps.engine.base import Done, Engine, Relation, Task
 from spark_apps.engine.database import sql
+from spark_apps.results import Result
 from spark_apps.schemas import PRODUCT_FEATURES, RECOMMENDATIONS, UNKNOWN
 from spark_apps.storage import StoragePath
 
@@ -50,6 +51,69 @@ _USER_SCORES = pa.schema([("bin", pa.int64()), ("users", pa.int64())])
 _Row = Mapping[str, Any]
 
 
+class Source(Result):
+    """What proposed recommendations; `compared` says whether the figures of scores hold them."""
+
+    source: str
+    recommendations: int
+    lowest: float | None
+    mean: float | None
+    highest: float | None
+    compared: bool
+
+
+class Histogram(Result):
+    """Bin edges (one more than the counts) and what is in each bin."""
+
+    bins: list[float]
+    counts: list[int]
+
+
+class PriceHistogram(Histogram):
+    """Recommendations by price, with mean, 10th and 90th percentile of their scores, to a bin's width; None unknown."""
+
+    score_mean: list[float | None]
+    score_p10: list[float | None]
+    score_p90: list[float | None]
+
+
+class Named(Result):
+    """Recommendations of a category or brand and their mean score; None where none is compared."""
+
+    name: str
+    recommendations: int
+    mean_score: float | None
+
+
+class RecommendedProduct(Result):
+    """A product and the number of users in whose list it stands."""
+
+    product_id: int
+    users: int
+    category_code: str | None
+    brand: str | None
+
+
+class RecommendedLists(Result):
+    """What stands in the lists of all users.
+
+    user_scores: by the mean score of each user; categories, brands: the TOP by recommendations; unknown_categories,
+    unknown_brands, unpriced: recommendations that these leave out; top_products: in most users' lists.
+    """
+
+    recommendations: int
+    sources: list[Source]
+    scores: Histogram
+    user_scores: Histogram
+    prices: PriceHistogram
+    unpriced: int
+    categories: list[Named]
+    unknown_categories: int
+    brands: list[Named]
+    unknown_brands: int
+    top_products: list[RecommendedProduct]
+
+
 @dataclass(frozen=True)
 class _Scale:
     """Sources whose scores can be compared, the bins of these scores, and those of prices."""
@@ -70,7 +134,7 @@ class _Scale:
 
 def describe_recommendations(
     engine: Engine, lists: Relation, products: Relation, scratch: StoragePath
-) -> dict[str, Any]:
+) -> RecommendedLists:
     """Computes what the charts of the recommendations show; counts are exact.
 
     Args:
@@ -78,13 +142,6 @@ def describe_recommendations(
         lists: columns of schemas.RECOMMENDATIONS; sources are an open set.
         products: columns of schemas.PRODUCT_FEATURES; a product's price is its avg_price.
         scratch: folder for sums that are too many for one process.
-
-    Returns:
-        recommendations; sources, with their number, lowest, mean and highest score and whether they are `compared`;
-        scores and user_scores (mean score of each user), each bins and counts; prices, the same with mean, 10th and
-        90th percentile (to a bin's width) of the scores in each bin; categories and brands, the TOP by
-        recommendations with their mean score; unknown_categories, unknown_brands and unpriced, recommendations that
-        these leave out; top_products, in most users' lists.
     """
     inputs = {"lists": lists.select(*LISTS.names), "products": products.select(*PRODUCTS.names)}
     bounds = engine.run(count_sources, inputs, by="product_id")
@@ -97,17 +154,21 @@ def describe_recommendations(
     first = engine.run(rank_names, names, by="name").result("first_names", _NAMES)
     users = engine.run(count_user_scores, {"lists": inputs["lists"]}, by="user_id", shared=scale)
     cells = merged(described.result("list_cells", _CELLS), "score_bin", "price_bin").to_pylist()
-    return {
-        "recommendations": sum(source["recommendations"] for source in sources),
-        "sources": [{**source, "compared": source["source"] in scale.sources} for source in sources],
-        "scores": {"bins": scale.edges, "counts": _score_counts(cells)},
-        "user_scores": {"bins": scale.edges, "counts": _user_counts(users)},
-        "prices": _prices(cells, scale),
-        "unpriced": sum(row["recommendations"] for row in cells if row["price_bin"] is None),
-        **_named(first, "categories"),
-        **_named(first, "brands"),
-        "top_products": _top_products(described),
-    }
+    categories, unknown_categories = _named(first, "categories")
+    brands, unknown_brands = _named(first, "brands")
+    return RecommendedLists(
+        recommendations=sum(source["recommendations"] for source in sources),
+        sources=[Source(**source, compared=source["source"] in scale.sources) for source in sources],
+        scores=Histogram(bins=scale.edges, counts=_score_counts(cells)),
+        user_scores=Histogram(bins=scale.edges, counts=_user_counts(users)),
+        prices=_prices(cells, scale),
+        unpriced=sum(row["recommendations"] for row in cells if row["price_bin"] is None),
+        categories=categories,
+        unknown_categories=unknown_categories,
+        brands=brands,
+        unknown_brands=unknown_brands,
+        top_products=_top_products(described),
+    )
 
 
 def count_sources(task: Task) -> None:
@@ -209,7 +270,7 @@ def _score_counts(cells: list[_Row]) -> list[int]:
     return counts
 
 
-def _prices(cells: list[_Row], scale: _Scale) -> dict[str, list[Any]]:
+def _prices(cells: list[_Row], scale: _Scale) -> PriceHistogram:
     edges = scale.price_edges
     prices: dict[str, list[Any]] = {"bins": edges, "counts": [], "score_mean": [], "score_p10": [], "score_p90": []}
     for place in range(max(0, len(edges) - 1)):
@@ -225,12 +286,12 @@ def _prices(cells: list[_Row], scale: _Scale) -> dict[str, list[Any]]:
     return _trimmed(prices)
 
 
-def _trimmed(prices: dict[str, list[Any]]) -> dict[str, list[Any]]:
+def _trimmed(prices: dict[str, list[Any]]) -> PriceHistogram:
     """Drops the bins at both ends in which nothing is recommended."""
     used = [place for place, count in enumerate(prices["counts"]) if count]
     first, end = (used[0], used[-1] + 1) if used else (0, 0)
     kept = {name: values[first:end] for name, values in prices.items()}
-    return {**kept, "bins": prices["bins"][first : end + 1] if used else []}
+    return PriceHistogram(**{**kept, "bins": prices["bins"][first : end + 1] if used else []})
 
 
 def _percentile(inside: list[_Row], wanted: float, scale: _Scale) -> float | None:
@@ -249,26 +310,23 @@ def _user_counts(done: Done) -> list[int]:
     return [counts.get(place, 0) for place in range(SCORE_BINS)]
 
 
-def _named(first: pa.Table, kind: str) -> dict[str, Any]:
-    """Recommendations and mean score of the first categories or brands, and recommendations of the unknown one."""
+def _named(first: pa.Table, kind: str) -> tuple[list[Named], int]:
+    """The first categories or brands, and the recommendations of the unknown one."""
     rows = first.filter(pc.field("kind") == kind).to_pylist()
     known = sorted(
         (row for row in rows if row["name"] != UNKNOWN), key=lambda row: (-row["recommendations"], row["name"])
     )
-    return {
-        kind: [
-            {
-                "name": row["name"],
-                "recommendations": row["recommendations"],
-                "mean_score": float(row["score_sum"]) / row["scored"] if row["scored"] else None,
-            }
-            for row in known[:TOP]
-        ],
-        f"unknown_{kind}": sum(row["recommendations"] for row in rows if row["name"] == UNKNOWN),
-    }
+    named = [
+        Named(
+            name=row["name"],
+            recommendations=row["recommendations"],
+            mean_score=float(row["score_sum"]) / row["scored"] if row["scored"] else None,
+        )
+        for row in known[:TOP]
+    ]
+    return named, sum(row["recommendations"] for row in rows if row["name"] == UNKNOWN)
 
 
-def _top_products(done: Done) -> list[dict[str, Any]]:
+def _top_products(done: Done) -> list[RecommendedProduct]:
     rows = done.result("listed_products", _TOP_PRODUCTS).sort_by([("users", "descending"), ("product_id", "ascending")])
-    found: list[dict[str, Any]] = rows.slice(0, TOP).to_pylist()
-    return found
+    return [RecommendedProduct(**row) for row in rows.slice(0, TOP).to_pylist()]

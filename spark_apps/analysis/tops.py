@@ -7,6 +7,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from spark_apps.analysis.affinities import Item
+
 PRODUCTS, CATEGORIES, BRANDS = "products", "categories", "brands"
 BY_VIEWS, BY_PURCHASES = "by_views", "by_purchases"
 TOP = 10
@@ -26,7 +28,16 @@ ITEMS = pa.schema(
 )
 
 
-def top_lists(ranked: pa.Table) -> dict[str, dict[str, list[dict[str, Any]]]]:
+class TopItem(Item):
+    """An item with its events, and the sum of its purchase prices in the log's currency."""
+
+    views: int
+    carts: int
+    purchases: int
+    revenue: float
+
+
+def top_lists(ranked: pa.Table) -> dict[str, dict[str, list[TopItem]]]:
     """Returns for each kind the TOP items by views and by purchases.
 
     Unknown categories and brands have no rank. Equals stand in the order of product id, or of text.
@@ -45,10 +56,10 @@ def best_items(ranked: pa.Table, kind: str, by: str, keep: int) -> pa.Array:
     return _best(ranked, kind, by, keep)[_KEYS[kind]].combine_chunks()
 
 
-def descriptions(ranked: pa.Table) -> dict[int, dict[str, str]]:
-    """Returns category code and brand of the ranked products."""
+def ranked_products(ranked: pa.Table) -> dict[int, Item]:
+    """Returns the ranked products by their id, with category code and brand."""
     rows = ranked.filter(pc.field("kind") == PRODUCTS).select(["product_id", "category_code", "brand"]).to_pylist()
-    return {row.pop("product_id"): row for row in rows}
+    return {row["product_id"]: Item(**row) for row in rows}
 
 
 def _best(ranked: pa.Table, kind: str, by: str, keep: int) -> pa.Table:
@@ -57,6 +68,6 @@ def _best(ranked: pa.Table, kind: str, by: str, keep: int) -> pa.Table:
     return chosen.sort_by([(measure, "descending"), (key, "ascending")]).slice(0, keep)
 
 
-def _described(row: dict[str, Any], kind: str) -> dict[str, Any]:
+def _described(row: dict[str, Any], kind: str) -> TopItem:
     names = ("product_id", "category_code", "brand") if kind == PRODUCTS else (_KEYS[kind],)
-    return {name: row[name] for name in (*names, "views", "carts", "purchases", "revenue")}
+    return TopItem(**{name: row[name] for name in (*names, "views", "carts", "purchases", "revenue")})

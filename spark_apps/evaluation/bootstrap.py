@@ -7,10 +7,10 @@ the same drawn users, so differences of columns are paired.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
+
+from spark_apps.results import Result
 
 Values = NDArray[np.float64]
 RESAMPLES = 1000
@@ -20,13 +20,12 @@ _DIGITS = 6
 _AT_ONCE = 64
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """A figure and the ends of its interval; rounded, so that machines agree on it."""
+class Estimate(Result):
+    """A figure and the ends of its 95 % interval, None where it has none; rounded, so that machines agree on it."""
 
-    value: float
-    low: float
-    high: float
+    value: float | None
+    low: float | None = None
+    high: float | None = None
 
 
 def resampled_means(values: Values, seed: int, resamples: int = RESAMPLES) -> Values:
@@ -74,7 +73,7 @@ def estimate(value: float, resampled: Values) -> Estimate | None:
     if np.isnan(value) or not len(known):
         return None
     low, high = np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Estimate(*(_rounded(figure) for figure in (value, low, high)))
+    return Estimate(value=_rounded(value), low=_rounded(low), high=_rounded(high))
 
 
 def _rounded(figure: float) -> float:

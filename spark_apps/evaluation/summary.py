@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +13,6 @@ from spark_apps.evaluation.bootstrap import Estimate, estimate, means, resampled
 
 CATALOGUE_COVERAGE, RMSE = "catalogue_coverage", "rmse"
 _DIGITS = 6
-Shown = dict[str, Any] | None
 
 
 class Summary:
@@ -40,30 +37,28 @@ class Summary:
         stacked = np.column_stack([self._evaluated.column(name).to_numpy() for name in names])
         return stacked.reshape(-1, len(self._models) * len(names))
 
-    def models(self, rated: str) -> dict[str, dict[str, Shown]]:
+    def models(self, rated: str) -> dict[str, dict[str, Estimate | None]]:
         """Returns each model's figures as value, low and high.
 
         Args:
             rated: name of the model that has an RMSE.
         """
-        figures = {}
+        figures: dict[str, dict[str, Estimate | None]] = {}
         for number, name in enumerate(self._models):
             figures[name] = {figure: self._figure(number, place) for place, figure in enumerate(FIGURES)}
-            figures[name][CATALOGUE_COVERAGE] = {"value": round(self._coverage(number), _DIGITS)}
+            figures[name][CATALOGUE_COVERAGE] = Estimate(value=round(self._coverage(number), _DIGITS))
             if name == rated:
                 figures[name][RMSE] = self._rmse(number)
         return figures
 
-    def differences(self, judged: str) -> dict[str, dict[str, Shown]]:
+    def differences(self, judged: str) -> dict[str, dict[str, Estimate | None]]:
         """Returns, for every other model, the figures of one model minus the other's, paired by user."""
         one = self._models.index(judged)
         return {
             name: {
-                figure: _shown(
-                    estimate(
-                        self._means[one, place] - self._means[other, place],
-                        self._resampled[:, one, place] - self._resampled[:, other, place],
-                    )
+                figure: estimate(
+                    self._means[one, place] - self._means[other, place],
+                    self._resampled[:, one, place] - self._resampled[:, other, place],
                 )
                 for place, figure in enumerate(FIGURES)
             }
@@ -71,15 +66,15 @@ class Summary:
             if other != one
         }
 
-    def _figure(self, model: int, place: int) -> Shown:
-        return _shown(estimate(self._means[model, place], self._resampled[:, model, place]))
+    def _figure(self, model: int, place: int) -> Estimate | None:
+        return estimate(self._means[model, place], self._resampled[:, model, place])
 
     def _coverage(self, model: int) -> float:
         """The share of the catalogue that is in at least one list."""
         mine = self._evaluated.filter(pa.array(self._evaluated.column("model").to_numpy() == model))
         return len(np.unique(mine.column("listed").combine_chunks().flatten().to_numpy())) / max(1, self._products)
 
-    def _rmse(self, model: int) -> Shown:
+    def _rmse(self, model: int) -> Estimate | None:
         """The root of the mean squared error over all predicted pairs; None where no pair could be predicted."""
         place = len(FIGURES)
         errors, predicted = self._resampled[:, model, place], self._resampled[:, model, place + 1]
@@ -87,8 +82,4 @@ class Summary:
         if not self._means[model, place + 1] > 0:
             return None
         value = float(np.sqrt(self._means[model, place] / self._means[model, place + 1]))
-        return _shown(estimate(value, drawn))
-
-
-def _shown(found: Estimate | None) -> Shown:
-    return None if found is None else asdict(found)
+        return estimate(value, drawn)

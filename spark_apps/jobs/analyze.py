@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
-from typing import Any
 
 from spark_apps.analysis import units
 from spark_apps.analysis.behaviour import candidates_of, describe_behaviour
 from spark_apps.analysis.counts import Counts
+from spark_apps.analysis.document import Analysis, RowsOfDate
 from spark_apps.analysis.exploration import explore
 from spark_apps.analysis.tops import ITEMS
 from spark_apps.analysis.units import merged
@@ -21,12 +20,8 @@ from spark_apps.storage.transaction import Transaction
 from spark_apps.tables import ANALYSIS, EVENTS, QUARANTINE, DateRange
 
 
-def run(engine: Engine, root: StoragePath, dates: DateRange) -> dict[str, Any]:
+def run(engine: Engine, root: StoragePath, dates: DateRange) -> Analysis:
     """Explores the events of a range of dates, those of the stream among them, and publishes analysis.json.
-
-    Returns:
-        What analysis.json holds: the figures of `analysis.exploration.explore`; `balance`, the rows per date from raw
-        to clean; and the figures of `analysis.behaviour.describe_behaviour`.
 
     Raises:
         MissingTableError: when `clean` never ran.
@@ -37,11 +32,12 @@ def run(engine: Engine, root: StoragePath, dates: DateRange) -> dict[str, Any]:
     events, _ = events_relation(root, dates)
     with Transaction(root, [ANALYSIS]) as transaction:
         counts = count(engine, events, transaction.scratch("analysis"))
-        figures = {**explore(counts), "balance": _balance(root, dates), **describe_behaviour(counts)}
-        transaction.stage(ANALYSIS).write_bytes(json.dumps(figures, indent=1).encode())
+        explored, behaviour = dict(explore(counts)), dict(describe_behaviour(counts))
+        analysis = Analysis(**explored, balance=_balance(root, dates), **behaviour)
+        transaction.stage(ANALYSIS).write_bytes(analysis.to_json().encode())
         transaction.replace(ANALYSIS)
         transaction.commit()
-    return figures
+    return analysis
 
 
 def count(engine: Engine, events: Relation, scratch: StoragePath) -> Counts:
@@ -94,17 +90,17 @@ def _sum(done: Done, name: str) -> int:
     return sum(done.results[name][name].to_pylist()) if name in done.results else 0
 
 
-def _balance(root: StoragePath, dates: DateRange) -> list[dict[str, Any]]:
+def _balance(root: StoragePath, dates: DateRange) -> list[RowsOfDate]:
     """Rows per cleaned date: landed by the manifests, clean by the files' footers, quarantined by their reasons."""
     landed = raw_rows(read_manifests(root), dates)
     clean = {day: sum(map(count_rows, files)) for day, files in files_by_date(root, EVENTS, landed).items()}
     quarantined = {day: count_reasons(files) for day, files in files_by_date(root, QUARANTINE, landed).items()}
     return [
-        {
-            "date": day.isoformat() if day else None,
-            "raw": landed[day],
-            "clean": clean[day],
-            "quarantined": dict(sorted(quarantined[day].items())),
-        }
+        RowsOfDate(
+            date=day.isoformat() if day else None,
+            raw=landed[day],
+            clean=clean[day],
+            quarantined=dict(sorted(quarantined[day].items())),
+        )
         for day in sorted(landed, key=date_key)
     ]

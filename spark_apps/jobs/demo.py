@@ -65,7 +65,7 @@ def run(engine: Engine, settings: Settings, root: Path) -> None:
             notice(line)
     with step("Exploring") as shown:
         figures = analyze.run(engine, root, DateRange())
-        shown.done = f"{figures['sessions']['count']:,} sessions"
+        shown.done = f"{figures.sessions.count:,} sessions"
     train.run(engine, settings, root, DateRange(), "5")
 
 

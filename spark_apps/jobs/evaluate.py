@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timezone
@@ -18,6 +17,7 @@ from spark_apps.evaluation import segments as placing
 from spark_apps.evaluation import split
 from spark_apps.evaluation.batch_evaluation import RESULT, Evaluator, K
 from spark_apps.evaluation.bootstrap import LEVEL, RESAMPLES
+from spark_apps.evaluation.compared import Evaluation, Interval, TrainingSize
 from spark_apps.evaluation.held_back import HELD
 from spark_apps.evaluation.negatives import NEGATIVES
 from spark_apps.evaluation.protocol import SharedEvaluator, evaluate_users, in_order
@@ -66,17 +66,13 @@ class Run:
         return self.transaction.scratch(name)
 
 
-def run(engine: Engine, settings: Settings, root: StoragePath) -> dict[str, Any]:
+def run(engine: Engine, settings: Settings, root: StoragePath) -> Evaluation:
     """Trains every model on the first share of the events, judges it on the rest, and publishes evaluation.json.
 
     Args:
         engine: runs the units.
         settings: the run's settings.
         root: folder of the tables.
-
-    Returns:
-        What evaluation.json holds: how it was measured; `models`: figures per model; `differences`: the last
-        model's figures minus each other's.
 
     Raises:
         UserError: when MLlib is to fit ALS on the local engine.
@@ -86,7 +82,7 @@ def run(engine: Engine, settings: Settings, root: StoragePath) -> dict[str, Any]
     require_events(root, DateRange())
     with Transaction(root, [EVALUATION]) as transaction:
         evaluation = _evaluate(Run(engine, settings, transaction), Events.of(root, transaction))
-        transaction.stage(EVALUATION).write_bytes(json.dumps(evaluation, indent=1).encode())
+        transaction.stage(EVALUATION).write_bytes(evaluation.to_json().encode())
         transaction.replace(EVALUATION)
         transaction.commit()
     return evaluation
@@ -130,7 +126,7 @@ class Cut:
     after: Relation
 
 
-def _evaluate(run: Run, events: Events) -> dict[str, Any]:
+def _evaluate(run: Run, events: Events) -> Evaluation:
     judged_by = split_in_time(run, events)
     names, users, models = _models(run, judged_by)
     evaluator = Evaluator(
@@ -144,12 +140,12 @@ def _evaluate(run: Run, events: Events) -> dict[str, Any]:
     with step("Intervals"):
         figures = [model.name for model in models.all()]
         summary = Summary(evaluated, figures, judged_by.size.products, run.settings.seed)
-        return {
+        return Evaluation(
             **_conditions(run.settings, judged_by),
-            "models": summary.models(models.hybrid.als.name),
-            "judged": models.hybrid.name,
-            "differences": summary.differences(models.hybrid.name),
-        }
+            models=summary.models(models.hybrid.als.name),
+            judged=models.hybrid.name,
+            differences=summary.differences(models.hybrid.name),
+        )
 
 
 @dataclass(frozen=True)
@@ -356,8 +352,8 @@ def _conditions(settings: Settings, judged_by: Split) -> dict[str, Any]:
         "cutoff": judged_by.cutoff.isoformat(),
         "k": K,
         "negatives": NEGATIVES,
-        "interval": {"level": LEVEL, "resamples": RESAMPLES},
-        "training": {"users": size.users, "products": size.products, "interactions": size.pairs},
+        "interval": Interval(level=LEVEL, resamples=RESAMPLES),
+        "training": TrainingSize(users=size.users, products=size.products, interactions=size.pairs),
         "users_with_new_products": judged_by.with_new,
         "users_evaluated": len(judged_by.learned.users),
     }

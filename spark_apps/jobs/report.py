@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
 from datetime import datetime, timezone
-from typing import Any, cast
 
 from spark_apps import __version__
+from spark_apps.analysis.document import Analysis
 from spark_apps.analysis.recommended import describe_recommendations
 from spark_apps.engine.base import Engine
 from spark_apps.engine.published import table_relation
 from spark_apps.errors import MissingModelError, MissingTableError
 from spark_apps.evaluation.batch_evaluation import K
+from spark_apps.evaluation.compared import Comparison, Conditions, Evaluation, measured_models
 from spark_apps.evaluation.negatives import NEGATIVES
 from spark_apps.ingestion.manifests import read_manifests
 from spark_apps.jobs.generate import PREFIX
@@ -20,13 +19,13 @@ from spark_apps.progress import notice
 from spark_apps.registry.promotion_policy import VALIDATION
 from spark_apps.registry.serving import current, stale_tables
 from spark_apps.registry.versions import ALS, HYBRID, SEGMENTS, Metadata
-from spark_apps.reports.data import Recommendations, ReportData, Segments, Stretch
-from spark_apps.reports.evaluated import evaluated, measured_models
+from spark_apps.reports.data import Recommendations, ReportData
 from spark_apps.reports.formats import dates
 from spark_apps.reports.page import render_report
+from spark_apps.segmentation.description import Segments
 from spark_apps.storage import StoragePath
 from spark_apps.storage.transaction import Transaction
-from spark_apps.streaming.timeline import timeline
+from spark_apps.streaming.timeline import Stretch, timeline
 from spark_apps.tables import ANALYSIS, EVALUATION, PRODUCT_FEATURES, RECOMMENDATIONS, REPORT
 from spark_apps.telemetry.batch_log import BatchLog
 
@@ -57,10 +56,10 @@ def run(engine: Engine, root: StoragePath) -> StoragePath:
 
 
 def _gather(engine: Engine, root: StoragePath, scratch: StoragePath) -> ReportData:
-    analysis = json.loads((root / ANALYSIS).read_text(encoding="utf-8"))
+    analysis = Analysis.model_validate_json((root / ANALYSIS).read_bytes())
     files = [manifest.file for manifest in read_manifests(root)]
     synthetic = any(name.startswith(PREFIX) for name in files)
-    days = sorted(analysis["events_by_day"])
+    days = sorted(analysis.events_by_day)
     return ReportData(
         title=f"What happened in the shop, {dates(days[0], days[-1])}",
         source=", ".join(files),
@@ -70,7 +69,6 @@ def _gather(engine: Engine, root: StoragePath, scratch: StoragePath) -> ReportDa
         first_date=days[0],
         last_date=days[-1],
         analysis=analysis,
-        balance=analysis["balance"],
         segments=_segments(root),
         recommendations=_recommendations(engine, root, scratch),
         stream=_stream(root),
@@ -86,7 +84,7 @@ def _metadata(root: StoragePath, name: str) -> Metadata | None:
 
 def _segments(root: StoragePath) -> Segments | None:
     metadata = _metadata(root, SEGMENTS)
-    return None if metadata is None else cast(Segments, {"seed": metadata.seed, **metadata.metrics})
+    return None if metadata is None else Segments.model_validate({"seed": metadata.seed, **metadata.metrics})
 
 
 def _recommendations(engine: Engine, root: StoragePath, scratch: StoragePath) -> Recommendations | None:
@@ -94,33 +92,33 @@ def _recommendations(engine: Engine, root: StoragePath, scratch: StoragePath) ->
     if metadata is None or hybrid is None:
         return None
     lists, products = table_relation(root, RECOMMENDATIONS), table_relation(root, PRODUCT_FEATURES)
-    told = {
-        "parameters": {name: value for name, value in metadata.parameters.items() if isinstance(value, _SCALARS)},
-        "users": metadata.users,
-        "products": metadata.products,
-        "interactions": metadata.interactions,
-        "users_with_list": hybrid.metrics["users_with_list"],
-        "metrics": {name: value for name, value in hybrid.metrics.items() if isinstance(value, int | float)},
-        **_evaluation(root, hybrid),
-        **{name: value for name, value in metadata.metrics.items() if name == "tuning"},
-    }
-    return cast(Recommendations, told | describe_recommendations(engine, lists, products, scratch))
+    return Recommendations(
+        parameters={name: value for name, value in metadata.parameters.items() if isinstance(value, _SCALARS)},
+        users=metadata.users,
+        products=metadata.products,
+        interactions=metadata.interactions,
+        users_with_list=hybrid.metrics["users_with_list"],
+        metrics={name: value for name, value in hybrid.metrics.items() if isinstance(value, int | float)},
+        tuning=metadata.metrics.get("tuning"),
+        **dict(_comparison(root, hybrid)),
+        **dict(describe_recommendations(engine, lists, products, scratch)),
+    )
 
 
 def _stream(root: StoragePath) -> list[Stretch]:
     batch_log = BatchLog(root)
     numbers = batch_log.numbers()[-_BATCHES:]
     records = (record for batch in numbers if (record := batch_log.record(batch)) is not None)
-    return [cast(Stretch, asdict(stretch)) for stretch in timeline(records, len(numbers), _STRETCHES)]
+    return list(timeline(records, len(numbers), _STRETCHES))
 
 
-def _evaluation(root: StoragePath, model: Metadata) -> dict[str, Any]:
+def _comparison(root: StoragePath, model: Metadata) -> Comparison:
     """How models compare on held-out events: by the published evaluation, else by the training's own validation."""
     path = root / EVALUATION
     if path.exists():
-        return dict(evaluated(json.loads(path.read_text(encoding="utf-8"))))
+        return Evaluation.model_validate_json(path.read_bytes()).comparison()
     validation = model.metrics.get(VALIDATION)
     if not validation:
-        return {}
-    conditions = {"k": K, "negatives": NEGATIVES, "users_evaluated": validation["users"]}
-    return {"comparison": measured_models(validation), "conditions": conditions}
+        return Comparison()
+    conditions = Conditions(k=K, negatives=NEGATIVES, users_evaluated=validation["users"])
+    return Comparison(comparison=measured_models(validation), conditions=conditions)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from spark_apps.jobs.quarantine import require_events
 from spark_apps.registry.promotion import publish_without_policy
 from spark_apps.registry.spark_ml import KMeansPipeline, read_pipeline, write_pipeline
 from spark_apps.registry.versions import SEGMENTS, Metadata, new_version, write_metadata
+from spark_apps.results import Result
 from spark_apps.segmentation.affinities import SegmentAffinities, affinities, interests
 from spark_apps.segmentation.clusters import Clustering, fit_clusters, survey
 from spark_apps.segmentation.curve import K_TRIED, CurvePoint, best_k, silhouette_curve
@@ -111,19 +113,19 @@ def build(
         stable = beside.submit(stability, users, clustering, seed)
         distributions = count_values(users, clustering, scratch)
         clusters = named_clusters(clustering.means(), distributions, settings.segments)
-        names = {cluster["cluster"]: cluster["name"] for cluster in clusters}
+        names = {cluster.cluster: cluster.name for cluster in clusters}
         model = SegmentModel(clustering.scale, clustering.centres, rfm_cuts(distributions), names)
         placed = write_segments(engine, inputs.users, model, transaction.stage(USER_SEGMENTS.path))
         transaction.replace(USER_SEGMENTS.path)
         metrics = {
             **asdict(clustering.fit),
-            "clusters": clusters,
+            "clusters": _figures(clusters),
             "rfm_cuts": model.cuts,
             **_groups(placed, clusters),
-            "profiles": profiles(distributions, names),
-            "affinities": _affinities(engine, settings, inputs, placed, clusters, scratch),
-            "curve": [asdict(point) for point in curve.result()],
-            "stability": stable.result(),
+            "profiles": _figures(profiles(distributions, names)),
+            "affinities": _figures(_affinities(engine, settings, inputs, placed, clusters, scratch)),
+            "curve": _figures(curve.result()),
+            "stability": found.figures() if (found := stable.result()) else None,
         }
     metadata = _metadata(settings, version, inputs, placed, k, metrics)
     _stage_model(transaction, clustering, metadata)
@@ -147,19 +149,23 @@ def _chosen_k(k: str, curve: list[CurvePoint]) -> int:
     return best_k(curve) if curve else 2
 
 
+def _figures(found: Sequence[Result]) -> list[dict[str, Any]]:
+    return [one.figures() for one in found]
+
+
 def _groups(placed: Placed, clusters: list[Cluster]) -> dict[str, Any]:
     """Users by RFM name, by behaviour, and by RFM name and segment."""
     return {
         "rfm": rfm_counts(placed.crossed),
         "behaviours": behaviour_counts(placed.crossed),
-        "cross_table": cross_table(placed.crossed, [cluster["name"] for cluster in clusters]),
+        "cross_table": cross_table(placed.crossed, [cluster.name for cluster in clusters]),
     }
 
 
 def _affinities(
     engine: Engine, settings: Settings, inputs: Inputs, placed: Placed, clusters: list[Cluster], scratch: StoragePath
 ) -> list[SegmentAffinities]:
-    least = {c["name"]: max(settings.affinity_users, settings.affinity_support * c["users"]) for c in clusters}
+    least = {c.name: max(settings.affinity_users, settings.affinity_support * c.users) for c in clusters}
     found = interests(engine, inputs.interactions, inputs.products, placed.users, scratch)
     return affinities(found, least, settings.affinities_kept)
 

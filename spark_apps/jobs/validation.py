@@ -150,4 +150,8 @@ def validate(
     done = engine.run(evaluate_users, {"users": users}, by="block", shared=shared, row_seconds=shared.user_seconds)
     evaluated = in_order(done.result("evaluated", RESULT))
     summary = Summary(evaluated, [model.name for model in models], len(hybrid.catalogue), seed)
-    return {"users": len(learned.users), **summary.models(hybrid.als.name)}
+    found = {
+        model: {measure: figure and figure.figures() for measure, figure in figures.items()}
+        for model, figures in summary.models(hybrid.als.name).items()
+    }
+    return {"users": len(learned.users), **found}

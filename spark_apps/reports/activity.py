@@ -6,7 +6,9 @@ from collections.abc import Mapping
 
 import plotly.graph_objects as go
 
-from spark_apps.reports.data import Analysis, PriceSummary, ReportData, SessionSummary
+from spark_apps.analysis.document import Analysis
+from spark_apps.analysis.exploration import PriceSummary, SessionSummary
+from spark_apps.reports.data import ReportData
 from spark_apps.reports.figures import (
     BLUE,
     EVENT_COLOURS,
@@ -42,7 +44,7 @@ def chapter(data: ReportData) -> Section:
         data: what the report shows.
     """
     analysis = data.analysis
-    parts = (*_types(analysis), *_time(analysis), *_prices(analysis), *_sessions(analysis["sessions"]))
+    parts = (*_types(analysis), *_time(analysis), *_prices(analysis), *_sessions(analysis.sessions))
     return Section("activity", "Activity", parts)
 
 
@@ -55,7 +57,7 @@ def type_sentences(analysis: Analysis) -> list[str]:
     Returns:
         Up to two sentences.
     """
-    counts, events = analysis["event_counts"], analysis["events"]
+    counts, events = analysis.event_counts, analysis.events
     if not events:
         return ["There are no events."]
     shares = joined([f"{share(count, events)} {name}" for name, count in largest_first(counts) if count])
@@ -79,11 +81,11 @@ def time_sentences(analysis: Analysis) -> list[str]:
     Returns:
         The busiest date, of several, and the busiest hour of the day, where there are events.
     """
-    events, sentences = analysis["events"], []
-    if sum(count > 0 for count in analysis["events_by_day"].values()) > 1:
-        day, count = largest_first(analysis["events_by_day"])[0]
+    events, sentences = analysis.events, []
+    if sum(count > 0 for count in analysis.events_by_day.values()) > 1:
+        day, count = largest_first(analysis.events_by_day)[0]
         sentences.append(f"The busiest date is {day} with {counted(count, 'event')} ({share(count, events)}).")
-    hours = {int(hour): count for hour, count in analysis["events_by_hour"].items()}
+    hours = {int(hour): count for hour, count in analysis.events_by_hour.items()}
     if any(hours.values()):
         hour = min(hours, key=lambda hour: (-hours[hour], hour))
         sentences.append(
@@ -102,20 +104,20 @@ def session_sentences(sessions: SessionSummary) -> list[str]:
     Returns:
         One sentence.
     """
-    if not sessions["count"]:
+    if not sessions.count:
         return ["No event names a session."]
-    text = counted(sessions["count"], "session")
-    if known(sessions["events_p50"]) is not None:
-        half = figure(sessions["events_p50"])
-        text += f" with {decimal(sessions['events_mean'])} events on average (median {half})"
-    if known(sessions["minutes_median"]) is not None:
-        mean, median = decimal(sessions["minutes_mean"]), decimal(sessions["minutes_median"])
+    text = counted(sessions.count, "session")
+    if known(sessions.events_p50) is not None:
+        half = figure(sessions.events_p50)
+        text += f" with {decimal(sessions.events_mean)} events on average (median {half})"
+    if known(sessions.minutes_median) is not None:
+        mean, median = decimal(sessions.minutes_mean), decimal(sessions.minutes_median)
         text += f", {mean} minutes long on average (median {median})"
     return [f"The events form {text}."]
 
 
 def _types(analysis: Analysis) -> list[Chart | str]:
-    counts, events = analysis["event_counts"], analysis["events"]
+    counts, events = analysis.event_counts, analysis.events
     if not events:
         return [note("There are no events.")]
     table = counts_table("Events by type", "Event type", "Events", counts, events)
@@ -128,7 +130,7 @@ def _types(analysis: Analysis) -> list[Chart | str]:
 
 
 def _time(analysis: Analysis) -> list[Chart | str]:
-    days, hours, events = analysis["events_by_day"], analysis["events_by_hour"], analysis["events"]
+    days, hours, events = analysis.events_by_day, analysis.events_by_hour, analysis.events
     parts: list[Chart | str] = []
     if days:
         parts.append(Chart("chart-events-by-day", events_by_day(days), days_table(days, events)))
@@ -138,7 +140,7 @@ def _time(analysis: Analysis) -> list[Chart | str]:
 
 
 def _prices(analysis: Analysis) -> list[Chart | str]:
-    prices = analysis["price_by_event_type"]
+    prices = analysis.price_by_event_type
     if not prices:
         return []
     chart, table = price_by_type(prices), price_table(prices)
@@ -150,7 +152,7 @@ def _prices(analysis: Analysis) -> list[Chart | str]:
 
 def _sessions(sessions: SessionSummary) -> list[Chart | str]:
     chart, table = session_events(sessions), session_table(sessions)
-    if not sessions["count"] or not chart.data[0].x:
+    if not sessions.count or not chart.data[0].x:
         return [paragraph(session_sentences(sessions))]
     return [Chart("chart-session-events", chart, table, session_sentences(sessions)[0])]
 
@@ -238,7 +240,7 @@ def price_by_type(prices: Mapping[str, PriceSummary]) -> go.Figure:
         A chart with one line for each type that has prices.
     """
     chart = empty_figure("Price by event type", "Price (currency of the log)", "Event type")
-    priced = [(name, price["min"], price["mean"], price["max"]) for name, price in prices.items()]
+    priced = [(name, price.min, price.mean, price.max) for name, price in prices.items()]
     rows = [
         (name, low, mean, high)
         for name, low, mean, high in priced
@@ -277,7 +279,7 @@ def session_events(sessions: SessionSummary) -> go.Figure:
         A bar chart of the figures that are known, on a log scale.
     """
     chart = empty_figure("Events per session", "Events per session (log scale)", "Figure over all sessions")
-    values = [sessions[key] for key in _SESSION_FIGURES.values()]  # type: ignore[literal-required]
+    values = [getattr(sessions, key) for key in _SESSION_FIGURES.values()]
     pairs = known_pairs(list(_SESSION_FIGURES), values)
     names = [f"{name}<br>{figure(round(value, 2))}" for name, value in pairs]
     colours = [ORANGE if name == "Mean" else BLUE for name, _ in pairs]
@@ -324,7 +326,7 @@ def price_table(prices: Mapping[str, PriceSummary]) -> str:
     """
     heads = ("Event type", "Mean", "Lowest", "Highest", "Priced events (count)")
     rows = [
-        (name, decimal(price["mean"]), decimal(price["min"]), decimal(price["max"]), whole(price["count"]))
+        (name, decimal(price.mean), decimal(price.min), decimal(price.max), whole(price.count))
         for name, price in prices.items()
     ]
     return html_table("Price by event type, in the currency of the log", heads, rows)
@@ -340,15 +342,15 @@ def session_table(sessions: SessionSummary) -> str:
         HTML.
     """
     rows = [
-        ("Sessions", "count", whole(sessions["count"])),
-        ("Mean", "events per session", decimal(sessions["events_mean"])),
-        ("Standard deviation", "events per session", decimal(sessions["events_std"])),
-        ("Minimum", "events per session", figure(sessions["events_min"])),
-        ("25th percentile", "events per session", figure(sessions["events_p25"])),
-        ("Median", "events per session", figure(sessions["events_p50"])),
-        ("75th percentile", "events per session", figure(sessions["events_p75"])),
-        ("Maximum", "events per session", figure(sessions["events_max"])),
-        ("Mean duration", "minutes", decimal(sessions["minutes_mean"])),
-        ("Median duration", "minutes", decimal(sessions["minutes_median"])),
+        ("Sessions", "count", whole(sessions.count)),
+        ("Mean", "events per session", decimal(sessions.events_mean)),
+        ("Standard deviation", "events per session", decimal(sessions.events_std)),
+        ("Minimum", "events per session", figure(sessions.events_min)),
+        ("25th percentile", "events per session", figure(sessions.events_p25)),
+        ("Median", "events per session", figure(sessions.events_p50)),
+        ("75th percentile", "events per session", figure(sessions.events_p75)),
+        ("Maximum", "events per session", figure(sessions.events_max)),
+        ("Mean duration", "minutes", decimal(sessions.minutes_mean)),
+        ("Median duration", "minutes", decimal(sessions.minutes_median)),
     ]
     return html_table("Sessions", ("Figure", "Unit", "Value"), rows, text_columns=(1,))

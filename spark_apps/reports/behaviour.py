@@ -6,18 +6,12 @@ from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
 
-from spark_apps.reports.data import (
-    Abandonment,
-    Affinity,
-    Analysis,
-    Frequency,
-    Funnel,
-    Item,
-    Path,
-    ReportData,
-    Rule,
-    TopItem,
-)
+from spark_apps.analysis.affinities import Affinity, Item, Rule
+from spark_apps.analysis.document import Analysis
+from spark_apps.analysis.funnels import Abandonment, Frequency, Funnel
+from spark_apps.analysis.sequences import Path
+from spark_apps.analysis.tops import TopItem
+from spark_apps.reports.data import ReportData
 from spark_apps.reports.figures import (
     BLUE,
     EVENT_COLOURS,
@@ -76,19 +70,19 @@ def funnel_sentences(analysis: Analysis) -> list[str]:
         Up to three sentences.
     """
     sentences = []
-    users = analysis.get("funnel", {}).get("users")
-    if users and users["viewed"]:
-        viewed, bought = users["viewed"], users["purchased"] + users["purchased_without_cart"]
+    users = analysis.funnel.get("users")
+    if users and users.viewed:
+        viewed, bought = users.viewed, users.purchased + users.purchased_without_cart
         sentences.append(
-            f"Of {counted(viewed, 'user')} who viewed a product, {whole(users['carted'])} "
-            f"({share(users['carted'], viewed)}) also put one into the cart and {whole(bought)} "
+            f"Of {counted(viewed, 'user')} who viewed a product, {whole(users.carted)} "
+            f"({share(users.carted, viewed)}) also put one into the cart and {whole(bought)} "
             f"({share(bought, viewed)}) purchased."
         )
-    carts = analysis.get("cart_abandonment", {}).get("sessions")
-    if carts and carts["with_cart"]:
+    carts = analysis.cart_abandonment.get("sessions")
+    if carts and carts.with_cart:
         sentences.append(
-            f"Of {counted(carts['with_cart'], 'session')} with a cart, {whole(carts['without_purchase'])} "
-            f"({share(carts['without_purchase'], carts['with_cart'])}) end without a purchase."
+            f"Of {counted(carts.with_cart, 'session')} with a cart, {whole(carts.without_purchase)} "
+            f"({share(carts.without_purchase, carts.with_cart)}) end without a purchase."
         )
     return sentences
 
@@ -102,19 +96,19 @@ def path_sentences(analysis: Analysis) -> list[str]:
     Returns:
         Up to two sentences.
     """
-    found = analysis.get("sequences")
-    if not found or not found["top"]:
+    found = analysis.sequences
+    if not found or not found.top:
         return []
-    first = found["top"][0]
+    first = found.top[0]
     sentences = [
-        f"The most frequent path is {_path(first['sequence'])} "
-        f"({counted(first['sessions'], 'session')}, {share(first['share'], 1)})."
+        f"The most frequent path is {_path(first.sequence)} "
+        f"({counted(first.sessions, 'session')}, {share(first.share, 1)})."
     ]
-    if found["to_purchase"]:
-        bought = found["to_purchase"][0]
+    if found.to_purchase:
+        bought = found.to_purchase[0]
         sentences.append(
-            f"The most frequent path with a purchase is {_path(bought['sequence'])} "
-            f"({counted(bought['sessions'], 'session')}, {share(bought['share'], 1)})."
+            f"The most frequent path with a purchase is {_path(bought.sequence)} "
+            f"({counted(bought.sessions, 'session')}, {share(bought.share, 1)})."
         )
     return sentences
 
@@ -130,12 +124,12 @@ def frequency_sentences(analysis: Analysis) -> list[str]:
     """
     sentences = []
     for name, what in _FREQUENCIES.items():
-        found = analysis.get("visit_frequency", {}).get(name)
-        if found and found["users"] and known(found["mean"]) is not None:
-            once = found["distribution"].get("1", 0)
+        found = analysis.visit_frequency.get(name)
+        if found and found.users and known(found.mean) is not None:
+            once = found.distribution.get("1", 0)
             sentences.append(
-                f"Users have {decimal(found['mean'])} {what} on average (median {decimal(found['median'], 1)}, "
-                f"at most {whole(found['max'])}); {share(once, found['users'])} of {whole(found['users'])} have one."
+                f"Users have {decimal(found.mean)} {what} on average (median {decimal(found.median, 1)}, "
+                f"at most {whole(found.max)}); {share(once, found.users)} of {whole(found.users)} have one."
             )
     return sentences
 
@@ -153,7 +147,7 @@ def demand_sentences(analysis: Analysis) -> list[str]:
     for kind, noun in _TOPS.items():
         rows, measure = _best_list(analysis, kind)
         if rows:
-            count = int(rows[0][measure])  # type: ignore[literal-required]
+            count = getattr(rows[0], measure)
             parts.append(f"{noun} {full_name(rows[0])} ({whole(count)} {measure})")
     return [f"Most in demand: {'; '.join(parts)}."] if parts else []
 
@@ -167,23 +161,23 @@ def affinity_sentences(analysis: Analysis) -> list[str]:
     Returns:
         One sentence, or none where no pair is told.
     """
-    found = analysis.get("affinities", {}).get("viewed_categories")
-    if not found or not found["rules"]:
+    found = analysis.affinities.get("viewed_categories")
+    if not found or not found.rules:
         return []
-    rule = found["rules"][0]
+    rule = found.rules[0]
     return [
-        f"Of sessions that view {full_name(rule['a'])}, {share(rule['confidence'], 1)} view {full_name(rule['b'])} "
-        f"too, {decimal(rule['lift'], 1)} times as many as chance would bring together."
+        f"Of sessions that view {full_name(rule.a)}, {share(rule.confidence, 1)} view {full_name(rule.b)} "
+        f"too, {decimal(rule.lift, 1)} times as many as chance would bring together."
     ]
 
 
 def _funnel(analysis: Analysis) -> list[Chart | str]:
     parts: list[Chart | str] = []
-    funnels = {unit: found for unit, found in analysis.get("funnel", {}).items() if found["viewed"]}
+    funnels = {unit: found for unit, found in analysis.funnel.items() if found.viewed}
     if funnels:
         how = "Each bar holds those with all events up to it, in whatever order. A pair is a user and a product."
         parts.append(Chart("chart-funnel", conversion(funnels), funnel_table(funnels), how))
-    carts = {unit: found for unit, found in analysis.get("cart_abandonment", {}).items() if found["with_cart"]}
+    carts = {unit: found for unit, found in analysis.cart_abandonment.items() if found.with_cart}
     if carts:
         how = "Of a session: no purchase in it. Of a user, or a pair of user and product: none at any time."
         parts.append(Chart("chart-abandonment", abandonment(carts), abandonment_table(carts), how))
@@ -193,22 +187,22 @@ def _funnel(analysis: Analysis) -> list[Chart | str]:
 def _frequency(analysis: Analysis) -> list[Chart | str]:
     parts: list[Chart | str] = []
     for name, what in _FREQUENCIES.items():
-        found = analysis.get("visit_frequency", {}).get(name)
-        if found and found["users"]:
+        found = analysis.visit_frequency.get(name)
+        if found and found.users:
             place = f"chart-{name.replace('_', '-')}"
             parts.append(Chart(place, visit_frequency(found, what), frequency_table(found, what)))
     return [heading("How often users come"), paragraph(frequency_sentences(analysis)), *parts] if parts else []
 
 
 def _paths(analysis: Analysis) -> list[Chart | str]:
-    found = analysis.get("sequences")
-    if not found or not found["top"]:
+    found = analysis.sequences
+    if not found or not found.top:
         return []
     titles = {"top": "Most frequent paths", "to_purchase": "Most frequent paths with a purchase"}
     parts: list[Chart | str] = [heading("Paths inside sessions"), paragraph(path_sentences(analysis))]
     parts.append(note("A step that follows itself is written twice at most: view › view stands for two views or more."))
     for key, colour in (("top", BLUE), ("to_purchase", GREEN)):
-        rows = found["top"] if key == "top" else found["to_purchase"]
+        rows = found.top if key == "top" else found.to_purchase
         if rows:
             chart = paths(rows, titles[key], colour, log=key == "top")
             parts.append(Chart(f"chart-paths-{key.replace('_', '-')}", chart, paths_table(rows, titles[key])))
@@ -216,12 +210,12 @@ def _paths(analysis: Analysis) -> list[Chart | str]:
 
 
 def _affinities(analysis: Analysis) -> list[Chart | str]:
-    told = {name: analysis.get("affinities", {}).get(name) for name in _AFFINITIES}
+    told = {name: analysis.affinities.get(name) for name in _AFFINITIES}
     parts: list[Chart | str] = []
     for name, found in told.items():
-        if found and found["rules"]:
+        if found and found.rules:
             title = _AFFINITIES[name]
-            chart, table = rules(found["rules"], title), rules_table(found["rules"], title)
+            chart, table = rules(found.rules, title), rules_table(found.rules, title)
             parts.append(Chart(f"chart-{name.replace('_', '-')}", chart, table, _affinity_note(found)))
     if not parts:
         return []
@@ -230,9 +224,9 @@ def _affinities(analysis: Analysis) -> list[Chart | str]:
 
 
 def _affinity_note(found: Affinity) -> str:
-    text = f"Pairs in at least {whole(found['least_together'])} of {whole(found['baskets'])} baskets."
-    if found["too_large"]:
-        large = f"{counted(found['too_large'], 'basket')} of more than {whole(found['largest_basket'])} items"
+    text = f"Pairs in at least {whole(found.least_together)} of {whole(found.baskets)} baskets."
+    if found.too_large:
+        large = f"{counted(found.too_large, 'basket')} of more than {whole(found.largest_basket)} items"
         text += f" {large} left out."
     return text
 
@@ -246,7 +240,7 @@ def _tops(analysis: Analysis) -> list[Chart | str]:
         title = f"Top {kind} by {measure}"
         shown = [items_table(rows, title)]
         for by, other in _LISTS.items():
-            others = analysis["top"][kind].get(by, ())
+            others = analysis.top[kind].get(by, ())
             if other != measure and others:
                 shown.append(items_table(others, f"Top {kind} by {other}"))
         parts.append(Chart(f"chart-top-{kind}", top_items(rows, title, noun, measure), "\n".join(shown)))
@@ -256,7 +250,7 @@ def _tops(analysis: Analysis) -> list[Chart | str]:
 
 def _best_list(analysis: Analysis, kind: str) -> tuple[Sequence[TopItem], str]:
     """The items by purchases; by views where nothing is purchased."""
-    lists = analysis.get("top", {}).get(kind, {})
+    lists = analysis.top.get(kind, {})
     for by, measure in _LISTS.items():
         if lists.get(by):
             return lists[by], measure
@@ -280,8 +274,8 @@ def conversion(funnels: Mapping[str, Funnel]) -> go.Figure:
     names, values, colours = [], [], []
     for unit, funnel in funnels.items():
         for stage, (words, kind) in _STAGES.items():
-            count = int(funnel[stage])  # type: ignore[literal-required]
-            part = share(count, funnel["viewed"])
+            count = getattr(funnel, stage)
+            part = share(count, funnel.viewed)
             names.append(f"{UNITS.get(unit, label(unit))}: {words}<br>{whole(count)} ({part})")
             values.append(count)
             colours.append(EVENT_COLOURS[kind])
@@ -298,13 +292,13 @@ def abandonment(units: Mapping[str, Abandonment]) -> go.Figure:
         A bar for each unit that has carts.
     """
     chart = empty_figure("Carts without a purchase", "Share of those with a cart (%)", "Counted by")
-    known = [(unit, carts) for unit, carts in units.items() if carts["with_cart"]]
+    known = [(unit, carts) for unit, carts in units.items() if carts.with_cart]
     names = [
-        f"{UNITS.get(unit, label(unit))}<br>{share(carts['without_purchase'], carts['with_cart'])} "
-        f"of {whole(carts['with_cart'])}"
+        f"{UNITS.get(unit, label(unit))}<br>{share(carts.without_purchase, carts.with_cart)} "
+        f"of {whole(carts.with_cart)}"
         for unit, carts in known
     ]
-    shares = [100 * carts["without_purchase"] / carts["with_cart"] for _, carts in known]
+    shares = [100 * carts.without_purchase / carts.with_cart for _, carts in known]
     return named_bars(chart, names, shares, hover=names, colours=PINK)
 
 
@@ -319,10 +313,9 @@ def visit_frequency(frequency: Frequency, what: str) -> go.Figure:
         A bar for each band.
     """
     chart = empty_figure(f"Users by their number of {what}", f"{what.capitalize()} of one user", "Users (count)", 300)
-    bands = frequency["distribution"]
+    bands = frequency.distribution
     hover = [
-        f"{label(band)} {what}: {whole(users)} users ({share(users, frequency['users'])})"
-        for band, users in bands.items()
+        f"{label(band)} {what}: {whole(users)} users ({share(users, frequency.users)})" for band, users in bands.items()
     ]
     chart.add_bar(x=list(bands), y=list(bands.values()), marker={"color": PURPLE}, hovertext=hover, hoverinfo="text")
     chart.update_xaxes(type="category", showgrid=False, tickangle=0, tickfont={"size": 10})
@@ -342,9 +335,9 @@ def paths(rows: Sequence[Path], title: str, colour: str = BLUE, log: bool = Fals
         A bar for each path.
     """
     chart = empty_figure(title, f"Sessions (count{', log scale' if log else ''})", "Path")
-    names = [f"{_wrapped(row['sequence'])}<br>{whole(row['sessions'])} ({share(row['share'], 1)})" for row in rows]
-    hover = [f"{label(row['sequence'], 200)}: {whole(row['sessions'])} sessions" for row in rows]
-    values = [row["sessions"] for row in rows]
+    names = [f"{_wrapped(row.sequence)}<br>{whole(row.sessions)} ({share(row.share, 1)})" for row in rows]
+    hover = [f"{label(row.sequence, 200)}: {whole(row.sessions)} sessions" for row in rows]
+    values = [row.sessions for row in rows]
     return named_bars(chart, names, values, hover=hover, colours=colour, log=log, bar_height=_THREE_LINES)
 
 
@@ -360,13 +353,13 @@ def rules(found: Sequence[Rule], title: str) -> go.Figure:
     """
     chart = empty_figure(title, "Lift (no unit)", "Pair")
     drawn = found[:_RULES_DRAWN]
-    names = [f"{item_name(rule['a'])}<br>+ {item_name(rule['b'])}<br>lift {decimal(rule['lift'], 1)}" for rule in drawn]
+    names = [f"{item_name(rule.a)}<br>+ {item_name(rule.b)}<br>lift {decimal(rule.lift, 1)}" for rule in drawn]
     hover = [
-        f"{label(full_name(rule['a']), 80)}<br>+ {label(full_name(rule['b']), 80)}<br>"
-        f"together in {whole(rule['together'])} baskets, lift {decimal(rule['lift'])}"
+        f"{label(full_name(rule.a), 80)}<br>+ {label(full_name(rule.b), 80)}<br>"
+        f"together in {whole(rule.together)} baskets, lift {decimal(rule.lift)}"
         for rule in drawn
     ]
-    values = [rule["lift"] for rule in drawn]
+    values = [rule.lift for rule in drawn]
     return named_bars(chart, names, values, hover=hover, colours=PURPLE, bar_height=_THREE_LINES)
 
 
@@ -383,24 +376,24 @@ def top_items(rows: Sequence[TopItem], title: str, what: str, measure: str) -> g
         A bar for each.
     """
     chart = empty_figure(title, f"{measure.capitalize()} (count)", what.capitalize())
-    values = [int(row[measure]) for row in rows]  # type: ignore[literal-required]
+    values = [getattr(row, measure) for row in rows]
     names = [f"{item_name(row)}<br>{whole(value)}" for row, value in zip(rows, values, strict=True)]
     hover = [f"{label(full_name(row), 80)}: {whole(value)}" for row, value in zip(rows, values, strict=True)]
     return named_bars(chart, names, values, hover=hover, colours=GREEN if measure == "purchases" else BLUE)
 
 
-def item_name(item: Item | TopItem) -> str:
+def item_name(item: Item) -> str:
     """Names an item in one short line, escaped: a product by brand and id, a category by its last two parts."""
-    if "product_id" in item:
-        return label(f"{item['brand']} {item['product_id']}")
-    if "category_code" in item:
-        return category_label(item["category_code"])
-    return label(item["brand"])
+    if item.product_id is not None:
+        return label(f"{item.brand} {item.product_id}")
+    if item.category_code is not None:
+        return category_label(item.category_code)
+    return label(item.brand)
 
 
-def full_name(item: Item | TopItem) -> str:
+def full_name(item: Item) -> str:
     """Names an item by all that is known of it, not yet escaped."""
-    parts = [str(item[name]) for name in ("product_id", "brand", "category_code") if name in item]
+    parts = [str(value) for name in _NAMES if (value := getattr(item, name)) is not None]
     return ", ".join(parts)
 
 
@@ -438,10 +431,10 @@ def funnel_table(funnels: Mapping[str, Funnel]) -> str:
     rows = [
         (
             _UNITS.get(unit, unit),
-            *(whole(found[key]) for key in ("viewed", "carted", "purchased", "purchased_without_cart")),
-            share(found["carted"], found["viewed"]),
-            share(found["purchased"], found["carted"]),
-            share(found["purchased"] + found["purchased_without_cart"], found["viewed"]),
+            *(whole(getattr(found, key)) for key in ("viewed", "carted", "purchased", "purchased_without_cart")),
+            share(found.carted, found.viewed),
+            share(found.purchased, found.carted),
+            share(found.purchased + found.purchased_without_cart, found.viewed),
         )
         for unit, found in funnels.items()
     ]
@@ -461,9 +454,9 @@ def abandonment_table(units: Mapping[str, Abandonment]) -> str:
     rows = [
         (
             _UNITS.get(unit, unit),
-            whole(carts["with_cart"]),
-            whole(carts["without_purchase"]),
-            share(carts["without_purchase"], carts["with_cart"]),
+            whole(carts.with_cart),
+            whole(carts.without_purchase),
+            share(carts.without_purchase, carts.with_cart),
         )
         for unit, carts in units.items()
     ]
@@ -480,12 +473,12 @@ def frequency_table(frequency: Frequency, what: str) -> str:
     Returns:
         HTML.
     """
-    rows = [(band, whole(users), share(users, frequency["users"])) for band, users in frequency["distribution"].items()]
+    rows = [(band, whole(users), share(users, frequency.users)) for band, users in frequency.distribution.items()]
     rows += [
-        ("mean", decimal(frequency["mean"]), ""),
-        ("median", decimal(frequency["median"]), ""),
-        ("90th percentile", decimal(frequency["p90"]), ""),
-        ("maximum", whole(frequency["max"]), ""),
+        ("mean", decimal(frequency.mean), ""),
+        ("median", decimal(frequency.median), ""),
+        ("90th percentile", decimal(frequency.p90), ""),
+        ("maximum", whole(frequency.max), ""),
     ]
     heads = (f"{what.capitalize()} of one user", "Users (count)", "Share")
     return html_table(f"Users by their number of {what}; below, figures over all users", heads, rows)
@@ -501,7 +494,7 @@ def paths_table(rows: Sequence[Path], caption: str) -> str:
     Returns:
         HTML.
     """
-    cells = [(row["sequence"].replace(">", " › "), whole(row["sessions"]), share(row["share"], 1)) for row in rows]
+    cells = [(row.sequence.replace(">", " › "), whole(row.sessions), share(row.share, 1)) for row in rows]
     return html_table(caption, ("Path", "Sessions (count)", "Share of sessions"), cells)
 
 
@@ -518,12 +511,12 @@ def rules_table(rules: Sequence[Rule], caption: str) -> str:
     heads = ("Who has", "has also", "Baskets with both", "Support", "Confidence", "Lift")
     rows = [
         (
-            full_name(rule["a"]),
-            full_name(rule["b"]),
-            whole(rule["together"]),
-            share(rule["support"], 1),
-            share(rule["confidence"], 1),
-            decimal(rule["lift"]),
+            full_name(rule.a),
+            full_name(rule.b),
+            whole(rule.together),
+            share(rule.support, 1),
+            share(rule.confidence, 1),
+            decimal(rule.lift),
         )
         for rule in rules
     ]
@@ -540,13 +533,13 @@ def items_table(items: Sequence[TopItem], caption: str) -> str:
     Returns:
         HTML.
     """
-    names = [name for name in _NAMES if items and name in items[0]]
+    names = [name for name in _NAMES if items and getattr(items[0], name) is not None]
     heads = (*(_NAMES[name] for name in names), "Views", "Carts", "Purchases", "Revenue (currency of the log)")
     rows = [
         (
-            *(str(item[name]) for name in names),  # type: ignore[literal-required]
-            *(whole(item[name]) for name in ("views", "carts", "purchases")),
-            decimal(item["revenue"]),
+            *(str(getattr(item, name)) for name in names),
+            *(whole(getattr(item, name)) for name in ("views", "carts", "purchases")),
+            decimal(item.revenue),
         )
         for item in items
     ]

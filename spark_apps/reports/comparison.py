@@ -6,10 +6,8 @@ from collections.abc import Mapping
 
 import plotly.graph_objects as go
 
-from spark_apps.reports.data import (
-    Measure,
-    Recommendations,
-)
+from spark_apps.evaluation.bootstrap import Estimate
+from spark_apps.evaluation.compared import Comparison
 from spark_apps.reports.figures import (
     BLUE,
     NAMED_AXIS,
@@ -35,16 +33,16 @@ _LEADING = ("ndcg", "hit", "hr", "recall", "map")
 _NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
-def comparison_parts(found: Recommendations) -> list[Chart | str]:
+def comparison_parts(found: Comparison) -> list[Chart | str]:
     """Lays out how models compare: sentences, a chart of the leading measure, a table of all.
 
     Args:
-        found: the model and its lists.
+        found: how models compare.
 
     Returns:
         A hint where models were not compared.
     """
-    comparison, leading = found.get("comparison", {}), leading_measure(found)
+    comparison, leading = found.comparison, leading_measure(found)
     if not comparison:
         return [heading("How good they are"), not_yet("figures beside those of other models", "evaluate")]
     title = leading_name(found)
@@ -59,11 +57,11 @@ def comparison_parts(found: Recommendations) -> list[Chart | str]:
     ]
 
 
-def comparison_sentences(found: Recommendations) -> list[str]:
+def comparison_sentences(found: Comparison) -> list[str]:
     """Says which model does best by the leading measure, and how far it is ahead.
 
     Args:
-        found: the model and its lists.
+        found: how models compare.
 
     Returns:
         One or two sentences, or none where models were not compared.
@@ -76,93 +74,93 @@ def comparison_sentences(found: Recommendations) -> list[str]:
     if not others:
         return [f"{text}."]
     second, next_best = others[0]
-    lead = found.get("differences", {}).get(second, {}).get(measure) if found.get("judged") == model else None
+    lead = found.differences.get(second, {}).get(measure) if found.judged == model else None
     return [f"{text}; {second} follows with {_with_interval(next_best)}.", *_lead_sentences(model, second, lead)]
 
 
-def leading_measure(found: Recommendations) -> str:
+def leading_measure(found: Comparison) -> str:
     """Returns the measure of the comparison that is told first, empty where there is none.
 
     Args:
-        found: the model and its lists.
+        found: how models compare.
     """
     return next(iter(compared_measures(found)), "")
 
 
-def leading_name(found: Recommendations) -> str:
+def leading_name(found: Comparison) -> str:
     """Returns the name of the leading measure for people.
 
     Args:
-        found: the model and its lists.
+        found: how models compare.
     """
     return measure_name(leading_measure(found), _k(found))
 
 
-def compared_measures(found: Recommendations) -> list[str]:
+def compared_measures(found: Comparison) -> list[str]:
     """Returns the measures of the comparison, the weightiest first: over the whole catalogue before sampled ones.
 
     Args:
-        found: the model and its lists.
+        found: how models compare.
     """
-    measures = dict.fromkeys(name for figures in found.get("comparison", {}).values() for name in figures)
+    measures = dict.fromkeys(name for figures in found.comparison.values() for name in figures)
     return sorted(measures, key=lambda name: (_weight(name) == len(_LEADING), is_sampled(name), _weight(name)))
 
 
-def ranked_models(found: Recommendations) -> list[tuple[str, Measure]]:
+def ranked_models(found: Comparison) -> list[tuple[str, Estimate]]:
     """Returns the models that have the leading measure, with their figures, best first.
 
     Args:
-        found: the model and its lists.
+        found: how models compare.
     """
     measure = leading_measure(found)
     scored = [
         (model, figures[measure])
-        for model, figures in found.get("comparison", {}).items()
-        if measure in figures and known(figures[measure]["value"]) is not None
+        for model, figures in found.comparison.items()
+        if measure in figures and known(figures[measure].value) is not None
     ]
-    return sorted(scored, key=lambda row: (-(row[1]["value"] or 0.0), row[0]))
+    return sorted(scored, key=lambda row: (-(row[1].value or 0.0), row[0]))
 
 
 def _weight(measure: str) -> int:
     return next((place for place, word in enumerate(_LEADING) if word in measure.lower()), len(_LEADING))
 
 
-def _with_interval(measure: Measure) -> str:
-    if known(measure["low"]) is None or known(measure["high"]) is None:
-        return figure(measure["value"])
-    return f"{figure(measure['value'])} (95 % interval {figure(measure['low'])} to {figure(measure['high'])})"
+def _with_interval(measure: Estimate) -> str:
+    if known(measure.low) is None or known(measure.high) is None:
+        return figure(measure.value)
+    return f"{figure(measure.value)} (95 % interval {figure(measure.low)} to {figure(measure.high)})"
 
 
-def _lead_sentences(model: str, second: str, lead: Measure | None) -> list[str]:
-    if lead is None or (low := known(lead["low"])) is None or known(lead["high"]) is None:
+def _lead_sentences(model: str, second: str, lead: Estimate | None) -> list[str]:
+    if lead is None or (low := known(lead.low)) is None or known(lead.high) is None:
         return []
     chance = "more than chance explains" if low > 0 else "which may be chance"
     return [f"User by user {model} is ahead of {second} by {_with_interval(lead)}, {chance}."]
 
 
-def _k(found: Recommendations) -> int | None:
-    return found.get("conditions", {}).get("k")
+def _k(found: Comparison) -> int | None:
+    return found.conditions.k
 
 
-def _full_name(found: Recommendations, measure: str) -> str:
+def _full_name(found: Comparison, measure: str) -> str:
     whole = _weight(measure) < len(_LEADING) and not is_sampled(measure)
     return f"{measure_name(measure, _k(found))}{', whole catalogue' if whole else ''}"
 
 
-def _conditions_note(found: Recommendations) -> str:
-    told = found.get("conditions", {})
+def _conditions_note(found: Comparison) -> str:
+    told = found.conditions
     sentences = []
-    if "users_evaluated" in told:
-        users = counted(told["users_evaluated"], "user")
+    if told.users_evaluated is not None:
+        users = counted(told.users_evaluated, "user")
         sentences.append(
-            f"Measured on {users}: models learned from the events before {moment(told['cutoff'])}, and were judged by "
+            f"Measured on {users}: models learned from the events before {moment(told.cutoff)}, and were judged by "
             "the products that these users touched for the first time afterwards."
-            if "cutoff" in told
+            if told.cutoff is not None
             else f"Measured at training on {users}, by the last product of each, which was kept from the models; "
             "shopstream evaluate compares more models on more users."
         )
-    if "negatives" in told:
-        others = counted(told["negatives"], "product")
+    if told.negatives is not None:
+        others = counted(told.negatives, "product")
         sentences.append(
             f"Sampled: a product is looked for among {others} drawn by chance only. That is much easier than in the "
             "whole catalogue, so sampled figures say little by themselves."
@@ -170,7 +168,7 @@ def _conditions_note(found: Recommendations) -> str:
     return " ".join(sentences)
 
 
-def model_comparison(comparison: Mapping[str, Mapping[str, Measure]], measure: str, name: str) -> go.Figure:
+def model_comparison(comparison: Mapping[str, Mapping[str, Estimate]], measure: str, name: str) -> go.Figure:
     """Draws one measure of every model with its interval.
 
     Args:
@@ -186,11 +184,11 @@ def model_comparison(comparison: Mapping[str, Mapping[str, Measure]], measure: s
     rows = [
         (model, float(value), found[measure])
         for model, found in comparison.items()
-        if measure in found and (value := known(found[measure]["value"])) is not None
+        if measure in found and (value := known(found[measure].value)) is not None
     ]
     rows.sort(key=lambda row: (-row[1], row[0]))
     for place, (model, value, figures) in enumerate(rows):
-        low, high = (end if known(end) is not None else value for end in (figures["low"], figures["high"]))
+        low, high = (end if known(end) is not None else value for end in (figures.low, figures.high))
         chart.add_scatter(
             x=[low, value, high],
             y=[place] * 3,
@@ -207,7 +205,7 @@ def model_comparison(comparison: Mapping[str, Mapping[str, Measure]], measure: s
     return chart.update_layout(height=110 + 46 * max(1, len(rows)))
 
 
-def intervals_table(comparison: Mapping[str, Mapping[str, Measure]], measure: str, caption: str) -> str:
+def intervals_table(comparison: Mapping[str, Mapping[str, Estimate]], measure: str, caption: str) -> str:
     """Writes one measure of every model with its interval.
 
     Args:
@@ -219,14 +217,14 @@ def intervals_table(comparison: Mapping[str, Mapping[str, Measure]], measure: st
         HTML.
     """
     rows = [
-        (model, *(figure(figures[measure][end]) for end in ("value", "low", "high")))
+        (model, *(figure(getattr(figures[measure], end)) for end in ("value", "low", "high")))
         for model, figures in comparison.items()
         if measure in figures
     ]
     return html_table(caption, ("Model", "Value", "95 % interval from", "to"), rows)
 
 
-def comparison_table(comparison: Mapping[str, Mapping[str, Measure]], names: Mapping[str, str]) -> str:
+def comparison_table(comparison: Mapping[str, Mapping[str, Estimate]], names: Mapping[str, str]) -> str:
     """Writes every measure of every model, one model a column.
 
     Args:
@@ -238,16 +236,16 @@ def comparison_table(comparison: Mapping[str, Mapping[str, Measure]], names: Map
     """
     found = {name: [figures.get(measure) for figures in comparison.values()] for measure, name in names.items()}
     rows = [(name, *map(_measured, measures)) for name, measures in found.items()]
-    tints = [shades([one["value"] if one else None for one in measures]) for measures in found.values()]
+    tints = [shades([one.value if one else None for one in measures]) for measures in found.values()]
     caption = "Models by all measures (in brackets: 95 % interval); deeper tint = higher within the row"
     return html_table(caption, ("Measure", *comparison), rows, shades=tints, wrapped=True)
 
 
-def _measured(measure: Measure | None) -> str:
-    value = known(measure["value"]) if measure is not None else None
+def _measured(measure: Estimate | None) -> str:
+    value = known(measure.value) if measure is not None else None
     if measure is None or value is None:
         return UNKNOWN_FIGURE
-    low, high = known(measure["low"]), known(measure["high"])
+    low, high = known(measure.low), known(measure.high)
     if low is None or high is None or low == high:
         return figure(value)
     digits = 3 if abs(value) < 1 else 2

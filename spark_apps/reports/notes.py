@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from spark_apps.reports.data import Analysis, ReportData
+from spark_apps.analysis.document import Analysis
+from spark_apps.reports.data import ReportData
 from spark_apps.reports.formats import UNKNOWN_FIGURE, moment, whole
 from spark_apps.reports.layout import Section, bullets, facts
 
@@ -37,7 +38,7 @@ def chapter(data: ReportData) -> Section:
         data: what the report shows.
     """
     lines = list(_ALWAYS)
-    if "funnel" in data.analysis:
+    if data.analysis.funnel:
         lines += [*_BEHAVIOUR, *_affinity_lines(data.analysis)]
     lines += _SEGMENTS if data.segments is not None else ()
     lines += _RECOMMENDATIONS if data.recommendations is not None else ()
@@ -52,9 +53,9 @@ def chapter(data: ReportData) -> Section:
 
 
 def _affinity_lines(analysis: Analysis) -> list[str]:
-    if not any(found["rules"] for found in analysis.get("affinities", {}).values()):
+    if not any(found.rules for found in analysis.affinities.values()):
         return []
-    largest = max(found["largest_basket"] for found in analysis["affinities"].values())
+    largest = max(found.largest_basket for found in analysis.affinities.values())
     return [
         "What goes together: a basket holds the different products, or known categories, viewed in one session or "
         f"purchased by one user; those with more than {whole(largest)} are left out. Support is the share of baskets "

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
 
-from spark_apps.reports.data import Analysis, BalanceRow, ReportData
+from spark_apps.analysis.document import Analysis, RowsOfDate
+from spark_apps.reports.data import ReportData
 from spark_apps.reports.figures import (
     GREEN,
     GREY,
@@ -33,10 +34,12 @@ def chapter(data: ReportData) -> Section:
         data: what the report shows.
     """
     missing = paragraph(missing_sentences(data.analysis)) or note("No value is missing and no row repeats.")
-    return Section("data-quality", "Data quality", (*_balance(data.balance), missing, *_missing(data.analysis)))
+    return Section(
+        "data-quality", "Data quality", (*_balance(data.analysis.balance), missing, *_missing(data.analysis))
+    )
 
 
-def balance_sentences(balance: Sequence[BalanceRow]) -> list[str]:
+def balance_sentences(balance: Sequence[RowsOfDate]) -> list[str]:
     """Says what became of the raw rows and whether every date balances.
 
     Args:
@@ -47,12 +50,12 @@ def balance_sentences(balance: Sequence[BalanceRow]) -> list[str]:
     """
     if not balance:
         return []
-    raw, reasons = sum(row["raw"] for row in balance), total_reasons(balance)
-    clean, lost = sum(row["clean"] for row in balance), sum(reasons.values())
+    raw, reasons = sum(row.raw for row in balance), total_reasons(balance)
+    clean, lost = sum(row.clean for row in balance), sum(reasons.values())
     text = f"Of {counted(raw, 'raw row')}, {whole(clean)} are clean and {whole(lost)}"
     text += f" ({share(lost, raw)}) are in quarantine" if lost else " are in quarantine"
     text += f", most often as {largest_first(reasons)[0][0]}." if len(reasons) > 1 else "."
-    wrong = [row["date"] or "no date" for row in balance if not balances(row)]
+    wrong = [row.date or "no date" for row in balance if not row.balances]
     if wrong:
         return [text, f"Rows are not accounted for on {joined(wrong)}: raw is not clean + quarantined there."]
     return [text, "On every date, raw rows = clean rows + quarantined rows."]
@@ -67,8 +70,8 @@ def missing_sentences(analysis: Analysis) -> list[str]:
     Returns:
         No sentence where nothing is missing and nothing repeats, else one or two.
     """
-    events, duplicates = analysis["events"], analysis["duplicates"]
-    empty = [(name, count) for name, count in largest_first(analysis["missing_values"]) if count]
+    events, duplicates = analysis.events, analysis.duplicates
+    empty = [(name, count) for name, count in largest_first(analysis.missing_values) if count]
     sentences = []
     if empty:
         parts = [f"{name} ({share(count, events)} of events)" for name, count in empty[:3]]
@@ -79,7 +82,7 @@ def missing_sentences(analysis: Analysis) -> list[str]:
     return sentences
 
 
-def total_reasons(balance: Sequence[BalanceRow]) -> dict[str, int]:
+def total_reasons(balance: Sequence[RowsOfDate]) -> dict[str, int]:
     """Adds up the quarantined rows of all dates.
 
     Args:
@@ -90,15 +93,15 @@ def total_reasons(balance: Sequence[BalanceRow]) -> dict[str, int]:
     """
     totals: Counter[str] = Counter()
     for row in balance:
-        totals.update(row["quarantined"])
+        totals.update(row.quarantined)
     return {reason: count for reason, count in sorted(totals.items()) if count}
 
 
-def _balance(balance: Sequence[BalanceRow]) -> list[Chart | str]:
+def _balance(balance: Sequence[RowsOfDate]) -> list[Chart | str]:
     if not balance:
         return [not_yet("the rows of each date", "clean")]
     reasons = total_reasons(balance)
-    parts: list[Chart | str] = [paragraph(balance_sentences(balance), warn=not all(map(balances, balance)))]
+    parts: list[Chart | str] = [paragraph(balance_sentences(balance), warn=not all(row.balances for row in balance))]
     parts.append(Chart("chart-row-balance", row_balance(balance), balance_table(balance)))
     if reasons:
         table = counts_table("Why rows were quarantined", "Reason", "Rows", reasons, sum(reasons.values()))
@@ -107,7 +110,7 @@ def _balance(balance: Sequence[BalanceRow]) -> list[Chart | str]:
 
 
 def _missing(analysis: Analysis) -> list[Chart | str]:
-    counts, events = analysis["missing_values"], analysis["events"]
+    counts, events = analysis.missing_values, analysis.events
     table = counts_table("Missing values by column", "Column", "Events without a value", counts, events)
     if not any(counts.values()):
         return [table] if counts else []
@@ -133,7 +136,7 @@ def missing_values(counts: Mapping[str, int], events: int) -> go.Figure:
     return chart.update_xaxes(exponentformat="none")
 
 
-def row_balance(balance: Sequence[BalanceRow]) -> go.Figure:
+def row_balance(balance: Sequence[RowsOfDate]) -> go.Figure:
     """Draws clean and quarantined rows of each date on top of each other (SPEC D4).
 
     Args:
@@ -143,19 +146,19 @@ def row_balance(balance: Sequence[BalanceRow]) -> go.Figure:
         A stacked bar chart with a mark at the number of raw rows.
     """
     chart = empty_figure("Rows by date: clean and quarantined", "Date (UTC)", "Rows (count)", height=380)
-    dated = sorted((row for row in balance if row["date"] is not None), key=lambda row: str(row["date"]))
-    dates = [str(row["date"]) for row in dated]
-    date_bars(chart, dates, [row["clean"] for row in dated], GREEN, "clean rows", name="clean")
-    quarantined = [sum(row["quarantined"].values()) for row in dated]
+    dated = sorted((row for row in balance if row.date is not None), key=lambda row: str(row.date))
+    dates = [str(row.date) for row in dated]
+    date_bars(chart, dates, [row.clean for row in dated], GREEN, "clean rows", name="clean")
+    quarantined = [sum(row.quarantined.values()) for row in dated]
     date_bars(chart, dates, quarantined, PINK, "quarantined rows", name="quarantined")
-    show_dates(chart, {str(row["date"]): row["raw"] for row in dated})
+    show_dates(chart, {str(row.date): row.raw for row in dated})
     chart.add_scatter(
         x=dates,
-        y=[row["raw"] for row in dated],
+        y=[row.raw for row in dated],
         name="raw",
         mode="markers",
         marker={"symbol": "line-ew-open", "size": 11, "color": GREY, "line": {"width": 2}},
-        hovertext=[f"{row['date']}: {whole(row['raw'])} raw rows" for row in dated],
+        hovertext=[f"{row.date}: {whole(row.raw)} raw rows" for row in dated],
         hoverinfo="text",
     )
     return chart.update_layout(barmode="stack", showlegend=True, legend=LEGEND)
@@ -174,7 +177,7 @@ def quarantine_reasons(reasons: Mapping[str, int]) -> go.Figure:
     return counted_bars(chart, reasons, sum(reasons.values()), colours=PINK)
 
 
-def balance_table(balance: Sequence[BalanceRow]) -> str:
+def balance_table(balance: Sequence[RowsOfDate]) -> str:
     """Writes the rows of each date and whether raw = clean + quarantined.
 
     Args:
@@ -183,7 +186,7 @@ def balance_table(balance: Sequence[BalanceRow]) -> str:
     Returns:
         HTML; rows without a date stand last.
     """
-    reasons = sorted({reason for row in balance for reason in row["quarantined"]})
+    reasons = sorted({reason for row in balance for reason in row.quarantined})
     heads = (
         "Date (UTC)",
         "Raw (rows)",
@@ -193,24 +196,12 @@ def balance_table(balance: Sequence[BalanceRow]) -> str:
     )
     rows = [
         (
-            row["date"] or "no date",
-            whole(row["raw"]),
-            whole(row["clean"]),
-            *(whole(row["quarantined"].get(reason, 0)) for reason in reasons),
-            "yes" if balances(row) else "no",
+            row.date or "no date",
+            whole(row.raw),
+            whole(row.clean),
+            *(whole(row.quarantined.get(reason, 0)) for reason in reasons),
+            "yes" if row.balances else "no",
         )
-        for row in sorted(balance, key=lambda row: (row["date"] is None, row["date"] or ""))
+        for row in sorted(balance, key=lambda row: (row.date is None, row.date or ""))
     ]
     return html_table("Rows by date: raw, clean and quarantined by reason", heads, rows)
-
-
-def balances(row: BalanceRow) -> bool:
-    """Checks one date's rows.
-
-    Args:
-        row: rows of one date.
-
-    Returns:
-        Whether raw rows = clean rows + quarantined rows.
-    """
-    return row["raw"] == row["clean"] + sum(row["quarantined"].values())

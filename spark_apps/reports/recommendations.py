@@ -7,16 +7,9 @@ from itertools import pairwise
 
 import plotly.graph_objects as go
 
+from spark_apps.analysis.recommended import Histogram, Named, PriceHistogram, RecommendedProduct, Source
 from spark_apps.reports.comparison import compared_measures, comparison_parts
-from spark_apps.reports.data import (
-    Histogram,
-    Named,
-    PriceHistogram,
-    Recommendations,
-    RecommendedProduct,
-    ReportData,
-    Source,
-)
+from spark_apps.reports.data import Recommendations, ReportData
 from spark_apps.reports.figures import (
     BLUE,
     GREEN,
@@ -88,23 +81,23 @@ def recommendation_sentences(found: Recommendations) -> list[str]:
     Returns:
         One or two sentences.
     """
-    users, served = found["users"], found["users_with_list"]
+    users, served = found.users, found.users_with_list
     sentences = [
-        f"The model learned from {counted(found['interactions'], 'interaction')} of {counted(users, 'user')} with "
-        f"{counted(found['products'], 'product')}; {counted(served, 'user')} ({share(served, users)}) have a list of "
+        f"The model learned from {counted(found.interactions, 'interaction')} of {counted(users, 'user')} with "
+        f"{counted(found.products, 'product')}; {counted(served, 'user')} ({share(served, users)}) have a list of "
         "recommendations."
     ]
-    if found["top_products"]:
-        top = min(found["top_products"], key=lambda product: (-product["users"], str(product["product_id"])))
+    if found.top_products:
+        top = min(found.top_products, key=lambda product: (-product.users, str(product.product_id)))
         sentences.append(
-            f"The product in most lists is {top['product_id']} ({top['brand'] or 'unknown'}, "
-            f"{top['category_code'] or 'unknown'}), recommended to {counted(top['users'], 'user')}."
+            f"The product in most lists is {top.product_id} ({top.brand or 'unknown'}, "
+            f"{top.category_code or 'unknown'}), recommended to {counted(top.users, 'user')}."
         )
     return sentences
 
 
 def _facts(found: Recommendations) -> dict[str, str]:
-    parameters = found["parameters"]
+    parameters = found.parameters
     told = {
         heading: value if isinstance(value, str) else figure(value)
         for name, heading in _PARAMETERS.items()
@@ -112,32 +105,32 @@ def _facts(found: Recommendations) -> dict[str, str]:
     }
     return {
         **told,
-        "Users": whole(found["users"]),
-        "Products": whole(found["products"]),
-        "Interactions": whole(found["interactions"]),
-        "Users with a list": f"{whole(found['users_with_list'])} ({share(found['users_with_list'], found['users'])})",
-        "Recommendations": whole(found["recommendations"]),
+        "Users": whole(found.users),
+        "Products": whole(found.products),
+        "Interactions": whole(found.interactions),
+        "Users with a list": f"{whole(found.users_with_list)} ({share(found.users_with_list, found.users)})",
+        "Recommendations": whole(found.recommendations),
     }
 
 
 def _measures(found: Recommendations) -> list[Chart | str]:
     parts: list[Chart | str] = [*comparison_parts(found)]
-    if found["metrics"]:
-        parts.append(folded("Table: figures kept with the model", metrics_table(found["metrics"])))
-    lines = readings([*compared_measures(found), *found["metrics"]])
+    if found.metrics:
+        parts.append(folded("Table: figures kept with the model", metrics_table(found.metrics)))
+    lines = readings([*compared_measures(found), *found.metrics])
     return [*parts, folded("How to read the measures", bullets(lines))] if lines else parts
 
 
 def _scores(found: Recommendations) -> list[Chart | str]:
-    if not found["recommendations"]:
+    if not found.recommendations:
         return []
     parts: list[Chart | str] = [heading("Scores and prices"), note(_scale_note(found))]
-    parts.append(sources_table(found["sources"]))
+    parts.append(sources_table(found.sources))
     for place, title, what, histogram in (
-        ("chart-scores", "Scores of the recommendations", "recommendations", found["scores"]),
-        ("chart-user-scores", "Mean score per user", "users", found["user_scores"]),
+        ("chart-scores", "Scores of the recommendations", "recommendations", found.scores),
+        ("chart-user-scores", "Mean score per user", "users", found.user_scores),
     ):
-        if any(histogram["counts"]):
+        if any(histogram.counts):
             table = histogram_table(histogram, title, "Score (no unit)", what.capitalize())
             parts.append(Chart(place, score_histogram(histogram, title, what), table))
     return [*parts, *_prices(found)]
@@ -145,13 +138,13 @@ def _scores(found: Recommendations) -> list[Chart | str]:
 
 def _prices(found: Recommendations) -> list[Chart | str]:
     parts: list[Chart | str] = []
-    prices, total = found["prices"], found["recommendations"]
-    if any(prices["counts"]):
-        left = _left_out(found["unpriced"], total, "price")
+    prices, total = found.prices, found.recommendations
+    if any(prices.counts):
+        left = _left_out(found.unpriced, total, "price")
         caption = "Prices of the recommended products"
         table = histogram_table(prices, caption, "Price (currency of the log)", "Recommendations")
         parts.append(Chart("chart-recommended-prices", price_histogram(prices), table, left))
-    if any(score is not None for score in prices["score_mean"]):
+    if any(score is not None for score in prices.score_mean):
         how = "The point is the mean; the line runs from the 10th to the 90th percentile, within a bar of the scores."
         parts.append(Chart("chart-score-by-price", score_by_price(prices), prices_table(prices), how))
     return parts
@@ -159,10 +152,10 @@ def _prices(found: Recommendations) -> list[Chart | str]:
 
 def _what_is_recommended(found: Recommendations) -> list[Chart | str]:
     parts: list[Chart | str] = []
-    total = found["recommendations"]
+    total = found.recommendations
     groups = (
-        ("category", found["categories"], found["unknown_categories"]),
-        ("brand", found["brands"], found["unknown_brands"]),
+        ("category", found.categories, found.unknown_categories),
+        ("brand", found.brands, found.unknown_brands),
     )
     for what, rows, unknown in groups:
         if rows:
@@ -170,12 +163,12 @@ def _what_is_recommended(found: Recommendations) -> list[Chart | str]:
             table = named_table(rows, what, total, f"Recommendations by {what}")
             parts.append(Chart(f"chart-recommended-{what}", top_named(rows, what, total), table, left))
     for what, rows, _ in groups:
-        if any(row["mean_score"] is not None for row in rows):
+        if any(row.mean_score is not None for row in rows):
             table = named_table(rows, what, total, f"Mean score per {what}")
             how = "Of those that are recommended most."
             parts.append(Chart(f"chart-mean-score-{what}", mean_scores(rows, what), table, how))
-    if found["top_products"]:
-        products, served = found["top_products"], found["users_with_list"]
+    if found.top_products:
+        products, served = found.top_products, found.users_with_list
         table = products_table(products, served)
         parts.append(Chart("chart-top-recommended", top_products(products, served), table))
     return [heading("What is recommended"), *parts] if parts else []
@@ -186,15 +179,15 @@ def _left_out(count: int, total: int, what: str) -> str:
 
 
 def _scale_note(found: Recommendations) -> str:
-    apart = [source for source in found["sources"] if not source["compared"]]
+    apart = [source for source in found.sources if not source.compared]
     if not apart:
         return ""
-    names = joined([f"{source['source']} ({counted(source['recommendations'], 'recommendation')})" for source in apart])
+    names = joined([f"{source.source} ({counted(source.recommendations, 'recommendation')})" for source in apart])
     return f"Scores by {names} are on another scale; the charts of scores leave them out."
 
 
 def _file_note(found: Recommendations) -> str:
-    if not found["recommendations"]:
+    if not found.recommendations:
         return ""
     return note("shopstream recommend --all writes every list to recommendations.csv, beside this page.")
 
@@ -214,7 +207,7 @@ def score_histogram(scores: Histogram, title: str, what: str) -> go.Figure:
         ValueError: when there is not one edge more than there are counts.
     """
     edges = _checked_edges(scores)
-    counts = list(scores["counts"])
+    counts = list(scores.counts)
     chart = empty_figure(title, "Score (no unit)", f"{what.capitalize()} (count)", 300)
     chart.add_bar(
         x=[(left + right) / 2 for left, right in edges],
@@ -248,17 +241,17 @@ def price_histogram(prices: PriceHistogram) -> go.Figure:
     chart = empty_figure(title, "Price (currency of the log, growing steps)", "Recommendations (count)", 300)
     hover = [
         f"{figure(left)} to {figure(right)}: {whole(count)} recommendations"
-        for (left, right), count in zip(edges, prices["counts"], strict=True)
+        for (left, right), count in zip(edges, prices.counts, strict=True)
     ]
     chart.add_bar(
         x=list(range(len(edges))),
-        y=list(prices["counts"]),
+        y=list(prices.counts),
         marker={"color": BLUE},
         hovertext=hover,
         hoverinfo="text",
     )
     chart.update_layout(bargap=0.06)
-    return chart.update_xaxes(**_price_axis(prices["bins"])).update_yaxes(rangemode="tozero", nticks=6)
+    return chart.update_xaxes(**_price_axis(prices.bins)).update_yaxes(rangemode="tozero", nticks=6)
 
 
 def score_by_price(prices: PriceHistogram) -> go.Figure:
@@ -275,11 +268,11 @@ def score_by_price(prices: PriceHistogram) -> go.Figure:
     rows = [
         (place, mean, low, high)
         for place, (mean, low, high) in enumerate(
-            zip(prices["score_mean"], prices["score_p10"], prices["score_p90"], strict=True)
+            zip(prices.score_mean, prices.score_p10, prices.score_p90, strict=True)
         )
         if known(mean) is not None and low is not None and high is not None and mean is not None
     ]
-    edges = list(pairwise(prices["bins"]))
+    edges = list(pairwise(prices.bins))
     chart.add_scatter(
         x=[place for place, *_ in rows],
         y=[mean for _, mean, _, _ in rows],
@@ -299,7 +292,7 @@ def score_by_price(prices: PriceHistogram) -> go.Figure:
         ],
         hoverinfo="text",
     )
-    return chart.update_xaxes(**_price_axis(prices["bins"])).update_yaxes(nticks=6)
+    return chart.update_xaxes(**_price_axis(prices.bins)).update_yaxes(nticks=6)
 
 
 def top_named(rows: Sequence[Named], what: str, total: int) -> go.Figure:
@@ -315,10 +308,10 @@ def top_named(rows: Sequence[Named], what: str, total: int) -> go.Figure:
     """
     title = "Most recommended categories" if what == CATEGORY else f"Most recommended {what}s"
     chart = empty_figure(title, "Recommendations (count)", what.capitalize())
-    names = [_named(row["name"], what) for row in rows]
-    values = [row["recommendations"] for row in rows]
+    names = [_named(row.name, what) for row in rows]
+    values = [row.recommendations for row in rows]
     labels = [f"{name}<br>{whole(value)} ({share(value, total)})" for name, value in zip(names, values, strict=True)]
-    hover = [f"{label(row['name'], 80)}: {whole(row['recommendations'])} recommendations" for row in rows]
+    hover = [f"{label(row.name, 80)}: {whole(row.recommendations)} recommendations" for row in rows]
     return named_bars(chart, labels, values, hover=hover, colours=BLUE)
 
 
@@ -333,7 +326,7 @@ def mean_scores(rows: Sequence[Named], what: str) -> go.Figure:
         A bar for each that has one, the highest on top.
     """
     chart = empty_figure(f"Mean score per {what}", "Mean score (no unit)", what.capitalize())
-    scored = [(row["name"], row["mean_score"]) for row in rows if row["mean_score"] is not None]
+    scored = [(row.name, row.mean_score) for row in rows if row.mean_score is not None]
     ordered = sorted(scored, key=lambda row: (-row[1], row[0]))
     names = [f"{_named(name, what)}<br>{figure(round(score, 4))}" for name, score in ordered]
     hover = [f"{label(name, 80)}: mean score {figure(score)}" for name, score in ordered]
@@ -351,17 +344,17 @@ def top_products(products: Sequence[RecommendedProduct], users_with_list: int) -
         A bar chart.
     """
     chart = empty_figure("Products recommended to most users", "Users (count)", "Product")
-    names = [f"{_product_name(product)}<br>{label(product['product_id'])}" for product in products]
+    names = [f"{_product_name(product)}<br>{label(product.product_id)}" for product in products]
     hover = [
-        f"{label(product['brand'] or 'unknown', 80)}, {label(product['category_code'] or 'unknown', 80)}<br>"
-        f"{whole(product['users'])} users ({share(product['users'], users_with_list)} of lists)"
+        f"{label(product.brand or 'unknown', 80)}, {label(product.category_code or 'unknown', 80)}<br>"
+        f"{whole(product.users)} users ({share(product.users, users_with_list)} of lists)"
         for product in products
     ]
-    return named_bars(chart, names, [product["users"] for product in products], hover=hover, colours=BLUE)
+    return named_bars(chart, names, [product.users for product in products], hover=hover, colours=BLUE)
 
 
 def _checked_edges(histogram: Histogram | PriceHistogram) -> list[tuple[float, float]]:
-    bins, counts = list(histogram["bins"]), histogram["counts"]
+    bins, counts = list(histogram.bins), histogram.counts
     if counts and len(bins) != len(counts) + 1:
         raise ValueError(f"scores: {len(counts)} counts need {len(counts) + 1} bin edges, not {len(bins)}")
     return list(pairwise(bins))
@@ -387,8 +380,8 @@ def _named(name: str, what: str) -> str:
 
 
 def _product_name(product: RecommendedProduct) -> str:
-    category = (product["category_code"] or "unknown").rsplit(".", 1)[-1]
-    return label(f"{product['brand'] or 'unknown'} · {category}")
+    category = (product.category_code or "unknown").rsplit(".", 1)[-1]
+    return label(f"{product.brand or 'unknown'} · {category}")
 
 
 def metrics_table(metrics: Mapping[str, float | None]) -> str:
@@ -429,11 +422,11 @@ def products_table(products: Sequence[RecommendedProduct], users_with_list: int)
     """
     rows = [
         (
-            str(product["product_id"]),
-            product["brand"] or "unknown",
-            product["category_code"] or "unknown",
-            whole(product["users"]),
-            share(product["users"], users_with_list),
+            str(product.product_id),
+            product.brand or "unknown",
+            product.category_code or "unknown",
+            whole(product.users),
+            share(product.users, users_with_list),
         )
         for product in products
     ]
@@ -453,11 +446,11 @@ def histogram_table(histogram: Histogram, caption: str, name: str, unit: str) ->
     Returns:
         HTML.
     """
-    edges = list(pairwise(histogram["bins"]))
-    total = sum(histogram["counts"])
+    edges = list(pairwise(histogram.bins))
+    total = sum(histogram.counts)
     rows = [
         (f"{figure(left)} to {figure(right)}", whole(count), share(count, total))
-        for (left, right), count in zip(edges, histogram["counts"], strict=True)
+        for (left, right), count in zip(edges, histogram.counts, strict=True)
     ]
     return html_table(caption, (name, f"{unit} (count)", "Share"), rows)
 
@@ -471,10 +464,10 @@ def prices_table(prices: PriceHistogram) -> str:
     Returns:
         HTML.
     """
-    columns = (prices["counts"], prices["score_mean"], prices["score_p10"], prices["score_p90"])
+    columns = (prices.counts, prices.score_mean, prices.score_p10, prices.score_p90)
     rows = [
         (f"{figure(left)} to {figure(right)}", whole(count), decimal(mean, 4), decimal(low, 4), decimal(high, 4))
-        for (left, right), count, mean, low, high in zip(pairwise(prices["bins"]), *columns, strict=True)
+        for (left, right), count, mean, low, high in zip(pairwise(prices.bins), *columns, strict=True)
     ]
     heads = (
         "Price (currency of the log)",
@@ -500,10 +493,10 @@ def named_table(rows: Sequence[Named], what: str, total: int, caption: str) -> s
     """
     cells = [
         (
-            row["name"],
-            whole(row["recommendations"]),
-            share(row["recommendations"], total),
-            decimal(row["mean_score"], 4),
+            row.name,
+            whole(row.recommendations),
+            share(row.recommendations, total),
+            decimal(row.mean_score, 4),
         )
         for row in rows
     ]
@@ -520,14 +513,14 @@ def sources_table(sources: Sequence[Source]) -> str:
     Returns:
         HTML.
     """
-    total = sum(source["recommendations"] for source in sources)
+    total = sum(source.recommendations for source in sources)
     rows = [
         (
-            source["source"],
-            whole(source["recommendations"]),
-            share(source["recommendations"], total),
-            *(decimal(source[key], 4) for key in ("lowest", "mean", "highest")),
-            "yes" if source["compared"] else "no",
+            source.source,
+            whole(source.recommendations),
+            share(source.recommendations, total),
+            *(decimal(getattr(source, key), 4) for key in ("lowest", "mean", "highest")),
+            "yes" if source.compared else "no",
         )
         for source in sources
     ]

@@ -6,11 +6,15 @@ from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
 
-from spark_apps.reports.data import Cluster, CurvePoint, Profile, ReportData, SegmentAffinities, Segments
+from spark_apps.reports.data import ReportData
 from spark_apps.reports.figures import LEGEND, NAMED_AXIS, ORANGE, PURPLE, counted_bars, empty_figure, label, named_bars
 from spark_apps.reports.formats import counted, decimal, figure, known, largest_first, share, whole
 from spark_apps.reports.html_table import counts_table, html_table, shades
 from spark_apps.reports.layout import Chart, Section, facts, folded, heading, not_yet, paragraph
+from spark_apps.segmentation.affinities import SegmentAffinities
+from spark_apps.segmentation.curve import CurvePoint
+from spark_apps.segmentation.description import Segments
+from spark_apps.segmentation.profiles import Cluster, Profile
 
 # Column heading and decimals of each feature that k-means used.
 _MEANS = {
@@ -48,25 +52,25 @@ def segment_sentences(segments: Segments) -> list[str]:
     Returns:
         Up to three sentences.
     """
-    clusters = segments["clusters"]
+    clusters = segments.clusters
     if not clusters:
         return []
-    largest = min(clusters, key=lambda cluster: (-cluster["users"], cluster["cluster"]))
-    total = sum(cluster["users"] for cluster in clusters)
+    largest = min(clusters, key=lambda cluster: (-cluster.users, cluster.cluster))
+    total = sum(cluster.users for cluster in clusters)
     sentences = [
         f"{counted(total, 'user')} fall into {counted(len(clusters), 'segment')}; the largest is "
-        f"{largest['name']} with {counted(largest['users'], 'user')} ({share(largest['users'], total)})."
+        f"{largest.name} with {counted(largest.users, 'user')} ({share(largest.users, total)})."
     ]
-    spenders = [profile for profile in segments.get("profiles", ()) if profile["revenue"] > 0]
+    spenders = [profile for profile in segments.profiles if profile.revenue > 0]
     if spenders:
-        most = min(spenders, key=lambda profile: (-profile["revenue"], profile["segment"]))
+        most = min(spenders, key=lambda profile: (-profile.revenue, profile.segment))
         sentences.append(
-            f"{share(most['revenue_share'], 1)} of what was spent comes from {most['segment']}, "
-            f"{share(most['share'], 1)} of the users."
+            f"{share(most.revenue_share, 1)} of what was spent comes from {most.segment}, "
+            f"{share(most.share, 1)} of the users."
         )
-    if segments["rfm"]:
-        name, users = largest_first(segments["rfm"])[0]
-        part = share(users, sum(segments["rfm"].values()))
+    if segments.rfm:
+        name, users = largest_first(segments.rfm)[0]
+        part = share(users, sum(segments.rfm.values()))
         sentences.append(f"The largest RFM group is {name} with {counted(users, 'user')} ({part}).")
     return sentences
 
@@ -80,44 +84,43 @@ def stability_sentences(segments: Segments) -> list[str]:
     Returns:
         One sentence, or none where it was not measured.
     """
-    found = segments.get("stability")
+    found = segments.stability
     if not found:
         return []
-    seeds, samples = found["other_seed"], found["bootstrap"]
+    seeds, samples = found.other_seed, found.bootstrap
     return [
-        f"Clustered anew {counted(found['repeats'], 'time')} on {counted(found['users'], 'sampled user')}, the groups "
-        f"agree with these segments by an adjusted Rand index of {decimal(seeds['mean'])} under other seeds (lowest "
-        f"{decimal(seeds['lowest'])}) and {decimal(samples['mean'])} on bootstrap samples (lowest "
-        f"{decimal(samples['lowest'])}); 1 means the same groups, 0 no more alike than by chance."
+        f"Clustered anew {counted(found.repeats, 'time')} on {counted(found.users, 'sampled user')}, the groups "
+        f"agree with these segments by an adjusted Rand index of {decimal(seeds.mean)} under other seeds (lowest "
+        f"{decimal(seeds.lowest)}) and {decimal(samples.mean)} on bootstrap samples (lowest "
+        f"{decimal(samples.lowest)}); 1 means the same groups, 0 no more alike than by chance."
     ]
 
 
 def _facts(segments: Segments) -> dict[str, str]:
     return {
-        "Segments (k)": whole(segments["k"]),
-        "Silhouette (-1 to 1)": decimal(segments["silhouette"], 4),
-        "Cost (sum of squared distances)": decimal(segments["cost"], 1),
-        "Passes over all users": whole(segments["iterations"])
-        + ("" if segments.get("converged", True) else ", cut short"),
-        "Seed": str(segments["seed"]),
+        "Segments (k)": whole(segments.k),
+        "Silhouette (-1 to 1)": decimal(segments.silhouette, 4),
+        "Cost (sum of squared distances)": decimal(segments.cost, 1),
+        "Passes over all users": whole(segments.iterations) + ("" if segments.converged else ", cut short"),
+        "Seed": str(segments.seed),
     }
 
 
 def _sizes(segments: Segments) -> list[Chart | str]:
     parts: list[Chart | str] = []
-    sizes = {cluster["name"]: cluster["users"] for cluster in segments["clusters"]}
+    sizes = {cluster.name: cluster.users for cluster in segments.clusters}
     if sizes:
         table = counts_table("Users by segment", "Segment", "Users", sizes, sum(sizes.values()))
-        parts.append(Chart("chart-users-by-segment", users_by_segment(segments["clusters"]), table))
-    if segments["rfm"]:
-        users = sum(segments["rfm"].values())
-        table = counts_table("Users by RFM group", "RFM group", "Users", segments["rfm"], users)
-        parts.append(Chart("chart-rfm", users_by_rfm(segments["rfm"]), table))
-    profiles = segments.get("profiles")
-    if profiles and any(profile["revenue"] > 0 for profile in profiles):
+        parts.append(Chart("chart-users-by-segment", users_by_segment(segments.clusters), table))
+    if segments.rfm:
+        users = sum(segments.rfm.values())
+        table = counts_table("Users by RFM group", "RFM group", "Users", segments.rfm, users)
+        parts.append(Chart("chart-rfm", users_by_rfm(segments.rfm), table))
+    profiles = segments.profiles
+    if profiles and any(profile.revenue > 0 for profile in profiles):
         table = profiles_table(profiles)
         parts.append(Chart("chart-revenue-by-segment", revenue_by_segment(profiles), table))
-    behaviours = segments.get("behaviours")
+    behaviours = segments.behaviours
     if behaviours:
         table = counts_table("Users by behaviour", "Behaviour", "Users", behaviours, sum(behaviours.values()))
         parts.append(Chart("chart-behaviours", users_by_behaviour(behaviours), table))
@@ -126,26 +129,26 @@ def _sizes(segments: Segments) -> list[Chart | str]:
 
 def _what_they_are_like(segments: Segments) -> list[Chart | str]:
     parts: list[Chart | str] = []
-    if segments["clusters"]:
-        parts.append(segments_table(segments["clusters"]))
-    crossed = segments.get("cross_table")
+    if segments.clusters:
+        parts.append(segments_table(segments.clusters))
+    crossed = segments.cross_table
     if crossed and any(any(users.values()) for users in crossed.values()):
         parts.append(cross_table(crossed))
-    affinities = segments.get("affinities")
-    if affinities and any(found["categories"] or found["brands"] for found in affinities):
+    affinities = segments.affinities
+    if affinities and any(found.categories or found.brands for found in affinities):
         parts.append(folded("Table: categories and brands that each segment likes", likings_table(affinities)))
     return [heading("What they are like"), *parts] if parts else []
 
 
 def _how_sure(segments: Segments) -> list[Chart | str]:
     parts: list[Chart | str] = []
-    if any(known(point["silhouette"]) is not None for point in segments["curve"]):
-        table = curve_table(segments["curve"], segments["k"])
-        parts.append(Chart("chart-silhouette", silhouette_curve(segments["curve"], segments["k"]), table))
-        table = curve_table(segments["curve"], segments["k"], "Cost and silhouette by number of segments")
-        parts.append(Chart("chart-cost", cost_curve(segments["curve"], segments["k"]), table))
-    elif segments["curve"]:
-        parts.append(curve_table(segments["curve"], segments["k"]))
+    if any(known(point.silhouette) is not None for point in segments.curve):
+        table = curve_table(segments.curve, segments.k)
+        parts.append(Chart("chart-silhouette", silhouette_curve(segments.curve, segments.k), table))
+        table = curve_table(segments.curve, segments.k, "Cost and silhouette by number of segments")
+        parts.append(Chart("chart-cost", cost_curve(segments.curve, segments.k), table))
+    elif segments.curve:
+        parts.append(curve_table(segments.curve, segments.k))
     stable = paragraph(stability_sentences(segments))
     return [heading("How sure they are"), *([stable] if stable else []), *parts] if parts or stable else []
 
@@ -160,10 +163,10 @@ def users_by_segment(clusters: Sequence[Cluster]) -> go.Figure:
         A bar chart, largest segment on top.
     """
     chart = empty_figure("Users by segment", "Users (count)", "Segment")
-    total = sum(cluster["users"] for cluster in clusters)
-    ordered = sorted(clusters, key=lambda cluster: (-cluster["users"], cluster["cluster"]))
-    names = [f"{label(c['name'])}<br>{whole(c['users'])} ({share(c['users'], total)})" for c in ordered]
-    return named_bars(chart, names, [c["users"] for c in ordered], hover=names, colours=PURPLE)
+    total = sum(cluster.users for cluster in clusters)
+    ordered = sorted(clusters, key=lambda cluster: (-cluster.users, cluster.cluster))
+    names = [f"{label(c.name)}<br>{whole(c.users)} ({share(c.users, total)})" for c in ordered]
+    return named_bars(chart, names, [c.users for c in ordered], hover=names, colours=PURPLE)
 
 
 def silhouette_curve(curve: Sequence[CurvePoint], chosen: int) -> go.Figure:
@@ -176,7 +179,7 @@ def silhouette_curve(curve: Sequence[CurvePoint], chosen: int) -> go.Figure:
     Returns:
         A line with the chosen k marked.
     """
-    points = [(point["k"], point["silhouette"]) for point in curve]
+    points = [(point.k, point.silhouette) for point in curve]
     return _curve("Silhouette by number of segments", "Silhouette (-1 to 1, higher is better)", points, chosen)
 
 
@@ -190,7 +193,7 @@ def cost_curve(curve: Sequence[CurvePoint], chosen: int) -> go.Figure:
     Returns:
         A line with the chosen k marked.
     """
-    points = [(point["k"], point["cost"]) for point in curve]
+    points = [(point.k, point.cost) for point in curve]
     chart = _curve("Cost by number of segments", "Cost (sum of squared distances)", points, chosen)
     return chart.update_yaxes(rangemode="tozero")
 
@@ -232,11 +235,11 @@ def revenue_by_segment(profiles: Sequence[Profile]) -> go.Figure:
     """
     title = "Share of users and of spend by segment"
     chart = empty_figure(title, "Share of the total (%)", "Segment")
-    ordered = sorted(profiles, key=lambda profile: (-profile["revenue_share"], profile["segment"]))
+    ordered = sorted(profiles, key=lambda profile: (-profile.revenue_share, profile.segment))
     places = list(range(len(ordered)))
     for name, key, colour in (("users", "share", PURPLE), ("spend", "revenue_share", ORANGE)):
-        shares = [100 * float(profile[key]) for profile in ordered]  # type: ignore[literal-required]
-        hover = [f"{label(p['segment'])}: {part:.1f}% of {name}" for p, part in zip(ordered, shares, strict=True)]
+        shares = [100 * getattr(profile, key) for profile in ordered]
+        hover = [f"{label(p.segment)}: {part:.1f}% of {name}" for p, part in zip(ordered, shares, strict=True)]
         chart.add_bar(
             x=shares,
             y=places,
@@ -247,8 +250,7 @@ def revenue_by_segment(profiles: Sequence[Profile]) -> go.Figure:
             hoverinfo="text",
         )
     names = [
-        f"{label(p['segment'])}<br>{share(p['share'], 1)} of users<br>{share(p['revenue_share'], 1)} of spend"
-        for p in ordered
+        f"{label(p.segment)}<br>{share(p.share, 1)} of users<br>{share(p.revenue_share, 1)} of spend" for p in ordered
     ]
     chart.update_yaxes(tickmode="array", tickvals=places, ticktext=names, range=[len(names) - 0.5, -0.5])
     chart.update_yaxes(**NAMED_AXIS)
@@ -299,16 +301,16 @@ def segments_table(clusters: Sequence[Cluster]) -> str:
     Returns:
         HTML; in each row of means, the higher the mean the deeper its tint.
     """
-    total = sum(cluster["users"] for cluster in clusters)
-    means: list[dict[str, float | None]] = [dict(cluster["means"]) for cluster in clusters]  # type: ignore[arg-type]
+    total = sum(cluster.users for cluster in clusters)
+    means: list[dict[str, float | None]] = [cluster.means for cluster in clusters]
     rows = [
-        ("Users (count)", *(whole(cluster["users"]) for cluster in clusters)),
-        ("Share of users", *(share(cluster["users"], total) for cluster in clusters)),
+        ("Users (count)", *(whole(cluster.users) for cluster in clusters)),
+        ("Share of users", *(share(cluster.users, total) for cluster in clusters)),
         *((head, *(decimal(mean[key], digits) for mean in means)) for key, (head, digits) in _MEANS.items()),
     ]
     untinted = [0.0] * len(clusters)
     tints = [untinted, untinted, *(shades([mean[key] for mean in means]) for key in _MEANS)]
-    heads = ("Figure", *(cluster["name"] for cluster in clusters))
+    heads = ("Figure", *(cluster.name for cluster in clusters))
     return html_table("Means of each segment; deeper tint = higher within the row", heads, rows, shades=tints)
 
 
@@ -325,9 +327,9 @@ def curve_table(curve: Sequence[CurvePoint], chosen: int, caption: str = "Fit by
     """
     rows = [
         (
-            f"{point['k']}, in use" if point["k"] == chosen else str(point["k"]),
-            decimal(point["silhouette"], 4),
-            decimal(point["cost"], 1),
+            f"{point.k}, in use" if point.k == chosen else str(point.k),
+            decimal(point.silhouette, 4),
+            decimal(point.cost, 1),
         )
         for point in curve
     ]
@@ -364,17 +366,17 @@ def profiles_table(profiles: Sequence[Profile]) -> str:
     Returns:
         HTML; within each row of medians, the higher the deeper the tint.
     """
-    units = {name: found["unit"] for profile in profiles for name, found in profile["features"].items()}
+    units = {name: found.unit for profile in profiles for name, found in profile.features.items()}
     medians = {name: [_median(profile, name) for profile in profiles] for name in units}
     rows = [
-        ("Users (count)", *(whole(profile["users"]) for profile in profiles)),
-        ("Share of users", *(share(profile["share"], 1) for profile in profiles)),
-        ("Spend (currency of the log)", *(decimal(profile["revenue"]) for profile in profiles)),
-        ("Share of spend", *(share(profile["revenue_share"], 1) for profile in profiles)),
+        ("Users (count)", *(whole(profile.users) for profile in profiles)),
+        ("Share of users", *(share(profile.share, 1) for profile in profiles)),
+        ("Spend (currency of the log)", *(decimal(profile.revenue) for profile in profiles)),
+        ("Share of spend", *(share(profile.revenue_share, 1) for profile in profiles)),
         *((_median_of(name, units[name]), *(decimal(value) for value in values)) for name, values in medians.items()),
     ]
     untinted = [0.0] * len(profiles)
-    heads = ("Figure", *(profile["segment"] for profile in profiles))
+    heads = ("Figure", *(profile.segment for profile in profiles))
     caption = "Profile of each segment; deeper tint = higher within the row"
     return html_table(caption, heads, rows, shades=[*[untinted] * 4, *map(shades, medians.values())])
 
@@ -390,15 +392,15 @@ def likings_table(affinities: Sequence[SegmentAffinities]) -> str:
     """
     rows = [
         (
-            found["segment"],
+            found.segment,
             kind,
-            liking["value"],
-            share(liking["share"], 1),
-            decimal(liking["lift"]),
-            whole(liking["users"]),
+            liking.value,
+            share(liking.share, 1),
+            decimal(liking.lift),
+            whole(liking.users),
         )
         for found in affinities
-        for kind, likings in (("category", found["categories"]), ("brand", found["brands"]))
+        for kind, likings in (("category", found.categories), ("brand", found.brands))
         for liking in likings
     ]
     heads = ("Segment", "Kind", "Likes", "Share of its interest", "Lift over all users", "Users (count)")
@@ -406,8 +408,8 @@ def likings_table(affinities: Sequence[SegmentAffinities]) -> str:
 
 
 def _median(profile: Profile, name: str) -> float | None:
-    found = profile["features"].get(name)
-    return found["median"] if found else None
+    found = profile.features.get(name)
+    return found.median if found else None
 
 
 def _median_of(name: str, unit: str) -> str:

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
 
-from spark_apps.reports.data import Guesses, ReportData, Stretch
+from spark_apps.reports.data import ReportData
 from spark_apps.reports.figures import BLUE, GREEN, GREY, LEGEND, ORANGE, PURPLE, empty_figure
 from spark_apps.reports.formats import UNKNOWN_FIGURE, batches, counted, decimal, joined, moment, numbers, share, whole
 from spark_apps.reports.html_table import html_table
 from spark_apps.reports.layout import Chart, Section, not_yet, paragraph
+from spark_apps.streaming.timeline import Guesses, Stretch
 
 _HITS, _CHANGES, _TIMES = "Hits of the lists", "Moves of segments", "Times of batches"
 # Recommenders of the batch log, best expected first: what people call them, and a colour.
@@ -49,19 +50,17 @@ def stream_sentences(stretches: Sequence[Stretch]) -> list[str]:
     """
     if not stretches:
         return []
-    until = max((one["until"] for one in stretches if one["until"]), default=None)
-    events = counted(sum(one["events"] for one in stretches), "event")
+    until = max((one.until for one in stretches if one.until), default=None)
+    events = counted(sum(one.events for one in stretches), "event")
     when = f", until {moment(until.isoformat())}" if until else ""
-    which = batches(stretches[0]["first"], stretches[-1]["last"])
+    which = batches(stretches[0].first, stretches[-1].last)
     return [f"The stream's {which} hold {events}{when}.", *_hit_sentences(stretches), *_change_sentences(stretches)]
 
 
 def _hit_sentences(stretches: Sequence[Stretch]) -> list[str]:
     sums = {words: sum_of(stretches, name) for name, (words, _) in RECOMMENDERS.items()}
-    told = [
-        f"{words.lower()} {share(found['hits'], found['trials'])}" for words, found in sums.items() if found["trials"]
-    ]
-    trials = max(found["trials"] for found in sums.values())
+    told = [f"{words.lower()} {share(found.hits, found.trials)}" for words, found in sums.items() if found.trials]
+    trials = max(found.trials for found in sums.values())
     if not told:
         return []
     what = counted(trials, "product put into the cart or purchased", "products put into the cart or purchased")
@@ -69,11 +68,11 @@ def _hit_sentences(stretches: Sequence[Stretch]) -> list[str]:
 
 
 def _change_sentences(stretches: Sequence[Stretch]) -> list[str]:
-    highest = max(stretches, key=lambda one: one["change_rate"])
-    when = batches(highest["first"], highest["last"])
+    highest = max(stretches, key=lambda one: one.change_rate)
+    when = batches(highest.first, highest.last)
     return [
-        f"At most {share(highest['change_rate'], 1)} of the known users seen changed their segment "
-        f"({when}); the slowest batch took {decimal(max(one['seconds'] for one in stretches), 1)} s."
+        f"At most {share(highest.change_rate, 1)} of the known users seen changed their segment "
+        f"({when}); the slowest batch took {decimal(max(one.seconds for one in stretches), 1)} s."
     ]
 
 
@@ -108,10 +107,10 @@ def hit_rates(stretches: Sequence[Stretch]) -> go.Figure:
     """
     chart = _chart("Hit rate of the lists while it streamed", "Hits of carts and purchases (%)")
     for name, (words, colour) in RECOMMENDERS.items():
-        tried = [(one, one["guesses"][name]) for one in stretches if name in one["guesses"]]
-        points = [(one, 100 * found["hits"] / found["trials"], found) for one, found in tried if found["trials"]]
+        tried = [(one, one.guesses[name]) for one in stretches if name in one.guesses]
+        points = [(one, 100 * found.hits / found.trials, found) for one, found in tried if found.trials]
         hover = [
-            f"{words}, {_which(one)}<br>{rate:.1f}%: {whole(found['hits'])} of {whole(found['trials'])}"
+            f"{words}, {_which(one)}<br>{rate:.1f}%: {whole(found.hits)} of {whole(found.trials)}"
             for one, rate, found in points
         ]
         _line(chart, [one for one, *_ in points], [rate for _, rate, _ in points], words, colour, hover)
@@ -129,8 +128,8 @@ def segment_changes(stretches: Sequence[Stretch]) -> go.Figure:
     """
     chart = _chart("How far segments move in a batch", "Share of users (%)")
     for words, colour, values in (
-        ("Users who changed", PURPLE, [one["change_rate"] for one in stretches]),
-        ("Shift of sizes, largest", BLUE, [one["shift"] for one in stretches]),
+        ("Users who changed", PURPLE, [one.change_rate for one in stretches]),
+        ("Shift of sizes, largest", BLUE, [one.shift for one in stretches]),
     ):
         hover = [f"{words}: {share(value, 1)}, {_which(one)}" for one, value in zip(stretches, values, strict=True)]
         _line(chart, stretches, [100 * value for value in values], words, colour, hover)
@@ -148,8 +147,8 @@ def batch_times(stretches: Sequence[Stretch]) -> go.Figure:
     """
     chart = _chart("How long batches take", "Slowest batch (seconds)")
     for words, colour, values in (
-        ("Batch", BLUE, [one["seconds"] for one in stretches]),
-        ("From drop to tables", PURPLE, [one["latency"] for one in stretches]),
+        ("Batch", BLUE, [one.seconds for one in stretches]),
+        ("From drop to tables", PURPLE, [one.latency for one in stretches]),
     ):
         hover = [f"{words}: {value:.1f} s, {_which(one)}" for one, value in zip(stretches, values, strict=True)]
         _line(chart, stretches, values, words, colour, hover)
@@ -157,7 +156,7 @@ def batch_times(stretches: Sequence[Stretch]) -> go.Figure:
 
 
 def _which(stretch: Stretch) -> str:
-    return batches(stretch["first"], stretch["last"])
+    return batches(stretch.first, stretch.last)
 
 
 def _chart(title: str, y_title: str) -> go.Figure:
@@ -175,7 +174,7 @@ def _line(
     hover: Sequence[str],
 ) -> None:
     chart.add_scatter(
-        x=[one["last"] for one in stretches],
+        x=[one.last for one in stretches],
         y=list(values),
         name=words,
         mode="lines+markers",
@@ -206,7 +205,7 @@ def hits_table(stretches: Sequence[Stretch], recommenders: Mapping[str, str], ca
         HTML; the last row is of all stretches together.
     """
     heads = ("Batches", *(f"{words}: {what}" for words in recommenders.values() for what in ("hits of", "hit rate")))
-    rows = [(numbers(one["first"], one["last"]), *_hits([one], recommenders)) for one in stretches]
+    rows = [(numbers(one.first, one.last), *_hits([one], recommenders)) for one in stretches]
     return html_table(caption, heads, [*rows, (_TOGETHER, *_hits(stretches, recommenders))])
 
 
@@ -221,8 +220,7 @@ def changes_table(stretches: Sequence[Stretch], caption: str) -> str:
         HTML.
     """
     rows = [
-        (numbers(one["first"], one["last"]), _until(one), share(one["change_rate"], 1), share(one["shift"], 1))
-        for one in stretches
+        (numbers(one.first, one.last), _until(one), share(one.change_rate, 1), share(one.shift, 1)) for one in stretches
     ]
     return html_table(caption, ("Batches", "Events until", "Users who changed", "Largest shift of sizes"), rows)
 
@@ -239,10 +237,10 @@ def times_table(stretches: Sequence[Stretch], caption: str) -> str:
     """
     rows = [
         (
-            numbers(one["first"], one["last"]),
-            whole(one["events"]),
-            decimal(one["seconds"], 1),
-            decimal(one["latency"], 1),
+            numbers(one.first, one.last),
+            whole(one.events),
+            decimal(one.seconds, 1),
+            decimal(one.latency, 1),
         )
         for one in stretches
     ]
@@ -251,8 +249,8 @@ def times_table(stretches: Sequence[Stretch], caption: str) -> str:
 
 def sum_of(stretches: Sequence[Stretch], recommender: str) -> Guesses:
     """Adds up what a recommender's lists guessed over the stream."""
-    told = [one["guesses"][recommender] for one in stretches if recommender in one["guesses"]]
-    return {"trials": sum(one["trials"] for one in told), "hits": sum(one["hits"] for one in told)}
+    told = [one.guesses[recommender] for one in stretches if recommender in one.guesses]
+    return Guesses(sum(one.trials for one in told), sum(one.hits for one in told))
 
 
 def _hits(stretches: Sequence[Stretch], recommenders: Mapping[str, str]) -> list[str]:
@@ -260,9 +258,9 @@ def _hits(stretches: Sequence[Stretch], recommenders: Mapping[str, str]) -> list
     return [
         text
         for found in sums
-        for text in (f"{whole(found['hits'])} of {whole(found['trials'])}", share(found["hits"], found["trials"]))
+        for text in (f"{whole(found.hits)} of {whole(found.trials)}", share(found.hits, found.trials))
     ]
 
 
 def _until(stretch: Stretch) -> str:
-    return UNKNOWN_FIGURE if stretch["until"] is None else moment(stretch["until"].isoformat())
+    return UNKNOWN_FIGURE if stretch.until is None else moment(stretch.until.isoformat())

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from spark_apps.analysis.document import Analysis
 from spark_apps.reports.activity import session_sentences, time_sentences, type_sentences
 from spark_apps.reports.behaviour import affinity_sentences, demand_sentences, funnel_sentences, path_sentences
 from spark_apps.reports.comparison import comparison_sentences, leading_name, ranked_models
-from spark_apps.reports.data import Analysis, Recommendations, ReportData
+from spark_apps.reports.data import Recommendations, ReportData
 from spark_apps.reports.formats import counted, figure, share, whole
 from spark_apps.reports.layout import Section, facts, paragraph
 from spark_apps.reports.quality import balance_sentences, missing_sentences
@@ -42,7 +43,7 @@ def summary_findings(data: ReportData) -> dict[str, list[str]]:
         "Customers": segment_sentences(data.segments) if data.segments is not None else [],
         "Recommendations": _recommended(data.recommendations),
         "Live stream": stream_sentences(data.stream),
-        "Data": [*balance_sentences(data.balance), *missing_sentences(analysis)],
+        "Data": [*balance_sentences(analysis.balance), *missing_sentences(analysis)],
     }
 
 
@@ -53,51 +54,51 @@ def key_figures(data: ReportData) -> dict[str, str]:
         data: what the report shows.
     """
     analysis = data.analysis
-    tiles = {"Events": whole(analysis["events"])}
-    if "users" in analysis:
-        tiles["Users"] = whole(analysis["users"])
-    if analysis["sessions"]["count"]:
-        tiles["Sessions"] = whole(analysis["sessions"]["count"])
-    if analysis["event_counts"].get("purchase"):
-        tiles["Purchases"] = whole(analysis["event_counts"]["purchase"])
+    tiles = {"Events": whole(analysis.events)}
+    if analysis.users is not None:
+        tiles["Users"] = whole(analysis.users)
+    if analysis.sessions.count:
+        tiles["Sessions"] = whole(analysis.sessions.count)
+    if analysis.event_counts.get("purchase"):
+        tiles["Purchases"] = whole(analysis.event_counts["purchase"])
     tiles |= _rates(analysis)
-    if data.segments is not None and data.segments["clusters"]:
-        tiles["Segments"] = whole(len(data.segments["clusters"]))
+    if data.segments is not None and data.segments.clusters:
+        tiles["Segments"] = whole(len(data.segments.clusters))
     if data.recommendations is not None:
-        tiles["Users with a list"] = whole(data.recommendations["users_with_list"])
+        tiles["Users with a list"] = whole(data.recommendations.users_with_list)
         tiles |= _best_model(data.recommendations)
     return tiles
 
 
 def _rates(analysis: Analysis) -> dict[str, str]:
     rates = {}
-    users = analysis.get("funnel", {}).get("users")
-    if users and users["viewed"]:
-        rates["Viewers who purchase"] = share(users["purchased"] + users["purchased_without_cart"], users["viewed"])
-    carts = analysis.get("cart_abandonment", {}).get("sessions")
-    if carts and carts["with_cart"]:
-        rates["Carts left, by session"] = share(carts["without_purchase"], carts["with_cart"])
+    users = analysis.funnel.get("users")
+    if users and users.viewed:
+        rates["Viewers who purchase"] = share(users.purchased + users.purchased_without_cart, users.viewed)
+    carts = analysis.cart_abandonment.get("sessions")
+    if carts and carts.with_cart:
+        rates["Carts left, by session"] = share(carts.without_purchase, carts.with_cart)
     return rates
 
 
 def _best_model(found: Recommendations) -> dict[str, str]:
-    return {f"{leading_name(found)} of {model}": figure(best["value"]) for model, best in ranked_models(found)[:1]}
+    return {f"{leading_name(found)} of {model}": figure(best.value) for model, best in ranked_models(found)[:1]}
 
 
 def _traffic(data: ReportData) -> list[str]:
     analysis = data.analysis
-    if not analysis["events"]:
+    if not analysis.events:
         return ["There are no events."]
-    who = f" by {counted(analysis['users'], 'user')}" if "users" in analysis else ""
-    what = f" on {counted(analysis['products'], 'product')}" if "products" in analysis else ""
-    days = counted(len(analysis["events_by_day"]), "date")
+    who = f" by {counted(analysis.users, 'user')}" if analysis.users is not None else ""
+    what = f" on {counted(analysis.products, 'product')}" if analysis.products is not None else ""
+    days = counted(len(analysis.events_by_day), "date")
     when = f"from {data.first_date} to {data.last_date}, {days} with events"
     when = f"on {data.first_date}" if data.first_date == data.last_date else when
     return [
-        f"{counted(analysis['events'], 'event')}{who}{what} {when}.",
+        f"{counted(analysis.events, 'event')}{who}{what} {when}.",
         *type_sentences(analysis)[:1],
         *time_sentences(analysis),
-        *session_sentences(analysis["sessions"]),
+        *session_sentences(analysis.sessions),
     ]
 
 

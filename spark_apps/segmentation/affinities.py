@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Literal, NamedTuple, TypedDict
+from typing import Literal, NamedTuple
 
 import pyarrow as pa
 
 from spark_apps.engine.base import Engine, Relation, Task
 from spark_apps.engine.database import sql
+from spark_apps.results import Result
 from spark_apps.schemas import UNKNOWN
 from spark_apps.storage import StoragePath
 
@@ -43,7 +44,7 @@ class Interest(NamedTuple):
     users: int
 
 
-class Affinity(TypedDict):
+class Affinity(Result):
     """A category or brand that a segment likes.
 
     share: of the segment's interest in known categories (or brands), 0 to 1; lift: that share divided by the same share
@@ -56,7 +57,7 @@ class Affinity(TypedDict):
     users: int
 
 
-class SegmentAffinities(TypedDict):
+class SegmentAffinities(Result):
     """What a segment likes more than all users do, highest lift first; nothing where nothing stands out."""
 
     segment: str
@@ -121,14 +122,13 @@ def affinities(found: Iterable[Interest], least_users: Mapping[str, float], kept
         kept: listed per segment and dimension, at most.
     """
     rows = sorted(found)
-    listed: dict[str, SegmentAffinities] = {
-        name: {"segment": name, "categories": [], "brands": []} for name in least_users
-    }
-    for dimension in DIMENSIONS:
-        here = [row for row in rows if row.dimension == dimension]
-        for name, least in least_users.items():
-            listed[name][dimension] = _strongest(here, name, least)[:kept]
-    return list(listed.values())
+    by_dimension = {dimension: [row for row in rows if row.dimension == dimension] for dimension in DIMENSIONS}
+    return [
+        SegmentAffinities(
+            segment=name, **{one: _strongest(here, name, least)[:kept] for one, here in by_dimension.items()}
+        )
+        for name, least in least_users.items()
+    ]
 
 
 def _strongest(rows: list[Interest], segment: str, least: float) -> list[Affinity]:
@@ -141,8 +141,8 @@ def _strongest(rows: list[Interest], segment: str, least: float) -> list[Affinit
         share = row.score / own_total
         lift = share / (everybody[row.value] / total)
         if row.users >= least and round(lift, 9) > 1:
-            strong.append({"value": row.value, "share": share, "lift": lift, "users": row.users})
-    return sorted(strong, key=lambda one: (-round(one["lift"], 9), one["value"]))
+            strong.append(Affinity(value=row.value, share=share, lift=lift, users=row.users))
+    return sorted(strong, key=lambda one: (-round(one.lift, 9), one.value))
 
 
 def _sums(scores: Iterable[tuple[str, float]]) -> dict[str, float]:

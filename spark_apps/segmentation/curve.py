@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from spark_apps.results import Result
 from spark_apps.segmentation.inputs import Floats, Scale
 from spark_apps.segmentation.local import fit_locally
 from spark_apps.segmentation.spread import moments
@@ -18,14 +19,13 @@ K_TRIED = range(2, 11)
 _STARTS = 3
 
 
-@dataclass(frozen=True)
-class CurvePoint:
+class CurvePoint(Result):
     """How well k clusters fit a sample: cost (sum of squared distances, scaled units), iterations and silhouette."""
 
     k: int
-    cost: float
-    iterations: int
-    silhouette: float
+    cost: float | None
+    iterations: int | None = None
+    silhouette: float | None
 
 
 def silhouette_curve(sample: Floats, ks: Sequence[int], seed: int) -> list[CurvePoint]:
@@ -49,13 +49,13 @@ def silhouette_curve(sample: Floats, ks: Sequence[int], seed: int) -> list[Curve
             break
         fitted = fit_locally(scaled, k, seed, starts=_STARTS)
         score = squared_silhouette(scaled, fitted.labels)
-        curve.append(CurvePoint(k, fitted.cost, fitted.iterations, score))
+        curve.append(CurvePoint(k=k, cost=fitted.cost, iterations=fitted.iterations, silhouette=score))
     return curve
 
 
 def best_k(curve: Sequence[CurvePoint]) -> int:
     """Returns the k with the highest silhouette, the smallest of equals."""
-    return max(curve, key=lambda point: (point.silhouette, -point.k)).k
+    return max(curve, key=lambda point: (-math.inf if point.silhouette is None else point.silhouette, -point.k)).k
 
 
 def squared_silhouette(points: Floats, labels: NDArray[np.integer[Any]]) -> float:

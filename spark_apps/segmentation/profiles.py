@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple, TypedDict
+from typing import NamedTuple
 
 import pyarrow as pa
 
+from spark_apps.results import Result
 from spark_apps.segmentation.behaviour import LABELS
 from spark_apps.segmentation.distributions import Distribution, Distributions
 from spark_apps.segmentation.inputs import FEATURES, UNITS
@@ -17,16 +18,16 @@ from spark_apps.settings import SegmentThresholds
 Counts = dict[str, int]
 
 
-class Cluster(TypedDict):
+class Cluster(Result):
     """A cluster's index, its name, its users and the means of its features."""
 
     cluster: int
     name: str
     users: int
-    means: dict[str, float]
+    means: dict[str, float | None]
 
 
-class FeatureProfile(TypedDict):
+class FeatureProfile(Result):
     """A feature's mean (exact) and lower median (within 0.1 %) over the users of a segment."""
 
     unit: str
@@ -34,7 +35,7 @@ class FeatureProfile(TypedDict):
     median: float
 
 
-class Profile(TypedDict):
+class Profile(Result):
     """A segment with users.
 
     Shares are of all users and of all they spent, 0 to 1; revenue is in the currency of the log; features are those
@@ -77,7 +78,7 @@ def named_clusters(
     ]
     users = [distributions[place]["recency"].size if place in distributions else 0 for place in range(len(means))]
     return [
-        {"cluster": place, "name": name, "users": users[place], "means": means[place]}
+        Cluster(cluster=place, name=name, users=users[place], means=means[place])
         for place, name in enumerate(name_clusters(means, thresholds))
     ]
 
@@ -87,21 +88,21 @@ def profiles(distributions: Distributions, names: Mapping[int, str]) -> list[Pro
     users = sum(by_feature["monetary"].size for by_feature in distributions.values())
     revenue = sum(by_feature["monetary"].total for by_feature in distributions.values())
     return [
-        {
-            "segment": names[cluster],
-            "users": spent.size,
-            "share": spent.size / users,
-            "revenue": spent.total,
-            "revenue_share": spent.total / revenue if revenue > 0 else 0.0,
-            "features": {name: _feature_profile(by_feature[name], UNITS[name]) for name in FEATURES},
-        }
+        Profile(
+            segment=names[cluster],
+            users=spent.size,
+            share=spent.size / users,
+            revenue=spent.total,
+            revenue_share=spent.total / revenue if revenue > 0 else 0.0,
+            features={name: _feature_profile(by_feature[name], UNITS[name]) for name in FEATURES},
+        )
         for cluster, by_feature in sorted(distributions.items())
         for spent in (by_feature["monetary"],)
     ]
 
 
 def _feature_profile(distribution: Distribution, unit: str) -> FeatureProfile:
-    return {"unit": unit, "mean": distribution.mean, "median": distribution.median}
+    return FeatureProfile(unit=unit, mean=distribution.mean, median=distribution.median)
 
 
 def rfm_counts(crossed: Iterable[Crossed]) -> Counts:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypedDict
 
 import numpy as np
 
+from spark_apps.results import Result
 from spark_apps.segmentation.clusters import Clustering, Users
 from spark_apps.segmentation.inputs import Floats
 from spark_apps.segmentation.local import fit_locally
@@ -16,14 +16,14 @@ from spark_apps.segmentation.sums import nearest
 REPEATS = 3
 
 
-class Agreement(TypedDict):
+class Agreement(Result):
     """Adjusted Rand indices with the segments: 1 = the same groups, 0 = as alike as by chance."""
 
     mean: float
     lowest: float
 
 
-class Stability(TypedDict):
+class Stability(Result):
     """How far refits agree with the segments.
 
     users: compared, a sample; repeats: refits of either kind.
@@ -57,12 +57,12 @@ def stability(users: Users, clustering: Clustering, seed: int) -> Stability | No
     seeds = range(seed + 1, seed + 1 + REPEATS)
     others = [fit_locally(coreset.points, len(centres), other, coreset.weights).centres for other in seeds]
     drawn = [_refit_to_a_draw(coreset, len(centres), other) for other in seeds]
-    return {
-        "users": len(points),
-        "repeats": REPEATS,
-        "other_seed": _agreement(points, centres, others),
-        "bootstrap": _agreement(points, centres, drawn),
-    }
+    return Stability(
+        users=len(points),
+        repeats=REPEATS,
+        other_seed=_agreement(points, centres, others),
+        bootstrap=_agreement(points, centres, drawn),
+    )
 
 
 def _refit_to_a_draw(coreset: Coreset, k: int, seed: int) -> Floats:
@@ -76,4 +76,4 @@ def _agreement(points: Floats, centres: Floats, refits: Sequence[Floats]) -> Agr
 
     placed = nearest(centres, points)
     indices = [float(adjusted_rand_score(placed, nearest(refit, points))) for refit in refits]
-    return {"mean": float(np.mean(indices)), "lowest": min(indices)}
+    return Agreement(mean=float(np.mean(indices)), lowest=min(indices))

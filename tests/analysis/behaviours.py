@@ -49,4 +49,5 @@ def counts_of(folder: Path, events: Sequence[Mapping[str, Any]] | Relation, engi
 
 def behaviour(folder: Path, *visits: list[Row]) -> Row:
     """What `describe_behaviour` says of the events of all visits, the last events first."""
-    return describe_behaviour(counts_of(folder, [row for visited in visits for row in visited][::-1]))
+    found = describe_behaviour(counts_of(folder, [row for visited in visits for row in visited][::-1]))
+    return found.figures()

@@ -37,7 +37,7 @@ def database(sample_path: Path) -> oracle.Connection:
 @pytest.fixture(scope="module")
 def figures(sample_path: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("cleaned")
-    return explore(counts_of(folder, oracle.cleaned_files(sample_path, folder / "events")))
+    return explore(counts_of(folder, oracle.cleaned_files(sample_path, folder / "events"))).figures()
 
 
 def counts(database: oracle.Connection, key: str) -> dict[str, int]:

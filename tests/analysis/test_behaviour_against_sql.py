@@ -104,7 +104,7 @@ def log(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
         write_events(GeneratorSpec(60_000, "2019-10", 11, removals=0.3), path)
     folder = tmp_path_factory.mktemp("cleaned")
     counts = counts_of(folder, oracle.cleaned_files(path, folder / "events"))
-    return Log(describe_behaviour(counts), oracle.of_log(path))
+    return Log(describe_behaviour(counts).figures(), oracle.of_log(path))
 
 
 @pytest.mark.parametrize("unit", UNITS)

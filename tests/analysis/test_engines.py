@@ -57,7 +57,7 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Counts:
 
 
 def figures(counts: Counts) -> dict[str, Any]:
-    return {**explore(counts), **describe_behaviour(counts)}
+    return {**explore(counts).figures(), **describe_behaviour(counts).figures()}
 
 
 def test_spark_s_tasks_count_the_same(spark: SparkSession, tmp_path: Path, local: Counts) -> None:

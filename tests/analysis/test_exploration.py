@@ -74,12 +74,12 @@ def test_every_figure_of_a_few_events(tmp_path: Path) -> None:
         "users": 2,
         "products": 2,
     }
-    assert_rows([explore(counts_of(tmp_path, events))], [expected])
+    assert_rows([explore(counts_of(tmp_path, events)).figures()], [expected])
 
 
 def test_what_is_not_known_is_counted_as_missing_and_makes_no_figures(tmp_path: Path) -> None:
     nothing_known = {"price": None, "category_code": "unknown", "brand": "unknown", "user_session": ""}
-    figures = explore(counts_of(tmp_path, [{"event_type": "remove_from_cart", **nothing_known}]))
+    figures = explore(counts_of(tmp_path, [{"event_type": "remove_from_cart", **nothing_known}])).figures()
     assert figures["event_counts"] == {"remove_from_cart": 1}
     assert figures["missing_values"] == NOTHING_MISSING | dict.fromkeys(nothing_known, 1)
     assert figures["price_by_event_type"] == {
@@ -89,18 +89,18 @@ def test_what_is_not_known_is_counted_as_missing_and_makes_no_figures(tmp_path: 
 
 
 def test_a_single_session_has_no_spread_though_two_users_share_it(tmp_path: Path) -> None:
-    sessions = explore(counts_of(tmp_path, [{"user_id": 1}, {"user_id": 2}]))["sessions"]
-    assert (sessions["count"], sessions["events_mean"], sessions["events_std"]) == (1, 2.0, None)
-    assert (sessions["minutes_mean"], sessions["minutes_median"]) == (0.0, 0.0)
+    sessions = explore(counts_of(tmp_path, [{"user_id": 1}, {"user_id": 2}])).sessions
+    assert (sessions.count, sessions.events_mean, sessions.events_std) == (1, 2.0, None)
+    assert (sessions.minutes_mean, sessions.minutes_median) == (0.0, 0.0)
 
 
 def test_equal_sessions_spread_by_nothing(tmp_path: Path) -> None:
     events = [{"user_session": name} for name in "abcabcabc"]
-    assert explore(counts_of(tmp_path, events))["sessions"]["events_std"] == 0.0
+    assert explore(counts_of(tmp_path, events)).sessions.events_std == 0.0
 
 
 def test_no_events_make_empty_figures(tmp_path: Path) -> None:
-    assert explore(counts_of(tmp_path, [])) == {
+    assert explore(counts_of(tmp_path, [])).figures() == {
         "events": 0,
         "event_counts": {},
         "missing_values": NOTHING_MISSING,

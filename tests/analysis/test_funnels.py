@@ -93,7 +93,7 @@ def test_how_often_users_come(tmp_path: Path) -> None:
 
 def test_bands_hold_every_user() -> None:
     described = frequency({1: 10, 5: 3, 6: 2, 10: 4, 11: 1, 50: 7, 51: 2, 900: 1})
-    assert described["distribution"] == {
+    assert described.distribution == {
         "1": 10,
         "2": 0,
         "3": 0,
@@ -104,4 +104,4 @@ def test_bands_hold_every_user() -> None:
         "21-50": 7,
         "51+": 3,
     }
-    assert (described["users"], described["median"], described["max"]) == (30, 8.0, 900)
+    assert (described.users, described.median, described.max) == (30, 8.0, 900)

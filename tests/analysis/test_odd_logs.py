@@ -47,7 +47,7 @@ def test_one_category_level_and_no_brands(tmp_path: Path) -> None:
         for user in range(8)
         for place, code in enumerate(("shoes", "socks") if user < 6 else ("shirts",))
     ]
-    found = describe_behaviour(counts_of(tmp_path, events))
+    found = describe_behaviour(counts_of(tmp_path, events)).figures()
     assert found["top"]["brands"] == {"by_views": [], "by_purchases": []}
     [rule] = found["affinities"]["viewed_categories"]["rules"]
     assert (rule["a"], rule["b"]) == ({"category_code": "shoes"}, {"category_code": "socks"})
@@ -57,14 +57,14 @@ def test_ids_beyond_32_bits_and_times_before_1970(tmp_path: Path) -> None:
     events = [
         {"user_id": 2**62 + user, "product_id": 2**62, "event_time": f"1969-12-{30 + user} 23:59:59"} for user in (0, 1)
     ]
-    found = describe_behaviour(counts_of(tmp_path, events))
+    found = describe_behaviour(counts_of(tmp_path, events)).figures()
     assert found["funnel"]["users"]["viewed"] == found["visit_frequency"]["days_per_user"]["users"] == 2
     assert found["visit_frequency"]["days_per_user"]["max"] == 1
     assert found["top"]["products"]["by_views"][0]["product_id"] == 2**62
 
 
 def test_no_events(tmp_path: Path) -> None:
-    found = describe_behaviour(counts_of(tmp_path, []))
+    found = describe_behaviour(counts_of(tmp_path, [])).figures()
     assert set(found["funnel"]) == {"users", "sessions", "pairs"}
     assert all(steps == NOTHING for steps in found["funnel"].values())
     assert found["visit_frequency"] == {"sessions_per_user": NOBODY, "days_per_user": NOBODY}

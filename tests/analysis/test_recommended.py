@@ -32,7 +32,9 @@ def described(
         (own / name).mkdir(parents=True)
         pq.write_table(table, own / name / "part-0.parquet")
     relations = (Relation.of(own / name, table.schema) for name, table in tables.items())
-    return describe_recommendations(engine or LocalEngine(2, 64 << 20, own / "spill"), *relations, own / "sums")
+    return describe_recommendations(
+        engine or LocalEngine(2, 64 << 20, own / "spill"), *relations, own / "sums"
+    ).figures()
 
 
 def product(number: int, code: str, brand: str, price: float | None) -> dict[str, Any]:

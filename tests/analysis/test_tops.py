@@ -22,7 +22,7 @@ def test_the_lists_of_a_few_events(tmp_path: Path) -> None:
         {**thing, "brand": "noname", "event_time": "2019-10-01"},
         {**thing, "event_time": "2019-10-02"},
     ]
-    top = describe_behaviour(counts_of(tmp_path, events))["top"]
+    top = describe_behaviour(counts_of(tmp_path, events)).figures()["top"]
     phone = {"views": 1, "carts": 1, "purchases": 2, "revenue": 30.75}
     pair = {"views": 1, "carts": 0, "purchases": 1, "revenue": 0.0}
     assert top["products"] == {
@@ -53,6 +53,6 @@ def test_the_lists_of_a_few_events(tmp_path: Path) -> None:
 
 def test_ten_stand_in_a_list_and_equals_by_their_id(tmp_path: Path) -> None:
     events = [{"product_id": product, "brand": f"b{product:02d}"} for product in range(30, 0, -1)]
-    top = describe_behaviour(counts_of(tmp_path, events))["top"]
+    top = describe_behaviour(counts_of(tmp_path, events)).figures()["top"]
     assert [row["product_id"] for row in top["products"]["by_views"]] == list(range(1, 11))
     assert [row["brand"] for row in top["brands"]["by_views"]] == [f"b{number:02d}" for number in range(1, 11)]

@@ -7,7 +7,7 @@ import shutil
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,12 +17,11 @@ from spark_apps.engine.base import Engine, Relation
 from spark_apps.engine.spark import engine_of
 from spark_apps.errors import MissingTableError, NothingToDoError
 from spark_apps.evaluation.batch_evaluation import FIGURES, K
+from spark_apps.evaluation.compared import Evaluation
 from spark_apps.evaluation.split import LeakError
 from spark_apps.jobs import evaluate
 from spark_apps.jobs.features import FeatureTables
 from spark_apps.reports.comparison import comparison_parts
-from spark_apps.reports.data import Recommendations
-from spark_apps.reports.evaluated import evaluated
 from spark_apps.reports.layout import Chart
 from spark_apps.settings import AlsParameters, Settings
 from spark_apps.tables import EVENTS
@@ -79,11 +78,11 @@ def shop(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Shop:
 
 @pytest.fixture(scope="module")
 def found(shop: Shop) -> dict[str, Any]:
-    return evaluate.run(local_engine(), shop.settings, shop.root)
+    return evaluate.run(local_engine(), shop.settings, shop.root).figures()
 
 
 def test_the_report_shows_every_figure_of_every_model(found: dict[str, Any]) -> None:
-    chart, table = comparison_parts(cast(Recommendations, evaluated(found)))[-2:]
+    chart, table = comparison_parts(Evaluation(**found).comparison())[-2:]
     assert isinstance(chart, Chart) and isinstance(table, str)
     assert len(chart.figure.data) == len(MODELS)
     ((head, *rows),) = Page(table).tables.values()
@@ -174,7 +173,7 @@ def test_both_engines_find_the_same_figures(
     spark: SparkSession, shop: Shop, found: dict[str, Any], tmp_path: Path
 ) -> None:
     shutil.copytree(shop.root / EVENTS.path, tmp_path / EVENTS.path)
-    assert without_time(evaluate.run(engine_of(spark), shop.settings, tmp_path)) == without_time(found)
+    assert without_time(evaluate.run(engine_of(spark), shop.settings, tmp_path).figures()) == without_time(found)
 
 
 @pytest.mark.usefixtures("in_new_york")
@@ -182,14 +181,14 @@ def test_figures_are_the_same_in_other_files_and_on_a_machine_with_another_zone(
     shop: Shop, found: dict[str, Any], tmp_path: Path
 ) -> None:
     shop_of(tmp_path, shop.settings, list(reversed(shop_log())))
-    assert without_time(evaluate.run(local_engine(), shop.settings, tmp_path)) == without_time(found)
+    assert without_time(evaluate.run(local_engine(), shop.settings, tmp_path).figures()) == without_time(found)
 
 
 def test_fewer_users_are_a_draw_by_the_seed(shop: Shop, found: dict[str, Any]) -> None:
     few = shop.settings.model_copy(update={"evaluation_users": 10})
-    drawn = evaluate.run(local_engine(), few, shop.root)
+    drawn = evaluate.run(local_engine(), few, shop.root).figures()
     assert (drawn["users_evaluated"], drawn["users_with_new_products"]) == (10, found["users_evaluated"])
-    other = evaluate.run(local_engine(), few.model_copy(update={"seed": 1}), shop.root)
+    other = evaluate.run(local_engine(), few.model_copy(update={"seed": 1}), shop.root).figures()
     assert other["models"]["popularity"]["ndcg"] != drawn["models"]["popularity"]["ndcg"]
 
 
@@ -239,7 +238,7 @@ def test_a_shop_of_two_users_can_be_evaluated(settings: Settings, tmp_path: Path
     ]
     assert clean_event(**log[0])["price"] is None
     shop = shop_of(tmp_path, settings.model_copy(update={"evaluation_share": 0.7}), log)
-    found = evaluate.run(local_engine(), shop.settings, shop.root)
+    found = evaluate.run(local_engine(), shop.settings, shop.root).figures()
     popularity = found["models"]["popularity"]
     # of user 1's new products, nobody knew 4 in training; 2 is the most popular of the two that user 1 has not seen
     assert popularity["recall"]["value"] == 0.5

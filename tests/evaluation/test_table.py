@@ -9,6 +9,7 @@ from rich.console import Console
 
 from spark_apps.commands import common, evaluate
 from spark_apps.evaluation.batch_evaluation import FIGURES
+from spark_apps.evaluation.compared import Evaluation
 
 MODELS = ("popularity", "item-knn", "als", "content", "hybrid")
 
@@ -21,7 +22,7 @@ def difference(value: float) -> dict[str, float]:
     return {"value": -value, "low": -value - 0.0123, "high": -value + 0.0123}
 
 
-def evaluated(value: float) -> dict[str, object]:
+def evaluated(value: float) -> Evaluation:
     models = {
         name: {
             **{one: figure(value) for one in FIGURES},
@@ -32,17 +33,22 @@ def evaluated(value: float) -> dict[str, object]:
         for name in MODELS
     }
     models["als"]["rmse"] = figure(2.2)
-    return {
-        "cutoff": "2019-10-25T21:09:18+00:00",
-        "k": 10,
-        "negatives": 99,
-        "interval": {"level": 0.95, "resamples": 1000},
-        "users_with_new_products": 1_234_567,
-        "users_evaluated": 20_000,
-        "models": models,
-        "judged": "hybrid",
-        "differences": {name: {one: difference(value) for one in FIGURES} for name in MODELS[:-1]},
-    }
+    return Evaluation(
+        evaluated_at="2019-11-01T00:00:00+00:00",
+        code_version="1.0",
+        seed=42,
+        share=0.8,
+        cutoff="2019-10-25T21:09:18+00:00",
+        k=10,
+        negatives=99,
+        interval={"level": 0.95, "resamples": 1000},
+        training={"users": 3, "products": 4, "interactions": 5},
+        users_with_new_products=1_234_567,
+        users_evaluated=20_000,
+        models=models,
+        judged="hybrid",
+        differences={name: {one: difference(value) for one in FIGURES} for name in MODELS[:-1]},
+    )
 
 
 def printed(monkeypatch: pytest.MonkeyPatch, value: float) -> list[str]:

@@ -82,7 +82,7 @@ def run_jobs(settings: Settings, root: Path, log: Path) -> Trained:
     """Runs every step from a log to the report."""
     load.run(root, [log])
     balance = clean.run(local_engine(), root, DateRange())
-    figures = analyze.run(local_engine(), root, DateRange())
+    figures = analyze.run(local_engine(), root, DateRange()).figures()
     small = small_settings(settings)
     training = train.run(local_engine(), small, root, DateRange(), "5")
     return Trained(root, log, small, balance, figures, training, report.run(local_engine(), root))

@@ -40,7 +40,7 @@ def cleaned_root(trained_root: Trained, tmp_path_factory: pytest.TempPathFactory
 
 
 def test_a_range_of_dates_is_explored_by_itself(cleaned_root: Path, trained_root: Trained) -> None:
-    figures = analyze.run(local_engine(), cleaned_root, RANGE)
+    figures = analyze.run(local_engine(), cleaned_root, RANGE).figures()
     days = {day: its for day, its in trained_root.balance.items() if day in RANGE}
     assert figures["events_by_day"] == {str(day): its.clean for day, its in days.items()}
     assert figures["balance"] == [

@@ -143,7 +143,7 @@ EVALUATED = ("no brands", "one price", "views alone", "all of it")
 
 @pytest.mark.parametrize("odd", long_but(EVALUATED, SHORT), indirect=True)
 def test_models_can_be_evaluated(odd: Trained) -> None:
-    found = evaluate.run(local_engine(), odd.settings, odd.root)
+    found = evaluate.run(local_engine(), odd.settings, odd.root).figures()
     assert found["users_evaluated"] > 0
     for figures in found["models"].values():
         assert 0 <= figures["ndcg"]["value"] <= 1

@@ -89,6 +89,9 @@ def test_models_compare_by_the_training_s_validation_until_they_are_evaluated(
     assert page.tables["Models by NDCG@10"][1:] == [["als", "0.25", "0.2", "0.3"]]
     assert "Measured at training on 212 users" in page.text
     evaluation = {"k": 5, "negatives": 99, "users_evaluated": 7, "cutoff": "2019-10-25T18:59:07+00:00"}
+    evaluation |= {"evaluated_at": "2019-11-01T00:00:00+00:00", "code_version": "1.0", "seed": 42, "share": 0.8}
+    evaluation |= {"interval": {"level": 0.95, "resamples": 1000}, "users_with_new_products": 9}
+    evaluation |= {"training": {"users": 20, "products": 30, "interactions": 40}}
     evaluation |= {"models": models, "judged": "hybrid", "differences": {}}
     (root / EVALUATION).write_text(json.dumps(evaluation), encoding="utf-8")
     page = Page(report.run(local_engine(), root).read_text(encoding="utf-8"))

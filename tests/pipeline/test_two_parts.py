@@ -209,7 +209,7 @@ def test_check_counts_both_halves(both_halves: Shop) -> None:
 
 def test_analysis_counts_both_halves(damaged: Shop) -> None:
     with engine_at(damaged.root) as engine:
-        figures = analyze.run(engine, damaged.root, DateRange(DAY, DAY))
+        figures = analyze.run(engine, damaged.root, DateRange(DAY, DAY)).figures()
     halves = [line for line in [*damaged.first, *damaged.second] if line.startswith(str(DAY))]
     assert figures["events_by_day"] == {str(DAY): len(halves)}
     (day,) = figures["balance"]

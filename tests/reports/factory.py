@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, replace
 from typing import Any
 
-from spark_apps.reports.data import ReportData
+from spark_apps.analysis.document import Analysis
+from spark_apps.reports.data import Recommendations, ReportData
+from spark_apps.segmentation.description import Segments
 from spark_apps.streaming.records import Relevance
-from spark_apps.streaming.timeline import timeline
+from spark_apps.streaming.timeline import Stretch, timeline
 from tests.reports.behaviours import BEHAVIOUR, NOTHING
 from tests.reports.lists import COMPARISON, LISTS
 from tests.telemetry.records import record
@@ -66,19 +67,30 @@ class Factory:
             "first_date": "2019-10-01",
             "last_date": "2019-10-31",
             "analysis": self.analysis(),
-            "balance": self.balance(),
             "segments": self.segments(),
             "recommendations": self.recommendations(),
             "stream": self.stream(),
         }
-        return replace(ReportData(**whole), **changes)
+        balance = changes.pop("balance", self.balance())
+        whole |= changes
+        whole["analysis"] = {"balance": balance, **whole["analysis"]}
+        return ReportData(**whole)
 
-    def stream(self, stretches: int = 4, each: int = 3) -> list[dict[str, Any]]:
+    def typed_analysis(self, **changes: Any) -> Analysis:
+        return Analysis(**{"balance": self.balance(), **self.analysis(**changes)})
+
+    def typed_segments(self, **changes: Any) -> Segments:
+        return Segments(**self.segments(**changes))
+
+    def typed_recommendations(self, **changes: Any) -> Recommendations:
+        return Recommendations(**self.recommendations(**changes))
+
+    def stream(self, stretches: int = 4, each: int = 3) -> list[Stretch]:
         records = [
             record(batch, relevance=self._guesses(batch), change_rate=0.02 * batch % 0.15, known_users=20)
             for batch in range(stretches * each)
         ]
-        return [asdict(one) for one in timeline(records, len(records), stretches)]
+        return list(timeline(records, len(records), stretches))
 
     def _guesses(self, batch: int) -> dict[str, Relevance]:
         hits = {"updated": 30 + batch, "static": 25, "popularity": 9}

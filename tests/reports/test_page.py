@@ -165,7 +165,7 @@ def test_the_page_is_of_a_reasonable_size(html):
 
 
 def test_no_text_from_the_data_becomes_markup(make, read, page):
-    names = {"product_id": HOSTILE, "brand": HOSTILE, "category_code": HOSTILE}
+    names = {"product_id": 1, "brand": HOSTILE, "category_code": HOSTILE}
     hostile_rule = {**BEHAVIOUR["affinities"]["viewed_products"]["rules"][0], "a": names, "b": names}
     hostile_item = {**BEHAVIOUR["top"]["products"]["by_views"][0], **names}
     data = make.report(
@@ -190,7 +190,7 @@ def test_no_text_from_the_data_becomes_markup(make, read, page):
             sources=[{**LISTS["sources"][0], "source": HOSTILE, "compared": False}],
             categories=[{"name": HOSTILE, "recommendations": 3, "mean_score": 0.5}],
             brands=[{"name": HOSTILE, "recommendations": 3, "mean_score": 0.5}],
-            top_products=[{"product_id": HOSTILE, "users": 3, "category_code": HOSTILE, "brand": HOSTILE}],
+            top_products=[{"product_id": 1, "users": 3, "category_code": HOSTILE, "brand": HOSTILE}],
         ),
     )
     html = render_report(data)
@@ -250,10 +250,10 @@ def test_the_trials_of_a_tuning_are_charted_and_listed_the_best_first(make):
         for n, ndcg in enumerate((0.15, 0.18, 0.12))
     ]
     tuning = {"best": tried[1], "trials": tried, "given_ndcg": 0.16, "users": 2000, "seed": 42}
-    recommendations = make.recommendations(tuning=tuning)
+    recommendations = make.typed_recommendations(tuning=tuning)
     parts = tuning_parts(recommendations)
     (chart,) = [part for part in parts if isinstance(part, Chart)]
     assert [list(data.y) for data in chart.figure.data] == [[0.15, 0.12], [0.18], [0.16, 0.16]]
     assert chart.table.index("0.18") < chart.table.index("0.15") < chart.table.index("0.12")
     assert "3 sets of parameters were tried on the last product of 2,000 users: trial 1 was taken" in str(parts[1])
-    assert tuning_parts(make.recommendations()) == []
+    assert tuning_parts(make.typed_recommendations()) == []

@@ -5,6 +5,7 @@ import pytest
 from spark_apps.reports.comparison import comparison_sentences
 from spark_apps.reports.segments import stability_sentences
 from spark_apps.reports.summary import key_figures, summary_findings
+from spark_apps.segmentation.description import Segments
 from tests.reports.behaviours import BEHAVIOUR
 
 
@@ -53,11 +54,11 @@ def test_events_and_their_shares(make):
 def test_nothing_is_divided_by_no_views_or_carts(make, read):
     from spark_apps.reports.activity import type_sentences
 
-    counts = make.analysis(events=1000, event_counts={"view": 950, "cart": 40, "purchase": 10})
+    counts = make.typed_analysis(events=1000, event_counts={"view": 950, "cart": 40, "purchase": 10})
     assert type_sentences(counts)[1] == (
         "There are 4.2 carts and 1.1 purchases for every 100 views; 25.0 purchases for every 100 carts."
     )
-    assert len(type_sentences(make.analysis(events=5, event_counts={"purchase": 5}))) == 1
+    assert len(type_sentences(make.typed_analysis(events=5, event_counts={"purchase": 5}))) == 1
 
 
 def test_who_buys_and_what_is_left_in_carts(make):
@@ -130,9 +131,13 @@ def test_segments_that_spend_nothing_are_not_told_to_spend_most(make):
 
 
 def test_how_stable_segments_are(make):
-    [text] = stability_sentences(make.segments())
+    [text] = stability_sentences(make.typed_segments())
     assert "index of 0.93 under other seeds (lowest 0.81) and 0.90 on bootstrap samples (lowest 0.72)" in text
-    assert stability_sentences(make.segments(stability=None)) == stability_sentences(make.fit_only()) == []
+    assert (
+        stability_sentences(make.typed_segments(stability=None))
+        == stability_sentences(Segments(**make.fit_only()))
+        == []
+    )
 
 
 def test_recommendations(make):
@@ -143,7 +148,7 @@ def test_recommendations(make):
 
 
 def test_the_best_model_and_its_lead(make):
-    assert comparison_sentences(make.recommendations()) == [
+    assert comparison_sentences(make.typed_recommendations()) == [
         "On held-out events hybrid does best by NDCG@10: 0.1312 (95 % interval 0.1272 to 0.1352); als follows with "
         "0.1123 (95 % interval 0.1083 to 0.1163).",
         "User by user hybrid is ahead of als by 0.0189 (95 % interval 0.0151 to 0.0227), more than chance explains.",
@@ -152,15 +157,15 @@ def test_the_best_model_and_its_lead(make):
 
 def test_a_lead_that_may_be_chance_is_told_so(make):
     lead = {"als": {"ndcg": {"value": 0.001, "low": -0.002, "high": 0.004}}}
-    assert "which may be chance" in comparison_sentences(make.recommendations(differences=lead))[1]
+    assert "which may be chance" in comparison_sentences(make.typed_recommendations(differences=lead))[1]
 
 
 def test_a_comparison_without_intervals_or_of_nothing(make):
     one = {"als": {"ndcg": {"value": 0.25, "low": None, "high": None}}}
-    assert comparison_sentences(make.recommendations(comparison=one)) == [
+    assert comparison_sentences(make.typed_recommendations(comparison=one)) == [
         "On held-out events als does best by NDCG@10: 0.25."
     ]
-    assert comparison_sentences(make.recommendations(comparison={})) == []
+    assert comparison_sentences(make.typed_recommendations(comparison={})) == []
 
 
 def test_parts_that_are_not_there_are_not_told(make):

@@ -73,7 +73,7 @@ def test_lift_compares_shares_so_busy_segments_do_not_like_everything() -> None:
         Interest("Idle", "categories", "phones", 10.0, 10),
         Interest("Idle", "categories", "shoes", 30.0, 10),
     ]
-    busy, idle = affinities(found, {"Busy": 1, "Idle": 1}, kept=10)
+    busy, idle = (one.figures() for one in affinities(found, {"Busy": 1, "Idle": 1}, kept=10))
     everybody = 610 / 1040
     assert busy["categories"] == [
         {"value": "phones", "share": 0.6, "lift": pytest.approx(0.6 / everybody), "users": 30}
@@ -87,31 +87,33 @@ def test_lift_compares_shares_so_busy_segments_do_not_like_everything() -> None:
 def test_what_too_few_users_of_the_segment_like_is_left_out() -> None:
     found = [Interest("A", "brands", "few", 50.0, 4), Interest("A", "brands", "many", 50.0, 5)]
     found.append(Interest("B", "brands", "other", 900.0, 90))
-    assert [one["value"] for one in affinities(found, {"A": 5, "B": 5}, kept=10)[0]["brands"]] == ["many"]
+    assert [one.value for one in affinities(found, {"A": 5, "B": 5}, kept=10)[0].brands] == ["many"]
 
 
 def test_a_single_category_is_nobody_s_affinity() -> None:
     found = [Interest(name, "categories", "all", score, 9) for name, score in (("A", 3.0), ("B", 0.1))]
-    assert all(one["categories"] == [] for one in affinities(found, {"A": 1, "B": 1}, kept=10))
+    assert all(one.categories == [] for one in affinities(found, {"A": 1, "B": 1}, kept=10))
 
 
 def test_a_segment_without_interest_is_listed_with_nothing() -> None:
-    assert affinities([], {"A": 1}, kept=10) == [{"segment": "A", "categories": [], "brands": []}]
+    assert [one.figures() for one in affinities([], {"A": 1}, kept=10)] == [
+        {"segment": "A", "categories": [], "brands": []}
+    ]
 
 
 @given(some_interests, st.integers(1, 4), st.integers(1, 30))
 def test_lists_are_bounded_ordered_supported_and_true(found: list[Interest], kept: int, least: int) -> None:
     listed = affinities(found, dict.fromkeys("ABC", least), kept)
-    assert [one["segment"] for one in listed] == ["A", "B", "C"]
+    assert [one.segment for one in listed] == ["A", "B", "C"]
     assert listed == affinities(list(reversed(found)), dict.fromkeys("ABC", least), kept)
     by_key = {(row.segment, row.dimension, row.value): row for row in found}
     for segment in listed:
         for dimension in ("categories", "brands"):
-            lifts = [one["lift"] for one in segment[dimension]]
+            lifts = [one.lift for one in getattr(segment, dimension)]
             assert len(lifts) <= kept and all(lift > 1 for lift in lifts)
             assert lifts == pytest.approx(sorted(lifts, reverse=True))
-            for one in segment[dimension]:
-                row = by_key[segment["segment"], dimension, one["value"]]
+            for one in getattr(segment, dimension):
+                row = by_key[segment.segment, dimension, one.value]
                 own = sum(r.score for r in found if r.segment == row.segment and r.dimension == dimension)
-                assert one["users"] == row.users >= least
-                assert one["share"] == pytest.approx(row.score / own)
+                assert one.users == row.users >= least
+                assert one.share == pytest.approx(row.score / own)

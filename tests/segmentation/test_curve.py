@@ -63,5 +63,8 @@ def test_a_point_s_cost_and_silhouette_are_near_those_of_many_more_starts(k: int
 
 
 def test_of_equal_silhouettes_the_smallest_k_is_taken() -> None:
-    points = [CurvePoint(k, 1.0, 1, silhouette) for k, silhouette in ((2, 0.5), (3, 0.7), (4, 0.7), (5, -1.0))]
+    points = [
+        CurvePoint(k=k, cost=1.0, iterations=1, silhouette=silhouette)
+        for k, silhouette in ((2, 0.5), (3, 0.7), (4, 0.7), (5, -1.0))
+    ]
     assert best_k(points) == 3

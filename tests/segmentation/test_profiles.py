@@ -39,29 +39,29 @@ def cluster(*spent: float) -> dict[str, Distribution]:
 def test_a_profile_holds_size_revenue_means_and_medians_with_units() -> None:
     found: Distributions = {2: cluster(0.0, 0.0, 30.0), 0: cluster(70.0)}
     one, other = profiles(found, {0: "Buyers", 1: "Nobody", 2: "Others"})
-    assert (one["segment"], one["users"], one["share"], one["revenue"], one["revenue_share"]) == (
+    assert (one.segment, one.users, one.share, one.revenue, one.revenue_share) == (
         "Buyers",
         1,
         0.25,
         70.0,
         0.7,
     )
-    assert (other["segment"], other["share"], other["revenue_share"]) == ("Others", 0.75, 0.3)
-    assert list(other["features"]) == list(FEATURES)
-    assert other["features"]["monetary"] == {"unit": "currency of the log", "mean": 10.0, "median": 0.0}
-    assert other["features"]["recency"] == {"unit": "days", "mean": 2.0, "median": 2.0}
+    assert (other.segment, other.share, other.revenue_share) == ("Others", 0.75, 0.3)
+    assert list(other.features) == list(FEATURES)
+    assert other.features["monetary"].figures() == {"unit": "currency of the log", "mean": 10.0, "median": 0.0}
+    assert other.features["recency"].figures() == {"unit": "days", "mean": 2.0, "median": 2.0}
 
 
 def test_a_cluster_without_users_is_named_by_its_centre() -> None:
     idle, vip = (dict.fromkeys(FEATURES, value) for value in (1.0, 20.0))
     vip |= {"monetary": 900.0}
     named = named_clusters([idle, vip, idle], {0: cluster(0.0, 4.0), 2: cluster(1.0)}, SegmentThresholds())
-    assert [(one["cluster"], one["name"], one["users"]) for one in named] == [
+    assert [(one.cluster, one.name, one.users) for one in named] == [
         (0, "Active_Buyers", 2),
         (1, "VIP_Customers", 0),
         (2, "Active_Buyers_2", 1),
     ]
-    assert named[0]["means"]["monetary"] == 2.0 and named[1]["means"] == vip
+    assert named[0].means["monetary"] == 2.0 and named[1].means == vip
 
 
 def test_every_feature_has_a_unit() -> None:
@@ -69,7 +69,7 @@ def test_every_feature_has_a_unit() -> None:
 
 
 def test_without_revenue_nobody_has_a_share_of_it() -> None:
-    assert [one["revenue_share"] for one in profiles({0: cluster(0.0), 1: cluster(0.0)}, {0: "A", 1: "B"})] == [
+    assert [one.revenue_share for one in profiles({0: cluster(0.0), 1: cluster(0.0)}, {0: "A", 1: "B"})] == [
         0.0,
         0.0,
     ]

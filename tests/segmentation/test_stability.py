@@ -31,7 +31,8 @@ def measured(here: Engine, tmp_path: Path) -> Measured:
 
 def test_planted_groups_come_out_again_every_time(plant: Callable[[int], Planted], measured: Measured) -> None:
     always = {"mean": 1.0, "lowest": 1.0}
-    assert measured(plant(40)[0], len(CENTRES)) == {
+    found = measured(plant(40)[0], len(CENTRES))
+    assert found is not None and found.figures() == {
         "users": 160,
         "repeats": REPEATS,
         "other_seed": always,
@@ -47,8 +48,8 @@ def test_groups_cut_out_of_noise_do_not(measured: Measured) -> None:
     ]
     found = measured(features_table(users), 7)
     assert found is not None
-    assert found["bootstrap"]["lowest"] <= found["bootstrap"]["mean"] < 0.95
-    assert all(-0.5 <= found[kind]["lowest"] <= found[kind]["mean"] <= 1 for kind in ("other_seed", "bootstrap"))
+    assert found.bootstrap.lowest <= found.bootstrap.mean < 0.95
+    assert all(-0.5 <= one.lowest <= one.mean <= 1 for one in (found.other_seed, found.bootstrap))
 
 
 def test_a_single_cluster_has_no_stability(measured: Measured) -> None:
@@ -60,5 +61,5 @@ def test_few_users_have_figures_without_a_warning(
     measured: Measured, users: int, recwarn: pytest.WarningsRecorder
 ) -> None:
     found = measured(features_table([user_row(user, monetary=10.0 * user) for user in range(users)]), users - 1)
-    assert found is not None and found["users"] == users
+    assert found is not None and found.users == users
     assert not [one for one in recwarn if "sklearn" in str(one.category)]

@@ -2,7 +2,8 @@
 
 import pytest
 
-from spark_apps.reports.evaluated import measured_models
+from spark_apps.evaluation.bootstrap import Estimate
+from spark_apps.evaluation.compared import measured_models
 
 
 def test_figures_with_and_without_intervals():
@@ -11,10 +12,7 @@ def test_figures_with_and_without_intervals():
         "nobody": {"ndcg": None},
     }
     assert measured_models(found) == {
-        "als": {
-            "ndcg": {"value": 0.5, "low": 0.4, "high": 0.6},
-            "coverage": {"value": 1.0, "low": None, "high": None},
-        }
+        "als": {"ndcg": Estimate(value=0.5, low=0.4, high=0.6), "coverage": Estimate(value=1.0)}
     }
 
 
