@@ -15,7 +15,7 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[1]
 SESSION = REPOSITORY / "spark_apps" / "engine" / "session.py"
 SOURCES = sorted((REPOSITORY / "spark_apps").rglob("*.py"))
-ROOMS = ("analysis", "features", "segmentation", "recommendation", "evaluation", "streaming")
+ROOMS = ("analysis", "reconciliation", "features", "segmentation", "recommendation", "evaluation", "streaming")
 # calls that bring rows to the driver
 TO_DRIVER = {"collect", "toArrow", "toLocalIterator", "toPandas"}
 BOUND_IN_DOCSTRING = re.compile(r"\b(at most|come back|to the driver)\b")

@@ -7,12 +7,12 @@ from dataclasses import asdict
 
 import click
 
-from spark_apps.analysis.reconciliation import Reconciliation
 from spark_apps.commands.common import FAILED, engine_options, json_option, next_step, out, print_json, print_table
 from spark_apps.engine.opening import open_engine
 from spark_apps.jobs import check as check_job
 from spark_apps.jobs.check import Counted
 from spark_apps.progress import step
+from spark_apps.reconciliation.reconcile import Reconciliation
 from spark_apps.settings import load_settings, table_root
 
 

@@ -13,11 +13,11 @@ import pytest
 from click.testing import CliRunner
 from pyspark.sql import SparkSession
 
-from spark_apps.analysis.reconciliation import SHOWN_PLACES, Reconciliation
 from spark_apps.cli import main
 from spark_apps.engine.spark import engine_of
 from spark_apps.errors import NothingToDoError
 from spark_apps.jobs import check, clean, features, load
+from spark_apps.reconciliation.reconcile import SHOWN_PLACES, Reconciliation
 from spark_apps.settings import Settings
 from spark_apps.tables import EVENTS, INTERACTIONS, RECOMMENDATIONS, USER_FEATURES, USER_SEGMENTS, DateRange, Table
 from tests.engines import local_engine

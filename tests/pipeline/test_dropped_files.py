@@ -21,7 +21,6 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 
-from spark_apps.analysis.reconciliation import Reconciliation
 from spark_apps.cli import main
 from spark_apps.engine.base import Engine
 from spark_apps.engine.published import table_relation
@@ -30,6 +29,7 @@ from spark_apps.generator import GeneratorSpec, write_events
 from spark_apps.jobs import check, clean, features, load, train
 from spark_apps.jobs.stream.batch import BatchProcessor
 from spark_apps.jobs.stream.query import StopPolicy, run
+from spark_apps.reconciliation.reconcile import Reconciliation
 from spark_apps.settings import Settings
 from spark_apps.storage import HdfsPath, StoragePath
 from spark_apps.streaming.drop_files import Drop, read_drop

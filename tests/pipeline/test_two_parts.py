@@ -14,7 +14,6 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
-from spark_apps.analysis.reconciliation import Reconciliation
 from spark_apps.engine.local import LocalEngine
 from spark_apps.engine.published import events_relation, table_relation
 from spark_apps.generator import GeneratorSpec, write_events
@@ -22,6 +21,7 @@ from spark_apps.jobs import analyze, check, clean, features, load, simulate, tra
 from spark_apps.jobs.check import Counted
 from spark_apps.jobs.stream.paths import read_state
 from spark_apps.provenance import EventsRead
+from spark_apps.reconciliation.reconcile import Reconciliation
 from spark_apps.settings import Settings
 from spark_apps.storage import count_rows
 from spark_apps.streaming.records import BatchRecord

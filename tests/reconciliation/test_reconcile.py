@@ -12,7 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from pyspark.sql import SparkSession
 
-from spark_apps.analysis.reconciliation import (
+from spark_apps.engine.base import Engine, Relation
+from spark_apps.engine.spark import engine_of
+from spark_apps.reconciliation.reconcile import (
     SHOWN_PLACES,
     Reconciliation,
     Sides,
@@ -25,8 +27,6 @@ from spark_apps.analysis.reconciliation import (
     reconciliations,
     summed,
 )
-from spark_apps.engine.base import Engine, Relation
-from spark_apps.engine.spark import engine_of
 from tests.engines import local_engine
 
 PLACES = st.dictionaries(st.one_of(st.none(), st.sampled_from("abcdefgh")), st.integers(0, 3))

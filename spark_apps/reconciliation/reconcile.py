@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -11,7 +11,7 @@ import pyarrow as pa
 from spark_apps.engine.base import Done, Task
 from spark_apps.engine.database import sql
 
-_ROOM = "spark_apps.analysis"
+_ROOM = "spark_apps.reconciliation"
 SHOWN_PLACES = 3
 SUMS = pa.schema([(name, pa.int64()) for name in ("expected", "found", "places", "differing")])
 EXAMPLES = pa.schema([(name, pa.int64()) for name in ("place", "expected", "found")])
@@ -77,6 +77,19 @@ def reconcile(what: str, expected: Mapping[Place, int], found: Mapping[Place, in
     differing = [side for side in sides if side[1] != side[2]]
     sums = (sum(expected.values()), sum(found.values()), len(places), len(differing))
     return Reconciliation(what, *sums, examples=_first(differing), fix=fix)
+
+
+def nothing_of(what: str, wrong: Sequence[str], fix: str) -> Iterator[Reconciliation]:
+    """Yields a reconciliation that does not hold where something is wrong, and none where nothing is.
+
+    Args:
+        what: the two sides, in words.
+        wrong: what differs, each in words.
+        fix: what to run then.
+    """
+    if wrong:
+        number = len(wrong)
+        yield Reconciliation(what, number, 0, number, number, tuple(wrong[:SHOWN_PLACES]), fix)
 
 
 def compare(task: Task) -> None:
