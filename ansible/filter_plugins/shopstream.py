@@ -20,7 +20,6 @@ from spark_apps.cluster.hosts.client_jobs import Request, compose_texts  # noqa:
 from spark_apps.cluster.hosts.image_transfer import compare  # noqa: E402
 from spark_apps.cluster.hosts.remote import READ, ssh_command  # noqa: E402
 from spark_apps.cluster.ports import listening  # noqa: E402
-from spark_apps.cluster.state import environment_text  # noqa: E402
 from spark_apps.errors import UserError  # noqa: E402
 
 # all that is read of a host: reading everything would have Ansible work out everything
@@ -44,14 +43,14 @@ def plan(
     variables = {one: {key: hostvars[one][key] for key in _READ if key in hostvars[one]} for one in members}
     try:
         hosts = cluster.read_hosts(variables)
-        values = cluster.settings(hosts, name, given)
+        configs = cluster.configs(hosts, name, given)
     except UserError as error:
         raise AnsibleFilterError(str(error)) from None
     return {
         host.name: {
             "address": host.address,
             "memory": host.memory,
-            "settings": environment_text(values[host.name]),
+            "settings": configs[host.name].text(),
             "files": cluster.compose_files(host, hosts),
             "disks": list(host.disks) if "datanodes" in host.groups else [],
             "disks_file": json.dumps(cluster.disks_file(host), indent=1) + "\n",

@@ -17,34 +17,25 @@ _LISTENING = "0A"
 _CONNECT_SECONDS = 0.5
 
 
-def port_numbers(offset: int, before: Mapping[str, str]) -> dict[str, str]:
-    """Returns the port variables of cluster.env.
+def port_numbers(offset: int, own: Mapping[str, str | int]) -> dict[str, int]:
+    """Returns the port of each page, by name.
 
     Args:
         offset: added to every usual port, for a second cluster beside the first.
-        before: variables that the user set one by one; they win.
+        own: ports that the user set one by one, by name; they win.
 
     Raises:
         UserError: when one is not a port.
     """
-    ports = {f"{PREFIX}{name}": before.get(f"{PREFIX}{name}", str(port + offset)) for name, port in DEFAULTS.items()}
+    ports = {name: str(own.get(name, port + offset)) for name, port in DEFAULTS.items()}
     for name, value in ports.items():
         if not value.isdigit() or not 1024 <= int(value) <= 65535:
-            raise UserError(f"{name}={value} is not a port from 1024 to 65535: give another one or --port-offset.")
+            raise UserError(
+                f"{PREFIX}{name}={value} is not a port from 1024 to 65535: give another one or --port-offset."
+            )
     if len(set(ports.values())) < len(ports):
         raise UserError("Two of the cluster's ports are the same: give each SHOPSTREAM_PORT_ variable its own.")
-    return ports
-
-
-def host_ports(environment: Mapping[str, str], monitoring: bool = True) -> dict[str, int]:
-    """Returns the host ports that a cluster will listen on, by name."""
-    names = [name for name in DEFAULTS if monitoring or name not in MONITORING]
-    return {name: int(environment[f"{PREFIX}{name}"]) for name in names if f"{PREFIX}{name}" in environment}
-
-
-def url(environment: Mapping[str, str], name: str) -> str:
-    """Returns the address of one of the cluster's pages on the host."""
-    return f"http://{HOST}:{environment[PREFIX + name]}"
+    return {name: int(value) for name, value in ports.items()}
 
 
 def taken(ports: Iterable[int]) -> list[int]:

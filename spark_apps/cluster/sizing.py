@@ -86,26 +86,26 @@ class Executor:
     @property
     def limit(self) -> int:
         """The container's limit: the worker's JVM and its executor."""
-        return _WORKER_JVM + self.memory
+        return self.worker_limit(1)
+
+    def worker_limit(self, executors: int) -> int:
+        """Returns the limit of a worker's container that holds several such executors."""
+        return _WORKER_JVM + executors * self.memory
 
     @property
     def memory(self) -> int:
         """What the executor itself takes: heap, beside it, and Python."""
         return self.heap + self.overhead + self.python
 
-    def environment(self) -> dict[str, str]:
-        """Returns the sizes as variables of cluster.env."""
-        return {
-            "SHOPSTREAM_WORKER_LIMIT": f"{self.limit}m",
-            "SHOPSTREAM_WORKER_HEAP": f"{_WORKER_HEAP}m",
-            # Spark's standalone master counts heaps only, and a worker holds one executor
-            "SHOPSTREAM_WORKER_MEMORY": f"{self.heap}m",
-            "SHOPSTREAM_WORKER_CORES": str(self.cores),
-            "SHOPSTREAM_EXECUTOR_MEMORY": f"{self.heap}m",
-            "SHOPSTREAM_EXECUTOR_OVERHEAD": f"{self.overhead}m",
-            "SHOPSTREAM_EXECUTOR_PYTHON": f"{self.python}m",
-            "SHOPSTREAM_ALS_TASK_MEMORY": str(int(self.python * _ALS_SHARE) * MIB),
-        }
+    @property
+    def worker_heap(self) -> int:
+        """The heap of the worker's own JVM."""
+        return _WORKER_HEAP
+
+    @property
+    def als_task_memory(self) -> int:
+        """The bytes that the task of ALS may plan with."""
+        return int(self.python * _ALS_SHARE) * MIB
 
 
 @dataclass(frozen=True)
@@ -128,17 +128,11 @@ class Plan:
 
     def driver_heap(self) -> int:
         """Returns the heap of a driver in the client."""
-        return _driver_heap(self.limits["CLIENT"])
+        return driver_heap(self.limits["CLIENT"])
 
-    def environment(self) -> dict[str, str]:
-        """Returns the sizes as variables of cluster.env."""
-        return {
-            **_services_environment(self.limits),
-            **self.executor.environment(),
-            "SHOPSTREAM_WORKERS": str(self.workers),
-            "SHOPSTREAM_DATANODES": str(self.datanodes),
-            "SHOPSTREAM_REPLICATION": str(self.replication),
-        }
+    def heaps(self) -> dict[str, int]:
+        """Returns the heaps of the services' JVMs, workers apart."""
+        return heaps_within(self.limits)
 
     def _count(self, name: str) -> int:
         return {"WORKER": self.workers, "DATANODE": self.datanodes}.get(name, 1)
@@ -151,8 +145,8 @@ class HostPlan:
     limits: dict[str, int]
     executor: Executor | None = None
 
-    def worker(self, executor: Executor, cores: int) -> dict[str, str]:
-        """Returns the worker's sizes where the cluster's executors are of one size on all hosts.
+    def executors(self, executor: Executor, cores: int) -> int:
+        """Returns how many executors the worker holds where those of the cluster are of one size on all hosts.
 
         Args:
             executor: the cluster's executor, which fits the smallest host: a larger host's worker holds several.
@@ -160,16 +154,11 @@ class HostPlan:
         """
         assert self.executor is not None, "this host has no worker"
         held = min((self.executor.limit - _WORKER_JVM) // executor.memory, max(1, cores) // executor.cores)
-        number = max(1, held)
-        return {
-            "SHOPSTREAM_WORKER_LIMIT": f"{_WORKER_JVM + number * executor.memory}m",
-            "SHOPSTREAM_HOST_WORKER_MEMORY": f"{number * executor.heap}m",
-            "SHOPSTREAM_HOST_WORKER_CORES": str(number * executor.cores),
-        }
+        return max(1, held)
 
-    def environment(self) -> dict[str, str]:
-        """Returns the sizes of all services but the worker; those that run elsewhere have their minimum."""
-        return _services_environment({**{part.name: part.minimum for part in _PARTS}, **self.limits})
+    def all_limits(self) -> dict[str, int]:
+        """Returns the limits of all services but the worker; those that run elsewhere have their minimum."""
+        return {**{part.name: part.minimum for part in _PARTS}, **self.limits}
 
 
 def parse_size(text: str) -> int:
@@ -256,41 +245,24 @@ def megabytes(value: str) -> int:
     return parse_size(value) // MIB
 
 
-def total_of(environment: Mapping[str, str]) -> int:
-    """Returns the sum of all containers' limits in MiB that a cluster.env gives, for its counts."""
-    counts = {"WORKER": "SHOPSTREAM_WORKERS", "DATANODE": "SHOPSTREAM_DATANODES"}
-    limits = {
-        name.removeprefix("SHOPSTREAM_").removesuffix("_LIMIT"): megabytes(value)
-        for name, value in environment.items()
-        if name.endswith("_LIMIT")
-    }
-    return sum(limit * int(environment[counts[name]] if name in counts else 1) for name, limit in limits.items())
+def resize_worker(budget: int, others: int, workers: int, datanodes: int, cores: int) -> Executor:
+    """Returns the executor of each worker where the workers share what other containers leave of a budget.
 
-
-def rescale(environment: Mapping[str, str], workers: int, datanodes: int) -> dict[str, str]:
-    """Returns a cluster.env for other counts, in the budget that it names.
-
-    Running containers keep their sizes where the budget allows it; otherwise the workers, and nothing else,
-    become smaller.
+    Args:
+        budget: MiB that all containers together may take.
+        others: MiB that all but the workers take.
+        workers: how many there are.
+        datanodes: how many DataNodes, for the sentence.
+        cores: what the workers have together.
 
     Raises:
         TooLittleMemoryError: when the workers would fall below the minimum.
     """
-    counts = {
-        "SHOPSTREAM_WORKERS": str(workers),
-        "SHOPSTREAM_DATANODES": str(datanodes),
-        "SHOPSTREAM_REPLICATION": str(min(MAX_REPLICATION, datanodes)),
-    }
-    scaled, budget = {**environment, **counts}, megabytes(environment["SHOPSTREAM_MEMORY"])
-    if total_of(scaled) <= budget:
-        return scaled
-    others = total_of({**scaled, "SHOPSTREAM_WORKERS": "0"})
     room, smallest = (budget - others) // workers, _min_executor(1).limit
     if room < smallest:
         what = f"{_counted(workers, 'worker')} and {_counted(datanodes, 'DataNode')}"
         raise TooLittleMemoryError(budget, others + smallest * workers, what)
-    all_cores = int(environment["SHOPSTREAM_WORKER_CORES"]) * int(environment["SHOPSTREAM_WORKERS"])
-    return {**scaled, **_make_executor(room, _cores_for(room, all_cores // workers)).environment()}
+    return _make_executor(room, _cores_for(room, cores // workers))
 
 
 def _cores_for(limit: int, share: int) -> int:
@@ -320,17 +292,13 @@ def _overhead(heap: int) -> int:
     return max(_MIN_OVERHEAD, -(-heap // _OVERHEAD_SHARE))
 
 
-def _services_environment(limits: Mapping[str, int]) -> dict[str, str]:
-    """The services' limits, the heaps within them, and a driver's heap in the client, as variables."""
-    heaps = {part.name: limits[part.name] - part.off_heap for part in _PARTS if part.off_heap}
-    return {
-        **{f"SHOPSTREAM_{name}_LIMIT": f"{limit}m" for name, limit in limits.items()},
-        **{f"SHOPSTREAM_{name}_HEAP": f"{heap}m" for name, heap in heaps.items()},
-        "SHOPSTREAM_DRIVER_MEMORY": f"{_driver_heap(limits['CLIENT'])}m",
-    }
+def heaps_within(limits: Mapping[str, int]) -> dict[str, int]:
+    """Returns the heap of each JVM within its container's limit, workers apart."""
+    return {part.name: limits[part.name] - part.off_heap for part in _PARTS if part.off_heap}
 
 
-def _driver_heap(client: int) -> int:
+def driver_heap(client: int) -> int:
+    """Returns the heap of a driver in a client's container of so many MiB."""
     return min(client - _DRIVER_OVERHEAD - _DRIVER_PYTHON, int(client * _DRIVER_HEAP_SHARE))
 
 

@@ -1,22 +1,21 @@
-"""The state folder of a cluster on the host: its secrets and cluster.env, the one truth that Compose reads."""
+"""The state folder of a cluster on the host: its secrets and cluster.env."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from spark_apps.cluster.config import ClusterConfig
 from spark_apps.errors import UserError
 
 DEFAULT_NAME = "shopstream"
-NAME_VARIABLE = "SHOPSTREAM_CLUSTER"
 STATE_VARIABLE = "SHOPSTREAM_CLUSTER_STATE"
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}")
 REPOSITORY = Path(__file__).resolve().parents[2]
-_PLAIN = re.compile(r"[A-Za-z0-9_./:@%+,=-]*")
 
 
 class NoClusterError(UserError):
@@ -56,20 +55,27 @@ class Cluster:
         """The file of sizes, ports, images and counts that Compose reads."""
         return self.folder / "cluster.env"
 
-    def environment(self) -> dict[str, str]:
-        """Returns what cluster.env holds; nothing before the first `up`."""
-        return read_environment(self.env_file)
+    def config(self) -> ClusterConfig:
+        """Returns what cluster.env says; an empty config before the first `up`.
 
-    def existing_environment(self) -> dict[str, str]:
-        """Returns what cluster.env holds.
+        Raises:
+            UserError: when the value of a variable cannot be read.
+        """
+        return ClusterConfig.read(self.env_file)
+
+    def started(self) -> bool:
+        """Whether there was an `up` before, and no `destroy` since."""
+        return self.config() != ClusterConfig()
+
+    def existing_config(self) -> ClusterConfig:
+        """Returns what cluster.env says.
 
         Raises:
             NoClusterError: when there is none.
         """
-        values = self.environment()
-        if not values:
+        if not self.started():
             raise NoClusterError(self.name)
-        return values
+        return self.config()
 
     def option(self) -> str:
         """Returns the option that names this cluster in a command, empty for the default one."""
@@ -98,51 +104,3 @@ def find_cluster(name: str, repository: Path = REPOSITORY) -> Cluster:
         )
     parent = Path(os.environ.get(STATE_VARIABLE) or repository / ".cluster")
     return Cluster(name, repository, parent.expanduser().absolute() / name)
-
-
-def read_environment(path: Path) -> dict[str, str]:
-    """Reads a file of NAME=value lines; an absent file is empty."""
-    try:
-        return parse_environment(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-
-
-def parse_environment(text: str) -> dict[str, str]:
-    """Reads NAME=value lines."""
-    lines = (line.strip() for line in text.splitlines())
-    pairs = (line.partition("=") for line in lines if line and not line.startswith("#"))
-    return {name: _unquoted(value) for name, _, value in pairs}
-
-
-def write_environment(path: Path, values: dict[str, str]) -> bool:
-    """Writes NAME=value lines by rename.
-
-    Returns:
-        False when the file already held just that, and was left alone.
-    """
-    if read_environment(path) == values:
-        return False
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    header = "# Written by `shopstream cluster`: change it with `up` and `scale`, not by hand.\n"
-    part.write_text(header + environment_text(values), encoding="utf-8", newline="\n")
-    part.replace(path)
-    return True
-
-
-def environment_text(values: Mapping[str, str]) -> str:
-    """Returns NAME=value lines as Compose and `read_environment` read them."""
-    return "".join(f"{name}={_quoted(value)}\n" for name, value in values.items())
-
-
-def _quoted(value: str) -> str:
-    if _PLAIN.fullmatch(value):
-        return value
-    if "'" in value or "\n" in value:
-        raise UserError(f"{value!r} cannot stand in cluster.env: take a path or value without quotes.")
-    return f"'{value}'"
-
-
-def _unquoted(value: str) -> str:
-    return value[1:-1] if len(value) > 1 and value[0] == value[-1] == "'" else value

@@ -55,7 +55,7 @@ def _influx(name: str, url: str | None, token_file: Path | None) -> Influx:
     if url is not None or token_file is not None:
         raise UserError("--url and --token-file go together: give both, or none for the cluster on this machine.")
     compose = monitored(name)
-    return Influx(urls(compose.cluster.environment(), compose.monitoring)["InfluxDB"], reader_token(compose))
+    return Influx(urls(compose.cluster.config(), compose.monitoring)["InfluxDB"], reader_token(compose))
 
 
 def _print(verdicts: list[Verdict]) -> None:

@@ -14,6 +14,7 @@ from rich.markup import escape
 
 from spark_apps.cluster.compose.docker import find_docker
 from spark_apps.cluster.compose.project import Compose
+from spark_apps.cluster.config import NAME_VARIABLE, ClusterConfig
 from spark_apps.cluster.health import doctor as checks
 from spark_apps.cluster.health.status import cluster_status, urls
 from spark_apps.cluster.hosts import host_checks, host_logs
@@ -22,7 +23,6 @@ from spark_apps.cluster.operations import lifecycle, scaling
 from spark_apps.cluster.operations import submit as submission
 from spark_apps.cluster.state import (
     DEFAULT_NAME,
-    NAME_VARIABLE,
     Cluster,
     EarlierVersionError,
     NoClusterError,
@@ -119,14 +119,14 @@ def up(
     if not finding.ok:
         raise checks.PreflightError(finding)
     options = lifecycle.UpOptions(memory, workers, datanodes, port_offset, monitoring)
-    environment = lifecycle.decide(options, files, files.environment(), docker.info())
-    compose = Compose(docker, files, environment["SHOPSTREAM_MONITORING"] == "1")
+    config = lifecycle.decide(options, files, files.config(), docker.info())
+    compose = Compose(docker, files, config.monitoring)
     started = time.monotonic()
     with failure_logs(), service_progress() as (report, announce):
-        changed = lifecycle.up(compose, environment, seconds, report, rebuild, announce)
+        changed = lifecycle.up(compose, config, seconds, report, rebuild, announce)
     took = f"{time.monotonic() - started:.0f} s"
     console.print(escape(f"Cluster {name} is ready after {took}" + ("" if changed else ", unchanged")))
-    print_urls(urls(environment, compose.monitoring))
+    print_urls(urls(config, compose.monitoring))
     next_step(f"shopstream cluster load FILE{files.option()}, then shopstream submit clean{files.option()}")
 
 
@@ -169,8 +169,8 @@ def doctor(name: str, inventory: Path | None, as_json: bool) -> None:
         following = f"shopstream cluster status --inventory {inventory}"
     else:
         files = find_cluster(name)
-        environment = files.environment() or _planned(files)
-        findings = list(checks.examine(files, environment))
+        config = files.config() if files.started() else _planned(files)
+        findings = list(checks.examine(files, config))
         following = f"shopstream cluster up{files.option()}"
     if as_json:
         print_json(checks.as_json(findings))
@@ -197,7 +197,7 @@ def scale(name: str, counts: tuple[str, ...], memory: str | None, seconds: float
     with failure_logs(), service_progress() as (report, announce):
         done = scaling.scale(compose, scaling.parse_counts(counts), report, announce, seconds, memory)
     if done.resized:
-        console.print(f"Workers have {done.environment['SHOPSTREAM_WORKER_LIMIT']} each now.")
+        console.print(f"Workers have {done.config.limits['WORKER']} MiB each now.")
     next_step(f"shopstream cluster status{compose.cluster.option()}")
 
 
@@ -295,7 +295,7 @@ def images(name: str) -> None:
     Example: shopstream cluster images
     """
     files, docker = find_cluster(name), find_docker()
-    if files.environment():
+    if files.started():
         compose_of(files)
     with failure_logs(), service_progress() as (_, announce):
         sizes = lifecycle.with_images(docker, files, _planned(files), announce)
@@ -338,14 +338,14 @@ def compose_of(files: Cluster) -> Compose:
 
 def _compose_of_any_version(files: Cluster) -> Compose:
     """Compose to look at a cluster's logs and to remove it, whichever version started it."""
-    monitoring = files.existing_environment().get("SHOPSTREAM_MONITORING", "1") == "1"
+    monitoring = files.existing_config().monitoring
     compose = Compose(find_docker(), files, monitoring)
     return Compose(compose.docker, files, monitoring, by_labels=bool(compose.missing_variables()))
 
 
 def _compose_or_what_is_left(files: Cluster) -> Compose:
     """The same for a cluster whose secrets and sizes are not here, while the engine still has its parts."""
-    if files.environment():
+    if files.started():
         return _compose_of_any_version(files)
     docker = find_docker()
     if not docker.resources_of(files.name):
@@ -353,9 +353,9 @@ def _compose_or_what_is_left(files: Cluster) -> Compose:
     return Compose(docker, files, by_labels=True)
 
 
-def _planned(files: Cluster) -> dict[str, str]:
-    """What cluster.env would hold; with an engine that does not answer, for the smallest cluster."""
+def _planned(files: Cluster) -> ClusterConfig:
+    """The config that it would have; with an engine that does not answer, for the smallest cluster."""
     docker, finding = checks.check_docker()
     info: Mapping[str, Any] = docker.info() if docker is not None and finding.ok else {}
     options = lifecycle.UpOptions() if info else lifecycle.UpOptions(memory="12g")
-    return lifecycle.decide(options, files, files.environment(), info)
+    return lifecycle.decide(options, files, files.config(), info)

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 import yaml
 
+from spark_apps.cluster.config import ClusterConfig
 from spark_apps.cluster.hosts.placement import read_hosts
 from spark_apps.cluster.hosts.remote import read_inventory
 from spark_apps.cluster.sizing import make_plan
-from spark_apps.cluster.state import parse_environment
 
 pytest.importorskip("ansible.errors", reason="make setup-hosts installs Ansible")
 
@@ -82,7 +82,8 @@ def test_the_roles_write_what_compose_gets_on_one_host_for_the_same_budget(filte
     groups = ["namenode", "datanodes", "spark_master", "spark_workers", "monitoring", "client"]
     only = {"ansible_host": "10.0.0.1", "shopstream_memory": "12g", "shopstream_cores": 4, "group_names": groups}
     written = filters.plan({"only": only}, ["only"], "shopstream", {"SHOPSTREAM_TAG": ""})["only"]
-    found, alone = parse_environment(written["settings"]), make_plan(12 * 1024, 1, 1, 4).environment()
+    found = ClusterConfig.parse(written["settings"]).variables()
+    alone = ClusterConfig().with_plan(make_plan(12 * 1024, 1, 1, 4)).variables()
     assert {name: found[name] for name in alone} == alone
     assert "SHOPSTREAM_TAG" not in found
 

@@ -7,8 +7,9 @@ import pytest
 
 from spark_apps.cluster.compose.docker import find_docker
 from spark_apps.cluster.compose.project import Compose
+from spark_apps.cluster.config import ClusterConfig
 from spark_apps.cluster.operations.lifecycle import UpOptions, decide
-from spark_apps.cluster.state import Cluster, find_cluster, write_environment
+from spark_apps.cluster.state import Cluster, find_cluster
 from tests.cluster_cli.fake_docker import INFO, FakeDocker
 
 
@@ -40,7 +41,7 @@ def cluster(repository: Path) -> Cluster:
 @pytest.fixture
 def started(cluster: Cluster) -> Cluster:
     """A cluster with a cluster.env, as after `up`."""
-    write_environment(cluster.env_file, decide(UpOptions(memory="12g"), cluster, {}, INFO, {}))
+    decide(UpOptions(memory="12g"), cluster, ClusterConfig(), INFO, {}).write(cluster.env_file)
     return cluster
 
 

@@ -10,7 +10,8 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
-from spark_apps.cluster.state import Cluster, write_environment
+from spark_apps.cluster.config import ClusterConfig
+from spark_apps.cluster.state import Cluster
 from tests import waiting
 
 _PROGRAM = """#!{python} -IS
@@ -171,4 +172,5 @@ def namenode_pages(
 
 def change(cluster: Cluster, **values: object) -> None:
     """Changes single variables of cluster.env."""
-    write_environment(cluster.env_file, {**cluster.environment(), **{name: str(v) for name, v in values.items()}})
+    variables = {**cluster.config().variables(), **{name: str(value) for name, value in values.items()}}
+    ClusterConfig.from_variables(variables).write(cluster.env_file)

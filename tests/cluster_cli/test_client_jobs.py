@@ -51,7 +51,7 @@ def host(docker: FakeDocker, kept: Path) -> FakeDocker:
     program.write_text(SSH.format(kept=kept))
     program.chmod(0o755)
     docker.answer("^ps --quiet", "abc123\n")
-    docker.answer("exec abc123", "stream\n")
+    docker.answer("exec -i abc123", "stream\n")
     docker.answer("image inspect --format", "sha256:now\n")
     docker.answer("^image inspect shopstream", inspected())
     docker.answer("config --hash", "client 111\n")
@@ -97,7 +97,7 @@ def test_an_image_that_is_to_be_handed_over_would_end_the_job(
 
 
 def test_a_client_without_a_job_is_asked_nothing_more(host: FakeDocker) -> None:
-    host.answer("exec abc123", "")
+    host.answer("exec -i abc123", "")
     host.answer("config --hash", "client 222\n")
     assert jobs_at_risk(REQUEST) == []
     assert not host.asked("config")
@@ -106,7 +106,7 @@ def test_a_client_without_a_job_is_asked_nothing_more(host: FakeDocker) -> None:
 def test_ansible_reads_the_jobs_line_by_line(
     host: FakeDocker, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    host.answer("exec abc123", "stream\nsimulate\n")
+    host.answer("exec -i abc123", "stream\nsimulate\n")
     host.answer("config --hash", "client 222\n")
     monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(asdict(REQUEST))))
     assert client_jobs.main() == 0

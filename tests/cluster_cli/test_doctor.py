@@ -27,7 +27,7 @@ def ask(docker: FakeDocker, started: Cluster) -> Callable[[Check], Finding]:
 
     def make(check: Check) -> Finding:
         found = find_docker()
-        return check(CheckContext(started, started.environment(), found, found.info()))
+        return check(CheckContext(started, started.config(), found, found.info()))
 
     return make
 
@@ -289,7 +289,7 @@ def test_the_look_into_volumes_can_change_nothing(docker: FakeDocker, ask: Calla
 
 
 def test_all_checks_are_made(docker: FakeDocker, started: Cluster) -> None:
-    findings = list(examine(started, started.environment()))
+    findings = list(examine(started, started.config()))
     assert len(findings) == 1 + len(doctor.CHECKS)
     assert {one.check for one in findings if not one.ok} <= {"Disk"}
 
@@ -298,19 +298,19 @@ def test_without_docker_the_other_checks_are_still_made(
     started: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
-    findings = {one.check: one for one in examine(started, started.environment())}
+    findings = {one.check: one for one in examine(started, started.config())}
     assert not findings["Docker"].ok
     assert findings["Memory"].skipped and findings["Line ends"].ok
 
 
 def test_a_check_that_docker_refuses_is_a_finding(docker: FakeDocker, started: Cluster) -> None:
     docker.answer("^volume ls", err="no volumes today", code=1)
-    findings = {one.check: one for one in examine(started, started.environment())}
+    findings = {one.check: one for one in examine(started, started.config())}
     assert "no volumes today" in findings["Cluster ids"].problem
 
 
 def test_a_start_is_refused_with_the_first_problem_and_its_mend(docker: FakeDocker, started: Cluster) -> None:
-    preflight(started, started.environment())
+    preflight(started, started.config())
     docker.answer("^compose version", "2.0.1")
     with pytest.raises(PreflightError, match=r"Compose 2\.0\.1 is older than 2\.20: install the plugin"):
-        preflight(started, started.environment())
+        preflight(started, started.config())

@@ -6,7 +6,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from spark_apps.cli import main
-from spark_apps.cluster.state import Cluster, write_environment
+from spark_apps.cluster.config import ClusterConfig
+from spark_apps.cluster.state import Cluster
 from spark_apps.commands import cluster as commands
 from tests.cluster_cli.fake_docker import FakeDocker
 
@@ -16,9 +17,9 @@ def _earlier(docker: FakeDocker, started: Cluster, monkeypatch: pytest.MonkeyPat
     """A cluster.env without a variable that the Compose files need."""
     text = "services: { a: { mem_limit: '${SHOPSTREAM_PLATFORM_LIMIT:?}' } }\n"
     (started.repository / "compose" / "monitoring.yaml").write_text(text)
-    values = started.environment()
+    values = started.config().variables()
     del values["SHOPSTREAM_PLATFORM_LIMIT"]
-    write_environment(started.env_file, values)
+    ClusterConfig.from_variables(values).write(started.env_file)
     monkeypatch.setattr(commands, "find_cluster", lambda name: started)
 
 

@@ -9,19 +9,21 @@ from typing import Any
 import pytest
 import yaml
 
+from spark_apps.cluster.config import ClusterConfig
 from spark_apps.cluster.hosts import host_facts, remote
 from spark_apps.cluster.hosts.placement import (
     DATA_DISKS,
     SERVICES,
+    Host,
     compose_files,
+    configs,
     disks_file,
     read_hosts,
     secrets_of,
-    settings,
 )
 from spark_apps.cluster.hosts.remote import ssh_arguments, ssh_command
 from spark_apps.cluster.ports import listening
-from spark_apps.cluster.sizing import MIB, TooLittleMemoryError, default_budget, make_plan, total_of
+from spark_apps.cluster.sizing import MIB, TooLittleMemoryError, default_budget, make_plan
 from spark_apps.errors import UserError
 from tests.conftest import REPOSITORY
 
@@ -38,6 +40,11 @@ def three(**more: Any) -> dict[str, dict[str, Any]]:
     return {"head": host(HEAD, 1), "a": host(DATA, 2, **more), "b": host(DATA, 3)}
 
 
+def settings(hosts: list[Host]) -> dict[str, dict[str, str]]:
+    """What cluster.env holds on each host."""
+    return {name: config.variables() for name, config in configs(hosts).items()}
+
+
 def megabytes(environment: dict[str, str], *names: str) -> int:
     return sum(int(environment[f"SHOPSTREAM_{name}"].removesuffix("m")) for name in names)
 
@@ -48,7 +55,7 @@ def megabytes(environment: dict[str, str], *names: str) -> int:
 def test_one_host_with_everything_gets_what_compose_gets_on_one_host(budget: int, cores: int, monitoring: bool) -> None:
     groups = [*HEAD, *DATA] if monitoring else [group for group in (*HEAD, *DATA) if group != "monitoring"]
     (written,) = settings(read_hosts({"only": host(groups, memory=f"{budget}m", cores=cores)})).values()
-    alone = make_plan(budget, 1, 1, cores, monitoring).environment()
+    alone = ClusterConfig(monitoring=monitoring).with_plan(make_plan(budget, 1, 1, cores, monitoring)).variables()
     assert {name: written[name] for name in alone} == alone
 
 
@@ -200,6 +207,4 @@ def test_a_host_that_does_not_answer_is_named() -> None:
 
 
 def test_total_of_counts_a_host_once() -> None:
-    written = settings(read_hosts({"only": host([*HEAD, *DATA], memory="12g")}))["only"]
-    shared = {name: value for name, value in written.items() if "HOST_WORKER" not in name}
-    assert total_of(shared) <= 12 * 1024
+    assert configs(read_hosts({"only": host([*HEAD, *DATA], memory="12g")}))["only"].total() <= 12 * 1024

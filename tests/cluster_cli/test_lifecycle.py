@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from spark_apps.cli import main
 from spark_apps.cluster.compose import build_inputs
 from spark_apps.cluster.compose.docker import find_docker
 from spark_apps.cluster.compose.project import Compose
+from spark_apps.cluster.config import ClusterConfig
 from spark_apps.cluster.health import doctor, readiness
 from spark_apps.cluster.health.readiness import NotReadyError
 from spark_apps.cluster.operations import lifecycle
@@ -31,7 +33,7 @@ NO_OPTIONS = UpOptions()
 
 
 def test_without_options_the_host_decides(cluster: Cluster) -> None:
-    values = decide(NO_OPTIONS, cluster, {}, INFO, {})
+    values = decide(NO_OPTIONS, cluster, ClusterConfig(), INFO, {}).variables()
     assert values["SHOPSTREAM_MEMORY"] == "13108m"  # four fifths of 16 GiB
     assert (values["SHOPSTREAM_WORKERS"], values["SHOPSTREAM_DATANODES"]) == ("2", "2")
     assert values["SHOPSTREAM_WORKER_CORES"] == "2"
@@ -43,28 +45,28 @@ def test_without_options_the_host_decides(cluster: Cluster) -> None:
 def test_options_are_remembered(cluster: Cluster) -> None:
     options = UpOptions(memory="10g", workers=3, datanodes=1, port_offset=200, monitoring=False)
     given = {"SHOPSTREAM_TAG": "ci", "INFLUXDB_IMAGE": "local/influx:1", "SHOPSTREAM_JAVA_OPTIONS": "-Xss4m -da"}
-    first = decide(options, cluster, {}, INFO, given)
+    first = decide(options, cluster, ClusterConfig(), INFO, given)
     assert decide(NO_OPTIONS, cluster, first, INFO, {}) == first
-    assert first["SHOPSTREAM_JAVA_OPTIONS"] == "-Xss4m -da"
-    assert first["SHOPSTREAM_PORT_SPARK"] == "8280"
-    assert first["INFLUXDB_IMAGE"] == "local/influx:1" and first["SHOPSTREAM_TAG"] == "ci"
-    assert "SHOPSTREAM_GRAFANA_LIMIT" not in first
+    assert first.variables()["SHOPSTREAM_JAVA_OPTIONS"] == "-Xss4m -da"
+    assert first.variables()["SHOPSTREAM_PORT_SPARK"] == "8280"
+    assert first.variables()["INFLUXDB_IMAGE"] == "local/influx:1" and first.variables()["SHOPSTREAM_TAG"] == "ci"
+    assert "SHOPSTREAM_GRAFANA_LIMIT" not in first.variables()
 
 
 def test_sizes_stay_until_what_they_follow_from_changes(cluster: Cluster) -> None:
-    first = decide(NO_OPTIONS, cluster, {}, INFO, {})
-    scaled = {**first, "SHOPSTREAM_WORKERS": "1"}  # as after `scale worker=1`, which keeps each one's size
+    first = decide(NO_OPTIONS, cluster, ClusterConfig(), INFO, {})
+    scaled = replace(first, workers=1)  # as after `scale worker=1`, which keeps each one's size
     again = decide(NO_OPTIONS, cluster, scaled, INFO, {})
     assert again == scaled
     larger = decide(UpOptions(memory="14g"), cluster, scaled, INFO, {})
-    assert larger["SHOPSTREAM_WORKER_LIMIT"] != scaled["SHOPSTREAM_WORKER_LIMIT"]
+    assert larger.variables()["SHOPSTREAM_WORKER_LIMIT"] != scaled.variables()["SHOPSTREAM_WORKER_LIMIT"]
 
 
 def test_single_ports_come_from_the_environment_and_stay(cluster: Cluster) -> None:
-    first = decide(NO_OPTIONS, cluster, {}, INFO, {"SHOPSTREAM_PORT_GRAFANA": "3333"})
-    assert first["SHOPSTREAM_PORT_GRAFANA"] == "3333"
-    assert decide(NO_OPTIONS, cluster, first, INFO, {})["SHOPSTREAM_PORT_GRAFANA"] == "3333"
-    assert decide(UpOptions(port_offset=100), cluster, first, INFO, {})["SHOPSTREAM_PORT_GRAFANA"] == "3100"
+    first = decide(NO_OPTIONS, cluster, ClusterConfig(), INFO, {"SHOPSTREAM_PORT_GRAFANA": "3333"})
+    assert first.variables()["SHOPSTREAM_PORT_GRAFANA"] == "3333"
+    assert decide(NO_OPTIONS, cluster, first, INFO, {}).variables()["SHOPSTREAM_PORT_GRAFANA"] == "3333"
+    assert decide(UpOptions(port_offset=100), cluster, first, INFO, {}).variables()["SHOPSTREAM_PORT_GRAFANA"] == "3100"
 
 
 @pytest.fixture
@@ -90,7 +92,7 @@ def labelled(service: str, config: str | None = None, image: str = "sha256:aaa",
 
 
 def bring_up(compose: Compose, **more: Any) -> bool:
-    return up(compose, compose.cluster.environment(), 5, lambda states: None, **more)
+    return up(compose, compose.cluster.config(), 5, lambda states: None, **more)
 
 
 def test_a_second_up_changes_nothing(running: Compose, docker: FakeDocker) -> None:
@@ -135,9 +137,9 @@ def test_a_client_in_which_a_job_runs_is_not_replaced(
     running: Compose, docker: FakeDocker, jobs: str, ends: bool
 ) -> None:
     docker.answer("^ps --quiet", "abc123\n")
-    docker.answer("exec abc123", jobs)
-    before = running.cluster.environment()
-    wished = {**before, "SHOPSTREAM_CLIENT_LIMIT": "2000m"}
+    docker.answer("exec -i abc123", jobs)
+    before = running.cluster.config()
+    wished = replace(before, limits={**before.limits, "CLIENT": 2000})
     docker.answer("config --hash", "client 333\nsecrets 222\n")
     if ends:
         with pytest.raises(UserError, match="while stream runs in it"):
@@ -145,7 +147,7 @@ def test_a_client_in_which_a_job_runs_is_not_replaced(
     else:
         docker.containers(labelled("client", "333"), labelled("secrets", state="exited"))
         assert up(running, wished, 5, lambda states: None)
-    assert running.cluster.environment() == (before if ends else wished)
+    assert running.cluster.config() == (before if ends else wished)
     assert bool(docker.asked("up --detach")) is not ends
 
 
@@ -153,7 +155,7 @@ def test_a_client_of_an_image_that_was_built_anew_is_not_replaced_under_a_job(
     running: Compose, docker: FakeDocker
 ) -> None:
     docker.answer("^ps --quiet", "abc123\n")
-    docker.answer("exec abc123", "stream\n")
+    docker.answer("exec -i abc123", "stream\n")
     docker.answer("image inspect --format {{.Id}} sha256:old", "sha256:old\n")
     docker.containers(labelled("client", image="sha256:old", Image="sha256:old"), labelled("secrets", state="exited"))
     with pytest.raises(UserError, match="while stream runs in it"):
@@ -163,7 +165,7 @@ def test_a_client_of_an_image_that_was_built_anew_is_not_replaced_under_a_job(
 
 def test_a_lost_worker_is_started_again_while_a_job_runs(running: Compose, docker: FakeDocker) -> None:
     docker.answer("^ps --quiet", "abc123\n")
-    docker.answer("exec abc123", "stream\n")
+    docker.answer("exec -i abc123", "stream\n")
     docker.answer("config --services", "client\nsecrets\nplatform-metrics\n")
     docker.containers(labelled("client"), labelled("secrets", state="exited"))
     docker.answer("config --hash", "client 111\nsecrets 222\nplatform-metrics 333\n")
@@ -176,7 +178,7 @@ def test_a_lost_worker_is_started_again_while_a_job_runs(running: Compose, docke
             labelled("client"), labelled("secrets", state="exited"), labelled("platform-metrics", config="333")
         )
 
-    assert up(running, running.cluster.environment(), 60, report)
+    assert up(running, running.cluster.config(), 60, report)
     assert told and docker.asked("up --detach")
 
 
@@ -184,7 +186,7 @@ def test_no_secret_is_ever_in_an_argument_or_the_environment(running: Compose, d
     docker.answer("config --hash", "client 333\nsecrets 222\n")
     bring_up(running)
     values = [(running.cluster.secrets / name).read_text() for name in NAMES]
-    said = json.dumps([docker.asked(), docker.environments(), running.cluster.environment()])
+    said = json.dumps([docker.asked(), docker.environments(), running.cluster.config().variables()])
     assert not [value for value in values if value in said]
 
 
@@ -260,7 +262,7 @@ def test_a_failed_preflight_leaves_nothing_behind(
     docker: FakeDocker, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(doctor.ports, "taken", lambda numbers: [8080])
-    environment = decide(NO_OPTIONS, cluster, {}, INFO, {})
+    environment = decide(NO_OPTIONS, cluster, ClusterConfig(), INFO, {})
     with pytest.raises(doctor.PreflightError, match="8080"):
         up(Compose(find_docker(), cluster), environment, 5, lambda states: None)
     assert not cluster.folder.exists()

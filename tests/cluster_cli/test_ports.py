@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from spark_apps.cluster import ports
+from spark_apps.cluster.config import ClusterConfig
 from spark_apps.errors import UserError
 
 
@@ -19,28 +20,28 @@ def listener() -> Iterator[int]:
 
 
 def test_an_offset_moves_every_port() -> None:
-    assert ports.port_numbers(0, {})["SHOPSTREAM_PORT_HDFS"] == "9870"
-    moved = ports.port_numbers(100, {"SHOPSTREAM_PORT_GRAFANA": "3333"})
-    assert moved["SHOPSTREAM_PORT_HDFS"] == "9970"
-    assert moved["SHOPSTREAM_PORT_GRAFANA"] == "3333"
+    assert ports.port_numbers(0, {})["HDFS"] == 9870
+    moved = ports.port_numbers(100, {"GRAFANA": "3333"})
+    assert moved["HDFS"] == 9970
+    assert moved["GRAFANA"] == 3333
     assert len(moved) == 6
 
 
 @pytest.mark.parametrize("value", ["80", "70000", "http", ""])
 def test_what_is_no_port_is_refused(value: str) -> None:
     with pytest.raises(UserError, match=r"SHOPSTREAM_PORT_SPARK=.* is not a port"):
-        ports.port_numbers(0, {"SHOPSTREAM_PORT_SPARK": value})
+        ports.port_numbers(0, {"SPARK": value})
 
 
 def test_two_services_cannot_share_a_port() -> None:
     with pytest.raises(UserError, match="Two of the cluster's ports are the same"):
-        ports.port_numbers(0, {"SHOPSTREAM_PORT_SPARK": "9870"})
+        ports.port_numbers(0, {"SPARK": 9870})
 
 
 def test_without_monitoring_its_ports_are_not_wanted() -> None:
-    environment = ports.port_numbers(0, {})
-    assert len(ports.host_ports(environment)) == 6
-    assert set(ports.host_ports(environment, monitoring=False)) == {"HDFS", "SPARK", "HISTORY", "DRIVER"}
+    numbers = ports.port_numbers(0, {})
+    assert len(ClusterConfig(ports=numbers).used_ports()) == 6
+    assert set(ClusterConfig(ports=numbers, monitoring=False).used_ports()) == {"HDFS", "SPARK", "HISTORY", "DRIVER"}
 
 
 def test_a_port_that_is_listened_on_is_taken(listener: int) -> None:

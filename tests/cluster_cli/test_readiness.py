@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from spark_apps.cluster.compose.project import Compose
+from spark_apps.cluster.config import ClusterConfig
 from spark_apps.cluster.health import readiness, web
 from spark_apps.cluster.health.readiness import NotReadyError, ServiceState, expected_counts, states, wait_until_ready
 from spark_apps.cluster.health.remedies import remedy_for
@@ -21,7 +22,7 @@ WORKERS = (row("spark-worker"), row("spark-worker", 2))
 
 
 def look(compose: Compose) -> dict[str, ServiceState]:
-    environment = compose.cluster.environment()
+    environment = compose.cluster.config()
     expected = expected_counts(SERVICES, environment)
     return {one.name: one for one in states(expected, compose.containers(), environment)}
 
@@ -32,8 +33,8 @@ def unused(cluster: Cluster) -> None:
 
 
 def test_counts_follow_the_environment() -> None:
-    environment = {"SHOPSTREAM_WORKERS": "4", "SHOPSTREAM_DATANODES": "3"}
-    counts = expected_counts(["namenode", "datanode", "spark-worker"], environment)
+    config = ClusterConfig(workers=4, datanodes=3)
+    counts = expected_counts(["namenode", "datanode", "spark-worker"], config)
     assert counts == {"namenode": 1, "datanode": 3, "spark-worker": 4}
 
 
@@ -68,12 +69,12 @@ def test_a_drained_datanode_is_neither_live_nor_dead(compose: Compose, docker: F
         change(compose.cluster, SHOPSTREAM_PORT_HDFS=port, SHOPSTREAM_PORT_SPARK=port)
         seen = look(compose)["datanode"]
         assert (seen.ready, seen.detail) == (True, "2 of 2 live")
-        found = web.namenode(compose.cluster.environment())
+        found = web.namenode(compose.cluster.config())
         assert found is not None and (found.live, found.dead) == (2, 0)
         pages |= namenode_pages({"10.0.0.1": "In Service", "10.0.0.2": "Decommissioned"}, dead=2, drained=1)
         seen = look(compose)["datanode"]
         assert (seen.ready, seen.detail) == (False, "1 of 2 live, 1 drained")
-        found = web.namenode(compose.cluster.environment())
+        found = web.namenode(compose.cluster.config())
         assert found is not None and found.dead == 1
 
 
@@ -88,7 +89,7 @@ def test_what_is_not_there_yet_is_said(compose: Compose, docker: FakeDocker) -> 
 
 def wait(compose: Compose, starting: bool = True, seconds: float = 5) -> list[list[ServiceState]]:
     told: list[list[ServiceState]] = []
-    expected = expected_counts(SERVICES, compose.cluster.environment())
+    expected = expected_counts(SERVICES, compose.cluster.config())
     wait_until_ready(compose, expected, told.append, lambda: starting, seconds)
     return told
 

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from spark_apps.cluster.compose.project import Compose
+from spark_apps.cluster.config import ClusterConfig
 from spark_apps.cluster.operations import scaling
 from spark_apps.cluster.operations.decommission import recommission
-from spark_apps.cluster.operations.replication import VARIABLE, lower_replication
+from spark_apps.cluster.operations.replication import lower_replication
 from spark_apps.cluster.operations.scaling import (
     CannotDrainError,
     drain,
@@ -38,21 +39,24 @@ def test_other_words_are_refused(word: str) -> None:
 
 
 def test_sizes_stay_where_the_budget_allows(started: Cluster) -> None:
-    fewer = plan_scaling(started.environment(), {"worker": 1})
+    fewer = plan_scaling(started.config(), {"worker": 1})
     assert not fewer.resized
     assert fewer.added == {"worker": -1, "datanode": 0}
-    more = plan_scaling(started.environment(), {"worker": 3}, memory="20g")
+    more = plan_scaling(started.config(), {"worker": 3}, memory="20g")
     assert not more.resized
-    assert more.environment["SHOPSTREAM_MEMORY"] == "20480m"
+    assert more.config.variables()["SHOPSTREAM_MEMORY"] == "20480m"
 
 
 def test_workers_become_smaller_where_it_does_not(started: Cluster) -> None:
-    more = plan_scaling(started.environment(), {"worker": 3, "datanode": 3})
+    more = plan_scaling(started.config(), {"worker": 3, "datanode": 3})
     assert more.resized
-    assert more.environment["SHOPSTREAM_NAMENODE_LIMIT"] == started.environment()["SHOPSTREAM_NAMENODE_LIMIT"]
-    assert more.environment["SHOPSTREAM_REPLICATION"] == "3"
+    assert (
+        more.config.variables()["SHOPSTREAM_NAMENODE_LIMIT"]
+        == started.config().variables()["SHOPSTREAM_NAMENODE_LIMIT"]
+    )
+    assert more.config.variables()["SHOPSTREAM_REPLICATION"] == "3"
     with pytest.raises(TooLittleMemoryError, match="for 20 workers"):
-        plan_scaling(started.environment(), {"worker": 20})
+        plan_scaling(started.config(), {"worker": 20})
 
 
 def roomy(cluster: Cluster) -> None:
@@ -79,7 +83,7 @@ def test_more_of_each_leaves_running_containers_alone(compose: Compose, docker: 
     assert call[-4:] == ["--scale=spark-worker=3", "--scale=datanode=3", "spark-worker", "datanode"]
     # without what it depends on, Compose makes other containers of it, which the next `up` would replace
     assert "--no-recreate" in call and "--no-deps" not in call
-    assert compose.cluster.environment()["SHOPSTREAM_WORKERS"] == "3"
+    assert compose.cluster.config().variables()["SHOPSTREAM_WORKERS"] == "3"
     assert docker.asked("run --rm")[0][-1] == "layout"
     assert docker.asked("rm --stop") == []
 
@@ -97,12 +101,12 @@ def test_a_client_is_made_anew_with_workers_of_another_size(compose: Compose, do
 def test_workers_are_not_restarted_under_a_job(compose: Compose, docker: FakeDocker) -> None:
     docker.containers(*SERVERS, *DATANODES[:2], *WORKERS)
     docker.answer("^ps --quiet", "abc123\n")
-    docker.answer("exec abc123", "train\n")
-    before = compose.cluster.environment()
+    docker.answer("exec -i abc123", "train\n")
+    before = compose.cluster.config()
     with pytest.raises(UserError, match=r"while train runs: .* or give --memory \d+m"):
         run(compose, {"worker": 3})
     assert docker.asked("up --detach") == docker.asked("rm --stop") == []
-    assert compose.cluster.environment() == before
+    assert compose.cluster.config() == before
 
 
 def test_more_memory_than_docker_has_is_refused(compose: Compose, docker: FakeDocker) -> None:
@@ -159,8 +163,8 @@ def test_a_datanode_is_emptied_before_it_is_stopped(three: Compose, docker: Fake
     assert sum("/var/lib/hdfs/exclude" in word for word in words) == 1
     assert not [word for word in words if "up --detach" in word]  # the client of a running job is left alone
     assert "-setrep -R 2 /" in words[-1]  # of files that were written meanwhile
-    assert three.cluster.environment()["SHOPSTREAM_DATANODES"] == "2"
-    assert three.cluster.environment()["SHOPSTREAM_REPLICATION"] == "2"
+    assert three.cluster.config().variables()["SHOPSTREAM_DATANODES"] == "2"
+    assert three.cluster.config().variables()["SHOPSTREAM_REPLICATION"] == "2"
 
 
 GONE = "setrep: File hdfs://namenode:8020/data/temp/publish/x/_temporary/attempt_1 does not exist.\n"
@@ -172,7 +176,7 @@ def test_what_a_running_job_takes_away_meanwhile_is_no_failure(
     three: Compose, docker: FakeDocker, vanished: str
 ) -> None:
     docker.answer("-setrep", err=vanished, code=1)
-    lower_replication(three, {VARIABLE: "3"}, {VARIABLE: "2"}, lambda text: None)
+    lower_replication(three, ClusterConfig(replication=3), ClusterConfig(replication=2), lambda text: None)
     assert len(docker.asked("-setrep -R 2 /")) == 1
 
 
@@ -180,7 +184,7 @@ def test_what_a_running_job_takes_away_meanwhile_is_no_failure(
 def test_copies_that_cannot_be_set_are_a_failure(three: Compose, docker: FakeDocker, fault: str) -> None:
     docker.answer("-setrep", err=fault, code=1)
     with pytest.raises(UserError, match="setrep -R 2 /` failed"):
-        lower_replication(three, {VARIABLE: "3"}, {VARIABLE: "2"}, lambda text: None)
+        lower_replication(three, ClusterConfig(replication=3), ClusterConfig(replication=2), lambda text: None)
 
 
 def test_a_datanode_at_the_address_of_a_former_one_is_known_by_its_name(three: Compose, docker: FakeDocker) -> None:
@@ -233,7 +237,7 @@ def test_a_datanode_that_keeps_blocks_is_not_stopped(three: Compose, docker: Fak
         with pytest.raises(CannotDrainError, match="still holds blocks that no other DataNode has"):
             drain(three, "datanode", "2", lambda text: None, 0.1)
     assert docker.asked("stop") == []
-    assert three.cluster.environment()["SHOPSTREAM_DATANODES"] == "3"
+    assert three.cluster.config().variables()["SHOPSTREAM_DATANODES"] == "3"
 
 
 @pytest.mark.parametrize(
@@ -280,7 +284,7 @@ def test_a_worker_ends_its_tasks_before_it_is_stopped(three: Compose, docker: Fa
     words = [" ".join(call) for call in docker.asked(second)]
     assert [word.split()[0] for word in words] == ["inspect", "kill", "exec", "exec", "exec", "stop", "rm"]
     assert "--signal PWR" in words[1]
-    assert three.cluster.environment()["SHOPSTREAM_WORKERS"] == "1"
+    assert three.cluster.config().variables()["SHOPSTREAM_WORKERS"] == "1"
 
 
 def test_a_worker_with_a_long_task_is_left_running(three: Compose, docker: FakeDocker) -> None:
@@ -290,4 +294,4 @@ def test_a_worker_with_a_long_task_is_left_running(three: Compose, docker: FakeD
         with pytest.raises(CannotDrainError, match="still runs tasks after"):
             drain(three, "worker", "2", lambda text: None, 0.1)
     assert docker.asked("stop") == []
-    assert json.dumps(three.cluster.environment()["SHOPSTREAM_WORKERS"]) == '"2"'
+    assert json.dumps(three.cluster.config().variables()["SHOPSTREAM_WORKERS"]) == '"2"'

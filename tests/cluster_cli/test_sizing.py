@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spark_apps.cluster.config import ClusterConfig
 from spark_apps.cluster.sizing import (
     MIB,
     Plan,
@@ -14,8 +16,6 @@ from spark_apps.cluster.sizing import (
     make_plan,
     megabytes,
     parse_size,
-    rescale,
-    total_of,
 )
 from spark_apps.errors import UserError
 
@@ -59,8 +59,9 @@ def test_the_sizes_fit_or_the_budget_is_refused(
             make_plan(budget, workers, datanodes, cores, monitoring)
         return
     plan = make_plan(budget, workers, datanodes, cores, monitoring)
-    values = plan.environment()
-    assert plan.total() == total_of(values) <= budget
+    config = ClusterConfig().with_plan(plan)
+    values = config.variables()
+    assert plan.total() == config.total() <= budget
     assert ("INFLUXDB" in plan.limits) == ("GRAFANA" in plan.limits) == monitoring
     assert 1 <= plan.executor.cores <= max(1, cores // workers)
     assert values["SHOPSTREAM_REPLICATION"] == str(min(3, datanodes))
@@ -80,21 +81,22 @@ def test_more_memory_makes_nothing_smaller(budget: int, more: int) -> None:
 def test_other_counts_stay_in_the_budget_and_touch_only_workers(
     budget: int, cores: int, workers: int, datanodes: int
 ) -> None:
-    before = {"SHOPSTREAM_MEMORY": f"{budget}m", **make_plan(budget, 2, 2, cores).environment()}
+    before = ClusterConfig(memory=budget).with_plan(make_plan(budget, 2, 2, cores))
     try:
-        after = rescale(before, workers, datanodes)
+        after = before.rescaled(workers, datanodes)
     except TooLittleMemoryError as error:
         needed = int(re.search(r"--memory (\d+)m", str(error)).group(1))  # type: ignore[union-attr]
         assert needed > budget
-        assert total_of(rescale({**before, "SHOPSTREAM_MEMORY": f"{needed}m"}, workers, datanodes)) <= needed
+        assert replace(before, memory=needed).rescaled(workers, datanodes).total() <= needed
         return
-    assert total_of(after) <= budget
-    check(after)
-    changed = {name for name in after if after[name] != before[name]}
+    assert after.total() <= budget
+    check(after.variables())
+    was = before.variables()
+    changed = {name for name, value in after.variables().items() if value != was[name]}
     allowed = ("WORKER", "EXECUTOR", "ALS", "DATANODES", "REPLICATION")
     assert all(name.removeprefix("SHOPSTREAM_").startswith(allowed) for name in changed)
-    if total_of({**before, "SHOPSTREAM_WORKERS": str(workers), "SHOPSTREAM_DATANODES": str(datanodes)}) <= budget:
-        assert after["SHOPSTREAM_WORKER_LIMIT"] == before["SHOPSTREAM_WORKER_LIMIT"]
+    if replace(before, workers=workers, datanodes=datanodes).total() <= budget:
+        assert after.limits["WORKER"] == before.limits["WORKER"]
 
 
 def test_the_usual_cluster_in_12_gib_has_room_for_als_and_arrow() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from spark_apps.cluster.compose.project import Compose
+from spark_apps.cluster.config import ClusterConfig
 from spark_apps.cluster.operations.submit import MARK, NoResourcesError, check_resources, load, submit
 from spark_apps.errors import UserError
 from spark_apps.platform.spark_master import SparkMaster, SparkWorker
@@ -16,7 +17,7 @@ from tests.cluster_cli.fake_docker import FakeDocker, change, master_page, row, 
 from tests.conftest import REPOSITORY
 from tests.waiting import PATIENCE, beside, eventually
 
-SIZES = {"SHOPSTREAM_EXECUTOR_MEMORY": "1024m", "SHOPSTREAM_WORKER_CORES": "2"}
+SIZES = ClusterConfig(executor_memory=1024, worker_cores=2)
 
 
 def listed(
@@ -63,7 +64,7 @@ def ready(compose: Compose, docker: FakeDocker) -> Compose:
 
 def test_a_job_runs_in_the_client_with_its_options_and_exit_code(ready: Compose, docker: FakeDocker) -> None:
     docker.answer("exec -T", "done\n", code=7)
-    environment = ready.cluster.environment()
+    environment = ready.cluster.config().variables()
     memory, cores = int(environment["SHOPSTREAM_EXECUTOR_MEMORY"][:-1]), int(environment["SHOPSTREAM_WORKER_CORES"])
     with serving(master_page(worker("a", cores=cores, memory=memory))) as port:
         change(ready.cluster, SHOPSTREAM_PORT_SPARK=port)

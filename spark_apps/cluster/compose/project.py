@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from spark_apps.cluster.compose.docker import QUICK_SECONDS, Docker, DockerError, checked, json_rows, run
-from spark_apps.cluster.sizing import megabytes, total_of
 from spark_apps.cluster.state import Cluster
 from spark_apps.errors import UserError
 
@@ -84,9 +83,10 @@ class Compose:
 
     def missing_variables(self) -> list[str]:
         """Returns the variables that the files need and cluster.env, of an earlier version, does not have."""
+        own = self.cluster.config().variables()
         texts = [(self.cluster.repository / name).read_text(encoding="utf-8") for name in self.files()]
         needed = dict.fromkeys(name for text in texts for name in _NEEDED.findall(text))
-        return [name for name in needed if name not in self.cluster.environment()]
+        return [name for name in needed if name not in own]
 
     def arguments(self, *rest: str) -> list[str]:
         """Returns the whole command line of a Compose call."""
@@ -98,7 +98,7 @@ class Compose:
 
     def environment(self) -> dict[str, str]:
         """Returns the process environment without what cluster.env sets, which Compose would let win over it."""
-        own = self.cluster.environment()
+        own = self.cluster.config().variables()
         return {
             name: value
             for name, value in os.environ.items()
@@ -148,8 +148,8 @@ class Compose:
 
     def memory(self) -> tuple[int, int]:
         """Returns the sum of all containers' limits, and the budget, in MiB."""
-        environment = self.cluster.environment()
-        return total_of(environment), megabytes(environment["SHOPSTREAM_MEMORY"])
+        config = self.cluster.config()
+        return config.total(), config.memory
 
     def services(self) -> list[str]:
         """Returns the names of all services."""

@@ -24,6 +24,7 @@ from spark_apps.cluster.compose.docker import (
     json_rows,
     version,
 )
+from spark_apps.cluster.config import ClusterConfig
 from spark_apps.cluster.health.volumes import (
     DATA_NODE,
     NAME_NODE,
@@ -33,7 +34,7 @@ from spark_apps.cluster.health.volumes import (
     server_folders,
 )
 from spark_apps.cluster.secrets import FILE_MODE, FOLDER_MODE, NAMES
-from spark_apps.cluster.sizing import MIB, default_budget, megabytes
+from spark_apps.cluster.sizing import MIB, default_budget
 from spark_apps.cluster.state import Cluster
 from spark_apps.errors import UserError
 from spark_apps.platform import http
@@ -65,7 +66,7 @@ class CheckContext:
     """What is examined: the cluster's files, what cluster.env says or would say, and Docker where it is there."""
 
     cluster: Cluster
-    environment: Mapping[str, str]
+    config: ClusterConfig
     docker: Docker | None
     info: Mapping[str, object]
 
@@ -78,19 +79,19 @@ class PreflightError(UserError):
         super().__init__(f"{finding.problem}: {finding.remedy}.")
 
 
-def examine(cluster: Cluster, environment: Mapping[str, str]) -> Iterator[Finding]:
+def examine(cluster: Cluster, config: ClusterConfig) -> Iterator[Finding]:
     """Runs every check, the ones that others rest on first; those that cannot be made are skipped with the reason."""
     docker, first = check_docker()
     yield first
     info: Mapping[str, object] = {}
     if docker is not None and first.ok:
         info = docker.info()
-    context = CheckContext(cluster, environment, docker, info)
+    context = CheckContext(cluster, config, docker, info)
     for check in CHECKS:
         yield _run_check(check, context)
 
 
-def preflight(cluster: Cluster, environment: Mapping[str, str]) -> None:
+def preflight(cluster: Cluster, config: ClusterConfig) -> None:
     """Makes the quick checks that a start needs.
 
     Raises:
@@ -99,7 +100,7 @@ def preflight(cluster: Cluster, environment: Mapping[str, str]) -> None:
     docker, first = check_docker()
     if not first.ok or docker is None:
         raise PreflightError(first)
-    context = CheckContext(cluster, environment, docker, docker.info())
+    context = CheckContext(cluster, config, docker, docker.info())
     for check in QUICK_CHECKS:
         finding = _run_check(check, context)
         if not finding.ok:
@@ -142,7 +143,7 @@ def check_versions(context: CheckContext) -> Finding:
 def check_namesake(context: CheckContext) -> Finding:
     """Is the name free on this engine, or this copy's own? The secrets of what is there stand in one copy only."""
     name, cluster = "Name", context.cluster
-    if cluster.environment():
+    if cluster.started():
         return Finding(name, seen=f"{cluster.name}, started from here")
     docker = _docker(context)
     left = docker.resources_of(cluster.name)
@@ -164,7 +165,7 @@ def check_memory(context: CheckContext) -> Finding:
     """Has the engine the memory that the cluster may take?"""
     name = "Memory"
     whole = int(str(context.info.get("MemTotal", 0))) // MIB
-    budget = megabytes(context.environment["SHOPSTREAM_MEMORY"])
+    budget = context.config.memory
     if budget > whole:
         problem = f"The cluster may take {budget} MiB and Docker has {whole}"
         remedy = f"give `up --memory {default_budget(whole * MIB)}m`"
@@ -176,8 +177,7 @@ def check_memory(context: CheckContext) -> Finding:
 
 def check_ports(context: CheckContext) -> Finding:
     """Are the cluster's ports free, or its own?"""
-    monitoring = context.environment.get("SHOPSTREAM_MONITORING", "1") == "1"
-    needed = ports.host_ports(context.environment, monitoring)
+    needed = context.config.used_ports()
     published = _published(_docker(context))
     own = {port for port, (_, project) in published.items() if project == context.cluster.name}
     taken = ports.taken(port for port in needed.values() if port not in own)
@@ -207,7 +207,7 @@ def check_disk(context: CheckContext) -> Finding:
 def check_clock(context: CheckContext) -> Finding:
     """Do host and containers agree on the time?"""
     before = time.time()
-    page = http.get(f"{ports.url(context.environment, 'HDFS')}/jmx?qry=none")
+    page = http.get(f"{context.config.url('HDFS')}/jmx?qry=none")
     if page is None or "Date" not in page.headers:
         return Finding("Clock", seen="the NameNode does not answer", skipped=True)
     inside = http.server_time(page)
@@ -263,7 +263,7 @@ def check_line_ends(context: CheckContext) -> Finding:
 
 def check_cluster_ids(context: CheckContext) -> Finding:
     """Do the DataNodes' volumes belong to the NameNode's?"""
-    name, image = "Cluster id", helper_image(context.environment)
+    name, image = "Cluster id", helper_image(context.config)
     found = _server_folders(context, name)
     if isinstance(found, Finding):
         return found
@@ -298,7 +298,7 @@ def check_owners(context: CheckContext) -> Finding:
     wrong = [one for one in found if one.uid != one.expected_uid]
     if wrong:
         shown = [f"{one.path} in {one.volume} belongs to {one.uid} instead of {one.expected_uid}" for one in wrong]
-        remedy = f"run `{wrong[0].chown(helper_image(context.environment))}`"
+        remedy = f"run `{wrong[0].chown(helper_image(context.config))}`"
         return Finding("Owners", problem="; ".join(shown), remedy=remedy)
     return Finding("Owners", seen=f"{len(found)} folders on volumes")
 
@@ -306,7 +306,7 @@ def check_owners(context: CheckContext) -> Finding:
 def _server_folders(context: CheckContext, check: str) -> list[ServerFolder] | Finding:
     """What servers keep on the cluster's volumes, or the finding of a check that cannot be made."""
     try:
-        return server_folders(_docker(context), context.cluster.name, helper_image(context.environment))
+        return server_folders(_docker(context), context.cluster.name, helper_image(context.config))
     except VolumesUnreadableError as reason:
         return Finding(check, seen=str(reason), skipped=True)
 

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from spark_apps.cluster.compose.project import ONE_SHOTS, Compose, Container
+from spark_apps.cluster.config import ClusterConfig
 from spark_apps.cluster.health import web
 from spark_apps.cluster.health.remedies import remedy_for
-from spark_apps.cluster.ports import url
 from spark_apps.errors import UserError
 from spark_apps.platform import http
 
@@ -44,15 +44,13 @@ class NotReadyError(UserError):
         super().__init__(f"The service {service} {what}: {remedy}.")
 
 
-def expected_counts(services: Sequence[str], environment: Mapping[str, str]) -> dict[str, int]:
+def expected_counts(services: Sequence[str], config: ClusterConfig) -> dict[str, int]:
     """Returns how many containers each service should have."""
-    scaled = {"datanode": "SHOPSTREAM_DATANODES", "spark-worker": "SHOPSTREAM_WORKERS"}
-    return {name: int(environment[scaled[name]]) if name in scaled else 1 for name in services}
+    scaled = {"datanode": config.datanodes, "spark-worker": config.workers}
+    return {name: scaled.get(name, 1) for name in services}
 
 
-def states(
-    expected: Mapping[str, int], containers: Sequence[Container], environment: Mapping[str, str]
-) -> list[ServiceState]:
+def states(expected: Mapping[str, int], containers: Sequence[Container], config: ClusterConfig) -> list[ServiceState]:
     """Returns how far each service is: its containers first, then what it answers itself."""
     found = []
     for name, count in expected.items():
@@ -61,7 +59,7 @@ def states(
         if up < count:
             found.append(ServiceState(name, False, _waiting(mine, up, count)))
         else:
-            found.append(_probe(name, count, environment))
+            found.append(_probe(name, count, config))
     return found
 
 
@@ -86,13 +84,13 @@ def wait_until_ready(
     Raises:
         NotReadyError: naming the service that failed or is late, with its last log lines and the likely remedy.
     """
-    environment, end = compose.cluster.environment(), time.monotonic() + seconds
+    config, end = compose.cluster.config(), time.monotonic() + seconds
     failing_since: dict[str, float] = {}
     while True:
         starting = still_starting()  # asked before the look, so that the last look sees all containers
         # once Compose is done, what it left is as it should be
         containers = [one for one in compose.containers() if not starting or matches(one)]
-        now = states(expected, containers, environment)
+        now = states(expected, containers, config)
         report(now)
         if all(state.ready for state in now) and not starting:
             return
@@ -179,52 +177,52 @@ def _waiting(mine: Sequence[Container], up: int, count: int) -> str:
     return one.health or one.state
 
 
-def _probe(name: str, count: int, environment: Mapping[str, str]) -> ServiceState:
+def _probe(name: str, count: int, config: ClusterConfig) -> ServiceState:
     """Asks a service whose container is up whether it can be used."""
     if name in ONE_SHOTS:
         return ServiceState(name, True, "done")
     probe = _PROBES.get(name)
     if probe is None:
         return ServiceState(name, True, "up")
-    ready, detail = probe(environment, count)
+    ready, detail = probe(config, count)
     return ServiceState(name, ready, detail)
 
 
-def _namenode(environment: Mapping[str, str], count: int) -> tuple[bool, str]:
-    node = web.namenode(environment)
+def _namenode(config: ClusterConfig, count: int) -> tuple[bool, str]:
+    node = web.namenode(config)
     if node is None:
         return False, "does not answer yet"
     return not node.safe_mode, "in safe mode" if node.safe_mode else "safe mode off"
 
 
-def _datanodes(environment: Mapping[str, str], count: int) -> tuple[bool, str]:
-    node = web.namenode(environment)
+def _datanodes(config: ClusterConfig, count: int) -> tuple[bool, str]:
+    node = web.namenode(config)
     live, drained = (node.live, len(node.datanodes) - node.live) if node else (0, 0)
     missing = f", {drained} drained" if drained and live < count else ""
     return live >= count, f"{live} of {count} live{missing}"
 
 
-def _master(environment: Mapping[str, str], count: int) -> tuple[bool, str]:
-    up = web.spark_master(environment) is not None
+def _master(config: ClusterConfig, count: int) -> tuple[bool, str]:
+    up = web.spark_master(config) is not None
     return up, "answers" if up else "does not answer yet"
 
 
-def _workers(environment: Mapping[str, str], count: int) -> tuple[bool, str]:
-    master = web.spark_master(environment)
+def _workers(config: ClusterConfig, count: int) -> tuple[bool, str]:
+    master = web.spark_master(config)
     alive = len(master.alive) if master else 0
     return alive >= count, f"{alive} of {count} registered"
 
 
-def _page(port: str, path: str) -> Callable[[Mapping[str, str], int], tuple[bool, str]]:
-    def probe(environment: Mapping[str, str], count: int) -> tuple[bool, str]:
-        page = http.get(url(environment, port) + path)
+def _page(port: str, path: str) -> Callable[[ClusterConfig, int], tuple[bool, str]]:
+    def probe(config: ClusterConfig, count: int) -> tuple[bool, str]:
+        page = http.get(config.url(port) + path)
         up = page is not None and page.ok
         return up, "answers" if up else "does not answer yet"
 
     return probe
 
 
-_PROBES: dict[str, Callable[[Mapping[str, str], int], tuple[bool, str]]] = {
+_PROBES: dict[str, Callable[[ClusterConfig, int], tuple[bool, str]]] = {
     "namenode": _namenode,
     "datanode": _datanodes,
     "spark-master": _master,

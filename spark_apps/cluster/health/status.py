@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from spark_apps.cluster.compose.project import Compose, Container
+from spark_apps.cluster.config import ClusterConfig
 from spark_apps.cluster.health import web
 from spark_apps.cluster.health.readiness import ServiceState, expected_counts, states
-from spark_apps.cluster.ports import url
 from spark_apps.platform.namenode import NameNode
 from spark_apps.platform.spark_master import SparkMaster
 
@@ -57,26 +57,24 @@ def cluster_status(compose: Compose) -> Status:
         NoClusterError: when there was never one.
         DockerError: when Docker does not answer.
     """
-    environment = compose.cluster.existing_environment()
-    expected = expected_counts(compose.services(), environment)
+    config = compose.cluster.existing_config()
+    expected = expected_counts(compose.services(), config)
     containers = compose.containers()
     limits, budget = compose.memory()
     return Status(
         name=compose.cluster.name,
-        services=states(expected, containers, environment),
+        services=states(expected, containers, config),
         containers=containers,
-        hdfs=web.namenode(environment),
-        spark=web.spark_master(environment),
+        hdfs=web.namenode(config),
+        spark=web.spark_master(config),
         memory_limits=limits,
         memory_budget=budget,
-        urls=urls(environment, compose.monitoring, compose.pages),
+        urls=urls(config, compose.monitoring, compose.pages),
     )
 
 
-def urls(
-    environment: Mapping[str, str], monitoring: bool, elsewhere: Mapping[str, str] | None = None
-) -> dict[str, str]:
+def urls(config: ClusterConfig, monitoring: bool, elsewhere: Mapping[str, str] | None = None) -> dict[str, str]:
     """Returns the addresses of the cluster's pages, on this machine if not elsewhere."""
     names = [name for name in PAGES if monitoring or name not in _NEED_MONITORING]
     places = elsewhere or {}
-    return {name: places.get(PAGES[name]) or url(environment, PAGES[name]) for name in names}
+    return {name: places.get(PAGES[name]) or config.url(PAGES[name]) for name in names}

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from spark_apps.cluster.compose.docker import PROJECT_LABEL, Docker, json_rows
+from spark_apps.cluster.config import ClusterConfig
 
 NAME_NODE, DATA_NODE = "NAME_NODE", "DATA_NODE"
 # who owns what is on a volume, by the volume's role: its first folder or the volume itself
@@ -54,9 +55,9 @@ class ServerFolder:
         return f"docker run --rm --user 0 --entrypoint chown -v {self.volume}:/v {image} -R {owner} /v"
 
 
-def helper_image(environment: Mapping[str, str]) -> str:
+def helper_image(config: ClusterConfig) -> str:
     """Returns the image by which volumes are read, repaired and removed."""
-    return f"shopstream/hadoop:{environment.get('SHOPSTREAM_TAG', 'dev')}"
+    return f"shopstream/hadoop:{config.tag or 'dev'}"
 
 
 def server_folders(docker: Docker, project: str, image: str) -> list[ServerFolder]:

@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from spark_apps.cluster.compose.docker import Docker, find_docker
+from spark_apps.cluster.config import ClusterConfig
 from spark_apps.cluster.hosts import image_transfer
 from spark_apps.cluster.hosts.placement import DISKS
 from spark_apps.cluster.hosts.remote import HostsCluster, HostsCompose, Inventory
 from spark_apps.cluster.operations.recreation import DesiredState, interrupted_jobs
 from spark_apps.cluster.operations.submit import running_jobs
-from spark_apps.cluster.state import find_cluster, parse_environment
+from spark_apps.cluster.state import find_cluster
 from spark_apps.errors import UserError
 
 
@@ -50,7 +51,7 @@ def jobs_at_risk(request: Request) -> list[str]:
         UserError: when the host or its engine does not answer.
     """
     here = find_cluster(request.name)
-    cluster = HostsCluster(here.name, here.repository, here.folder, parse_environment(request.settings))
+    cluster = HostsCluster(here.name, here.repository, here.folder, ClusterConfig.parse(request.settings))
     inventory = Inventory(Path(), {request.host: request.variables})
     as_it_is = HostsCompose(inventory, cluster, request.files)
     if not running_jobs(as_it_is):

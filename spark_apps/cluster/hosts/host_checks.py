@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from spark_apps.cluster.compose.docker import MIN_ENGINE, PROJECT_LABEL, version
+from spark_apps.cluster.config import ClusterConfig
 from spark_apps.cluster.health.doctor import MAX_CLOCK_SKEW_SECONDS, MIN_DISK, Finding
 from spark_apps.cluster.hosts import placement
 from spark_apps.cluster.hosts.remote import AT_ONCE, HostDocker, Inventory, UnreachableError, dockers
-from spark_apps.cluster.sizing import MIB, megabytes
-from spark_apps.cluster.state import parse_environment
+from spark_apps.cluster.sizing import MIB
 
 # Compose's files for hosts take settings back, which an older one cannot
 MIN_COMPOSE = (2, 24, 4)
@@ -57,13 +57,13 @@ def _software(host: str, facts: Mapping[str, Any]) -> Finding:
 
 
 def _memory(host: str, facts: Mapping[str, Any]) -> Finding:
-    budget, whole = parse_environment(facts["env"]).get("SHOPSTREAM_MEMORY"), facts["memory"] // MIB
-    if budget is None:
+    budget, whole = ClusterConfig.parse(facts["env"]).memory, facts["memory"] // MIB
+    if not budget:
         return Finding(host, seen="not set up yet", skipped=True)
-    if megabytes(budget) > whole:
-        problem = f"The containers of {host} may take {budget} and it has {whole} MiB"
+    if budget > whole:
+        problem = f"The containers of {host} may take {budget} MiB and it has {whole} MiB"
         return Finding(host, problem=problem, remedy="set shopstream_memory to less and run site.yaml")
-    return Finding(host, seen=f"{megabytes(budget)} of {whole} MiB")
+    return Finding(host, seen=f"{budget} of {whole} MiB")
 
 
 def _disk(host: str, facts: Mapping[str, Any]) -> Finding:

@@ -6,10 +6,11 @@ The Ansible roles in ansible/ and `shopstream --inventory` both take it from her
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from spark_apps.cluster import ports
+from spark_apps.cluster.config import ClusterConfig
 from spark_apps.cluster.sizing import (
     MAX_REPLICATION,
     MIB,
@@ -17,11 +18,13 @@ from spark_apps.cluster.sizing import (
     Executor,
     HostPlan,
     default_budget,
+    driver_heap,
+    heaps_within,
     make_host_plan,
     parse_size,
     smallest_common,
 )
-from spark_apps.cluster.state import DEFAULT_NAME, NAME_VARIABLE
+from spark_apps.cluster.state import DEFAULT_NAME
 from spark_apps.errors import UserError
 
 FOLDER = "/opt/shopstream"
@@ -130,23 +133,24 @@ def read_hosts(variables: Mapping[str, Mapping[str, Any]]) -> list[Host]:
     return hosts
 
 
-def settings(
+def configs(
     hosts: Sequence[Host], name: str = DEFAULT_NAME, given: Mapping[str, str] | None = None
-) -> dict[str, dict[str, str]]:
-    """Returns what cluster.env holds on each host.
+) -> dict[str, ClusterConfig]:
+    """Returns the config of the cluster on each host.
 
     Args:
         hosts: all of the cluster.
         name: the cluster's.
-        given: further variables, such as SHOPSTREAM_TAG; those that are empty are left out.
+        given: further variables of cluster.env, such as SHOPSTREAM_TAG; those that are empty are left out.
 
     Raises:
         TooLittleMemoryError: naming the host and the smallest budget that works there.
     """
     plans = {host.name: host.plan() for host in hosts}
     executor = smallest_common([plan.executor for plan in plans.values() if plan.executor])
-    common = _common(hosts, name, executor) | {key: value for key, value in (given or {}).items() if value}
-    return {host.name: {**common, **_own(host, plans[host.name], executor)} for host in hosts}
+    more = {variable: value for variable, value in (given or {}).items() if value}
+    common = ClusterConfig.from_variables({**_common(hosts, name, executor).variables(), **more})
+    return {host.name: _own(common, host, plans[host.name], executor) for host in hosts}
 
 
 def parts_of(groups: Collection[str]) -> list[str]:
@@ -192,35 +196,44 @@ def disks_file(host: Host) -> dict[str, Any]:
     return {"services": {"datanode": {"environment": environment, "volumes": volumes}}}
 
 
-def _common(hosts: Sequence[Host], name: str, executor: Executor) -> dict[str, str]:
+def _common(hosts: Sequence[Host], name: str, executor: Executor) -> ClusterConfig:
     datanodes = sum("datanodes" in host.groups for host in hosts)
-    places = {
-        "SHOPSTREAM_NAMENODE_ADDRESS": first_of(hosts, "namenode"),
-        "SHOPSTREAM_MASTER_ADDRESS": first_of(hosts, "spark_master"),
-        "SHOPSTREAM_INFLUXDB_ADDRESS": first_of(hosts, "monitoring"),
-    }
-    return {
-        NAME_VARIABLE: name,
-        "SHOPSTREAM_SECRETS": f"{FOLDER}/secrets",
-        "SHOPSTREAM_MONITORING": str(int(first_of(hosts, "monitoring") is not None)),
-        **{variable: host.address for variable, host in places.items() if host},
-        **ports.port_numbers(0, {}),
-        "SHOPSTREAM_WORKERS": str(sum(host.worker for host in hosts)),
-        "SHOPSTREAM_DATANODES": str(datanodes),
-        "SHOPSTREAM_REPLICATION": str(min(MAX_REPLICATION, datanodes)),
-        **executor.environment(),
-        "SHOPSTREAM_HOST_WORKER_MEMORY": f"{executor.heap}m",
-        "SHOPSTREAM_HOST_WORKER_CORES": str(executor.cores),
-    }
+    addresses = {group: host.address for group in SERVICES if (host := first_of(hosts, group))}
+    return ClusterConfig(
+        name=name,
+        secrets=f"{FOLDER}/secrets",
+        monitoring="monitoring" in addresses,
+        namenode_address=addresses.get("namenode", ""),
+        master_address=addresses.get("spark_master", ""),
+        influxdb_address=addresses.get("monitoring", ""),
+        ports=ports.port_numbers(0, {}),
+        workers=sum(host.worker for host in hosts),
+        datanodes=datanodes,
+        replication=min(MAX_REPLICATION, datanodes),
+        host_worker_memory=executor.heap,
+        host_worker_cores=executor.cores,
+    ).with_executor(executor)
 
 
-def _own(host: Host, plan: HostPlan, executor: Executor) -> dict[str, str]:
-    return {
-        "SHOPSTREAM_ADDRESS": host.address,
-        "SHOPSTREAM_MEMORY": f"{host.memory}m",
-        **plan.environment(),
-        **(plan.worker(executor, host.cores) if host.worker else {}),
-    }
+def _own(common: ClusterConfig, host: Host, plan: HostPlan, executor: Executor) -> ClusterConfig:
+    limits = plan.all_limits()
+    config = replace(
+        common,
+        address=host.address,
+        memory=host.memory,
+        limits={**common.limits, **limits},
+        heaps={**common.heaps, **heaps_within(limits)},
+        driver_memory=driver_heap(limits["CLIENT"]),
+    )
+    if not host.worker:
+        return config
+    number = plan.executors(executor, host.cores)
+    return replace(
+        config,
+        limits={**config.limits, "WORKER": executor.worker_limit(number)},
+        host_worker_memory=number * executor.heap,
+        host_worker_cores=number * executor.cores,
+    )
 
 
 def _read_host(name: str, values: Mapping[str, Any]) -> Host:

@@ -19,17 +19,17 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from spark_apps.cluster import ports
 from spark_apps.cluster.compose.docker import Docker, json_rows
 from spark_apps.cluster.compose.project import Compose, Container, own_containers, read_container
+from spark_apps.cluster.config import ClusterConfig
 from spark_apps.cluster.hosts import placement
 from spark_apps.cluster.hosts.placement import Host
-from spark_apps.cluster.sizing import megabytes
-from spark_apps.cluster.state import DEFAULT_NAME, Cluster, find_cluster, parse_environment
+from spark_apps.cluster.state import DEFAULT_NAME, Cluster, find_cluster
 from spark_apps.errors import UserError
 
 INVENTORY_VARIABLE = "SHOPSTREAM_INVENTORY"
@@ -118,13 +118,13 @@ class HostDocker(Docker):
         line = shlex.join([*self._sudo, "python3", "-", *arguments])
         return _asked(self.host, self.shell(line), program.read_bytes())
 
-    def settings(self) -> dict[str, str]:
-        """Returns what cluster.env holds there.
+    def config(self) -> ClusterConfig:
+        """Returns what cluster.env says there.
 
         Raises:
             UnreachableError: when there is no answer.
         """
-        return parse_environment(_asked(self.host, self.shell(f"cat {placement.FOLDER}/cluster.env")))
+        return ClusterConfig.parse(_asked(self.host, self.shell(f"cat {placement.FOLDER}/cluster.env")))
 
     @contextmanager
     def temporary_files(self, texts: Mapping[str, str]) -> Iterator[str]:
@@ -148,12 +148,12 @@ class HostDocker(Docker):
 class HostsCluster(Cluster):
     """The cluster's settings as they stand on the client's host, with the ports of the ssh connection."""
 
-    values: Mapping[str, str] = field(default_factory=dict)
+    there: ClusterConfig = field(default_factory=ClusterConfig)
     inventory: Path = Path()
 
-    def environment(self) -> dict[str, str]:
-        """Returns what cluster.env holds there."""
-        return dict(self.values)
+    def config(self) -> ClusterConfig:
+        """Returns what cluster.env says there."""
+        return self.there
 
     def option(self) -> str:
         """Returns the option that names this cluster in a command."""
@@ -212,10 +212,10 @@ class HostsCompose(Compose):
         return sum(limits for limits, _ in sums), sum(budget for _, budget in sums)
 
     def _memory_of(self, docker: HostDocker) -> tuple[int, int]:
-        values = docker.settings()
+        config = docker.config()
         groups = self.inventory.variables[docker.host]["group_names"]
-        limits = sum(megabytes(values[f"SHOPSTREAM_{part}_LIMIT"]) for part in placement.parts_of(groups))
-        return limits, megabytes(values["SHOPSTREAM_MEMORY"])
+        limits = sum(config.limits[part] for part in placement.parts_of(groups))
+        return limits, config.memory
 
     def _containers_of(self, docker: HostDocker) -> list[Container]:
         done = docker.call("compose", "-p", self.cluster.name, "ps", "--all", "--format", "json")
@@ -257,11 +257,11 @@ def open_hosts(path: Path) -> Iterator[HostsCompose]:
     inventory = read_inventory(path)
     client = inventory.members("client")[0]
     docker = dockers(inventory)[client]
-    stored = docker.settings()
+    stored = docker.config()
     with _forwarded(docker, inventory.pages()) as local:
-        values = stored | {f"{ports.PREFIX}{name}": str(port) for name, port in local.items()}
+        config = replace(stored, ports={**stored.ports, **local})
         here = find_cluster(inventory.name)
-        cluster = HostsCluster(here.name, here.repository, here.folder, values, path)
+        cluster = HostsCluster(here.name, here.repository, here.folder, config, path)
         yield HostsCompose(inventory, cluster, _files(inventory, client))
 
 

@@ -31,7 +31,7 @@ def recommission(compose: Compose, announce: Report) -> None:
         compose: the cluster.
         announce: receives a line that names them.
     """
-    namenode = web.namenode(compose.cluster.environment())
+    namenode = web.namenode(compose.cluster.config())
     leaving = [one for one in namenode.datanodes if one.leaving] if namenode else []
     if namenode is None or not leaving:
         return

@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from filelock import FileLock
 
@@ -17,6 +17,7 @@ from spark_apps.cluster import ports
 from spark_apps.cluster.compose import build_inputs
 from spark_apps.cluster.compose.docker import Docker
 from spark_apps.cluster.compose.project import Compose, Container
+from spark_apps.cluster.config import ClusterConfig
 from spark_apps.cluster.health import doctor
 from spark_apps.cluster.health.readiness import (
     LOG_LINES,
@@ -33,20 +34,20 @@ from spark_apps.cluster.operations.decommission import recommission
 from spark_apps.cluster.operations.recreation import DesiredState, interrupted_jobs
 from spark_apps.cluster.secrets import make_secrets
 from spark_apps.cluster.sizing import MIB, default_budget, make_plan, parse_size
-from spark_apps.cluster.state import NAME_VARIABLE, Cluster, write_environment
+from spark_apps.cluster.state import Cluster
 from spark_apps.errors import UserError
 
 Value = TypeVar("Value")
 WORKERS, DATANODES = 2, 2
-# what a user may set in the environment of `up`; remembered in cluster.env once given
-_GIVEN_VARIABLES = (
-    "SHOPSTREAM_TAG",
-    "INFLUXDB_IMAGE",
-    "GRAFANA_IMAGE",
-    "SHOPSTREAM_HDFS_RECHECK_MS",
-    "SHOPSTREAM_JAVA_OPTIONS",
-)
-_SIZING_INPUTS = ("SHOPSTREAM_MEMORY", "SHOPSTREAM_WORKERS", "SHOPSTREAM_DATANODES", "SHOPSTREAM_MONITORING")
+# what a user may set in the environment of `up`, by its attribute in the config; remembered there once given
+_FROM_ENVIRONMENT = {
+    "tag": "SHOPSTREAM_TAG",
+    "influxdb_image": "INFLUXDB_IMAGE",
+    "grafana_image": "GRAFANA_IMAGE",
+    "hdfs_recheck_ms": "SHOPSTREAM_HDFS_RECHECK_MS",
+    "java_options": "SHOPSTREAM_JAVA_OPTIONS",
+}
+_PORT_VARIABLES = {f"{ports.PREFIX}{name}" for name in ports.DEFAULTS}
 _PULL_SECONDS = 3600.0
 _END_SECONDS = 5.0
 
@@ -65,49 +66,49 @@ class UpOptions:
 def decide(
     options: UpOptions,
     cluster: Cluster,
-    before: Mapping[str, str],
+    before: ClusterConfig,
     info: Mapping[str, object],
-    given: Mapping[str, str] | None = None,
-) -> dict[str, str]:
-    """Returns what cluster.env shall hold.
+    environment: Mapping[str, str] | None = None,
+) -> ClusterConfig:
+    """Returns the config that a cluster shall have.
 
     Sizes stay as they are while what they follow from stays, so that a second `up` changes nothing.
 
     Args:
         options: what the user asked for.
-        cluster: whose file it is.
-        before: what cluster.env holds now.
+        cluster: whose it is.
+        before: the config that it has.
         info: what the engine says of itself.
-        given: the process environment.
+        environment: the process environment.
 
     Raises:
         UserError: when sizes or ports do not work out.
     """
-    given = os.environ if given is None else given
+    environment = os.environ if environment is None else environment
     engine_memory, cores = int(str(info.get("MemTotal", 0))), int(str(info.get("NCPU", 1)))
-    memory = f"{_budget(options.memory, before, engine_memory)}m"
-    workers = _first(options.workers, before.get("SHOPSTREAM_WORKERS"), WORKERS)
-    datanodes = _first(options.datanodes, before.get("SHOPSTREAM_DATANODES"), DATANODES)
-    offset = _first(options.port_offset, before.get("SHOPSTREAM_PORT_OFFSET"), 0)
-    monitoring = _first(options.monitoring, before.get("SHOPSTREAM_MONITORING"), 1)
-    inputs = dict(zip(_SIZING_INPUTS, (memory, str(workers), str(datanodes), str(monitoring)), strict=True))
-    sizes = make_plan(int(memory[:-1]), workers, datanodes, cores, bool(monitoring)).environment()
-    if all(before.get(name) == value for name, value in inputs.items()):
-        sizes |= {name: before[name] for name in sizes if name in before}
-    return {
-        NAME_VARIABLE: cluster.name,
-        "SHOPSTREAM_SECRETS": cluster.secrets.as_posix(),
-        **{name: value for name in _GIVEN_VARIABLES if (value := given.get(name) or before.get(name))},
-        **inputs,
-        "SHOPSTREAM_PORT_OFFSET": str(offset),
-        **ports.port_numbers(offset, _own_ports(options, before, given)),
-        **sizes,
+    given: dict[str, Any] = {
+        one: environment.get(name) or getattr(before, one) for one, name in _FROM_ENVIRONMENT.items()
     }
+    offset = before.port_offset if options.port_offset is None else options.port_offset
+    config = ClusterConfig(
+        name=cluster.name,
+        secrets=cluster.secrets.as_posix(),
+        memory=_budget(options.memory, before, engine_memory),
+        workers=options.workers or before.workers or WORKERS,
+        datanodes=options.datanodes or before.datanodes or DATANODES,
+        monitoring=before.monitoring if options.monitoring is None else options.monitoring,
+        port_offset=offset,
+        ports=ports.port_numbers(offset, _own_ports(options, before, environment)),
+        **given,
+    )
+    sized = config.with_plan(make_plan(config.memory, config.workers, config.datanodes, cores, config.monitoring))
+    same = _sizing_inputs(before) == _sizing_inputs(config)
+    return sized.with_sizes_of(before) if same else sized
 
 
 def up(
     compose: Compose,
-    environment: dict[str, str],
+    config: ClusterConfig,
     seconds: float,
     report: Callable[[list[ServiceState]], None],
     rebuild: bool = False,
@@ -117,7 +118,7 @@ def up(
 
     Args:
         compose: the cluster.
-        environment: what cluster.env shall hold.
+        config: what it shall have.
         seconds: how long services may take to be ready.
         report: receives all services' states at each look.
         rebuild: build the images even when they are there.
@@ -129,16 +130,16 @@ def up(
     Raises:
         UserError: naming the check, image or service that failed, with the likely remedy; or the job that would end.
     """
-    cluster, before = compose.cluster, compose.cluster.environment()
-    doctor.preflight(cluster, environment)
+    cluster, before = compose.cluster, compose.cluster.config()
+    doctor.preflight(cluster, config)
     make_secrets(cluster.secrets)
-    changed = write_environment(cluster.env_file, environment)
+    changed = config.write(cluster.env_file)
     changed |= _provide_images(compose, rebuild, announce)
     recommission(compose, announce)
-    expected = expected_counts(compose.services(), environment)
+    expected = expected_counts(compose.services(), config)
     desired = DesiredState(compose)
     if interrupted := interrupted_jobs(compose, desired):
-        write_environment(cluster.env_file, before)
+        before.write(cluster.env_file)
         raise UserError(
             f"The client would be restarted while {' and '.join(interrupted)} runs in it: stop it or wait until it "
             "ends, and run the same command again."
@@ -146,7 +147,7 @@ def up(
     if not changed and unchanged(compose, expected, desired):
         wait_until_ready(compose, expected, report, lambda: False, seconds)
         return False
-    _start(compose, environment, expected, seconds, report, desired)
+    _start(compose, config, expected, seconds, report, desired)
     return True
 
 
@@ -168,12 +169,9 @@ def unchanged(compose: Compose, expected: Mapping[str, int], desired: DesiredSta
     return True
 
 
-def start_services(compose: Compose, environment: Mapping[str, str], *options: str) -> subprocess.Popen[str]:
+def start_services(compose: Compose, config: ClusterConfig, *options: str) -> subprocess.Popen[str]:
     """Starts `compose up` with this cluster's counts; what it prints goes to up.log in the state folder."""
-    scale = [
-        f"--scale={service}={environment[name]}"
-        for service, name in (("datanode", "SHOPSTREAM_DATANODES"), ("spark-worker", "SHOPSTREAM_WORKERS"))
-    ]
+    scale = [f"--scale=datanode={config.datanodes}", f"--scale=spark-worker={config.workers}"]
     with log_file(compose.cluster).open("w", encoding="utf-8") as log:
         return compose.start("up", "--detach", *options, *scale, stdout=log, stderr=subprocess.STDOUT)
 
@@ -257,7 +255,7 @@ def _forget_replaced_images(docker: Docker) -> None:
 
 
 def with_images(
-    docker: Docker, cluster: Cluster, environment: dict[str, str], announce: Callable[[str], None]
+    docker: Docker, cluster: Cluster, config: ClusterConfig, announce: Callable[[str], None]
 ) -> dict[str, int | None]:
     """Builds the kit's images, for a cluster that was started or not.
 
@@ -267,12 +265,12 @@ def with_images(
     Raises:
         NotReadyError: when the build fails.
     """
-    begun = bool(cluster.environment())
+    begun = cluster.started()
     try:
         if not begun:
             make_secrets(cluster.secrets)
-            write_environment(cluster.env_file, environment)
-        compose = Compose(docker, cluster, environment["SHOPSTREAM_MONITORING"] == "1")
+            config.write(cluster.env_file)
+        compose = Compose(docker, cluster, config.monitoring)
         build_images(compose, announce)
         images = {name: _image(docker, name) for name in sorted(set(_images(compose)))}
         return {name: image.size if image else None for name, image in images.items()}
@@ -283,13 +281,13 @@ def with_images(
 
 def _start(
     compose: Compose,
-    environment: Mapping[str, str],
+    config: ClusterConfig,
     expected: Mapping[str, int],
     seconds: float,
     report: Callable[[list[ServiceState]], None],
     desired: DesiredState,
 ) -> None:
-    process = start_services(compose, environment, "--remove-orphans")
+    process = start_services(compose, config, "--remove-orphans")
 
     def at_work() -> bool:
         code = process.poll()
@@ -344,20 +342,15 @@ def _image(docker: Docker, name: str) -> Image | None:
     return Image(int(size), (json.loads(labels) or {}).get(build_inputs.LABEL, ""))
 
 
-def _budget(asked: str | None, before: Mapping[str, str], engine_memory: int) -> int:
-    text = asked or before.get("SHOPSTREAM_MEMORY")
-    return parse_size(text) // MIB if text else default_budget(engine_memory)
+def _sizing_inputs(config: ClusterConfig) -> tuple[int, int, int, bool]:
+    return config.memory, config.workers, config.datanodes, config.monitoring
 
 
-def _own_ports(options: UpOptions, before: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
+def _budget(asked: str | None, before: ClusterConfig, engine_memory: int) -> int:
+    return parse_size(asked) // MIB if asked else before.memory or default_budget(engine_memory)
+
+
+def _own_ports(options: UpOptions, before: ClusterConfig, environment: Mapping[str, str]) -> dict[str, str | int]:
     """Ports set one by one: in the environment now, or before, while no new offset moves them all."""
-    named = {name: value for name, value in given.items() if name.startswith(ports.PREFIX) and "OFFSET" not in name}
-    if options.port_offset is not None:
-        return named
-    return {name: value for name, value in before.items() if name.startswith(ports.PREFIX)} | named
-
-
-def _first(asked: int | None, before: str | None, default: int) -> int:
-    if asked is not None:
-        return int(asked)
-    return int(before) if before is not None else default
+    names = {name.removeprefix(ports.PREFIX): value for name, value in environment.items() if name in _PORT_VARIABLES}
+    return {**(before.ports if options.port_offset is None else {}), **names}

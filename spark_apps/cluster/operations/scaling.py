@@ -5,22 +5,21 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from spark_apps.cluster.compose.project import CLIENT, Compose, Container
+from spark_apps.cluster.config import ClusterConfig
 from spark_apps.cluster.health import web
 from spark_apps.cluster.health.readiness import ServiceState, expected_counts, wait_until_ready
 from spark_apps.cluster.operations.decommission import decommission, recommission
 from spark_apps.cluster.operations.replication import Report, lower_replication, raise_replication
 from spark_apps.cluster.operations.submit import running_jobs
-from spark_apps.cluster.sizing import megabytes, parse_size, rescale, total_of
-from spark_apps.cluster.state import write_environment
+from spark_apps.cluster.sizing import MIB, parse_size
 from spark_apps.errors import UserError
 from spark_apps.platform.namenode import DECOMMISSIONED, DataNode, NameNode
 from spark_apps.platform.spark_master import SparkWorker
 
 SERVICES = {"worker": "spark-worker", "datanode": "datanode"}
-COUNTS = {"worker": "SHOPSTREAM_WORKERS", "datanode": "SHOPSTREAM_DATANODES"}
 _SLOT_LOCK = re.compile(r"/var/lib/hdfs/\d+/lock")
 _POLL_SECONDS = 1.0
 _HDFS_SECONDS = 600.0
@@ -35,7 +34,7 @@ class CannotDrainError(UserError):
 class Scaling:
     """What a change of counts means; `resized` when the workers must restart with less memory."""
 
-    environment: dict[str, str]
+    config: ClusterConfig
     resized: bool
     added: dict[str, int]
 
@@ -55,28 +54,34 @@ def parse_counts(words: Sequence[str]) -> dict[str, int]:
     return counts
 
 
-def plan_scaling(environment: Mapping[str, str], counts: Mapping[str, int], memory: str | None = None) -> Scaling:
+def counts_of(config: ClusterConfig) -> dict[str, int]:
+    """Returns the number of workers and of DataNodes, by kind."""
+    return {"worker": config.workers, "datanode": config.datanodes}
+
+
+def plan_scaling(config: ClusterConfig, counts: Mapping[str, int], memory: str | None = None) -> Scaling:
     """Works out what a change of counts means.
 
     Args:
-        environment: cluster.env as it is.
+        config: the cluster's as it is.
         counts: the new numbers of workers and DataNodes.
         memory: a new budget; None keeps it.
 
     Raises:
         TooLittleMemoryError: when the budget does not do for them.
     """
-    before = {kind: int(environment[variable]) for kind, variable in COUNTS.items()}
+    before = counts_of(config)
     after = {**before, **counts}
-    budget = {"SHOPSTREAM_MEMORY": f"{parse_size(memory) // parse_size('1m')}m"} if memory else {}
-    values = rescale({**environment, **budget}, after["worker"], after["datanode"])
-    resized = values["SHOPSTREAM_WORKER_LIMIT"] != environment["SHOPSTREAM_WORKER_LIMIT"]
-    return Scaling(values, resized, {kind: after[kind] - before[kind] for kind in before})
+    budget = parse_size(memory) // MIB if memory else config.memory
+    scaled = replace(config, memory=budget).rescaled(after["worker"], after["datanode"])
+    resized = scaled.limits["WORKER"] != config.limits["WORKER"]
+    return Scaling(scaled, resized, {kind: after[kind] - before[kind] for kind in before})
 
 
-def memory_to_keep(environment: Mapping[str, str], counts: Mapping[str, int]) -> int:
+def memory_to_keep(config: ClusterConfig, counts: Mapping[str, int]) -> int:
     """Returns the MiB for which other counts leave every running container as it is."""
-    return total_of({**environment, **{COUNTS[kind]: str(number) for kind, number in counts.items()}})
+    after = {**counts_of(config), **counts}
+    return config.with_counts(after["worker"], after["datanode"]).total()
 
 
 def scale(
@@ -103,22 +108,22 @@ def scale(
     Raises:
         UserError: when it cannot be done, with what to change; nothing is changed then.
     """
-    environment = compose.cluster.existing_environment()
-    scaling = plan_scaling(environment, counts, memory)
+    config = compose.cluster.existing_config()
+    scaling = plan_scaling(config, counts, memory)
     _refuse_too_large(compose, scaling)
     if scaling.resized:
-        _refuse_restart(compose, memory_to_keep(environment, counts))
+        _refuse_restart(compose, memory_to_keep(config, counts))
     if "datanode" in counts:
         recommission(compose, announce)
     for kind, change in scaling.added.items():
         for _ in range(-change):
             drain(compose, kind, _newest(compose, kind), announce, seconds)
-    write_environment(compose.cluster.env_file, scaling.environment)
+    scaling.config.write(compose.cluster.env_file)
     _bring_to(compose, scaling)
-    expected = expected_counts([*SERVICES.values(), "namenode", "spark-master"], scaling.environment)
+    expected = expected_counts([*SERVICES.values(), "namenode", "spark-master"], scaling.config)
     wait_until_ready(compose, expected, report, lambda: False, seconds)
     if scaling.added["datanode"] > 0:
-        raise_replication(compose, environment, scaling.environment, announce)
+        raise_replication(compose, config, scaling.config, announce)
     return scaling
 
 
@@ -138,21 +143,21 @@ def drain(compose: Compose, kind: str, which: str, announce: Report, seconds: fl
         CannotDrainError: when the others cannot take over, or it is not done in time.
     """
     container = find_container(compose, kind, which)
-    environment = compose.cluster.existing_environment()
-    if int(environment[COUNTS[kind]]) < 2:
+    config = compose.cluster.existing_config()
+    if counts_of(config)[kind] < 2:
         raise CannotDrainError(
             f"{container.name} is the only {kind}: add another one first with "
             f"`shopstream cluster scale {kind}=2{compose.cluster.option()}`."
         )
-    fewer = {kind: int(environment[COUNTS[kind]]) - 1}
-    after = plan_scaling(environment, fewer).environment
+    fewer = {kind: counts_of(config)[kind] - 1}
+    after = plan_scaling(config, fewer).config
     if kind == "datanode":
-        _drain_datanode(compose, container, environment, after, announce, seconds)
+        _drain_datanode(compose, container, config, after, announce, seconds)
     else:
         _drain_worker(compose, container, announce, seconds)
-    write_environment(compose.cluster.env_file, after)
+    after.write(compose.cluster.env_file)
     # of files written meanwhile, by a job that was given the former number and has ended
-    lower_replication(compose, environment, after, lambda text: None)
+    lower_replication(compose, config, after, lambda text: None)
 
 
 def find_container(compose: Compose, kind: str, which: str) -> Container:
@@ -175,7 +180,8 @@ def _bring_to(compose: Compose, scaling: Scaling) -> None:
     if scaling.resized:  # the client submits executors of the workers' size
         services.append(CLIENT)
         compose.ask("rm", "--stop", "--force", SERVICES["worker"], CLIENT, timeout=_HDFS_SECONDS)
-    scale = [f"--scale={service}={scaling.environment[COUNTS[kind]]}" for kind, service in SERVICES.items()]
+    counts = counts_of(scaling.config)
+    scale = [f"--scale={service}={counts[kind]}" for kind, service in SERVICES.items()]
     compose.ask("up", "--detach", "--no-recreate", *scale, *services, timeout=_HDFS_SECONDS)
 
 
@@ -189,8 +195,8 @@ def _number(container: Container) -> str:
 
 
 def _refuse_too_large(compose: Compose, scaling: Scaling) -> None:
-    whole = int(compose.docker.info()["MemTotal"]) // parse_size("1m")
-    asked = megabytes(scaling.environment["SHOPSTREAM_MEMORY"])
+    whole = int(compose.docker.info()["MemTotal"]) // MIB
+    asked = scaling.config.memory
     if asked > whole:
         raise UserError(f"Docker has {whole} MiB and --memory asks for {asked}: give less.")
 
@@ -208,8 +214,8 @@ def _refuse_restart(compose: Compose, needed: int) -> None:
 def _drain_datanode(
     compose: Compose,
     container: Container,
-    before: Mapping[str, str],
-    after: Mapping[str, str],
+    before: ClusterConfig,
+    after: ClusterConfig,
     announce: Report,
     seconds: float,
 ) -> None:
@@ -233,11 +239,11 @@ def _drain_datanode(
 
 
 def _wait_for_blocks(
-    environment: Mapping[str, str], container: Container, addresses: Sequence[str], announce: Report, seconds: float
+    config: ClusterConfig, container: Container, addresses: Sequence[str], announce: Report, seconds: float
 ) -> None:
     end = time.monotonic() + seconds
     while True:
-        node = web.namenode(environment)
+        node = web.namenode(config)
         mine = _listed(node, addresses) if node else None
         if mine is not None and mine.state == DECOMMISSIONED:
             return
@@ -255,15 +261,15 @@ def _wait_for_blocks(
 
 
 def _drain_worker(compose: Compose, container: Container, announce: Report, seconds: float) -> None:
-    addresses, environment = _addresses(compose, container), compose.cluster.environment()
-    if _worker(environment, addresses) is None:
+    addresses, config = _addresses(compose, container), compose.cluster.config()
+    if _worker(config, addresses) is None:
         raise CannotDrainError(
             f"The master does not list {container.name}: see `shopstream cluster logs spark-worker` and start it first."
         )
     compose.docker.ask("kill", "--signal", "PWR", container.id)
     end = time.monotonic() + seconds
     while True:
-        worker = _worker(environment, addresses)
+        worker = _worker(config, addresses)
         if worker is None:
             break
         at_work = _cores_at_work(compose, container)
@@ -283,8 +289,8 @@ def _cores_at_work(compose: Compose, container: Container) -> int:
     return int(compose.docker.ask("exec", "-i", container.id, "python", "-", program="worker_cores.py"))
 
 
-def _hdfs(environment: Mapping[str, str]) -> NameNode:
-    node = web.namenode(environment)
+def _hdfs(config: ClusterConfig) -> NameNode:
+    node = web.namenode(config)
     if node is None:
         raise CannotDrainError("The NameNode does not answer: start it with `shopstream cluster up`.")
     if node.safe_mode:
@@ -301,8 +307,8 @@ def _listed(node: NameNode, addresses: Sequence[str]) -> DataNode | None:
     return next(iter(named + at), None)
 
 
-def _worker(environment: Mapping[str, str], addresses: Sequence[str]) -> SparkWorker | None:
-    master = web.spark_master(environment)
+def _worker(config: ClusterConfig, addresses: Sequence[str]) -> SparkWorker | None:
+    master = web.spark_master(config)
     if master is None:
         raise CannotDrainError("The Spark master does not answer: start it with `shopstream cluster up`.")
     # a worker that was restarted is listed twice: dead under its former id

@@ -7,17 +7,17 @@ import subprocess
 import sys
 import threading
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from spark_apps.cluster.compose.project import CLIENT, Compose
+from spark_apps.cluster.config import REPLICATION_VARIABLE, ClusterConfig
 from spark_apps.cluster.health import web
 from spark_apps.cluster.operations import replication
 from spark_apps.cluster.operations.replication import Report
-from spark_apps.cluster.sizing import megabytes
 from spark_apps.errors import UserError, readable_file
 from spark_apps.platform.spark_master import SparkMaster
 
@@ -40,18 +40,18 @@ class NoResourcesError(UserError):
     """The workers cannot take an executor: the job would wait for ever."""
 
 
-def check_resources(master: SparkMaster | None, environment: Mapping[str, str], option: str = "") -> None:
+def check_resources(master: SparkMaster | None, config: ClusterConfig, option: str = "") -> None:
     """Checks that at least one executor would start at once.
 
     Args:
         master: what the master says, None where it does not answer.
-        environment: cluster.env, with the executor's size.
+        config: the cluster's, with the executor's size.
         option: the option that names this cluster, for the sentence.
 
     Raises:
         NoResourcesError: saying what to change.
     """
-    memory, cores = megabytes(environment["SHOPSTREAM_EXECUTOR_MEMORY"]), int(environment["SHOPSTREAM_WORKER_CORES"])
+    memory, cores = config.executor_memory, config.worker_cores
     if master is None:
         raise NoResourcesError(f"The Spark master does not answer: start it with `shopstream cluster up{option}`.")
     alive = master.alive
@@ -92,18 +92,18 @@ def submit(compose: Compose, job: str, options: Sequence[str], announce: Report 
     Raises:
         UserError: when the client does not run or the workers cannot take an executor.
     """
-    environment = compose.cluster.existing_environment()
+    config = compose.cluster.existing_config()
     compose.running(CLIENT)
     mark = _mark()
-    environment_options = ["--env", mark, *_copies(environment)]
+    environment_options = ["--env", mark, *_copies(config)]
     if needs_executor(job, options):
-        master = web.spark_master(environment)
-        check_resources(master, environment, compose.cluster.option())
+        master = web.spark_master(config)
+        check_resources(master, config, compose.cluster.option())
         environment_options += ["--env", f"{PARTITIONS}={shuffle_partitions(master)}"]
         if job in ("stream", "simulate"):  # it runs for hours: other jobs need workers too
-            environment_options += ["--env", f"{CORES}={stream_cores(master, environment)}"]
+            environment_options += ["--env", f"{CORES}={stream_cores(master, config)}"]
     code = _run(compose, mark, "exec", "-T", *environment_options, CLIENT, "shopstream", job, *options)
-    replication.correct_after_job(compose, environment, announce)
+    replication.correct_after_job(compose, config, announce)
     return code
 
 
@@ -114,9 +114,9 @@ def needs_executor(job: str, options: Sequence[str]) -> bool:
     return job not in WITHOUT_SPARK and " ".join([job, *options[:1]]) not in WITHOUT_SPARK
 
 
-def stream_cores(master: SparkMaster | None, environment: Mapping[str, str]) -> int:
+def stream_cores(master: SparkMaster | None, config: ClusterConfig) -> int:
     """Returns how many cores a stream takes: half of the workers', but those of one worker at least."""
-    one = int(environment["SHOPSTREAM_WORKER_CORES"])
+    one = config.worker_cores
     workers = len(master.alive) if master else 1
     return one * max(1, workers // 2)
 
@@ -140,7 +140,7 @@ def load(compose: Compose, files: Sequence[Path], options: Sequence[str] = ()) -
     Raises:
         UserError: when a file cannot be read, here or by the container's user.
     """
-    environment = compose.cluster.existing_environment()
+    config = compose.cluster.existing_config()
     compose.running(CLIENT)
     names: list[str] = []
     for path in files:
@@ -152,7 +152,7 @@ def load(compose: Compose, files: Sequence[Path], options: Sequence[str] = ()) -
     inside = [f"{_INPUT}/{name}" for name in names]
     with compose.uploaded(files) as places:
         mounts = [part for path in files for part in ("--volume", f"{places[path]}:{_INPUT}/{path.name}:ro")]
-        run = ["run", "--rm", "--no-deps", "-T", "--env", mark, *_copies(environment), *mounts, CLIENT]
+        run = ["run", "--rm", "--no-deps", "-T", "--env", mark, *_copies(config), *mounts, CLIENT]
         return _run(compose, mark, *run, "shopstream", "load", *inside, *options)
 
 
@@ -166,9 +166,9 @@ def _mark() -> str:
     return f"{MARK}={uuid.uuid4().hex}"
 
 
-def _copies(environment: Mapping[str, str]) -> list[str]:
+def _copies(config: ClusterConfig) -> list[str]:
     """The option that tells a job how many copies its files get: the client may be older than the number."""
-    return ["--env", f"{replication.VARIABLE}={environment[replication.VARIABLE]}"]
+    return ["--env", f"{REPLICATION_VARIABLE}={config.replication}"]
 
 
 def _readable_inside(path: Path) -> None:
