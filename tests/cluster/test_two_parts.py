@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from spark_apps.tables import EVENTS, USER_FEATURES
 from tests.cluster.conftest import RunningCluster
 from tests.cluster.november import SIMULATE, drop, records
 from tests.factory import HEADER, csv_line
 
 
+@pytest.mark.long  # tests/pipeline/test_dropped_files.py has it with HDFS and Structured Streaming, on one machine
 def test_a_month_that_is_cleaned_after_it_was_streamed_counts_once(trained: RunningCluster, november: Path) -> None:
     trained.shopstream("cluster", "load", str(november))
     if not records(trained):  # nobody has streamed it before
