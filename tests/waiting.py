@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import TypeVar
 
-PATIENCE = 60.0
+PATIENCE = 180.0  # what takes no second here may take a minute on a busy machine
 _PAUSE_SECONDS = 0.02
 
 T = TypeVar("T")

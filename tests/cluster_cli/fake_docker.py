@@ -25,9 +25,13 @@ for rule in json.load(open(here + "/rules")):
         sys.stdout.write(rule["out"]); sys.stderr.write(rule["err"])
         sys.stdout.flush()
         time.sleep(rule["seconds"])
-        given_up = time.monotonic() + 60  # a test that failed leaves nothing behind
-        while rule["until"] and not os.path.exists(rule["until"]) and time.monotonic() < given_up:
+        deadline = time.monotonic() + {patience}  # a test that failed leaves nothing behind
+        while rule["until"] and not os.path.exists(rule["until"]):
+            if time.monotonic() > deadline:
+                sys.exit(rule["until"] + " is not there")
             time.sleep(0.01)
+        if rule["makes"]:
+            open(rule["makes"], "w").close()
         sys.exit(rule["code"])
 """
 INFO = {"ServerVersion": "27.1.0", "MemTotal": 16 * 1024**3, "NCPU": 4, "DockerRootDir": "/nowhere"}
@@ -40,17 +44,33 @@ class FakeDocker:
         self.folder = folder
         self._rules: list[dict[str, Any]] = []
         program = folder / "docker"
-        program.write_text(_PROGRAM.format(python=sys.executable, folder=str(folder)))
+        program.write_text(_PROGRAM.format(python=sys.executable, folder=str(folder), patience=waiting.PATIENCE))
         program.chmod(0o755)
         self.answer("^info", json.dumps(INFO))
         self.answer("^compose version", "2.26.1\n")
 
     def answer(
-        self, match: str, out: str = "", err: str = "", code: int = 0, seconds: float = 0, until: Path | None = None
+        self,
+        match: str,
+        out: str = "",
+        err: str = "",
+        code: int = 0,
+        seconds: float = 0,
+        until: Path | None = None,
+        makes: Path | None = None,
     ) -> None:
-        """Adds a rule: arguments that hold `match` get this answer, after so long and once a file is there."""
+        """Adds a rule: arguments that hold `match` get this answer.
+
+        Args:
+            match: a regular expression.
+            out, err: what the call writes.
+            code: its exit code.
+            seconds: how long it takes.
+            until: a file without which it does not end.
+            makes: an empty file that it makes.
+        """
         rule = {"match": match, "out": out, "err": err, "code": code, "seconds": seconds}
-        self._rules.insert(0, {**rule, "until": until and str(until)})
+        self._rules.insert(0, {**rule, "until": until and str(until), "makes": makes and str(makes)})
         new = self.folder / "rules.new"
         new.write_text(json.dumps(self._rules))
         new.replace(self.folder / "rules")  # a call that runs meanwhile reads the old rules or the new
