@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import plotly.graph_objects as go
+from markupsafe import Markup
 
 from spark_apps.analysis.document import Analysis
 from spark_apps.analysis.exploration import PriceSummary, SessionSummary
@@ -286,7 +287,7 @@ def session_events(sessions: SessionSummary) -> go.Figure:
     return named_bars(chart, names, [value for _, value in pairs], hover=names, colours=colours, log=True)
 
 
-def days_table(counts: Mapping[str, int], events: int) -> str:
+def days_table(counts: Mapping[str, int], events: int) -> Markup:
     """Writes events per date.
 
     Args:
@@ -300,7 +301,7 @@ def days_table(counts: Mapping[str, int], events: int) -> str:
     return html_table("Events by day", ("Date (UTC)", "Events (count)", "Share"), rows)
 
 
-def hours_table(counts: Mapping[str, int], events: int) -> str:
+def hours_table(counts: Mapping[str, int], events: int) -> Markup:
     """Writes events per hour of the day.
 
     Args:
@@ -315,7 +316,7 @@ def hours_table(counts: Mapping[str, int], events: int) -> str:
     return html_table("Events by hour of the day", ("Hour from (UTC)", "Events (count)", "Share"), rows)
 
 
-def price_table(prices: Mapping[str, PriceSummary]) -> str:
+def price_table(prices: Mapping[str, PriceSummary]) -> Markup:
     """Writes prices per event type.
 
     Args:
@@ -332,7 +333,7 @@ def price_table(prices: Mapping[str, PriceSummary]) -> str:
     return html_table("Price by event type, in the currency of the log", heads, rows)
 
 
-def session_table(sessions: SessionSummary) -> str:
+def session_table(sessions: SessionSummary) -> Markup:
     """Writes the figures of the sessions.
 
     Args:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
+from markupsafe import Markup
 
 from spark_apps.analysis.affinities import Affinity, Item, Rule
 from spark_apps.analysis.document import Analysis
@@ -243,7 +244,7 @@ def _tops(analysis: Analysis) -> list[Chart | str]:
             others = analysis.top[kind].get(by, ())
             if other != measure and others:
                 shown.append(items_table(others, f"Top {kind} by {other}"))
-        parts.append(Chart(f"chart-top-{kind}", top_items(rows, title, noun, measure), "\n".join(shown)))
+        parts.append(Chart(f"chart-top-{kind}", top_items(rows, title, noun, measure), Markup("\n").join(shown)))
     sentences = demand_sentences(analysis)
     return [heading("What is in demand"), paragraph(sentences), *parts] if parts else []
 
@@ -409,7 +410,7 @@ def _wrapped(path: str) -> str:
     return "<br>".join(label(line, _PATH_LINE + 9) for line in shown) + ("…" if len(lines) > _PATH_LINES else "")
 
 
-def funnel_table(funnels: Mapping[str, Funnel]) -> str:
+def funnel_table(funnels: Mapping[str, Funnel]) -> Markup:
     """Writes the funnel of each unit.
 
     Args:
@@ -441,7 +442,7 @@ def funnel_table(funnels: Mapping[str, Funnel]) -> str:
     return html_table("Funnel (counts and rates)", heads, rows)
 
 
-def abandonment_table(units: Mapping[str, Abandonment]) -> str:
+def abandonment_table(units: Mapping[str, Abandonment]) -> Markup:
     """Writes how many carts end without a purchase.
 
     Args:
@@ -463,7 +464,7 @@ def abandonment_table(units: Mapping[str, Abandonment]) -> str:
     return html_table("Carts without a purchase", heads, rows)
 
 
-def frequency_table(frequency: Frequency, what: str) -> str:
+def frequency_table(frequency: Frequency, what: str) -> Markup:
     """Writes how many users come how often.
 
     Args:
@@ -484,7 +485,7 @@ def frequency_table(frequency: Frequency, what: str) -> str:
     return html_table(f"Users by their number of {what}; below, figures over all users", heads, rows)
 
 
-def paths_table(rows: Sequence[Path], caption: str) -> str:
+def paths_table(rows: Sequence[Path], caption: str) -> Markup:
     """Writes paths inside sessions.
 
     Args:
@@ -498,7 +499,7 @@ def paths_table(rows: Sequence[Path], caption: str) -> str:
     return html_table(caption, ("Path", "Sessions (count)", "Share of sessions"), cells)
 
 
-def rules_table(rules: Sequence[Rule], caption: str) -> str:
+def rules_table(rules: Sequence[Rule], caption: str) -> Markup:
     """Writes pairs that go together.
 
     Args:
@@ -523,7 +524,7 @@ def rules_table(rules: Sequence[Rule], caption: str) -> str:
     return html_table(caption, heads, rows, text_columns=(1,))
 
 
-def items_table(items: Sequence[TopItem], caption: str) -> str:
+def items_table(items: Sequence[TopItem], caption: str) -> Markup:
     """Writes the items of a top list.
 
     Args:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import plotly.graph_objects as go
+from markupsafe import Markup
 
 from spark_apps.evaluation.bootstrap import Estimate
 from spark_apps.evaluation.compared import Comparison
@@ -205,7 +206,7 @@ def model_comparison(comparison: Mapping[str, Mapping[str, Estimate]], measure: 
     return chart.update_layout(height=110 + 46 * max(1, len(rows)))
 
 
-def intervals_table(comparison: Mapping[str, Mapping[str, Estimate]], measure: str, caption: str) -> str:
+def intervals_table(comparison: Mapping[str, Mapping[str, Estimate]], measure: str, caption: str) -> Markup:
     """Writes one measure of every model with its interval.
 
     Args:
@@ -224,7 +225,7 @@ def intervals_table(comparison: Mapping[str, Mapping[str, Estimate]], measure: s
     return html_table(caption, ("Model", "Value", "95 % interval from", "to"), rows)
 
 
-def comparison_table(comparison: Mapping[str, Mapping[str, Estimate]], names: Mapping[str, str]) -> str:
+def comparison_table(comparison: Mapping[str, Mapping[str, Estimate]], names: Mapping[str, str]) -> Markup:
     """Writes every measure of every model, one model a column.
 
     Args:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from html import escape
+
+from markupsafe import Markup
 
 from spark_apps.reports.formats import known, largest_first, share, whole
 
@@ -16,7 +17,7 @@ def html_table(
     text_columns: Sequence[int] = (),
     shades: Sequence[Sequence[float]] = (),
     wrapped: bool = False,
-) -> str:
+) -> Markup:
     """Writes one table; the first cell of each row is its heading.
 
     Args:
@@ -31,20 +32,19 @@ def html_table(
         HTML in a frame that scrolls sideways where the page is narrow.
     """
     words = {0, *text_columns}
-    head = "".join(
-        f'<th scope="col"{_text_class(place in words)}>{escape(name)}</th>' for place, name in enumerate(heads)
+    head = Markup().join(
+        Markup('<th scope="col"{}>{}</th>').format(_text_class(place in words), name)
+        for place, name in enumerate(heads)
     )
-    body = "\n".join(_row(cells, words, shades[place] if shades else ()) for place, cells in enumerate(rows))
-    kind = ' class="wrapped"' if wrapped else ""
-    return (
-        f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(caption)}">\n'
-        f"<table{kind}>\n"
-        f"<caption><span>{escape(caption)}</span></caption>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n"
+    body = Markup("\n").join(_row(cells, words, shades[place] if shades else ()) for place, cells in enumerate(rows))
+    return Markup(
+        '<div class="scroll" role="region" tabindex="0" aria-label="{caption}">\n<table{kind}>\n'
+        "<caption><span>{caption}</span></caption>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n"
         "</table>\n</div>"
-    )
+    ).format(caption=caption, kind=Markup(' class="wrapped"' if wrapped else ""), head=head, body=body)
 
 
-def counts_table(caption: str, name: str, unit: str, counts: Mapping[str, int], total: int) -> str:
+def counts_table(caption: str, name: str, unit: str, counts: Mapping[str, int], total: int) -> Markup:
     """Writes counts with their share of a total, largest first.
 
     Args:
@@ -78,15 +78,15 @@ def shades(values: Sequence[float | None]) -> list[float]:
     return [0.0 if value is None else (value - lowest) / (highest - lowest) for value in figures]
 
 
-def _text_class(is_text: bool) -> str:
-    return ' class="text"' if is_text else ""
+def _text_class(is_text: bool) -> Markup:
+    return Markup(' class="text"' if is_text else "")
 
 
-def _row(cells: Sequence[str], words: set[int], shades: Sequence[float]) -> str:
+def _row(cells: Sequence[str], words: set[int], shades: Sequence[float]) -> Markup:
     first, *others = cells
-    styles = [f' class="tinted" style="--tint:{shade:.2f}"' if shade else "" for shade in shades]
-    written = "".join(
-        f"<td{_text_class(place in words)}{styles[place - 1] if styles else ''}>{escape(cell)}</td>"
+    styles = [Markup(f' class="tinted" style="--tint:{shade:.2f}"' if shade else "") for shade in shades]
+    written = Markup().join(
+        Markup("<td{}{}>{}</td>").format(_text_class(place in words), styles[place - 1] if styles else "", cell)
         for place, cell in enumerate(others, start=1)
     )
-    return f'<tr><th scope="row" class="text">{escape(first)}</th>{written}</tr>'
+    return Markup('<tr><th scope="row" class="text">{}</th>{}</tr>').format(first, written)

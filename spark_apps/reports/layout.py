@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
+from itertools import groupby
 
 import plotly.graph_objects as go
+from markupsafe import Markup
 
 
 @dataclass(frozen=True)
@@ -22,55 +23,63 @@ class Chart:
 
     id: str
     figure: go.Figure
-    table: str
+    table: Markup
     note: str = ""
 
 
 @dataclass(frozen=True)
 class Section:
-    """A heading with what stands under it: charts, and HTML in between."""
+    """A heading with what stands under it: charts, and HTML in between (any text that is no Markup is escaped)."""
 
     id: str
     title: str
     parts: tuple[Chart | str, ...]
 
+    @property
+    def groups(self) -> list[tuple[bool, list[Chart | str]]]:
+        """Neighbouring charts together, and the HTML between them; with each group, whether it holds charts."""
+        groups = groupby(self.parts, key=lambda part: isinstance(part, Chart))
+        return [(charts, list(parts)) for charts, parts in groups]
 
-def heading(text: str) -> str:
+
+def heading(text: str) -> Markup:
     """Writes a heading inside a section."""
-    return f"<h3>{escape(text)}</h3>"
+    return Markup("<h3>{}</h3>").format(text)
 
 
-def paragraph(sentences: Sequence[str], *, lead: str = "", warn: bool = False) -> str:
+def paragraph(sentences: Sequence[str], *, lead: str = "", warn: bool = False) -> Markup:
     """Writes sentences as one paragraph, after a word or two in bold; nothing without sentences."""
-    kind = ' class="warning"' if warn else ""
-    first = f"<strong>{escape(lead)}</strong> " if lead else ""
-    return f"<p{kind}>{first}{escape(' '.join(sentences))}</p>" if sentences else ""
+    kind = Markup(' class="warning"' if warn else "")
+    first = Markup("<strong>{}</strong> ").format(lead) if lead else ""
+    return Markup("<p{}>{}{}</p>").format(kind, first, " ".join(sentences)) if sentences else Markup()
 
 
-def bullets(sentences: Sequence[str]) -> str:
+def bullets(sentences: Sequence[str]) -> Markup:
     """Writes sentences as a list."""
-    return "<ul>\n" + "\n".join(f"<li>{escape(sentence)}</li>" for sentence in sentences) + "\n</ul>"
+    items = Markup("\n").join(Markup("<li>{}</li>").format(sentence) for sentence in sentences)
+    return Markup("<ul>\n{}\n</ul>").format(items)
 
 
-def note(text: str) -> str:
+def note(text: str) -> Markup:
     """Writes a quiet remark; nothing without text."""
-    return f'<p class="note">{escape(text)}</p>' if text else ""
+    return Markup('<p class="note">{}</p>').format(text) if text else Markup()
 
 
-def not_yet(what: str, command: str) -> str:
+def not_yet(what: str, command: str) -> Markup:
     """Writes that something was not computed yet, and the command that does it."""
-    return (
-        f'<p class="note">Not there yet: {escape(what)}. Run <code>shopstream {escape(command)}</code>, '
-        "then make this report again.</p>"
-    )
+    return Markup(
+        '<p class="note">Not there yet: {}. Run <code>shopstream {}</code>, then make this report again.</p>'
+    ).format(what, command)
 
 
-def facts(values: Mapping[str, str]) -> str:
+def facts(values: Mapping[str, str]) -> Markup:
     """Writes names with their values as tiles; nothing without any."""
-    items = "\n".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in values.items())
-    return f'<dl class="facts">\n{items}\n</dl>' if values else ""
+    items = Markup("\n").join(
+        Markup("<div><dt>{}</dt><dd>{}</dd></div>").format(name, value) for name, value in values.items()
+    )
+    return Markup('<dl class="facts">\n{}\n</dl>').format(items) if values else Markup()
 
 
-def folded(summary: str, html: str) -> str:
+def folded(summary: str, html: Markup) -> Markup:
     """Writes HTML that opens on demand."""
-    return f"<details>\n<summary>{escape(summary)}</summary>\n{html}\n</details>"
+    return Markup("<details>\n<summary>{}</summary>\n{}\n</details>").format(summary, html)

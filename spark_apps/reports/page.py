@@ -5,23 +5,18 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from html import escape
 from importlib.resources import files
-from itertools import groupby
 
 import plotly.graph_objects as go
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from spark_apps.reports import activity, behaviour, notes, quality, recommendations, segments, stream, summary
 from spark_apps.reports.data import ReportData
 from spark_apps.reports.formats import dates, moment
-from spark_apps.reports.layout import Chart, Section, folded, note
+from spark_apps.reports.layout import Chart, folded, note
 
-_SYNTHETIC = (
-    '<p class="synthetic" role="note"><strong>Synthetic events.</strong> '
-    "A generator made the events in this report; they tell nothing about a real shop.</p>\n"
-)
-_NO_SCRIPT = "<noscript><p>The charts need JavaScript; the tables hold the same figures.</p></noscript>\n"
 # In reading order; every one is there, also where its data is missing.
 CHAPTERS = (
     summary.chapter,
@@ -59,59 +54,24 @@ def render_report(data: ReportData) -> str:
     sections = [chapter(data) for chapter in CHAPTERS]
     figures = {part.id: part.figure for section in sections for part in section.parts if isinstance(part, Chart)}
     scripts = [get_plotlyjs(), _resource("script.js")]
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{_policy(scripts)}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta name="color-scheme" content="light dark">\n'
-        f"<title>{escape(data.title)}</title>\n<style>\n{_resource('style.css')}</style>\n</head>\n<body>\n"
-        f'<a class="skip" href="#main">Skip to the report</a>\n{_header(data)}'
-        f'<div class="columns">\n{_contents(sections)}<main id="main">\n{_NO_SCRIPT}'
-        + "".join(_section(section) for section in sections)
-        + "</main>\n</div>\n"
-        f'<script type="application/json" id="figures">{_figures_json(figures)}</script>\n'
-        + "".join(f"<script>{script}</script>\n" for script in scripts)
-        + "</body>\n</html>\n"
-    )
-
-
-def _header(data: ReportData) -> str:
-    return (
-        f"<header>\n<h1>{escape(data.title)}</h1>\n"
-        f"<p>{escape(data.source)} · {escape(dates(data.first_date, data.last_date))} · made "
-        f'<time datetime="{escape(data.made_at)}">{escape(moment(data.made_at))}</time></p>\n'
-        f"{_SYNTHETIC if data.synthetic else ''}</header>\n"
-    )
-
-
-def _contents(sections: list[Section]) -> str:
-    items = "\n".join(f'<li><a href="#{section.id}">{escape(section.title)}</a></li>' for section in sections)
-    return f'<nav aria-label="Contents">\n<ul>\n{items}\n</ul>\n</nav>\n'
-
-
-def _section(section: Section) -> str:
-    groups = [
-        _charts([part for part in group if isinstance(part, Chart)]) if drawn else "\n".join(map(str, group))
-        for drawn, group in groupby(section.parts, key=lambda part: isinstance(part, Chart))
-    ]
-    parts = "\n".join(groups)
-    return (
-        f'<section id="{section.id}" aria-labelledby="{section.id}-title">\n'
-        f'<h2 id="{section.id}-title">{escape(section.title)}</h2>\n{parts}\n</section>\n'
-    )
-
-
-def _charts(charts: list[Chart]) -> str:
-    return '<div class="charts">\n' + "\n".join(_chart(chart) for chart in charts) + "\n</div>"
-
-
-def _chart(chart: Chart) -> str:
-    title = escape(chart.figure.layout.title.text)
-    return (
-        f'<figure>\n<figcaption id="{chart.id}-title">{title}</figcaption>\n{note(chart.note)}'
-        f'<div class="chart" id="{chart.id}" role="img" style="height:{chart.figure.layout.height}px" '
-        f'aria-label="Chart: {title}. The table below holds its figures."></div>\n'
-        f"{folded('Table', chart.table)}\n</figure>"
+    page = Environment(
+        loader=PackageLoader("spark_apps.reports", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        keep_trailing_newline=True,
+    ).get_template("page.html.j2")
+    return page.render(
+        data=data,
+        sections=sections,
+        style=Markup(_resource("style.css")),
+        scripts=[Markup(script) for script in scripts],
+        policy=Markup(_policy(scripts)),
+        figures=Markup(_figures_json(figures)),
+        dates=dates,
+        moment=moment,
+        note=note,
+        folded=folded,
     )
 
 

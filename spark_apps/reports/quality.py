@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
+from markupsafe import Markup
 
 from spark_apps.analysis.document import Analysis, RowsOfDate
 from spark_apps.reports.data import ReportData
@@ -177,7 +178,7 @@ def quarantine_reasons(reasons: Mapping[str, int]) -> go.Figure:
     return counted_bars(chart, reasons, sum(reasons.values()), colours=PINK)
 
 
-def balance_table(balance: Sequence[RowsOfDate]) -> str:
+def balance_table(balance: Sequence[RowsOfDate]) -> Markup:
     """Writes the rows of each date and whether raw = clean + quarantined.
 
     Args:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
 import plotly.graph_objects as go
+from markupsafe import Markup
 
 from spark_apps.analysis.recommended import Histogram, Named, PriceHistogram, RecommendedProduct, Source
 from spark_apps.reports.comparison import compared_measures, comparison_parts
@@ -384,7 +385,7 @@ def _product_name(product: RecommendedProduct) -> str:
     return label(f"{product.brand or 'unknown'} · {category}")
 
 
-def metrics_table(metrics: Mapping[str, float | None]) -> str:
+def metrics_table(metrics: Mapping[str, float | None]) -> Markup:
     """Writes the figures that stand beside the model.
 
     Args:
@@ -410,7 +411,7 @@ def readings(measures: Iterable[str]) -> list[str]:
     return [f"{kind}: {reading}" for kind, (names, reading) in _MEASURES.items() if words & names]
 
 
-def products_table(products: Sequence[RecommendedProduct], users_with_list: int) -> str:
+def products_table(products: Sequence[RecommendedProduct], users_with_list: int) -> Markup:
     """Writes the products that stand in most users' lists.
 
     Args:
@@ -434,7 +435,7 @@ def products_table(products: Sequence[RecommendedProduct], users_with_list: int)
     return html_table("Products recommended to most users", heads, rows, text_columns=(1, 2))
 
 
-def histogram_table(histogram: Histogram, caption: str, name: str, unit: str) -> str:
+def histogram_table(histogram: Histogram, caption: str, name: str, unit: str) -> Markup:
     """Writes a histogram.
 
     Args:
@@ -455,7 +456,7 @@ def histogram_table(histogram: Histogram, caption: str, name: str, unit: str) ->
     return html_table(caption, (name, f"{unit} (count)", "Share"), rows)
 
 
-def prices_table(prices: PriceHistogram) -> str:
+def prices_table(prices: PriceHistogram) -> Markup:
     """Writes the scores in each bin of prices.
 
     Args:
@@ -479,7 +480,7 @@ def prices_table(prices: PriceHistogram) -> str:
     return html_table("Score against price", heads, rows)
 
 
-def named_table(rows: Sequence[Named], what: str, total: int, caption: str) -> str:
+def named_table(rows: Sequence[Named], what: str, total: int, caption: str) -> Markup:
     """Writes the most recommended categories or brands.
 
     Args:
@@ -504,7 +505,7 @@ def named_table(rows: Sequence[Named], what: str, total: int, caption: str) -> s
     return html_table(caption, heads, cells)
 
 
-def sources_table(sources: Sequence[Source]) -> str:
+def sources_table(sources: Sequence[Source]) -> Markup:
     """Writes what proposed the recommendations.
 
     Args:

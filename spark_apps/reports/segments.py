@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
+from markupsafe import Markup
 
 from spark_apps.reports.data import ReportData
 from spark_apps.reports.figures import LEGEND, NAMED_AXIS, ORANGE, PURPLE, counted_bars, empty_figure, label, named_bars
@@ -292,7 +293,7 @@ def _curve(title: str, y_title: str, points: Sequence[tuple[int, float | None]],
     return chart.update_xaxes(dtick=1, range=[min(places) - 0.5, max(places) + 0.5], showgrid=False)
 
 
-def segments_table(clusters: Sequence[Cluster]) -> str:
+def segments_table(clusters: Sequence[Cluster]) -> Markup:
     """Writes each segment's users and means, one segment a column.
 
     Args:
@@ -314,7 +315,7 @@ def segments_table(clusters: Sequence[Cluster]) -> str:
     return html_table("Means of each segment; deeper tint = higher within the row", heads, rows, shades=tints)
 
 
-def curve_table(curve: Sequence[CurvePoint], chosen: int, caption: str = "Fit by number of segments") -> str:
+def curve_table(curve: Sequence[CurvePoint], chosen: int, caption: str = "Fit by number of segments") -> Markup:
     """Writes silhouette and cost for each number of segments.
 
     Args:
@@ -337,7 +338,7 @@ def curve_table(curve: Sequence[CurvePoint], chosen: int, caption: str = "Fit by
     return html_table(caption, heads, rows)
 
 
-def cross_table(crossed: Mapping[str, Mapping[str, int]]) -> str:
+def cross_table(crossed: Mapping[str, Mapping[str, int]]) -> Markup:
     """Writes the users who share an RFM group and a segment.
 
     Args:
@@ -357,7 +358,7 @@ def cross_table(crossed: Mapping[str, Mapping[str, int]]) -> str:
     return html_table(caption, heads, rows, shades=[*tints, [0.0] * (len(names) + 1)])
 
 
-def profiles_table(profiles: Sequence[Profile]) -> str:
+def profiles_table(profiles: Sequence[Profile]) -> Markup:
     """Writes each segment's part in users and spend, and the median of each feature, one segment a column.
 
     Args:
@@ -381,7 +382,7 @@ def profiles_table(profiles: Sequence[Profile]) -> str:
     return html_table(caption, heads, rows, shades=[*[untinted] * 4, *map(shades, medians.values())])
 
 
-def likings_table(affinities: Sequence[SegmentAffinities]) -> str:
+def likings_table(affinities: Sequence[SegmentAffinities]) -> Markup:
     """Writes the categories and brands that each segment likes more than all users do.
 
     Args:

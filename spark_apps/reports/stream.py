@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
+from markupsafe import Markup
 
 from spark_apps.reports.data import ReportData
 from spark_apps.reports.figures import BLUE, GREEN, GREY, LEGEND, ORANGE, PURPLE, empty_figure
@@ -193,7 +194,7 @@ def _limit(chart: go.Figure, value: float, words: str) -> go.Figure:
     return chart.add_scatter(x=ends, y=[value, value], name=words, mode="lines", line=style, hoverinfo="skip")
 
 
-def hits_table(stretches: Sequence[Stretch], recommenders: Mapping[str, str], caption: str) -> str:
+def hits_table(stretches: Sequence[Stretch], recommenders: Mapping[str, str], caption: str) -> Markup:
     """Writes how often lists held what users then took.
 
     Args:
@@ -209,7 +210,7 @@ def hits_table(stretches: Sequence[Stretch], recommenders: Mapping[str, str], ca
     return html_table(caption, heads, [*rows, (_TOGETHER, *_hits(stretches, recommenders))])
 
 
-def changes_table(stretches: Sequence[Stretch], caption: str) -> str:
+def changes_table(stretches: Sequence[Stretch], caption: str) -> Markup:
     """Writes how far segments moved.
 
     Args:
@@ -225,7 +226,7 @@ def changes_table(stretches: Sequence[Stretch], caption: str) -> str:
     return html_table(caption, ("Batches", "Events until", "Users who changed", "Largest shift of sizes"), rows)
 
 
-def times_table(stretches: Sequence[Stretch], caption: str) -> str:
+def times_table(stretches: Sequence[Stretch], caption: str) -> Markup:
     """Writes how long batches took.
 
     Args:

@@ -51,6 +51,7 @@ USED = (
     "hdfs",
     "implicit.als",
     "influxdb_client",
+    "jinja2",
     "optuna",
     "plotly.graph_objs._figure",
     "plotly.graph_objs._layout",
