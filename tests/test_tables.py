@@ -163,7 +163,7 @@ def rows_seen(rows: Relation, root: Path) -> list[Counter[str]]:
         return []
 
 
-def test_a_reader_never_sees_two_publications_mixed(writer: Path) -> None:
+def test_a_reader_never_sees_two_transactions_mixed(writer: Path) -> None:
     listed, read = [], []
     for _ in range(READS):
         rows = table_relation(writer, GENERATIONS)

@@ -188,7 +188,7 @@ def _print(compared: Compared) -> None:
     if compared.waiting:
         out.print(f"Not sent yet: {compared.waiting:,} batches. A stream sends them, or `shopstream metrics push`.")
     if compared.wrong:
-        out.print("To mend: `shopstream metrics push --again`, which replaces every point by what it must be.")
+        out.print("To fix: `shopstream metrics push --again`, which replaces every point by what it must be.")
     else:
         next_step("shopstream check, for the tables")
 

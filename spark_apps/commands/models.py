@@ -205,7 +205,7 @@ def _print_others(root: StoragePath, versions_of_moved: set[str]) -> None:
 
 
 def _print_stale_tables(root: StoragePath) -> bool:
-    """Says which tables do not fit the models in use and how to mend it; false when all do."""
+    """Says which tables do not fit the models in use and how to fix it; false when all do."""
     stale = stale_tables(root)
     for one in stale:
         out.print(f"{one}.", soft_wrap=True)

@@ -1,4 +1,4 @@
-"""From the tree that is to the tree that should be: the differences, each with what mends it."""
+"""From the tree that is to the tree that should be: the differences, each with what fixes it."""
 
 from __future__ import annotations
 

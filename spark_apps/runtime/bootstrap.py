@@ -98,14 +98,14 @@ class Step:
         command: the program and its arguments.
         file: what the command reads; it is written before.
         content: of that file.
-        mend: what a person does where the command fails.
+        remedy: what a person does where the command fails.
     """
 
     title: str
     command: list[str]
     file: Path | None = None
     content: str = ""
-    mend: str = "see to a connection to the package index"
+    remedy: str = "see to a connection to the package index"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -316,7 +316,7 @@ def _compiling_step(root: Path, with_spark: bool) -> Step:
     # -I: the compiled modules are kept whatever PYTHONDONTWRITEBYTECODE says
     modules = [*USED, *(USED_WITH_SPARK if with_spark else ())]
     command = [str(venv_program(root, "python")), "-I", "-c", f"import {', '.join(modules)}"]
-    return Step("first import, which compiles", command, mend="install what this machine lacks of it")
+    return Step("first import, which compiles", command, remedy="install what this machine lacks of it")
 
 
 def _project_step(root: Path) -> Step:
@@ -363,7 +363,7 @@ def _failure(step: Step, lines: list[str]) -> str:
     hint = " and a Python that is not newer than 3.14" if sys.version_info >= (3, 15) else ""
     return (
         f"The set-up stopped at {step.title.split(' (')[0]} ({_first_sentence(error)}; all of it is in "
-        f".venv/setup.log): {step.mend}{hint}, then run the same command again."
+        f".venv/setup.log): {step.remedy}{hint}, then run the same command again."
     )
 
 

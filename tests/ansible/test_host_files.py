@@ -50,7 +50,7 @@ def host(tmp_path: Path) -> Host:
     return Host(tmp_path)
 
 
-def test_a_second_run_changes_nothing_and_a_difference_is_mended(host: Host) -> None:
+def test_a_second_run_changes_nothing_and_a_difference_is_fixed(host: Host) -> None:
     wanted = (host.file("a/one", "1\n"), host.file("a/two", "2\n", mode="0600"))
     first = host.write(*wanted, folders=("a",))
     assert first["changed"] and not first["failed"] and len(first["changed_paths"]) == 3

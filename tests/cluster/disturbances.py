@@ -69,7 +69,7 @@ class DisturbedStream:
         self._running = {DRIVER: cluster.start(*STREAM), REPLAYER: cluster.start(*REPLAY)}
 
     def suffer(self, kills: Sequence[Kill]) -> None:
-        """Kills one after the other, and mends what was killed."""
+        """Kills one after the other, and starts what was killed again."""
         for number, kill in enumerate(kills, start=1):
             self._await(kill.batches)
             time.sleep(kill.seconds)  # the random moment

@@ -309,7 +309,7 @@ def test_a_check_that_docker_refuses_is_a_finding(docker: FakeDocker, started: C
     assert "no volumes today" in findings["Cluster ids"].problem
 
 
-def test_a_start_is_refused_with_the_first_problem_and_its_mend(docker: FakeDocker, started: Cluster) -> None:
+def test_a_start_is_refused_with_the_first_problem_and_its_remedy(docker: FakeDocker, started: Cluster) -> None:
     preflight(started, started.config())
     docker.answer("^compose version", "2.0.1")
     with pytest.raises(PreflightError, match=r"Compose 2\.0\.1 is older than 2\.20: install the plugin"):

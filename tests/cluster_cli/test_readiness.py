@@ -127,7 +127,7 @@ def test_the_wait_lasts_until_compose_is_done(compose: Compose, docker: FakeDock
     assert len(told) == 3
 
 
-def test_a_service_that_ends_is_named_with_its_log_and_mend(compose: Compose, docker: FakeDocker) -> None:
+def test_a_service_that_ends_is_named_with_its_log_and_remedy(compose: Compose, docker: FakeDocker) -> None:
     docker.containers(*UP[:1], row("datanode", state="exited", ExitCode=1))
     docker.answer(r"logs .* datanode$", "line 1\nIncompatible clusterIDs in /var/lib/hdfs: namenode CID-1\n")
     with pytest.raises(NotReadyError) as failed:
@@ -212,7 +212,7 @@ def test_a_service_that_compose_left_out_is_named(compose: Compose, docker: Fake
         ("something else", "shopstream cluster doctor"),
     ],
 )
-def test_each_known_cause_has_its_mend(said: str, remedy: str) -> None:
+def test_each_known_cause_has_its_remedy(said: str, remedy: str) -> None:
     assert remedy in remedy_for(f"earlier line\n{said}")
 
 

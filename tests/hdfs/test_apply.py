@@ -61,7 +61,7 @@ def test_a_dry_run_changes_nothing(superuser: HdfsAdmin, shopstream: Shopstream)
 
 
 @pytest.mark.parametrize("spoil", ["owner", "group", "mode", "names", "space", "extra space", "extra names", "gone"])
-def test_check_names_each_difference_and_apply_mends_it(
+def test_check_names_each_difference_and_apply_fixes_it(
     superuser: HdfsAdmin, shopstream: Shopstream, spoil: str
 ) -> None:
     shopstream("apply")

@@ -127,7 +127,7 @@ def age_all(hdfs: HdfsAdmin, path: str, days: float) -> None:
         age(hdfs, entry.path, days)
 
 
-def test_a_publication_at_work_stays(superuser: HdfsAdmin, root: HdfsPath, layout: Layout) -> None:
+def test_a_transaction_at_work_stays(superuser: HdfsAdmin, root: HdfsPath, layout: Layout) -> None:
     """The lock's refreshing is what keeps it young: one round of it, as after a job of eight days."""
     with Transaction(root, ["processed/events"]) as transaction:
         transaction.stage("processed/events").write_text("rows")
@@ -140,7 +140,7 @@ def test_a_publication_at_work_stays(superuser: HdfsAdmin, root: HdfsPath, layou
     assert (root / "processed/events").read_text() == "rows"
 
 
-def test_a_dead_publication_goes_and_a_committed_one_stays(superuser: HdfsAdmin, place: Place, layout: Layout) -> None:
+def test_a_dead_transaction_goes_and_a_committed_one_stays(superuser: HdfsAdmin, place: Place, layout: Layout) -> None:
     place("/data/temp/publish/dead/staged/x", OLD)
     place("/data/temp/publish/dead/owner.json", OLD)
     place("/data/temp/publish/committed/staged/x", OLD)

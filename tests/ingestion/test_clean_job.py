@@ -214,7 +214,7 @@ def test_a_date_without_bad_rows_any_more_loses_its_quarantine(cleaned: Path) ->
     assert second.is_dir() and undated.is_dir()
     forget_raw_rows(cleaned)
     good = [csv_line(event_time=str(SECOND)), csv_line(event_time=str(SECOND), user_id=7)]
-    loaded(cleaned, "mended.csv", good)
+    loaded(cleaned, "fixed.csv", good)
     assert clean.run(local_engine(), cleaned, DateRange(SECOND, SECOND)) == {SECOND: DayBalance(2, 2)}
     assert not second.exists()
     assert undated.is_dir()

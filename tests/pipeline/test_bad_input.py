@@ -67,7 +67,7 @@ def raw_files(root: Path) -> dict[str, tuple[int, bytes]]:
     return {str(path.relative_to(root)): (path.stat().st_mtime_ns, path.read_bytes()) for path in found}
 
 
-def workspaces_left(root: Path) -> list[Path]:
+def staging_left(root: Path) -> list[Path]:
     return [path for path in (root / "temp" / "publish").iterdir() if path.is_dir()]
 
 
@@ -90,7 +90,7 @@ def test_a_file_that_is_no_event_log_is_refused_whole(kind: str, tmp_path: Path)
     before = raw_files(root)
     assert told in run("load", bad, "--root", root).error
     assert raw_files(root) == before
-    assert workspaces_left(root) == []
+    assert staging_left(root) == []
 
 
 @pytest.mark.parametrize("command", WITH_ROOT, ids=lambda command: " ".join(command[:2]))
@@ -177,7 +177,7 @@ def test_load_on_a_full_disk_leaves_what_was_there(small_disk: Path, tmp_path: P
     assert told.startswith("No space left while writing under")
     assert "free some space there or choose another --root" in told
     assert raw_files(root) == before
-    assert workspaces_left(root) == []
+    assert staging_left(root) == []
     assert run("load", write_log(tmp_path / "other.csv", [csv_line(user_id=2)]), "--root", root).exit_code == 0
 
 
@@ -203,7 +203,7 @@ def test_clean_on_a_full_disk_leaves_what_was_there(
     assert told.startswith("No space left while writing under")
     ballast.unlink()
     assert rows_of_files(table_relation(root, EVENTS), "user_id", "user_session") == before
-    assert workspaces_left(root) == []
+    assert staging_left(root) == []
     assert sum(day.clean for day in clean.run(local_engine(), root, DateRange()).values()) == 8_000
 
 

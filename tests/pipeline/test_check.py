@@ -127,7 +127,7 @@ def test_a_date_that_is_gone_is_missed_by_the_features(root: Path, trained_root:
     assert found.found - found.expected == events > 0
 
 
-def test_dates_that_no_file_has_are_missed_and_cleaning_mends_it(settings: Settings, tmp_path: Path) -> None:
+def test_dates_that_no_file_has_are_missed_and_cleaning_fixes_it(settings: Settings, tmp_path: Path) -> None:
     logs = [write_log(tmp_path / f"{day}.csv", [csv_line(event_time=day)]) for day in ("2019-10-01", "2019-12-24")]
     root = tmp_path / "root"
     load.run(root, logs)

@@ -40,7 +40,7 @@ def used(root: StoragePath, name: str = ALS) -> str:
     return current(root, name)[1].version
 
 
-def test_a_training_that_passes_moves_models_tables_and_pointers(tmp_path: Path) -> None:
+def test_a_training_that_passes_moves_models_tables_and_aliases(tmp_path: Path) -> None:
     for version, hybrid in ((V1, 0.2), (V2, 0.195)):
         decision = train(tmp_path, version, figures(hybrid))
         assert (decision.version, by(decision), decision.kept_tables) == (version, "gate", ())
@@ -127,7 +127,7 @@ def test_a_command_that_no_gate_judges_promotes_its_model_with_its_table(tmp_pat
     assert tables_of(tmp_path) == {**tables_at(V1), "user_segments": V2}
 
 
-def test_promoting_by_hand_moves_the_pointer_and_nothing_else(tmp_path: Path) -> None:
+def test_promoting_by_hand_moves_the_alias_and_nothing_else(tmp_path: Path) -> None:
     for version in (V1, V2):
         train(tmp_path, version)
     moved = promote(tmp_path, [ALS], V1, "V2 looks odd")
@@ -282,7 +282,7 @@ def test_a_promoted_version_that_cannot_be_used_is_told_of_in_one_line(
     )
 
 
-def test_a_pointer_that_somebody_spoilt_is_told_of_and_mended_by_the_next_promotion(
+def test_an_alias_that_somebody_spoilt_is_told_of_and_fixed_by_the_next_promotion(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for version in (V1, V2):
@@ -410,7 +410,7 @@ def assert_whole(root: Path) -> None:
         assert complete(root, name, alias["version"]) is not None
 
 
-def test_a_promotion_killed_at_any_step_leaves_the_old_pointers_or_the_new_ones(tmp_path: Path) -> None:
+def test_a_promotion_killed_at_any_step_leaves_the_old_aliases_or_the_new_ones(tmp_path: Path) -> None:
     seen = []
     for step in range(1, 100):
         root = root_with_two(tmp_path / str(step))

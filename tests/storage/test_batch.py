@@ -99,7 +99,7 @@ def test_two_writers_of_a_table_are_kept_apart(on_hdfs: HdfsPath) -> None:
             pass
 
 
-def test_a_committed_publication_of_a_dead_process_is_finished(
+def test_a_committed_transaction_of_a_dead_process_is_finished(
     on_hdfs: HdfsPath, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from spark_apps.storage import transaction as module

@@ -59,7 +59,7 @@ def state(root: Path) -> State:
     return {name: path.read_text() for path, name in names if not name.startswith("temp/")}
 
 
-def workspaces_left(root: Path) -> list[Path]:
+def staging_left(root: Path) -> list[Path]:
     return [path for path in (root / "temp" / "publish").iterdir() if path.is_dir()]
 
 
@@ -81,14 +81,14 @@ def test_a_commit_replaces_all_targets(root: Path) -> None:
         assert state(root) == OLD
         transaction.commit()
     assert state(root) == NEW
-    assert workspaces_left(root) == []
+    assert staging_left(root) == []
 
 
 def test_without_a_commit_nothing_is_published_and_nothing_left(root: Path) -> None:
     with Transaction(root, TARGETS) as transaction:
         stage_all(transaction)
     assert state(root) == OLD
-    assert workspaces_left(root) == []
+    assert staging_left(root) == []
 
 
 def test_after_an_error_nothing_is_published_and_nothing_left(root: Path) -> None:
@@ -96,7 +96,7 @@ def test_after_an_error_nothing_is_published_and_nothing_left(root: Path) -> Non
         stage_all(transaction)
         raise RuntimeError("broken job")
     assert state(root) == OLD
-    assert workspaces_left(root) == []
+    assert staging_left(root) == []
 
 
 # Runs some lines and kills itself at the n-th change of a name, before or after doing it.
@@ -144,19 +144,19 @@ def killed_at(step: int, when: str, what: str, root: Path) -> bool:
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_a_publication_killed_at_any_step_is_wholly_old_or_wholly_new(when: str, tmp_path: Path) -> None:
+def test_a_transaction_killed_at_any_step_is_wholly_old_or_wholly_new(when: str, tmp_path: Path) -> None:
     seen: list[bool] = []
     for step in range(1, 100):
         root = old_root(tmp_path / f"{when}-{step}")
         if not killed_at(step, when, PUBLISH, root):
             break
-        committed = any((folder / "journal.json").exists() for folder in workspaces_left(root))
+        committed = any((folder / "journal.json").exists() for folder in staging_left(root))
         recover(root)
         assert state(root) in (OLD, NEW)
         seen.append(state(root) == NEW)
         assert not committed or seen[-1]
         with Transaction(root, TARGETS) as transaction:  # nothing is in the way of the next writer
-            assert workspaces_left(root) == [transaction.stage("x").parents[1]]
+            assert staging_left(root) == [transaction.stage("x").parents[1]]
     # owner, journal, six renames, the journal's end, the removal: once new, it never goes back
     assert len(seen) == 10
     assert seen == sorted(seen)
@@ -212,7 +212,7 @@ def test_what_is_left_stays_as_it_was(root: Path) -> None:
         transaction.commit()
     kept = {name: OLD[name] for name in ("raw/manifest.json", "processed/events/date=2/part")}
     assert state(root) == NEW | kept
-    assert workspaces_left(root) == []
+    assert staging_left(root) == []
 
 
 def test_nobody_else_publishes_while_one_is_alone(root: Path) -> None:
@@ -262,12 +262,12 @@ def test_a_second_writer_of_the_same_tables_is_told_who_writes(root: Path, other
 def test_a_killed_writer_does_not_stop_the_next(root: Path, other_writer: subprocess.Popen[str]) -> None:
     other_writer.kill()
     other_writer.wait()
-    assert len(workspaces_left(root)) == 1
+    assert len(staging_left(root)) == 1
     with Transaction(root, TARGETS) as transaction:
         stage_all(transaction)
         transaction.commit()
     assert state(root) == NEW
-    assert workspaces_left(root) == []
+    assert staging_left(root) == []
 
 
 @pytest.mark.parametrize(
@@ -289,7 +289,7 @@ def test_a_claim_covers_what_is_below_it(mine: str, busy: bool, root: Path) -> N
         else:
             with Transaction(root, [mine]):
                 pass
-    assert workspaces_left(root) == []
+    assert staging_left(root) == []
 
 
 def test_a_writer_that_is_just_leaving_does_not_disturb_the_next(root: Path) -> None:

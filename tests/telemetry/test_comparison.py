@@ -96,7 +96,7 @@ def test_any_number_of_batches_at_once_gives_the_same(
     assert {name: one["found"] for name, one in found if one["found"]} == expected(over_an_hour())
 
 
-def test_missing_points_are_told_and_a_push_mends_them(store: Store, root: Path, check: Check) -> None:
+def test_missing_points_are_told_and_a_push_fixes_them(store: Store, root: Path, check: Check) -> None:
     batch = over_an_hour()[4]
     gone = {"start": batch.dropped_at.isoformat(), "stop": (batch.dropped_at + timedelta(seconds=1)).isoformat()}
     delete = {**gone, "predicate": '_measurement="user_behavior"'}

@@ -162,7 +162,7 @@ def more_rights(admin: Influx, secrets: Path) -> None:
     [more_rights, revoke, deactivate, lose_file, empty_file, swap_files, too_much, second_of_the_name, other_rights],
     ids=lambda one: one.__name__,
 )
-def test_mends_tokens(
+def test_fixes_tokens(
     influx: InfluxServer, admin: Influx, secrets: Path, shopstream: Provision, spoil: Callable[[Influx, Path], None]
 ) -> None:
     shopstream(influx.url)

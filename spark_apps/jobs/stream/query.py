@@ -52,8 +52,8 @@ class StopPolicy:
     stop_after: int | None = None
 
 
-def run(engine: Engine, settings: Settings, root: StoragePath, wishes: StopPolicy, report: Report) -> int:
-    """Applies dropped files until it is told to stop, by a signal or by the wishes.
+def run(engine: Engine, settings: Settings, root: StoragePath, stop: StopPolicy, report: Report) -> int:
+    """Applies dropped files until it is told to stop, by a signal or by the policy.
 
     A batch that has begun is finished first.
 
@@ -61,7 +61,7 @@ def run(engine: Engine, settings: Settings, root: StoragePath, wishes: StopPolic
         engine: applies them; on a cluster Structured Streaming runs the batches.
         settings: the run's.
         root: folder of the tables and models.
-        wishes: when to end without a signal.
+        stop: when to end without a signal.
         report: is told each batch, after it was published.
 
     Returns:
@@ -81,7 +81,7 @@ def run(engine: Engine, settings: Settings, root: StoragePath, wishes: StopPolic
             discard(root / folder)
         processor = BatchProcessor(engine, settings, root, state)
         with asked_to_end() as wait:
-            stream = _Stream(processor, Incoming(root), wishes, report, wait)
+            stream = _Stream(processor, Incoming(root), stop, report, wait)
             if engine.is_cluster:
                 _by_spark(engine, root, stream)
             else:
@@ -93,11 +93,11 @@ class _Stream:
     """Takes files one after the other, and knows whether there shall be another one."""
 
     def __init__(
-        self, processor: BatchProcessor, incoming: Incoming, wishes: StopPolicy, report: Report, asked: Wait
+        self, processor: BatchProcessor, incoming: Incoming, stop: StopPolicy, report: Report, asked: Wait
     ) -> None:
-        self._processor, self._incoming, self._wishes, self._report = processor, incoming, wishes, report
+        self._processor, self._incoming, self._stop, self._report = processor, incoming, stop, report
         self._asked = asked
-        self._names = {entry.name for entry in incoming.waiting()} if wishes.once else None
+        self._names = {entry.name for entry in incoming.waiting()} if stop.once else None
         self.batches = 0
 
     def apply_next(self) -> bool:
@@ -114,7 +114,7 @@ class _Stream:
 
     def is_stopping(self) -> bool:
         """Says whether no further file is to be taken."""
-        return self.batches == self._wishes.stop_after or self._asked(0)
+        return self.batches == self._stop.stop_after or self._asked(0)
 
     def is_over(self) -> bool:
         """Says, when nothing is left to take, whether more is waited for."""
