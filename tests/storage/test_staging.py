@@ -53,7 +53,7 @@ def test_a_staging_folder_goes_away_with_its_closing(tmp_path: Path) -> None:
     other.close()
 
 
-def test_a_living_process_s_staging folder_is_left_alone(tmp_path: Path, other_process: subprocess.Popen[str]) -> None:
+def test_a_living_process_s_staging_folder_is_left_alone(tmp_path: Path, other_process: subprocess.Popen[str]) -> None:
     folder = folder_of(other_process)
     mine = StagingFolder(tmp_path)
     assert swept(tmp_path) == []
@@ -62,7 +62,7 @@ def test_a_living_process_s_staging folder_is_left_alone(tmp_path: Path, other_p
     mine.close()
 
 
-def test_a_dead_process_s_staging folder_is_swept_after_its_last_wish(
+def test_a_dead_process_s_staging_folder_is_swept_after_its_last_action(
     tmp_path: Path, other_process: subprocess.Popen[str]
 ) -> None:
     folder = folder_of(other_process)
@@ -73,7 +73,7 @@ def test_a_dead_process_s_staging folder_is_swept_after_its_last_wish(
     assert staging_folders(tmp_path) == []
 
 
-def test_a_staging folder_kept_for_its_successor_is_swept_by_it(tmp_path: Path) -> None:
+def test_a_staging_folder_kept_for_its_successor_is_swept_by_it(tmp_path: Path) -> None:
     left = StagingFolder(tmp_path)
     left.close(keep=True)
     assert left.folder.is_dir()
