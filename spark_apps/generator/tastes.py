@@ -8,7 +8,8 @@ price levels come out with their share of the whole log, so personal tastes do n
   so that who prefers a brand in one category tends to prefer it in the next.
 - Price level: one level per user, which in three categories of ten gives way to a level of its own.
 
-What cannot be learnt: the sessions in a random category (EXPLORING), the looks at products outside the user's
+What cannot be learnt: the sessions in a random category (what FAVOURITE_WEIGHTS lack
+to 1), the looks at products outside the user's
 taste group (ROAMING), and which product of a group comes next.
 """
 
@@ -24,7 +25,6 @@ from spark_apps.generator.products import PRICE_LEVELS, Groups
 
 # Share of a user's sessions in each favourite category; the rest are in a random category.
 FAVOURITE_WEIGHTS = (0.42, 0.25, 0.17, 0.11)
-EXPLORING = 1.0 - sum(FAVOURITE_WEIGHTS)
 # The same for looks aside in the middle of a session.
 ASIDE_WEIGHTS = (0.25, 0.25, 0.25, 0.20)
 # Share of the products looked at that come from anywhere in the category.

@@ -163,11 +163,8 @@ def trial_factors(
     """
     if fitting.library(settings, parameters.rank) == "mllib":
         found = _mllib(fitting, settings, parameters)
-        return (
-            Fitted("mllib", parameters.iterations),
-            found.users_of(users),
-            found.products.toArrow(),
-        )  # a row a product
+        # a row a product
+        return Fitted("mllib", parameters.iterations), found.users_of(users), found.products.toArrow()
     trial = als.TrialFit(fitting.how(settings, parameters), users.to_numpy())
     done = fitting.engine.run(als.fit_trial, fitting.learned.inputs(), shared=trial)
     return _by_implicit(done), done.result("users", als.USER_FACTORS), done.result("products", als.PRODUCT_FACTORS)

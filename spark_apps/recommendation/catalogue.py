@@ -33,7 +33,6 @@ PRICE_BANDS = 5
 LEVELS = 3
 # A mean's last digits depend on the order in which Spark added up: without them, equal prices are equal.
 _PRICE_DIGITS = 6
-CATALOGUE_COLUMNS = ("product_id", "category_code", "brand", "avg_price", "popularity", "users")
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ class Catalogue:
         """Describes products.
 
         Args:
-            products: CATALOGUE_COLUMNS: product_id, category_code and brand (`unknown` where there is none),
+            products: product_id, category_code and brand (`unknown` where there is none),
                 avg_price (null where there is none), popularity (summed scores), users; one row per product.
         """
         ordered = products.combine_chunks().sort_by("product_id")
