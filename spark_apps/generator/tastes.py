@@ -8,9 +8,8 @@ price levels come out with their share of the whole log, so personal tastes do n
   so that who prefers a brand in one category tends to prefer it in the next.
 - Price level: one level per user, which in three categories of ten gives way to a level of its own.
 
-What cannot be learnt: the sessions in a random category (what FAVOURITE_WEIGHTS lack
-to 1), the looks at products outside the user's
-taste group (ROAMING), and which product of a group comes next.
+What cannot be learnt: the sessions in a random category (what FAVOURITE_WEIGHTS lack to 1), the looks at products
+outside the user's taste group (ROAMING), and which product of a group comes next.
 """
 
 from __future__ import annotations

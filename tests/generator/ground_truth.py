@@ -4,7 +4,8 @@ The chance that a user's next product is p: sum over the user's favourites f of
 
     weight(f) * ((1 - ROAMING) * share of p in the taste group of f + ROAMING * share of p in its category)
 
-and (1 - the sum of weights) * share of p in all events, where a share is the product's weight over the sum of the weights.
+and (1 - the sum of the weights) * share of p in all events, where a share is the product's weight over the sum of all
+products' weights.
 Looks aside (tastes.ASIDE_WEIGHTS) come on top.
 """
 
