@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import re
 import tempfile
+import threading
 from collections import defaultdict
 from datetime import date, timedelta
 from pathlib import Path
@@ -166,3 +167,25 @@ def test_a_gzip_file_with_a_changed_byte_is_refused(tmp_path: Path) -> None:
     damaged.write_bytes(packed)
     with pytest.raises(BadInputError, match="copy or download it again"):
         cut(damaged, tmp_path / "cut")
+
+
+def test_nothing_reads_on_when_landing_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(landing, "BLOCK_BYTES", 64)
+    source = write_log(tmp_path / "log.csv", [csv_line()] * 1000)
+
+    def give_up(position: int) -> None:
+        raise KeyboardInterrupt
+
+    before = threading.enumerate()
+    with pytest.raises(KeyboardInterrupt) as raised:
+        land(source, lambda day: tmp_path / "rows", give_up)
+    assert threading.enumerate() == before, raised  # which holds what landing held
+
+
+def test_what_stands_before_a_fault_is_landed_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(landing, "BLOCK_BYTES", 64)
+    monkeypatch.setattr(landing, "LONGEST_ROW", 1000)
+    source = write_log(tmp_path / "log.csv", [*[csv_line()] * 20, "x" * 2000])
+    with pytest.raises(BadInputError, match="holds a row of over"):
+        land(source, lambda day: tmp_path / "rows", lambda position: None)
+    assert (tmp_path / "rows").read_bytes().decode() == f"{csv_line()}\n" * 20
