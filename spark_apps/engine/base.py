@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -70,6 +71,7 @@ class Task:
         self._open = open_database or (lambda: Database(replace(limits, spill=limits.spill / name)))
         self._task, self._outputs = name, {key: for_another_thread(folder) for key, folder in outputs.items()}
         self.written: list[tuple[str, str, int]] = []
+        self._files: Counter[str] = Counter()
         self.results: dict[str, list[pa.Table]] = {}
 
     def __enter__(self) -> Task:
@@ -94,6 +96,8 @@ class Task:
     ) -> int:
         """Writes rows as a file of an output; the caller sees it when the whole work is done.
 
+        Outputs may be written side by side, each in a thread of its own.
+
         Args:
             name: of the output.
             schema: of the rows.
@@ -117,7 +121,8 @@ class Task:
         if first is None:
             return 0
         file = f"{folder}/" if folder is not None else ""
-        file += f"{self._task}-{len(self.written):04d}.zstd.parquet"
+        file += f"{self._task}-{self._files[name]:04d}.zstd.parquet"
+        self._files[name] += 1
         write_parts(self._outputs[name] / file, schema, chain([first], given), ROWS_PER_GROUP, seldom_repeated)
         self.written.append((name, file, rows))
         return rows

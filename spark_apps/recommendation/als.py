@@ -16,6 +16,7 @@ engine reads pairs from files a batch at a time, so that a pair takes 32 bytes, 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -137,10 +138,17 @@ def fit_model(task: Task) -> None:
         ("item_factors", MODEL_FACTORS, to_model_ids(found.products, products), found.product_factors),
         ("factors_by_user", USER_FACTORS, found.users, found.user_factors),
     )
-    for name, schema, ids, factors in sides:
-        for start in range(0, len(ids), _ROWS_PER_FILE):
-            rows = slice(start, start + _ROWS_PER_FILE)
-            task.output(name, schema, _tables(schema, ids[rows], factors[rows]), ["features"])
+    with ThreadPoolExecutor(len(sides)) as pool:  # two of them are large
+        for written in [pool.submit(_write, task, *side) for side in sides]:
+            written.result()
+
+
+def _write(
+    task: Task, name: str, schema: pa.Schema, ids: NDArray[np.integer], factors: NDArray[np.float32]
+) -> None:
+    for start in range(0, len(ids), _ROWS_PER_FILE):
+        rows = slice(start, start + _ROWS_PER_FILE)
+        task.output(name, schema, _tables(schema, ids[rows], factors[rows]), ["features"])
 
 
 @dataclass(frozen=True)
