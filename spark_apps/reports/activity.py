@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 
 import plotly.graph_objects as go
 from markupsafe import Markup
@@ -28,6 +29,7 @@ from spark_apps.reports.formats import counted, decimal, figure, joined, known, 
 from spark_apps.reports.html_table import counts_table, html_table
 from spark_apps.reports.layout import Chart, Section, heading, note, paragraph
 
+_WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _SESSION_FIGURES = {
     "Minimum": "events_min",
     "25th percentile": "events_p25",
@@ -135,6 +137,8 @@ def _time(analysis: Analysis) -> list[Chart | str]:
     parts: list[Chart | str] = []
     if days:
         parts.append(Chart("chart-events-by-day", events_by_day(days), days_table(days, events)))
+        how = "A row is a week, named by its Monday; a field without colour is a date without events."
+        parts.append(Chart("chart-events-by-weekday", events_by_weekday(days), weekdays_table(days), how))
     if hours:
         parts.append(Chart("chart-events-by-hour", events_by_hour(hours), hours_table(hours, events)))
     return parts
@@ -212,6 +216,46 @@ def events_by_day(counts: Mapping[str, int]) -> go.Figure:
     date_bars(chart, days, [counts[day] for day in days], BLUE, "events")
     show_dates(chart, counts)
     return chart
+
+
+def events_by_weekday(counts: Mapping[str, int]) -> go.Figure:
+    """Draws the events of each date as a calendar: a week a row, so that its rhythm is seen, and dates that break it.
+
+    Args:
+        counts: events per ISO date, UTC.
+
+    Returns:
+        A heat map, the first week on top.
+    """
+    weeks = _weeks(counts)
+    chart = empty_figure("Events by week and day of the week", "Day of the week (UTC)", "Week from (Monday)")
+    chart.add_heatmap(
+        x=_WEEKDAYS,
+        y=list(weeks),
+        z=list(weeks.values()),
+        colorscale=[[0, "rgba(47, 128, 200, 0.12)"], [1, BLUE]],
+        zmin=0,
+        xgap=2,
+        ygap=2,
+        colorbar={"title": {"text": "Events"}, "thickness": 12, "outlinewidth": 0, "nticks": 5},
+        hovertext=[
+            [f"{name}, week from {week}: {whole(count)} events" for name, count in zip(_WEEKDAYS, row, strict=True)]
+            for week, row in weeks.items()
+        ],
+        hoverinfo="text",
+    )
+    chart.update_xaxes(type="category", **NAMED_AXIS).update_yaxes(type="category", autorange="reversed", **NAMED_AXIS)
+    return chart.update_layout(height=110 + 34 * max(2, len(weeks)))
+
+
+def _weeks(counts: Mapping[str, int]) -> dict[str, list[int | None]]:
+    """Events by the Monday of their week, in order, and by day of the week; None for a date without any."""
+    weeks: dict[str, list[int | None]] = {}
+    for day in map(date.fromisoformat, sorted(counts)):
+        # the year 1 begins with a Monday, so that there is one for every date
+        monday = date.fromordinal(day.toordinal() - day.weekday())
+        weeks.setdefault(monday.isoformat(), [None] * len(_WEEKDAYS))[day.weekday()] = counts[day.isoformat()]
+    return weeks
 
 
 def events_by_hour(counts: Mapping[str, int]) -> go.Figure:
@@ -299,6 +343,16 @@ def days_table(counts: Mapping[str, int], events: int) -> Markup:
     """
     rows = [(day, whole(counts[day]), share(counts[day], events)) for day in sorted(counts)]
     return html_table("Events by day", ("Date (UTC)", "Events (count)", "Share"), rows)
+
+
+def weekdays_table(counts: Mapping[str, int]) -> Markup:
+    """Writes events per date, a week a row.
+
+    Args:
+        counts: events per ISO date, UTC.
+    """
+    rows = [(week, *map(whole, row), whole(sum(filter(None, row)))) for week, row in _weeks(counts).items()]
+    return html_table("Events by week and day of the week", ("Week from (Monday)", *_WEEKDAYS, "All"), rows)
 
 
 def hours_table(counts: Mapping[str, int], events: int) -> Markup:

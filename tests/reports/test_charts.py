@@ -67,6 +67,28 @@ def test_days_in_order_and_hours_complete():
     assert hours.data[0].x == tuple(range(24)) and hours.data[0].y[9] == sum(hours.data[0].y) == 5
 
 
+def test_weeks_stand_below_each_other_with_the_numbers_of_their_table(page, make):
+    calendar = page.figures["chart-events-by-weekday"]["data"][0]
+    head, *rows = page.tables["Events by week and day of the week"]
+    assert head == ["Week from (Monday)", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun", "All"]
+    assert (
+        calendar["y"]
+        == [row[0] for row in rows]
+        == [f"2019-{day}" for day in ("09-30", "10-07", "10-14", "10-21", "10-28")]
+    )
+    counts = make.analysis()["events_by_day"]
+    assert calendar["z"][0] == [None, *(counts[f"2019-10-0{day}"] for day in range(1, 7))]
+    written = [[None if cell == "–" else int(cell.replace(",", "")) for cell in row[1:-1]] for row in rows]
+    assert calendar["z"] == written
+    assert sum(int(row[-1].replace(",", "")) for row in rows) == sum(counts.values())
+
+
+def test_the_first_and_the_last_date_that_there_can_be_have_their_week():
+    calendar = activity.events_by_weekday({"0001-01-01": 1, "9999-12-31": 2}).data[0]
+    assert calendar.y == ("0001-01-01", "9999-12-27")
+    assert [list(row) for row in calendar.z] == [[1] + [None] * 6, [None] * 4 + [2, None, None]]
+
+
 def test_price_runs_from_lowest_over_mean_to_highest():
     chart = activity.price_by_type({"view": PriceSummary(mean=5.0, min=1.0, max=9.0, count=3)})
     assert chart.data[0].x == (1.0, 5.0, 9.0)
