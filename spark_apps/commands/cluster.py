@@ -42,14 +42,14 @@ from spark_apps.errors import UserError
 
 UP_SECONDS = 600.0
 # what works on the hosts of an inventory too; images are built here for both
-ON_HOSTS = ("status", "doctor", "load", "images")
+ON_HOSTS = ("status", "doctor", "logs", "load", "images")
 
 
 def name_option(function: Function) -> Function:
     """Adds --name."""
-    return click.option("--name", envvar=NAME_VARIABLE, default=DEFAULT_NAME, show_default=True, help="Which cluster.")(
-        function
-    )
+    return click.option(
+        "--name", envvar=NAME_VARIABLE, default=DEFAULT_NAME, show_default=True, help="Name of the cluster."
+    )(function)
 
 
 def inventory_option(function: Function) -> Function:
@@ -58,30 +58,30 @@ def inventory_option(function: Function) -> Function:
         "--inventory",
         envvar=INVENTORY_VARIABLE,
         type=click.Path(path_type=Path),
-        help="Ansible's inventory of a cluster on several hosts, instead of --name.",
+        help="Ansible inventory of a cluster on several hosts; replaces --name.",
     )(function)
 
 
 def wait_option(function: Function) -> Function:
-    """Adds --wait, the seconds that services may take."""
+    """Adds --wait, how long services may take."""
     return click.option(
         "--wait",
         "seconds",
         type=click.FloatRange(min=1),
         default=UP_SECONDS,
         show_default=True,
-        help="Seconds until it gives up.",
+        help="Seconds to wait before giving up.",
     )(function)
 
 
 @click.group()
 @click.pass_context
 def cluster(context: click.Context) -> None:
-    """The cluster in Docker: HDFS, Spark, InfluxDB and Grafana."""
+    """Run HDFS, Spark, InfluxDB and Grafana in Docker."""
     asked = context.invoked_subcommand
     if os.environ.get(INVENTORY_VARIABLE) and asked not in ON_HOSTS and "--help" not in sys.argv:
         raise UserError(
-            f"{INVENTORY_VARIABLE} names a cluster on several hosts, where `cluster {asked}` is Ansible's: take the "
+            f"{INVENTORY_VARIABLE} names a cluster on several hosts, where `cluster {asked}` does not work: run the "
             "playbook that docs/hosts.md names, or unset it for the cluster on this machine."
         )
 
@@ -89,13 +89,17 @@ def cluster(context: click.Context) -> None:
 @cluster.command()
 @name_option
 @click.option(
-    "--memory", envvar="SHOPSTREAM_MEMORY", help="Memory for all of it, as 12g.  [default: what Docker can give]"
+    "--memory",
+    envvar="SHOPSTREAM_MEMORY",
+    help="Memory for all containers, such as 12g.  [default: what Docker can give]",
 )
-@click.option("--workers", type=click.IntRange(min=1), help="Spark workers.  [default: 2]")
-@click.option("--datanodes", type=click.IntRange(min=1), help="HDFS DataNodes.  [default: 2]")
-@click.option("--port-offset", type=click.IntRange(min=0), help="Added to every port on the host.  [default: 0]")
-@click.option("--monitoring/--no-monitoring", default=None, help="InfluxDB and Grafana too.  [default: yes]")
-@click.option("--build", "rebuild", is_flag=True, help="Build the images again.")
+@click.option("--workers", type=click.IntRange(min=1), help="Number of Spark workers.  [default: 2]")
+@click.option("--datanodes", type=click.IntRange(min=1), help="Number of HDFS DataNodes.  [default: 2]")
+@click.option(
+    "--port-offset", type=click.IntRange(min=0), help="Number to add to every port on this machine.  [default: 0]"
+)
+@click.option("--monitoring/--no-monitoring", default=None, help="Whether to run InfluxDB and Grafana.  [default: yes]")
+@click.option("--build", "rebuild", is_flag=True, help="Rebuild the images first.")
 @wait_option
 def up(
     name: str,
@@ -107,9 +111,9 @@ def up(
     rebuild: bool,
     seconds: float,
 ) -> None:
-    """Start the cluster and return when it can be used.
+    """Start the cluster and wait until it is ready.
 
-    Run again, it keeps the options of the last time and starts only what is missing.
+    Later runs keep the options of earlier ones and start only what is missing.
 
     \b
     Example: shopstream cluster up --memory 12g --workers 2 --datanodes 2
@@ -135,9 +139,9 @@ def up(
 @inventory_option
 @json_option
 def status(name: str, inventory: Path | None, as_json: bool) -> None:
-    """Show services, workers, DataNodes, memory and addresses.
+    """Show services, workers, DataNodes, memory and URLs.
 
-    Ends with exit code 1 while something cannot be used.
+    The exit code is 1 while a service is not ready.
 
     \b
     Example: shopstream cluster status --json
@@ -157,9 +161,9 @@ def status(name: str, inventory: Path | None, as_json: bool) -> None:
 @inventory_option
 @json_option
 def doctor(name: str, inventory: Path | None, as_json: bool) -> None:
-    """Check the cluster for common problems and say how to fix each.
+    """Check for common problems and say how to fix each.
 
-    Ends with exit code 1 when something is wrong.
+    The exit code is 1 when a problem is found.
 
     \b
     Example: shopstream cluster doctor
@@ -183,12 +187,12 @@ def doctor(name: str, inventory: Path | None, as_json: bool) -> None:
 @cluster.command()
 @name_option
 @click.argument("counts", nargs=-1, required=True, metavar="worker=N datanode=N")
-@click.option("--memory", help="A new budget, as 15g.  [default: as before]")
+@click.option("--memory", help="New memory for all containers, such as 15g.  [default: unchanged]")
 @wait_option
 def scale(name: str, counts: tuple[str, ...], memory: str | None, seconds: float) -> None:
     """Change the number of workers or DataNodes.
 
-    Those too many are drained first. Where the memory does not do, workers are restarted with less of it each.
+    Nodes to be removed are drained first. If memory is short for more workers, all are restarted with less each.
 
     \b
     Example: shopstream cluster scale worker=3 datanode=3
@@ -207,7 +211,9 @@ def scale(name: str, counts: tuple[str, ...], memory: str | None, seconds: float
 @click.argument("which", metavar="ID")
 @wait_option
 def drain(name: str, kind: str, which: str, seconds: float) -> None:
-    """Take a worker or DataNode out without loss; ID is its container's name, id or number.
+    """Remove a worker or DataNode without losing data or tasks.
+
+    ID is the name, id or number of its container.
 
     \b
     Example: shopstream cluster drain datanode 2
@@ -215,7 +221,7 @@ def drain(name: str, kind: str, which: str, seconds: float) -> None:
     compose = compose_of(find_cluster(name))
     with failure_logs(), service_progress() as (_, announce):
         scaling.drain(compose, kind, which, announce, seconds)
-    console.print(escape(f"{kind} {which} is empty and removed"))
+    console.print(escape(f"{kind} {which} is drained and removed"))
     next_step(f"shopstream cluster status{compose.cluster.option()}")
 
 
@@ -223,10 +229,12 @@ def drain(name: str, kind: str, which: str, seconds: float) -> None:
 @name_option
 @inventory_option
 @click.argument("service", required=False)
-@click.option("--tail", type=click.IntRange(min=0), default=100, show_default=True, help="Lines per container.")
-@click.option("--follow", is_flag=True, help="Go on until Ctrl-C.")
+@click.option(
+    "--tail", type=click.IntRange(min=0), default=100, show_default=True, help="Last lines to show of each container."
+)
+@click.option("--follow", is_flag=True, help="Show new lines until Ctrl-C.")
 def logs(name: str, inventory: Path | None, service: str | None, tail: int, follow: bool) -> None:
-    """Show what services log.
+    """Show the logs of all services, or of one.
 
     \b
     Example: shopstream cluster logs namenode --tail 20
@@ -244,7 +252,7 @@ def logs(name: str, inventory: Path | None, service: str | None, tail: int, foll
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
 @json_option
 def load(name: str, inventory: Path | None, files: tuple[Path, ...], as_json: bool) -> None:
-    """Land event logs of this machine in HDFS, read where they are.
+    """Load event logs from this machine into HDFS.
 
     \b
     Example: shopstream cluster load 2019-Oct.csv
@@ -256,7 +264,7 @@ def load(name: str, inventory: Path | None, files: tuple[Path, ...], as_json: bo
 @cluster.command()
 @name_option
 def down(name: str) -> None:
-    """Stop the cluster; its data stays.
+    """Stop the cluster and keep its data.
 
     \b
     Example: shopstream cluster down
@@ -264,14 +272,16 @@ def down(name: str) -> None:
     compose = _compose_of_any_version(find_cluster(name))
     with working("Stopping"):
         lifecycle.down(compose)
-    next_step(f"shopstream cluster up{compose.cluster.option()}, which finds its data again")
+    next_step(f"shopstream cluster up{compose.cluster.option()}, which starts it again with its data")
 
 
 @cluster.command()
 @name_option
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def destroy(name: str, yes: bool) -> None:
-    """Remove the cluster with all its data and secrets, from whichever copy of the kit it was started.
+    """Remove the cluster with all its data and secrets.
+
+    It may have been started from another copy of this repository.
 
     \b
     Example: shopstream cluster destroy --name trial
@@ -283,7 +293,7 @@ def destroy(name: str, yes: bool) -> None:
             raise click.Abort()
     with working("Removing"):
         lifecycle.destroy(compose)
-    console.print(escape(f"Cluster {name} is gone"))
+    console.print(escape(f"Cluster {name} is removed"))
 
 
 @cluster.command()
@@ -299,7 +309,9 @@ def images(name: str) -> None:
         compose_of(files)
     with failure_logs(), service_progress() as (_, announce):
         sizes = lifecycle.with_images(docker, files, _planned(files), announce)
-    rows = [(image, f"{size / 1e6:,.0f} MB" if size is not None else "not here") for image, size in sizes.items()]
+    rows = [
+        (image, f"{size / 1e6:,.0f} MB" if size is not None else "not built or pulled") for image, size in sizes.items()
+    ]
     print_table("Images", ["image", "size"], rows)
     next_step(f"shopstream cluster up{files.option()}")
 
@@ -310,9 +322,9 @@ def images(name: str) -> None:
 @click.argument("job")
 @click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="[OPTIONS OF JOB]...")
 def submit(name: str, inventory: Path | None, job: str, options: tuple[str, ...]) -> None:
-    """Run a command of shopstream in the cluster: clean, analyze, features, segment, train, report.
+    """Run a shopstream command in the cluster, such as clean or train.
 
-    It is refused when no worker could take it. Ctrl-C stops the job.
+    It fails at once if no worker has room for it. Ctrl-C stops the job.
 
     \b
     Example: shopstream submit train --seed 7

@@ -143,9 +143,7 @@ def fit_model(task: Task) -> None:
             written.result()
 
 
-def _write(
-    task: Task, name: str, schema: pa.Schema, ids: NDArray[np.integer], factors: NDArray[np.float32]
-) -> None:
+def _write(task: Task, name: str, schema: pa.Schema, ids: NDArray[np.integer], factors: NDArray[np.float32]) -> None:
     for start in range(0, len(ids), _ROWS_PER_FILE):
         rows = slice(start, start + _ROWS_PER_FILE)
         task.output(name, schema, _tables(schema, ids[rows], factors[rows]), ["features"])

@@ -8,6 +8,7 @@ import pytest
 
 from spark_apps.cluster.hosts.host_logs import show_logs
 from spark_apps.cluster.hosts.remote import Inventory, UnreachableError
+from spark_apps.commands.cluster import ON_HOSTS, cluster
 from spark_apps.errors import UserError
 
 # Says what it was asked, after the host it was asked on; a host called `gone` does not answer.
@@ -70,3 +71,8 @@ def test_a_host_that_does_not_answer_is_named(hosts: Inventory) -> None:
     hosts.variables["b"]["ansible_host"] = "10.0.0.9"  # type: ignore[index]
     with pytest.raises(UnreachableError, match=r"Host b cannot be reached by ssh \(ssh: connect to host gone: timed"):
         said(hosts, "datanode")
+
+
+def test_the_variable_of_an_inventory_reaches_every_command_that_takes_one() -> None:
+    takes = {name for name, one in cluster.commands.items() if "inventory" in {option.name for option in one.params}}
+    assert takes | {"images"} == set(ON_HOSTS)

@@ -319,14 +319,14 @@ def _provide_images(compose: Compose, rebuild: bool, announce: Callable[[str], N
     missing = [name for name, image in seen.items() if image is None]
     aged = [name for name, image in seen.items() if image and inputs[name] and image.inputs != inputs[name]]
     if aged and not rebuild:
-        announce(f"Not of this code: {', '.join(sorted(aged))}")
+        announce(f"Built from other code: {', '.join(sorted(aged))}")
     if rebuild or aged or any(inputs[name] for name in missing):
         build_images(compose, announce)
     for image in (name for name in missing if not inputs[name]):
         announce(f"Downloading {image}")
         done = compose.docker.call("pull", "--quiet", image, timeout=_PULL_SECONDS)
         if done.returncode != 0:
-            raise UserError(f"The image {image} is not to be had here: {remedy_for(done.stderr)}.")
+            raise UserError(f"The image {image} cannot be pulled: {remedy_for(done.stderr)}.")
     return rebuild or bool(missing or aged)
 
 
