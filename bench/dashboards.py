@@ -30,12 +30,11 @@ from rich.table import Table
 
 from bench.month import points_of_a_day
 from bench.stream import prepare, spread
-from spark_apps.telemetry.connection import Influx
+from spark_apps.platform.influxdb import Influx
 from spark_apps.telemetry.provision import BUCKET, ORG, WRITER_TOKEN
 from tests.grafana.asking import Grafana, Question, questions
 from tests.grafana.servers import Pair, docker, fresh_pair
 
-_TARGET = {"org": ORG, "bucket": BUCKET, "precision": "s"}
 _DAY = timedelta(days=1)
 _LINES_PER_REQUEST = 20_000
 _ROUNDS = 3
@@ -137,7 +136,7 @@ def _fill(influx: Influx, start: datetime, days: int) -> int:
         shift = number * int(_DAY.total_seconds())
         for first in range(0, len(day), _LINES_PER_REQUEST):
             lines = [f"{body} {at + shift}" for body, at in day[first : first + _LINES_PER_REQUEST]]
-            influx.call("POST", "/api/v2/write", params=_TARGET, data="\n".join(lines).encode())
+            influx.write(ORG, BUCKET, "\n".join(lines).encode(), "s")
         written += len(day)
     return written
 

@@ -13,8 +13,8 @@ from spark_apps.commands.cluster import name_option
 from spark_apps.commands.common import FAILED, json_option, next_step, out, print_json, print_table
 from spark_apps.commands.monitoring import monitored, reader_token
 from spark_apps.errors import UserError
+from spark_apps.platform.influxdb import Influx
 from spark_apps.telemetry.alerts import RULES, Verdict, judge, read_rules
-from spark_apps.telemetry.connection import Influx
 from spark_apps.telemetry.token_files import read_secret
 
 _file = click.Path(path_type=Path, dir_okay=False)

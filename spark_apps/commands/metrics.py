@@ -14,8 +14,8 @@ import click
 from spark_apps.commands.cluster import name_option
 from spark_apps.commands.common import FAILED, json_option, next_step, out, print_json, print_table, root_option
 from spark_apps.errors import UserError
+from spark_apps.platform.influxdb import Influx
 from spark_apps.settings import load_settings, table_root
-from spark_apps.telemetry.connection import Influx
 from spark_apps.telemetry.platform_report import PlatformNotReportedError, Report, look, moments, send
 from spark_apps.telemetry.provision import BUCKET, ORG, READER_TOKEN, RETENTION_DAYS, WRITER_TOKEN, Role
 from spark_apps.telemetry.provision import provision as run_provision
@@ -87,7 +87,7 @@ def push(root: str | None, url: str | None, token_file: Path | None, again: bool
     \b
     Example: shopstream metrics push --url http://127.0.0.1:8086 --token-file writer_token
     """
-    # these import Spark's types and InfluxDB's client, for which `provision` need not wait
+    # these import Spark's types, for which `provision` need not wait
     from spark_apps.progress import notice, row_progress
     from spark_apps.telemetry.push import Push
     from spark_apps.telemetry.sinks import sink_of

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from spark_apps.errors import UserError
-from spark_apps.telemetry.connection import Influx
+from spark_apps.platform.influxdb import Influx
 from spark_apps.telemetry.provision import BUCKET, ORG
 
 # the one place of all rules, made from grafana/panels/alerts.py

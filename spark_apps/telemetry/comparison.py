@@ -9,10 +9,10 @@ from datetime import datetime, timedelta, timezone
 from typing import Union
 
 from spark_apps.errors import NothingToDoError
+from spark_apps.platform.influxdb import Influx
 from spark_apps.storage import StoragePath
 from spark_apps.streaming.records import BatchRecord
 from spark_apps.telemetry.batch_log import BatchLog
-from spark_apps.telemetry.connection import Influx
 from spark_apps.telemetry.delivery_offset import DeliveryOffset
 from spark_apps.telemetry.hours import HourSums, sums_before
 from spark_apps.telemetry.measurements import HOURLY_MEASUREMENTS, MEASUREMENTS, Kind

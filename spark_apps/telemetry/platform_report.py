@@ -13,14 +13,13 @@ from dataclasses import dataclass
 
 from spark_apps.errors import UserError
 from spark_apps.platform.http import NoAnswerError, OtherAnswerError
+from spark_apps.platform.influxdb import Influx, InfluxAwayError, InfluxRefusedError
 from spark_apps.platform.namenode import NameNode, ask_namenode
 from spark_apps.platform.spark_master import SparkMaster, ask_master
-from spark_apps.telemetry.connection import Influx, InfluxAwayError, InfluxRefusedError
 from spark_apps.telemetry.measurements import PLATFORM_HDFS, PLATFORM_SPARK, Measurement
 from spark_apps.telemetry.provision import BUCKET, ORG
 
 _MIB = 1024**2
-_TARGET = {"org": ORG, "bucket": BUCKET, "precision": "s"}
 
 Figures = dict[str, int]
 
@@ -112,11 +111,11 @@ def send(influx: Influx, report: Report) -> None:
             how things stand by then.
     """
     try:
-        answer = influx.ask("POST", "/api/v2/write", params=_TARGET, data=report.lines().encode())
-    except (InfluxAwayError, InfluxRefusedError) as error:
+        influx.write(ORG, BUCKET, report.lines().encode(), "s")
+    except InfluxAwayError as error:
         raise PlatformNotReportedError(str(error)) from error
-    if not answer.ok:
-        raise PlatformNotReportedError(f"InfluxDB at {influx.url} refuses the report: {influx.said(answer)}")
+    except InfluxRefusedError as error:
+        raise PlatformNotReportedError(f"InfluxDB at {influx.url} refuses the report: {error.said}") from error
 
 
 def moments(interval: float) -> Iterator[int]:

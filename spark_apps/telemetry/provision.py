@@ -9,10 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from spark_apps.telemetry.connection import Influx, InfluxRefusedError
+from influxdb_client import (
+    Authorization,
+    Bucket,
+    BucketRetentionRules,
+    OnboardingRequest,
+    Permission,
+    PermissionResource,
+    SetupService,
+)
+
+from spark_apps.platform.influxdb import Influx, InfluxRefusedError
 from spark_apps.telemetry.token_files import find_secret, read_secret, write_secret
 
 ORG = "shopstream"
@@ -26,6 +37,7 @@ READER_TOKEN = "influxdb_reader_token"
 
 Action = Literal["write", "read"]
 _DAY = 86_400
+_UNAUTHORIZED = 401
 
 
 @dataclass(frozen=True)
@@ -96,90 +108,89 @@ def is_right(url: str, token: str, action: Action, others: list[str]) -> bool:
 def _set_up(url: str, password: str, token: str) -> bool:
     """Does the first set-up; false where it was done before."""
     anybody = Influx(url)
-    if not anybody.call("GET", "/api/v2/setup").get("allowed"):
+    service = SetupService(anybody.client.api_client)
+    if not anybody.do("the question whether it is set up", service.get_setup).allowed:
         return False
-    first = {
-        "org": ORG,
-        "bucket": BUCKET,
-        "username": ADMIN,
-        "password": password,
-        "token": token,
-        "retentionPeriodSeconds": RETENTION_DAYS * _DAY,
-    }
-    anybody.call("POST", "/api/v2/setup", json=first)
+    first = OnboardingRequest(
+        username=ADMIN,
+        password=password,
+        org=ORG,
+        bucket=BUCKET,
+        retention_period_seconds=RETENTION_DAYS * _DAY,
+        token=token,
+    )
+    anybody.do("the set-up", lambda: service.post_setup(first))
     return True
 
 
 def _org(admin: Influx) -> tuple[str, bool]:
     """Returns the org's id, and whether it was made now."""
-    # without a filter: InfluxDB says "not found" of a name to those who may not see it, too
-    answer = admin.ask("GET", "/api/v2/orgs", params={"limit": 100})
-    if answer.status_code == 401:
+    api = admin.client.organizations_api()
+    try:
+        # without a filter: InfluxDB says "not found" of a name to those who may not see it, too
+        found = admin.do("to list orgs", lambda: api.find_organizations(limit=100))
+    except InfluxRefusedError as error:
+        if error.status != _UNAUTHORIZED:
+            raise
         raise InfluxRefusedError(
             f"InfluxDB at {admin.url} was set up before with another admin token: bring back the secret {ADMIN_TOKEN} "
             "that belongs to its data, or remove its data volume."
-        )
-    if not answer.ok:
-        raise InfluxRefusedError(f"InfluxDB at {admin.url} refuses to list orgs: {admin.said(answer)}")
-    for one in admin.json(answer)["orgs"]:
-        if one["name"] == ORG:
-            return one["id"], False
-    answer = admin.ask("POST", "/api/v2/orgs", json={"name": ORG})
-    if not answer.ok:
+        ) from error
+    for one in found:
+        if one.name == ORG:
+            return one.id, False
+    try:
+        return admin.do("to make an org", lambda: api.create_organization(name=ORG)).id, True
+    except InfluxRefusedError as error:
         raise InfluxRefusedError(
             f"The org {ORG} is taken by others in InfluxDB at {admin.url}, or the token in {ADMIN_TOKEN} is not the "
-            f"operator's ({admin.said(answer)}): use the operator's token, or an InfluxDB of its own."
-        )
-    return admin.json(answer)["id"], True
+            f"operator's ({error.said}): use the operator's token, or an InfluxDB of its own."
+        ) from error
 
 
 def _bucket(admin: Influx, org: str) -> tuple[str, Literal["made", "corrected", "as it was"]]:
     """Returns the bucket's id and what was done to it."""
-    rules = [{"type": "expire", "everySeconds": RETENTION_DAYS * _DAY}]
-    found = admin.call("GET", "/api/v2/buckets", params={"orgID": org, "limit": 100})["buckets"]
-    for one in found:
-        if one["name"] != BUCKET:
+    api = admin.client.buckets_api()
+    rules = [BucketRetentionRules(type="expire", every_seconds=RETENTION_DAYS * _DAY)]
+    for one in _buckets(admin, org):
+        if one.name != BUCKET:
             continue
-        if [rule["everySeconds"] for rule in one["retentionRules"]] == [RETENTION_DAYS * _DAY]:
-            return one["id"], "as it was"
-        admin.call("PATCH", f"/api/v2/buckets/{one['id']}", json={"retentionRules": rules})
-        return one["id"], "corrected"
-    wanted = {"orgID": org, "name": BUCKET, "retentionRules": rules}
-    return admin.call("POST", "/api/v2/buckets", json=wanted)["id"], "made"
+        if [rule.every_seconds for rule in one.retention_rules] == [RETENTION_DAYS * _DAY]:
+            return one.id, "as it was"
+        one.retention_rules = rules
+        admin.do("the bucket's retention", partial(api.update_bucket, one))
+        return one.id, "corrected"
+    made = admin.do("to make a bucket", lambda: api.create_bucket(bucket_name=BUCKET, org=org, retention_rules=rules))
+    return made.id, "made"
 
 
 def _token(admin: Influx, role: Role, org: str, bucket: str) -> Literal["made", "replaced", "as it was"]:
     """Makes sure that the file holds a token of just this right, and that there is no second one."""
-    ours = _authorizations(admin, role, org)
-    resource = {"type": "buckets", "id": bucket, "orgID": org}
-    wanted = {
-        "orgID": org,
-        "description": role.description,
-        "permissions": [{"action": role.action, "resource": resource}],
-    }
+    api = admin.client.authorizations_api()
+    listed = admin.do("to list tokens", lambda: api.find_authorizations(org_id=org))
+    ours = [one for one in listed if one.description == role.description]
+    resource = PermissionResource(type="buckets", id=bucket, org_id=org)
+    permission = Permission(action=role.action, resource=resource)
+    wanted = Authorization(org_id=org, permissions=[permission], description=role.description)
     in_file = find_secret(role.file)
-    others = [name for name in admin.sees("buckets") if name != BUCKET]
-    if _as_wanted(ours, wanted) and in_file and is_right(admin.url, in_file, role.action, others):
+    others = [one.name for one in _buckets(admin, org) if one.name != BUCKET]
+    is_alone = [_rights(one) for one in ours] == [_rights(wanted)]
+    if is_alone and in_file and is_right(admin.url, in_file, role.action, others):
         return "as it was"
     # first away with the old ones: killed in between, the next run finds a file whose token does not work
     for one in ours:
-        admin.call("DELETE", f"/api/v2/authorizations/{one['id']}")
-    made = admin.call("POST", "/api/v2/authorizations", json=wanted)
-    write_secret(role.file, made["token"])
+        admin.do("to remove a token", partial(api.delete_authorization, one))
+    made = admin.do("to make a token", lambda: api.create_authorization(authorization=wanted))
+    write_secret(role.file, made.token)
     return "replaced" if ours else "made"
 
 
-def _as_wanted(found: list[dict[str, Any]], wanted: dict[str, Any]) -> bool:
-    """Says whether there is just one authorization, with just the rights wanted."""
-    if len(found) != 1:
-        return False
-    rights = [
-        {"action": one["action"], "resource": {key: one["resource"].get(key) for key in ("type", "id", "orgID")}}
-        for one in found[0]["permissions"]
-    ]
-    return bool(rights == wanted["permissions"])
+def _rights(one: Authorization) -> list[tuple[str, str, str | None, str | None]]:
+    return [(it.action, it.resource.type, it.resource.id, it.resource.org_id) for it in one.permissions]
 
 
-def _authorizations(admin: Influx, role: Role, org: str) -> list[dict[str, Any]]:
-    listed = admin.call("GET", "/api/v2/authorizations", params={"orgID": org})
-    return [one for one in listed["authorizations"] if one["description"] == role.description]
+def _buckets(admin: Influx, org: str) -> list[Bucket]:
+    found: list[Bucket] = admin.do(
+        "to list buckets", lambda: admin.client.buckets_api().find_buckets(org_id=org, limit=100).buckets
+    )
+    return found

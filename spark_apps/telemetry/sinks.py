@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from pathlib import Path
 from typing import Protocol
 
-from influxdb_client.client.influxdb_client import InfluxDBClient
 from influxdb_client.client.write.retry import WritesRetry
-from influxdb_client.client.write_api import SYNCHRONOUS
-from influxdb_client.rest import ApiException
-from urllib3.exceptions import HTTPError, NewConnectionError, ProtocolError, ResponseError, TimeoutError
 
+from spark_apps.platform.influxdb import Influx, InfluxAwayError, InfluxRefusedError
 from spark_apps.settings import Settings
 from spark_apps.storage import StoragePath, write_durably
 from spark_apps.tables import LINE_PROTOCOL
-from spark_apps.telemetry.connection import Influx, InfluxAwayError, InfluxRefusedError
 from spark_apps.telemetry.provision import BUCKET, ORG
 from spark_apps.telemetry.token_files import SecretFileError, find_secret
 
@@ -32,9 +27,6 @@ _NOT_A_WRITER = (401, 403, 404)  # InfluxDB hides a bucket that a token may not 
 _PARTLY_WRITTEN = 422
 _BUSY = 429  # and all above it
 _DROPPED = re.compile(r"dropped[ =](\d+)")
-
-# Without a handler its warnings of what it tries again go to standard error; when it gives up, our error says why.
-logging.getLogger("influxdb_client").addHandler(logging.NullHandler())
 
 
 class Sink(Protocol):
@@ -73,7 +65,7 @@ class InfluxSink:
             token_file: holds a token that may write into the bucket.
         """
         self.url, self._token_file = url.rstrip("/"), token_file
-        self._client: InfluxDBClient | None = None
+        self._influx: Influx | None = None
 
     @property
     def name(self) -> str:
@@ -89,26 +81,22 @@ class InfluxSink:
             SecretFileError: when there is no token.
         """
         try:
-            self._connected().write_api(write_options=SYNCHRONOUS).write(BUCKET, ORG, lines)
-        except ApiException as error:
+            self._connected().write(ORG, BUCKET, lines)
+        except InfluxRefusedError as error:
             return self._refused(error)
-        except HTTPError as error:
+        except InfluxAwayError:
             self.close()
-            raise InfluxAwayError(
-                f"InfluxDB does not answer at {self.url} ({_why(error)}): see `shopstream cluster status`, and --url."
-            ) from error
+            raise
         return 0
 
     def close(self) -> None:
         """Closes the connection."""
-        if self._client is not None:
-            self._client.close()
-            self._client = None
+        if self._influx is not None:
+            self._influx.client.close()
+            self._influx = None
 
-    def _connected(self) -> InfluxDBClient:
-        if self._client is None:
-            token = self._token()
-            Influx(self.url).call("GET", "/health")  # tells one that is away, and servers that are no InfluxDB
+    def _connected(self) -> Influx:
+        if self._influx is None:
             retries = WritesRetry(
                 total=_TRIES_AGAIN,
                 allowed_methods=["POST"],
@@ -119,10 +107,10 @@ class InfluxSink:
                 max_retry_time=_NEVER_SECONDS,  # it would count from now on, not from a request
                 respect_retry_after_header=False,
             )
-            self._client = InfluxDBClient(
-                self.url, token, org=ORG, timeout=_TIMEOUT_MILLISECONDS, retries=retries, debug=False
-            )
-        return self._client
+            influx = Influx(self.url, self._token(), timeout=_TIMEOUT_MILLISECONDS, retries=retries)
+            influx.await_ready()  # tells one that is away, and servers that are no InfluxDB
+            self._influx = influx
+        return self._influx
 
     def _token(self) -> str:
         token = find_secret(self._token_file)
@@ -133,24 +121,23 @@ class InfluxSink:
             )
         return token
 
-    def _refused(self, error: ApiException) -> int:
+    def _refused(self, error: InfluxRefusedError) -> int:
         """Returns how many points were too old, where that is all that InfluxDB had against them."""
-        said = str(error.message)[:300]
-        dropped = _DROPPED.search(said)
-        if error.status == _PARTLY_WRITTEN and "retention policy" in said and dropped is not None:
+        dropped = _DROPPED.search(error.said)
+        if error.status == _PARTLY_WRITTEN and "retention policy" in error.said and dropped is not None:
             return int(dropped[1])
         self.close()
-        if error.status is not None and error.status >= _BUSY:
+        if error.status >= _BUSY:
             raise InfluxAwayError(
-                f"InfluxDB at {self.url} cannot take points now (HTTP {error.status}, {said}): run the command again, "
-                "and see its log."
+                f"InfluxDB at {self.url} cannot take points now (HTTP {error.status}, {error.said}): run the command "
+                "again, and see its log."
             ) from error
         if error.status in _NOT_A_WRITER:
             raise InfluxRefusedError(
                 f"InfluxDB at {self.url} does not let the token in {self._token_file} write into {ORG}/{BUCKET} "
-                f"({said}): `shopstream metrics provision` makes a writer's token."
+                f"({error.said}): `shopstream metrics provision` makes a writer's token."
             ) from error
-        raise InfluxRefusedError(f"InfluxDB at {self.url} does not take the points: {said}") from error
+        raise error
 
 
 def sink_name(url: str) -> str:
@@ -192,15 +179,3 @@ def sink_of(settings: Settings, root: StoragePath) -> Sink:
     if settings.influxdb_url:
         return InfluxSink(settings.influxdb_url, settings.influxdb_token_file)
     return FileSink(root)
-
-
-def _why(error: HTTPError) -> str:
-    # the library's own text names objects by their addresses
-    reason = getattr(error, "reason", None) or error
-    known = {
-        NewConnectionError: "connection refused or host unknown",
-        TimeoutError: "no answer in time",
-        ProtocolError: "the connection broke",
-        ResponseError: str(reason),
-    }
-    return next((text for kind, text in known.items() if isinstance(reason, kind)), type(reason).__name__)

@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
+from spark_apps.platform.influxdb import Influx
 from spark_apps.streaming.records import BatchRecord, Relevance
-from spark_apps.telemetry.connection import Influx
 from spark_apps.telemetry.platform_report import Report, send
 from spark_apps.telemetry.points import points_of
 from spark_apps.telemetry.provision import BUCKET, ORG
@@ -26,6 +26,7 @@ from tests.cluster.conftest import PORT_OFFSET, RunningCluster, eventually
 from tests.grafana.asking import Grafana, Question, questions
 from tests.grafana.batch_records import INTERVAL, batch_record, batches, platform_report
 from tests.short_form import long_but
+from tests.telemetry.http_api import HttpApi
 
 # tests/conftest.py takes SHOPSTREAM_ variables away before tests run
 _GIVEN = os.environ.get("SHOPSTREAM_TEST_GRAFANA", "")
@@ -47,8 +48,7 @@ class Servers:
 
     def write(self, records: Sequence[BatchRecord]) -> None:
         lines = [f"{point.to_line_protocol()}\n" for record in records for point in points_of(record)]
-        answer = self.writer.ask("POST", "/api/v2/write", params=TARGET, data="".join(lines).encode())
-        assert answer.status_code == 204, answer.text
+        self.writer.write(ORG, BUCKET, "".join(lines).encode())
 
     def report(self, reports: Sequence[Report]) -> None:
         for report in reports:
@@ -63,8 +63,9 @@ class Servers:
 
     def empty(self) -> None:
         everything = {"start": "1970-01-01T00:00:00Z", "stop": "2200-01-01T00:00:00Z"}
-        answer = self.writer.ask("POST", "/api/v2/delete", params=TARGET, json=everything)
-        assert answer.status_code == 204, answer.text
+        HttpApi(self.writer.url, self.writer.client.token).call(
+            "POST", "/api/v2/delete", params=TARGET, json=everything
+        )
 
 
 @pytest.fixture(scope="module")

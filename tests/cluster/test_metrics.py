@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from spark_apps.cluster.secrets import make_secrets
-from spark_apps.telemetry.connection import Influx
+from spark_apps.platform.influxdb import Influx
 from spark_apps.telemetry.provision import READER_TOKEN, WRITER_TOKEN, Role, provision
 from spark_apps.telemetry.sinks import InfluxSink
 from tests.cluster.conftest import REPOSITORY, docker

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from spark_apps.platform.influxdb import Influx
 from spark_apps.streaming.records import BatchRecord, RankedCategory, RankedProduct
-from spark_apps.telemetry.connection import Influx
 from spark_apps.telemetry.hours import HourSums
 from spark_apps.telemetry.measurements import HOUR_TOP
 from spark_apps.telemetry.points import lines_of, points_of
 from spark_apps.telemetry.provision import BUCKET, ORG, READER_TOKEN, WRITER_TOKEN, Role, provision
 from tests.telemetry.conftest import running, write_admin_secrets
+from tests.telemetry.http_api import HttpApi
 from tests.telemetry.records import record
 
 pytest.importorskip("grafana_foundation_sdk", reason="grafana-foundation-sdk needs Python 3.11 or newer")
@@ -59,12 +60,13 @@ class Store:
         self.url, self.secrets = url, secrets
 
     def write(self, batches: Sequence[BatchRecord], with_hours: bool) -> None:
-        hour, writer = HourSums(), Influx(self.url, self._token(WRITER_TOKEN))
+        hour, token = HourSums(), self._token(WRITER_TOKEN)
         everything = {"start": "1970-01-01T00:00:00Z", "stop": "2200-01-01T00:00:00Z"}
-        writer.call("POST", "/api/v2/delete", params=TARGET, json=everything)
+        HttpApi(self.url, token).call("POST", "/api/v2/delete", params=TARGET, json=everything)
+        writer = Influx(self.url, token)
         for one in batches:
             points = [*(hour.ended_by(one) if with_hours else []), *points_of(one)]
-            writer.call("POST", "/api/v2/write", params=TARGET, data=lines_of(points))
+            writer.write(ORG, BUCKET, lines_of(points))
             hour.add(one)
 
     def ask(self, query: Flux, start: datetime, stop: datetime, window: str = "10s") -> list[dict[str, str]]:

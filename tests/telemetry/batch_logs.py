@@ -9,10 +9,10 @@ from typing import Protocol
 
 from influxdb_client.client.write.point import Point
 
+from spark_apps.platform.influxdb import Influx
 from spark_apps.storage import StoragePath
 from spark_apps.streaming.records import BatchRecord
 from spark_apps.tables import BATCH_LOG
-from spark_apps.telemetry.connection import Influx
 from spark_apps.telemetry.hours import HourSums
 from spark_apps.telemetry.points import lines_of, points_of
 from spark_apps.telemetry.provision import BUCKET, ORG

@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from spark_apps.cli import main
-from spark_apps.telemetry.connection import Influx
+from spark_apps.platform.influxdb import Influx
 from spark_apps.telemetry.provision import READER_TOKEN, WRITER_TOKEN, Role, provision
 from spark_apps.telemetry.sinks import InfluxSink
 

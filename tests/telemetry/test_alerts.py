@@ -12,9 +12,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from spark_apps.cli import main
+from spark_apps.platform.influxdb import Influx
 from spark_apps.streaming.records import BatchRecord, Relevance
 from spark_apps.telemetry.alerts import AlertRule, Verdict, read_rules
-from spark_apps.telemetry.connection import Influx
 from spark_apps.telemetry.points import lines_of, points_of
 from spark_apps.telemetry.provision import BUCKET, ORG
 from tests.telemetry.conftest import Store
@@ -37,9 +37,7 @@ def check(store: Store) -> Check:
 
 def write(store: Store, *records: BatchRecord) -> None:
     writer = Influx(store.url, store.writer_file.read_text().strip())
-    target = {"org": ORG, "bucket": BUCKET}
-    points = [point for one in records for point in points_of(one)]
-    writer.call("POST", "/api/v2/write", params=target, data=lines_of(points))
+    writer.write(ORG, BUCKET, lines_of([point for one in records for point in points_of(one)]))
 
 
 def ago(seconds: float) -> datetime:

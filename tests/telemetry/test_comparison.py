@@ -13,11 +13,11 @@ from click.testing import CliRunner, Result
 from spark_apps.cli import main
 from spark_apps.streaming.records import BatchRecord, Move, RankedProduct, SegmentCount
 from spark_apps.telemetry import comparison
-from spark_apps.telemetry.connection import Influx
 from spark_apps.telemetry.points import lines_of, points_of
 from spark_apps.telemetry.provision import BUCKET, ORG
 from tests.telemetry.batch_logs import expected, records, sent_points, write_batch_log
 from tests.telemetry.conftest import Store
+from tests.telemetry.http_api import HttpApi
 from tests.telemetry.records import NASTY, record
 from tests.telemetry.test_sinks import now
 
@@ -100,7 +100,8 @@ def test_missing_points_are_told_and_a_push_fixes_them(store: Store, root: Path,
     batch = over_an_hour()[4]
     gone = {"start": batch.dropped_at.isoformat(), "stop": (batch.dropped_at + timedelta(seconds=1)).isoformat()}
     delete = {**gone, "predicate": '_measurement="user_behavior"'}
-    Influx(store.url, store.writer_file.read_text().strip()).call("POST", "/api/v2/delete", params=TARGET, json=delete)
+    writer = HttpApi(store.url, store.writer_file.read_text().strip())
+    writer.call("POST", "/api/v2/delete", params=TARGET, json=delete)
     assert told(check(root, "--json")) == (1, {"user_behavior": 4})
     shown = check(root)
     assert shown.exit_code == 1

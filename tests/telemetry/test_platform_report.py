@@ -16,12 +16,13 @@ import requests
 from click.testing import CliRunner
 
 from spark_apps.cli import main
-from spark_apps.telemetry.connection import Influx
+from spark_apps.platform.influxdb import Influx
 from spark_apps.telemetry.measurements import PLATFORM_HDFS, PLATFORM_MEASUREMENTS, PLATFORM_SPARK
 from spark_apps.telemetry.platform_report import PlatformNotReportedError, look, moments, send
 from spark_apps.telemetry.provision import BUCKET, ORG
 from tests.hdfs.server import HdfsServer
 from tests.telemetry.conftest import InfluxServer, Provision
+from tests.telemetry.http_api import HttpApi
 from tests.waiting import eventually
 
 NOBODY = "http://127.0.0.1:9"
@@ -103,7 +104,7 @@ def test_reports_are_in_the_bucket(
     options = ["--token-file", str(token), "--namenode", hdfs_server.webhdfs, "--master", master, "--once"]
     done = CliRunner().invoke(main, ["metrics", "platform", "--url", influx.url, *options])
     assert done.exit_code == 0 and "live_nodes" in done.stdout, done.output
-    reader = Influx(influx.url, (secrets / "influxdb_reader_token").read_text().strip())
+    reader = HttpApi(influx.url, (secrets / "influxdb_reader_token").read_text().strip())
     query = {"query": f'from(bucket: "{BUCKET}") |> range(start: -1h) |> count()', "type": "flux"}
     rows = reader.ask("POST", "/api/v2/query", params={"org": ORG}, json=query).text.strip().splitlines()[1:]
     fields = sum(len(measurement.fields) for measurement in PLATFORM_MEASUREMENTS)
@@ -123,7 +124,7 @@ def test_the_service_goes_on_without_influxdb_and_says_so_once(
         influx.stop()
         assert "InfluxDB does not answer" in process.stderr.readline()
         influx.start()
-        reader = Influx(influx.url, (secrets / "influxdb_reader_token").read_text().strip())
+        reader = HttpApi(influx.url, (secrets / "influxdb_reader_token").read_text().strip())
         before = points(reader)
         eventually(lambda: process.poll() is not None or points(reader) >= before + 3, "points arrive again")
         assert process.poll() is None
@@ -133,7 +134,7 @@ def test_the_service_goes_on_without_influxdb_and_says_so_once(
     assert rest == ""
 
 
-def points(reader: Influx) -> int:
+def points(reader: HttpApi) -> int:
     flux = f'from(bucket: "{BUCKET}") |> range(start: -1h) |> filter(fn: (r) => r._field == "up") |> group() |> count()'
     text = reader.ask("POST", "/api/v2/query", params={"org": ORG}, json={"query": flux, "type": "flux"}).text
     rows = text.strip().splitlines()[1:]

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from spark_apps.platform.influxdb import InfluxAwayError, InfluxRefusedError
 from spark_apps.settings import Settings
 from spark_apps.streaming.records import BatchRecord, Crossing, RankedProduct, SegmentCount
-from spark_apps.telemetry.connection import InfluxAwayError, InfluxRefusedError
 from spark_apps.telemetry.points import lines_of, points_of
 from spark_apps.telemetry.sinks import FileSink, InfluxSink, sink_of
 from spark_apps.telemetry.token_files import SecretFileError
