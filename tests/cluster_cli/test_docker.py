@@ -41,7 +41,7 @@ def test_compose_is_called_with_the_cluster_s_files(compose: Compose, docker: Fa
 
 
 def test_monitoring_can_be_left_out(docker: FakeDocker, started: Cluster) -> None:
-    assert "compose/monitoring.yaml" not in Compose(find_docker(), started, monitoring=False).arguments("ps")
+    assert "compose/monitoring.yaml" not in Compose(find_docker(), started, monitoring=False).command("ps")
 
 
 def test_nothing_of_the_shell_s_own_reaches_the_services(

@@ -16,7 +16,7 @@ from spark_apps.errors import UserError
 PROGRAM_VARIABLE = "SHOPSTREAM_DOCKER"
 MIN_ENGINE, MIN_COMPOSE = (20, 10), (2, 20)
 PROJECT_LABEL, FOLDER_LABEL = "com.docker.compose.project", "com.docker.compose.project.working_dir"
-QUICK_SECONDS = 60.0
+_QUICK_SECONDS = 60.0
 _PROGRAMS = REPOSITORY / "docker" / "programs"
 
 
@@ -38,38 +38,74 @@ class DockerError(UserError):
         super().__init__(f"`{_shown(arguments)}` failed: {_last_words(text)}.")
 
 
-class Docker:
-    """The docker client of this host."""
+class Client:
+    """A program whose commands are called one by one."""
 
-    def __init__(self, program: str) -> None:
-        self.program = program
+    title: tuple[str, ...] = ("docker",)
+    folder: Path | None = None
+
+    def command(self, *arguments: str) -> list[str]:
+        """Returns the command line of a command."""
+        raise NotImplementedError
+
+    def environment(self) -> dict[str, str] | None:
+        """Returns the environment of its processes; None for this process's own."""
+        return None
 
     def call(
-        self, *arguments: str, timeout: float = QUICK_SECONDS, program: str | None = None
+        self, *arguments: str, timeout: float = _QUICK_SECONDS, program: str | None = None
     ) -> subprocess.CompletedProcess[str]:
-        """Runs a docker command and returns what it printed; the exit code is the caller's to look at.
+        """Runs a command and returns what it printed; the exit code is the caller's to look at.
 
         Args:
-            arguments: of docker.
+            arguments: of the command.
             timeout: seconds that it may take.
             program: a file of docker/programs/ that the container reads on its standard input.
 
         Raises:
             DockerError: when it does not start or does not end in time.
         """
-        return run(self.command(*arguments), None, None, timeout, program)
+        command = self.command(*arguments)
+        try:
+            with (_PROGRAMS / program if program else Path(os.devnull)).open("rb") as stream:
+                return subprocess.run(
+                    command,
+                    env=self.environment(),
+                    cwd=self.folder,
+                    stdin=stream,
+                    capture_output=True,
+                    text=True,
+                    encoding="utf-8",
+                    errors="replace",
+                    check=False,
+                    timeout=timeout,
+                )
+        except subprocess.TimeoutExpired:
+            raise DockerError(("docker", *command[1:]), f"it gave no answer within {timeout:.0f} s") from None
+        except OSError as error:
+            raise DockerError(("docker", *command[1:]), str(error)) from None
 
-    def command(self, *arguments: str) -> list[str]:
-        """Returns the command line of a docker command."""
-        return [self.program, *arguments]
-
-    def ask(self, *arguments: str, timeout: float = QUICK_SECONDS, program: str | None = None) -> str:
-        """Runs a docker command, as `call` does, and returns its standard output.
+    def ask(self, *arguments: str, timeout: float = _QUICK_SECONDS, program: str | None = None) -> str:
+        """Runs a command, as `call` does, and returns its standard output.
 
         Raises:
             DockerError: when it fails.
         """
-        return checked(self.call(*arguments, timeout=timeout, program=program), ("docker", *arguments))
+        done = self.call(*arguments, timeout=timeout, program=program)
+        if done.returncode != 0:
+            raise DockerError((*self.title, *arguments), done.stderr or done.stdout)
+        return done.stdout
+
+
+class Docker(Client):
+    """The docker client of this host."""
+
+    def __init__(self, program: str) -> None:
+        self.program = program
+
+    def command(self, *arguments: str) -> list[str]:
+        """Returns the command line of a docker command."""
+        return [self.program, *arguments]
 
     def resources_of(self, project: str) -> list[str]:
         """Returns the containers and volumes of a Compose project, ended and unused ones too.
@@ -137,56 +173,6 @@ def version(text: str) -> tuple[int, ...]:
         if digits != part:
             break
     return tuple(numbers)
-
-
-def run(
-    command: list[str],
-    environment: dict[str, str] | None,
-    folder: str | None,
-    timeout: float,
-    program: str | None = None,
-) -> subprocess.CompletedProcess[str]:
-    """Runs a command and returns what it printed, whatever its exit code.
-
-    Args:
-        command: program and arguments.
-        environment: of the process; None for this process's own.
-        folder: where it runs; None for here.
-        timeout: seconds that it may take.
-        program: a file of docker/programs/ for its standard input; None leaves that empty.
-
-    Raises:
-        DockerError: when it does not start or does not end in time.
-    """
-    try:
-        with (_PROGRAMS / program if program else Path(os.devnull)).open("rb") as stream:
-            return subprocess.run(
-                command,
-                env=environment,
-                cwd=folder,
-                stdin=stream,
-                capture_output=True,
-                text=True,
-                encoding="utf-8",
-                errors="replace",
-                check=False,
-                timeout=timeout,
-            )
-    except subprocess.TimeoutExpired:
-        raise DockerError(("docker", *command[1:]), f"it gave no answer within {timeout:.0f} s") from None
-    except OSError as error:
-        raise DockerError(("docker", *command[1:]), str(error)) from None
-
-
-def checked(done: subprocess.CompletedProcess[str], arguments: Sequence[str]) -> str:
-    """Returns the standard output of a command that has ended.
-
-    Raises:
-        DockerError: when it failed, with its arguments as the user shall see them.
-    """
-    if done.returncode != 0:
-        raise DockerError(arguments, done.stderr or done.stdout)
-    return done.stdout
 
 
 def _last_words(text: str) -> str:

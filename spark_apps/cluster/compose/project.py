@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from spark_apps.cluster.compose.docker import QUICK_SECONDS, Docker, DockerError, checked, json_rows, run
+from spark_apps.cluster.compose.docker import Client, Docker, DockerError, json_rows
 from spark_apps.cluster.state import Cluster
 from spark_apps.errors import UserError
 
@@ -60,7 +60,7 @@ class Container:
         return self.state == "restarting" or self.health == "unhealthy"
 
 
-class Compose:
+class Compose(Client):
     """Docker Compose on one cluster's files.
 
     With `by_labels` it goes without the files: it finds containers, networks and volumes of any version of the kit,
@@ -69,10 +69,11 @@ class Compose:
 
     # name in `ports` -> address, where a page is on another machine than this one
     pages: Mapping[str, str] = {}
+    title = ("docker", "compose")
 
     def __init__(self, docker: Docker, cluster: Cluster, monitoring: bool = True, by_labels: bool = False) -> None:
         self.docker = docker
-        self.cluster = cluster
+        self.cluster, self.folder = cluster, cluster.repository
         self.monitoring = monitoring
         self.by_labels = by_labels
 
@@ -88,13 +89,13 @@ class Compose:
         needed = dict.fromkeys(name for text in texts for name in _NEEDED.findall(text))
         return [name for name in needed if name not in own]
 
-    def arguments(self, *rest: str) -> list[str]:
+    def command(self, *arguments: str) -> list[str]:
         """Returns the whole command line of a Compose call."""
         where = ["-p", self.cluster.name]
         if not self.by_labels:
             where += ["--project-directory", str(self.cluster.repository), "--env-file", str(self.cluster.env_file)]
             where += [part for name in self.files() for part in ("-f", name)]
-        return self.docker.command("compose", *where, *rest)
+        return self.docker.command("compose", *where, *arguments)
 
     def environment(self) -> dict[str, str]:
         """Returns the process environment without what cluster.env sets, which Compose would let win over it."""
@@ -105,37 +106,16 @@ class Compose:
             if name not in own and not _NOT_FROM_OUTSIDE.fullmatch(name)
         }
 
-    def call(
-        self, *arguments: str, timeout: float = QUICK_SECONDS, program: str | None = None
-    ) -> subprocess.CompletedProcess[str]:
-        """Runs a Compose command and returns what it printed, whatever its exit code."""
-        return run(self.arguments(*arguments), self.environment(), str(self.cluster.repository), timeout, program)
-
-    def ask(self, *arguments: str, timeout: float = QUICK_SECONDS, program: str | None = None) -> str:
-        """Runs a Compose command and returns its standard output.
-
-        Raises:
-            DockerError: when it fails.
-        """
-        return checked(self.call(*arguments, timeout=timeout, program=program), ("docker", "compose", *arguments))
-
     def pass_through(self, *arguments: str) -> int:
         """Runs a Compose command with this terminal's output and returns its exit code."""
-        done = subprocess.run(
-            self.arguments(*arguments),
-            env=self.environment(),
-            cwd=self.cluster.repository,
-            stdin=subprocess.DEVNULL,
-            check=False,
-        )
-        return done.returncode
+        return self.start(*arguments).wait()
 
     def start(self, *arguments: str, more: Mapping[str, str] | None = None, **options: Any) -> subprocess.Popen[str]:
         """Starts a Compose command, with some more environment, and returns its process."""
         return subprocess.Popen(
-            self.arguments(*arguments),
+            self.command(*arguments),
             env={**self.environment(), **(more or {})},
-            cwd=self.cluster.repository,
+            cwd=self.folder,
             text=True,
             encoding="utf-8",
             errors="replace",

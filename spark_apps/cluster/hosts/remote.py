@@ -187,12 +187,12 @@ class HostsCompose(Compose):
         assert isinstance(self.docker, HostDocker)
         return self.docker
 
-    def arguments(self, *rest: str) -> list[str]:
+    def command(self, *arguments: str) -> list[str]:
         """Returns the whole command line of a Compose call on the client's host."""
         where = ["-p", self.cluster.name, "--project-directory", placement.FOLDER]
         where += ["--env-file", f"{self._folder}/cluster.env"]
         files = [part for name in self._files for part in ("-f", f"{self._folder}/{name}")]
-        return self.docker.command("compose", *where, *files, *rest)
+        return self.docker.command("compose", *where, *files, *arguments)
 
     def services(self) -> list[str]:
         """Returns all services of the cluster, on whatever host."""
