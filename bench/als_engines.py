@@ -29,7 +29,7 @@ from spark_apps.engine.base import Engine, Relation
 from spark_apps.engine.opening import cores, open_engine
 from spark_apps.evaluation.metrics import recall
 from spark_apps.jobs import clean, evaluate, generate, load
-from spark_apps.jobs.factors import Fitting, number_ids, trial_factors
+from spark_apps.jobs.train.factors import Fitting, number_ids, trial_factors
 from spark_apps.recommendation.als import RATED
 from spark_apps.recommendation.topn import Exclusions, ItemFactors, factor_matrix, top_products
 from spark_apps.settings import AlsLibrary, Settings, load_settings

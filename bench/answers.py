@@ -16,8 +16,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from spark_apps.jobs.hybrid import load_hybrid, weights_of
 from spark_apps.jobs.recommend import answer, read_user
+from spark_apps.jobs.train.hybrid import load_hybrid, weights_of
 from spark_apps.registry.serving import current
 from spark_apps.registry.versions import ALS, HYBRID
 from spark_apps.settings import Settings

@@ -16,36 +16,36 @@ one_native_thread()
 take_every_character()
 
 # Imported when one is called: a command waits for no other's libraries.
-COMMANDS = {
-    "demo": "demo",
-    "generate": "generate",
-    "load": "load",
-    "unload": "unload",
-    "clean": "clean",
-    "quarantine": "quarantine",
-    "analyze": "analyze",
-    "features": "features",
-    "segment": "segment",
-    "train": "train",
-    "evaluate": "evaluate",
-    "recommend": "recommend",
-    "report": "report",
-    "check": "check",
-    "simulate": "simulate",
-    "stream": "stream",
-    "watch": "watch",
-    "models": "models",
-    "cluster": "cluster",
-    "submit": "cluster",
-    "hdfs": "hdfs",
-    "metrics": "metrics",
-    "alerts": "alerts",
-}
+COMMANDS = (
+    "demo",
+    "generate",
+    "load",
+    "unload",
+    "clean",
+    "quarantine",
+    "analyze",
+    "features",
+    "segment",
+    "train",
+    "evaluate",
+    "recommend",
+    "report",
+    "check",
+    "simulate",
+    "stream",
+    "watch",
+    "models",
+    "cluster",
+    "submit",
+    "hdfs",
+    "metrics",
+    "alerts",
+)
 
 
 @click.group(
     cls=LazyGroup,
-    modules={name: f"spark_apps.commands.{module}" for name, module in COMMANDS.items()},
+    modules={name: f"spark_apps.commands.{name}" for name in COMMANDS},
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.option("--debug", is_flag=True, help="Show the stack trace of an error.")

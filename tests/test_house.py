@@ -10,7 +10,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
+
+from spark_apps.cli import COMMANDS, main
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SESSION = REPOSITORY / "spark_apps" / "engine" / "session.py"
@@ -177,8 +180,24 @@ def test_the_scan_tells_bounded_from_unbounded(source: str, lines: list[int]) ->
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_a_room_neither_reads_nor_writes_nor_prints(room: str) -> None:
-    paths = [path for path in SOURCES if path.parent.name == room]
+    paths = [path for path in SOURCES if path.parent == REPOSITORY / "spark_apps" / room]
     assert paths
     assert not where({"read", "readStream", "write", "writeStream", "writeTo", "read_text", "write_text"}, paths)
     names = [node.id for path in paths for node in ast.walk(parsed(path)) if isinstance(node, ast.Name)]
     assert not {"print", "open"} & set(names)
+
+
+def test_jobs_are_the_commands_that_work() -> None:
+    """Each is called by the module of its command; the others only look, or drive a cluster."""
+    jobs = {path.stem for path in (REPOSITORY / "spark_apps" / "jobs").iterdir() if not path.stem.startswith("_")}
+    hdfs = main.get_command(click.Context(main), "hdfs")
+    assert isinstance(hdfs, click.Group) and "compact" in hdfs.commands
+    assert {name for name in COMMANDS if calls_its_job(name)} | {"compact"} == jobs
+
+
+def calls_its_job(command: str) -> bool:
+    """Says whether a command's module imports the job of its name."""
+    path = REPOSITORY / "spark_apps" / "commands" / f"{command}.py"
+    found = [node for node in ast.walk(parsed(path)) if isinstance(node, ast.ImportFrom) and node.module]
+    named = {f"{node.module}.{alias.name}" for node in found for alias in node.names}
+    return any(f"{name}.".startswith(f"spark_apps.jobs.{command}.") for name in named)

@@ -1,4 +1,4 @@
-"""cluster up, status, doctor, scale, drain, logs, load, down, destroy, images; and submit."""
+"""cluster up, status, doctor, scale, drain, logs, load, down, destroy, images."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def status(name: str, inventory: Path | None, as_json: bool) -> None:
     \b
     Example: shopstream cluster status --json
     """
-    compose = _open(name, inventory)
+    compose = open_compose(name, inventory)
     seen = cluster_status(compose)
     if as_json:
         print_json(seen.as_json())
@@ -257,7 +257,7 @@ def load(name: str, inventory: Path | None, files: tuple[Path, ...], as_json: bo
     \b
     Example: shopstream cluster load 2019-Oct.csv
     """
-    compose = _open(name, inventory)
+    compose = open_compose(name, inventory)
     sys.exit(submission.load(compose, files, ["--json"] if as_json else []))
 
 
@@ -316,24 +316,7 @@ def images(name: str) -> None:
     next_step(f"shopstream cluster up{files.option()}")
 
 
-@click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
-@name_option
-@inventory_option
-@click.argument("job")
-@click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="[OPTIONS OF JOB]...")
-def submit(name: str, inventory: Path | None, job: str, options: tuple[str, ...]) -> None:
-    """Run a shopstream command in the cluster, such as clean or train.
-
-    It fails at once if no worker has room for it. Ctrl-C stops the job.
-
-    \b
-    Example: shopstream submit train --seed 7
-    """
-    compose = _open(name, inventory)
-    sys.exit(submission.submit(compose, job, options, lambda text: click.echo(text, err=True)))
-
-
-def _open(name: str, inventory: Path | None) -> Compose:
+def open_compose(name: str, inventory: Path | None) -> Compose:
     """Compose on a cluster that was started before, here or on the hosts of an inventory."""
     if inventory is None:
         return compose_of(find_cluster(name))

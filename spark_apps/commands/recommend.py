@@ -14,7 +14,7 @@ from spark_apps.commands.common import (
     root_option,
 )
 from spark_apps.jobs import recommend as recommend_job
-from spark_apps.jobs import recommendations_csv as recommendations_csv_job
+from spark_apps.jobs.recommend import recommendations_csv as recommendations_csv_job
 from spark_apps.settings import load_settings, table_root
 
 

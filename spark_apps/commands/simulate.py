@@ -11,7 +11,7 @@ from spark_apps.commands.common import json_option, next_step, out, print_json, 
 from spark_apps.commands.durations import Duration
 from spark_apps.jobs import simulate as simulate_job
 from spark_apps.jobs.simulate import Plan, Replayed
-from spark_apps.jobs.stream_process import StreamProcess
+from spark_apps.jobs.simulate.stream_process import StreamProcess
 from spark_apps.platform.signals import Wait, asked_to_end
 from spark_apps.settings import load_settings, table_root
 from spark_apps.storage import StoragePath

@@ -22,13 +22,13 @@ from spark_apps.evaluation.held_back import HELD
 from spark_apps.evaluation.negatives import NEGATIVES
 from spark_apps.evaluation.protocol import SharedEvaluator, evaluate_users, in_order
 from spark_apps.evaluation.summary import Summary
-from spark_apps.jobs import factors as factors_job
 from spark_apps.jobs import features as features_job
-from spark_apps.jobs.factors import Fitting
 from spark_apps.jobs.features import FeatureTables
-from spark_apps.jobs.hybrid import hybrid_with, stage_hybrid
 from spark_apps.jobs.quarantine import require_events
-from spark_apps.jobs.validation import Learned, gather_evaluated
+from spark_apps.jobs.train import factors as factors_job
+from spark_apps.jobs.train.factors import Fitting
+from spark_apps.jobs.train.hybrid import hybrid_with, stage_hybrid
+from spark_apps.jobs.train.validation import Learned, gather_evaluated
 from spark_apps.progress import step
 from spark_apps.recommendation import als, item_knn
 from spark_apps.recommendation.catalogue import Catalogue

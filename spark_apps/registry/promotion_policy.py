@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-# metrics[VALIDATION][VALIDATED or BASELINE][FIGURE]["value"], see jobs/validation.py; FIGURE_NAME is for people
+# metrics[VALIDATION][VALIDATED or BASELINE][FIGURE]["value"], see jobs/train/validation.py; FIGURE_NAME is for people
 VALIDATION, VALIDATED, BASELINE = "validation", "hybrid", "popularity"
 FIGURE, FIGURE_NAME = "ndcg", "NDCG@10"
 _DIGITS, _MOST_DIGITS = 4, 17

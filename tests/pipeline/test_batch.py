@@ -19,7 +19,8 @@ from pyspark.sql.pandas.types import from_arrow_schema
 
 from spark_apps import __version__
 from spark_apps.engine.published import stored_schema, table_relation
-from spark_apps.jobs import hybrid, recommend, report, train
+from spark_apps.jobs import recommend, report, train
+from spark_apps.jobs.train import hybrid
 from spark_apps.registry.serving import stale_tables
 from spark_apps.registry.versions import ALS, NAMES, POPULARITY, SEGMENTS, newest, versions
 from spark_apps.schemas import POPULAR_PRODUCTS

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from spark_apps.cli import main
 from spark_apps.errors import ReplacedTableError
-from spark_apps.jobs import recommendations_csv
+from spark_apps.jobs.recommend import recommendations_csv
 from spark_apps.tables import PRODUCT_FEATURES, RECOMMENDATIONS, RECOMMENDATIONS_CSV
 from tests.pipeline.conftest import Trained
 

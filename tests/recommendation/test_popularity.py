@@ -12,8 +12,8 @@ from pyspark.sql import SparkSession
 
 from spark_apps.engine.base import Engine, Relation
 from spark_apps.engine.published import stored_schema
-from spark_apps.jobs.hybrid import PRODUCTS, SEGMENT_SCORES, stage_hybrid
-from spark_apps.jobs.validation import Learned
+from spark_apps.jobs.train.hybrid import PRODUCTS, SEGMENT_SCORES, stage_hybrid
+from spark_apps.jobs.train.validation import Learned
 from spark_apps.recommendation.popularity import HYBRID_PRODUCTS
 from spark_apps.recommendation.popularity import SEGMENT_SCORES as SCORES
 from spark_apps.schemas import POPULAR_PRODUCTS

@@ -22,11 +22,11 @@ from spark_apps.engine.published import table_relation
 from spark_apps.engine.spark import engine_of
 from spark_apps.errors import UserError
 from spark_apps.jobs import recommend, train
-from spark_apps.jobs.factors import Fitted, Fitting, number_ids, stage_als, trial_factors
-from spark_apps.jobs.hybrid import PRODUCT_INDEX, USER_INDEX
 from spark_apps.jobs.recommend import Recommendation
 from spark_apps.jobs.train import Training
-from spark_apps.jobs.validation import hold_back
+from spark_apps.jobs.train.factors import Fitted, Fitting, number_ids, stage_als, trial_factors
+from spark_apps.jobs.train.hybrid import PRODUCT_INDEX, USER_INDEX
+from spark_apps.jobs.train.validation import hold_back
 from spark_apps.recommendation.als import USER_FACTORS, Size
 from spark_apps.registry.versions import ALS, HYBRID, POPULARITY, newest
 from spark_apps.settings import AlsParameters, Settings

@@ -14,8 +14,8 @@ import pytest
 
 from spark_apps.engine.base import Engine, Relation
 from spark_apps.evaluation import protocol
-from spark_apps.jobs import validation
-from spark_apps.jobs.validation import Learned, hold_back, validate
+from spark_apps.jobs.train import validation
+from spark_apps.jobs.train.validation import Learned, hold_back, validate
 from spark_apps.recommendation.als import HELD, USER_FACTORS
 from spark_apps.settings import Settings
 from spark_apps.storage.transaction import Transaction

@@ -15,10 +15,9 @@ from spark_apps.cli import main
 from spark_apps.commands.train import _print_training
 from spark_apps.errors import TooFewToTuneError
 from spark_apps.jobs import train as train_job
-from spark_apps.jobs import tune as tune_job
-from spark_apps.jobs import validation
-from spark_apps.jobs.train import Training
-from spark_apps.jobs.tune import Ground, Tuning
+from spark_apps.jobs.train import Training, validation
+from spark_apps.jobs.train import tune as tune_job
+from spark_apps.jobs.train.tune import Ground, Tuning
 from spark_apps.registry.versions import ALS, HYBRID, newest
 from spark_apps.settings import AlsParameters, BlendWeights, Settings
 from spark_apps.tables import EVENTS, DateRange

@@ -14,7 +14,8 @@ from spark_apps.engine.published import table_relation
 from spark_apps.engine.spark import engine_of
 from spark_apps.errors import BusyRootError, LostClaimError
 from spark_apps.ingestion.manifests import read_manifests
-from spark_apps.jobs import analyze, clean, load, quarantine, recommend, recommendations_csv, report, train, unload
+from spark_apps.jobs import analyze, clean, load, quarantine, recommend, report, train, unload
+from spark_apps.jobs.recommend import recommendations_csv
 from spark_apps.settings import Settings
 from spark_apps.storage import HdfsPath, StoragePath, write_parquet
 from spark_apps.storage.transaction import Transaction, recover

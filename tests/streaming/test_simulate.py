@@ -13,7 +13,7 @@ import pytest
 
 from spark_apps.errors import BusyRootError, NothingToDoError, UnusableFileError, UserError
 from spark_apps.jobs import clean, load, simulate, unload
-from spark_apps.jobs.rate_limit import Backlog
+from spark_apps.jobs.simulate.rate_limit import Backlog
 from spark_apps.registry.alias import Promotion, stage_alias
 from spark_apps.registry.versions import HYBRID, NAMES
 from spark_apps.storage import StoragePath

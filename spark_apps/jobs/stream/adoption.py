@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from spark_apps.engine.base import Engine, Relation, Task
 from spark_apps.engine.published import applied_relation
-from spark_apps.jobs.reference import find_reference
+from spark_apps.jobs.features.reference import find_reference
 from spark_apps.jobs.stream.buckets import BucketFiles
 from spark_apps.jobs.stream.models import Placement, Served, load_placement
 from spark_apps.jobs.stream.paths import claims, replace_bucket_bases, stage_state, staged_below

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spark_apps.errors import MissingModelError
-from spark_apps.jobs.hybrid import item_factors, weights_of
 from spark_apps.jobs.segment import load_model
+from spark_apps.jobs.train.hybrid import item_factors, weights_of
 from spark_apps.recommendation.fold_in import FoldIn
 from spark_apps.recommendation.hybrid import HybridRecommender, hybrid_of
 from spark_apps.registry.serving import als_library, current

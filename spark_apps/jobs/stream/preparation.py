@@ -13,9 +13,8 @@ from spark_apps.engine.database import sql
 from spark_apps.engine.published import applied_relation, table_relation
 from spark_apps.features.products import merge_descriptions
 from spark_apps.features.units import EVENT_COLUMNS, PRODUCT_SUMS, product_sums
-from spark_apps.jobs.hybrid import SEGMENT_SCORES
+from spark_apps.jobs.features.reference import find_reference
 from spark_apps.jobs.quarantine import require_events
-from spark_apps.jobs.reference import find_reference
 from spark_apps.jobs.stream.buckets import BucketFiles
 from spark_apps.jobs.stream.contents import CONTENTS
 from spark_apps.jobs.stream.models import (
@@ -27,6 +26,7 @@ from spark_apps.jobs.stream.models import (
     versions_in_force,
 )
 from spark_apps.jobs.stream.paths import staged_below
+from spark_apps.jobs.train.hybrid import SEGMENT_SCORES
 from spark_apps.progress import step
 from spark_apps.registry.versions import HYBRID
 from spark_apps.settings import Settings

@@ -20,8 +20,8 @@ from spark_apps.errors import NothingToLearnError
 from spark_apps.evaluation.candidates import candidates, mean_ndcg
 from spark_apps.evaluation.protocol import EVALUATED_USERS, held_out_of
 from spark_apps.evaluation.search import Found, Point, Space, best_of, maximise
-from spark_apps.jobs.factors import Fitting, trial_factors
-from spark_apps.jobs.validation import gather_evaluated
+from spark_apps.jobs.train.factors import Fitting, trial_factors
+from spark_apps.jobs.train.validation import gather_evaluated
 from spark_apps.progress import trial_step
 from spark_apps.recommendation.als import USER_FACTORS
 from spark_apps.recommendation.catalogue import Catalogue

@@ -12,8 +12,8 @@ import pyarrow as pa
 
 from spark_apps.engine.base import Done, Engine, Relation
 from spark_apps.errors import UserError
-from spark_apps.jobs.hybrid import PRODUCT_INDEX, USER_INDEX
-from spark_apps.jobs.validation import Learned
+from spark_apps.jobs.train.hybrid import PRODUCT_INDEX, USER_INDEX
+from spark_apps.jobs.train.validation import Learned
 from spark_apps.recommendation import als, ids
 from spark_apps.registry.spark_ml import write_als_metadata
 from spark_apps.runtime.threads import task_threads

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spark_apps.engine.base import Engine, Relation
-from spark_apps.jobs.validation import Learned
+from spark_apps.jobs.train.validation import Learned
 from spark_apps.recommendation import popularity
 from spark_apps.recommendation.hybrid import HybridRecommender, hybrid_of
 from spark_apps.registry.versions import Metadata

@@ -13,7 +13,7 @@ from typing import IO
 from rich.markup import escape
 
 from spark_apps.errors import UserError
-from spark_apps.jobs.rate_limit import Backlog
+from spark_apps.jobs.simulate.rate_limit import Backlog
 from spark_apps.platform.signals import Wait
 from spark_apps.progress import console
 from spark_apps.storage import StoragePath

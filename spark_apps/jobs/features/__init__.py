@@ -9,8 +9,8 @@ from datetime import date
 from spark_apps.engine.base import Engine, Relation
 from spark_apps.engine.published import applied_relation, stored_schema
 from spark_apps.features import units
+from spark_apps.jobs.features.reference import find_reference
 from spark_apps.jobs.quarantine import require_events
-from spark_apps.jobs.reference import find_reference
 from spark_apps.settings import Settings
 from spark_apps.storage import StoragePath, write_durably
 from spark_apps.storage.transaction import Transaction

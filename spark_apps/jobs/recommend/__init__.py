@@ -12,9 +12,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spark_apps.jobs.hybrid import load_hybrid, user_factor, weights_of
 from spark_apps.jobs.stream.user_lookup import newest_user
 from spark_apps.jobs.train import LISTS
+from spark_apps.jobs.train.hybrid import load_hybrid, user_factor, weights_of
 from spark_apps.recommendation.hybrid import POPULARITY_SOURCE, SOURCES, Explained, HybridRecommender
 from spark_apps.recommendation.lists import histories_of
 from spark_apps.recommendation.popularity import ALL, GLOBAL, SEGMENT

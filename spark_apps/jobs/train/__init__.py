@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 from spark_apps.engine.base import Engine, Relation
 from spark_apps.engine.published import stored_schema
 from spark_apps.errors import NothingToLearnError, TooFewToTuneError
-from spark_apps.jobs import factors as factors_job
 from spark_apps.jobs import features as features_job
 from spark_apps.jobs import segment as segment_job
-from spark_apps.jobs import validation
-from spark_apps.jobs.factors import Fitting
 from spark_apps.jobs.features import FeatureTables
-from spark_apps.jobs.hybrid import load_hybrid, load_without_factors, stage_hybrid
-from spark_apps.jobs.validation import Learned
+from spark_apps.jobs.train import factors as factors_job
+from spark_apps.jobs.train import validation
+from spark_apps.jobs.train.factors import Fitting
+from spark_apps.jobs.train.hybrid import load_hybrid, load_without_factors, stage_hybrid
+from spark_apps.jobs.train.validation import Learned
 from spark_apps.progress import step
 from spark_apps.recommendation import als, lists, popularity
 from spark_apps.recommendation.hybrid import HybridRecommender
@@ -36,7 +36,7 @@ from spark_apps.tables import (
 )
 
 if TYPE_CHECKING:
-    from spark_apps.jobs.tune import Tuning
+    from spark_apps.jobs.train.tune import Tuning
 
 LISTS = "lists"
 
@@ -207,7 +207,8 @@ def _stage_popularity(run: _Run, lesson: _Lesson) -> int:
 def _tuned(run: _Run, lesson: _Lesson, fitting: Fitting, trials: int) -> Tuning | None:
     if not trials or not len(lesson.learned.users):
         return None
-    from spark_apps.jobs.tune import ground, tune  # Optuna takes a third of a second to load, and most trainings none
+    # Optuna takes a third of a second to load, and most trainings none
+    from spark_apps.jobs.train.tune import ground, tune
 
     settings = run.settings
     model = load_without_factors(run.stage(HYBRID), lesson.names, settings.blend, settings.popular_kept)
