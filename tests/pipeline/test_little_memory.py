@@ -13,7 +13,7 @@ import pytest
 from spark_apps.engine.database import Database
 from spark_apps.engine.local import LocalEngine
 from spark_apps.generator import GeneratorSpec, write_events
-from spark_apps.jobs import analyze, clean, features, load, segment, train
+from spark_apps.jobs import analyze, clean, load, train
 from spark_apps.settings import Settings
 from spark_apps.tables import (
     ANALYSIS,
@@ -47,9 +47,7 @@ def run_all(root: Path, log: Path, settings: Settings, memory: int) -> None:
     load.run(root, [log])
     with LocalEngine(2, memory, root / "spills") as engine:
         clean.run(engine, root, _ALL)
-        features.run(engine, settings, root, _ALL)
-        segment.run(engine, settings, root, "5")
-        train.run(engine, settings, root, _ALL, "5")
+        train.run(engine, settings, root, _ALL, "5")  # features and segments too
         analyze.run(engine, root, _ALL)
 
 
