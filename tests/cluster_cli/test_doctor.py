@@ -137,7 +137,7 @@ def test_a_port_taken_by_a_program(started: Cluster, ask: Callable[[Check], Find
         port = server.getsockname()[1]
         change(started, SHOPSTREAM_PORT_SPARK=port)
         finding = ask(doctor.check_ports)
-    has(finding, f"Taken on 127.0.0.1: {port} by ", "--port-offset 100")
+    has(finding, f"Ports in use on 127.0.0.1: {port} by ", "--port-offset 100")
 
 
 def listed(name: str, port: int, labels: str) -> str:
@@ -150,7 +150,7 @@ def test_a_port_taken_by_a_container(docker: FakeDocker, started: Cluster, ask: 
         port = server.getsockname()[1]
         change(started, SHOPSTREAM_PORT_SPARK=port)
         docker.answer("^ps", listed("other-web-1", port, "com.docker.compose.project=other"))
-        has(ask(doctor.check_ports), f"{port} by the container other-web-1 of other", "stop what holds it")
+        has(ask(doctor.check_ports), f"{port} by the container other-web-1 of other", "stop that program")
 
 
 def test_the_cluster_s_own_ports_are_not_taken(
@@ -244,7 +244,7 @@ def test_a_volume_of_another_cluster_id(docker: FakeDocker, ask: Callable[[Check
     volumes(docker, NAME, own, "10001|/volumes/shopstream_datanode/2/data|CID-2|DATA_NODE")
     has(
         ask(doctor.check_cluster_ids),
-        "Of another cluster id than the NameNode's: /2/data in shopstream_datanode",
+        "The cluster id differs from the NameNode's: /2/data in shopstream_datanode",
         "--volume shopstream_datanode:/v shopstream/hadoop:dev -r /v/2`",
     )
 

@@ -58,7 +58,9 @@ def test_all_hosts_are_followed_at_once(hosts: Inventory) -> None:
 
 
 def test_a_service_that_there_is_not_is_told_with_those_there_are(hosts: Inventory) -> None:
-    with pytest.raises(UserError, match=r"There is no service worker: take one of namenode, datanode, .*spark-worker"):
+    with pytest.raises(
+        UserError, match=r"There is no service worker: choose one of namenode, datanode, .*spark-worker"
+    ):
         said(hosts, "worker")
 
 

@@ -106,7 +106,7 @@ def test_memory_and_cores_come_from_the_host_where_the_inventory_is_silent() -> 
         ({"head": host(["namenode", "client"], 1)}, "group spark_master of the inventory has no host"),
         ({"b": host(DATA, 2)}, "Two hosts have the address 10.0.0.2"),
         ({"b": {"group_names": DATA}}, "gives host b no address"),
-        ({"b": {"group_names": DATA, "ansible_host": "10.0.0.3"}}, "Nothing says shopstream_memory of host b"),
+        ({"b": {"group_names": DATA, "ansible_host": "10.0.0.3"}}, "shopstream_memory of host b is unknown"),
     ],
 )
 def test_an_inventory_that_does_not_do_is_refused_in_a_sentence(change: dict[str, Any], words: str) -> None:

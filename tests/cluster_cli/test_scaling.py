@@ -34,7 +34,7 @@ def test_counts_are_read() -> None:
 
 @pytest.mark.parametrize("word", ["worker", "worker=", "worker=0", "worker=-1", "namenode=2", "worker=two", "=3"])
 def test_other_words_are_refused(word: str) -> None:
-    with pytest.raises(UserError, match="give worker=N, datanode=N or both"):
+    with pytest.raises(UserError, match="use worker=N, datanode=N or both"):
         parse_counts([word])
 
 
@@ -119,7 +119,7 @@ def test_containers_are_found_by_name_number_or_id(compose: Compose, docker: Fak
     second = DATANODES[1]
     for which in ("2", second["Name"], second["ID"][:8]):
         assert find_container(compose, "datanode", which).name == second["Name"]
-    with pytest.raises(UserError, match="There is no worker 9: take one of shopstream-spark-worker-1, "):
+    with pytest.raises(UserError, match="There is no worker 9: choose one of shopstream-spark-worker-1, "):
         find_container(compose, "worker", "9")
 
 
@@ -218,7 +218,7 @@ def test_a_drain_that_was_cut_short_is_taken_back(
     with serving(cut_short) as port:
         change(three.cluster, SHOPSTREAM_PORT_HDFS=port)
         recommission(three, told.append)
-    assert told == [f"Taking back DataNodes whose drain was cut short: {DATANODES[1]['ID'][:12]}"]
+    assert told == [f"Recommissioning DataNodes whose drain was interrupted: {DATANODES[1]['ID'][:12]}"]
     [written] = docker.asked("/var/lib/hdfs/exclude")
     assert written[-3:] == ["remove", "/var/lib/hdfs/exclude", f"{DATANODES[1]['ID'][:12]}:9866"]
     assert docker.asked("run --rm")[0][-1] == "layout"

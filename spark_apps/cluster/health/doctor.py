@@ -168,7 +168,7 @@ def check_memory(context: CheckContext) -> Finding:
     budget = context.config.memory
     if budget > whole:
         problem = f"The cluster may take {budget} MiB and Docker has {whole}"
-        remedy = f"give `up --memory {default_budget(whole * MIB)}m`"
+        remedy = f"run `up --memory {default_budget(whole * MIB)}m`"
         if "desktop" in str(context.info.get("OperatingSystem", "")).lower():
             remedy += ", or more memory to Docker Desktop under Settings > Resources"
         return Finding(name, problem=problem, remedy=remedy)
@@ -186,8 +186,8 @@ def check_ports(context: CheckContext) -> Finding:
     holders = [f"{port} by {_holder(port, published)}" for port in taken]
     return Finding(
         "Ports",
-        problem=f"Taken on {ports.HOST}: {', '.join(holders)}",
-        remedy=f"stop what holds {'it' if len(taken) == 1 else 'them'}, or give `up --port-offset 100`",
+        problem=f"Ports in use on {ports.HOST}: {', '.join(holders)}",
+        remedy=f"stop {'that program' if len(taken) == 1 else 'those programs'}, or run `up --port-offset 100`",
     )
 
 
@@ -217,7 +217,7 @@ def check_clock(context: CheckContext) -> Finding:
         return Finding(
             "Clock",
             problem=f"The containers' clock is {skew:.0f} s off the host's",
-            remedy="set the host's clock by NTP, and restart Docker Desktop where that is used",
+            remedy="synchronize the host's clock by NTP, and restart Docker Desktop where that is used",
         )
     return Finding("Clock", seen=f"within {MAX_CLOCK_SKEW_SECONDS:.0f} s")
 
@@ -272,19 +272,19 @@ def check_cluster_ids(context: CheckContext) -> Finding:
     shown = ", ".join(f"{one.path} in {one.volume}" for one in strangers)
     remedy = " and ".join(f"`{one.removal(image)}`" for one in strangers)
     if len(ids) > 1:
-        return Finding(name, problem=f"{len(ids)} NameNodes' volumes", remedy="remove the one left over")
+        return Finding(name, problem=f"{len(ids)} NameNodes' volumes", remedy="remove the one that is not in use")
     if strangers and not ids:
         return Finding(
             name,
             problem=f"DataNode folders without a NameNode's: {shown}",
-            remedy=f"bring the NameNode's volume back, or give the data up with {remedy}",
+            remedy=f"restore the NameNode's volume, or discard the data with {remedy}",
         )
     if not ids:
         return Finding(name, seen="nothing formatted yet", skipped=True)
     if strangers:
         return Finding(
             name,
-            problem=f"Of another cluster id than the NameNode's: {shown}",
+            problem=f"The cluster id differs from the NameNode's: {shown}",
             remedy=f"if that data is not needed, run {remedy}, then `up`",
         )
     return Finding(name, seen=ids.pop())
@@ -341,7 +341,7 @@ def _run_check(check: Callable[[CheckContext], Finding], context: CheckContext) 
     try:
         return check(context)
     except DockerError as error:
-        return Finding(name, problem=str(error).rstrip("."), remedy="run the command by hand to see all it says")
+        return Finding(name, problem=str(error).rstrip("."), remedy="run the command yourself to see its whole output")
 
 
 def _docker(context: CheckContext) -> Docker:

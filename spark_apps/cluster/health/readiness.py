@@ -125,7 +125,7 @@ def failure_of(compose: Compose, container: Container) -> NotReadyError:
     """Returns the error that names a failed container's service with its log and remedy."""
     lines = last_lines(compose, container.service)
     if container.state == "running":
-        what = f"is {container.health or 'running, but of no use'}"
+        what = f"is {container.health or 'running, but not usable'}"
     elif container.state == "restarting":
         what = "keeps ending and being restarted"
     else:

@@ -14,7 +14,7 @@ _REMEDIES: tuple[tuple[str, str], ...] = (
     ),
     (
         r"NameNode is not formatted|InconsistentFSStateException",
-        "the NameNode's volume is incomplete: bring back its data, or start afresh with `shopstream cluster destroy`",
+        "the NameNode's volume is incomplete: restore its data, or start anew with `shopstream cluster destroy`",
     ),
     (
         r"Cannot lock storage|already locked",
@@ -22,7 +22,7 @@ _REMEDIES: tuple[tuple[str, str], ...] = (
     ),
     (
         r"OutOfMemoryError|Cannot allocate memory|insufficient memory|OOMKilled",
-        "it needs more memory: give a larger --memory, or fewer --workers",
+        "it needs more memory: use a larger --memory, or fewer --workers",
     ),
     (
         r"port is already allocated|[Aa]ddress already in use|bind for .* failed|[Pp]orts are not available",
@@ -40,7 +40,7 @@ _REMEDIES: tuple[tuple[str, str], ...] = (
     (
         r"pull access denied|manifest unknown|manifest for .* not found|repository does not exist|lookup .*: no such"
         r"|failed to resolve reference|Client\.Timeout exceeded|dial tcp|Temporary failure resolving",
-        "an image or package cannot be fetched: check the network and proxy, or name images that are to be had in "
+        "an image or package cannot be fetched: check the network and proxy, or name available images in "
         "BASE_IMAGE, INFLUXDB_IMAGE and GRAFANA_IMAGE",
     ),
     (
@@ -59,7 +59,7 @@ _REMEDIES: tuple[tuple[str, str], ...] = (
     (r"[Ss]afe mode", "HDFS waits for its DataNodes: look at `shopstream cluster logs datanode`"),
     (
         r"\b[Uu]nauthorized\b|\b401\b|already been set ?up",
-        "its volume and the secrets do not belong together: bring back .cluster, or start afresh with "
+        "its volume and the secrets do not belong together: restore .cluster, or start anew with "
         "`shopstream cluster destroy`",
     ),
     (

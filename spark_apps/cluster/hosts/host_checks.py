@@ -62,7 +62,7 @@ def _memory(host: str, facts: Mapping[str, Any]) -> Finding:
         return Finding(host, seen="not set up yet", skipped=True)
     if budget > whole:
         problem = f"The containers of {host} may take {budget} MiB and it has {whole} MiB"
-        return Finding(host, problem=problem, remedy="set shopstream_memory to less and run site.yaml")
+        return Finding(host, problem=problem, remedy="lower shopstream_memory and run site.yaml")
     return Finding(host, seen=f"{budget} of {whole} MiB")
 
 
@@ -75,17 +75,21 @@ def _disk(host: str, facts: Mapping[str, Any]) -> Finding:
 
 def _clock(host: str, skew: float) -> Finding:
     if skew > MAX_CLOCK_SKEW_SECONDS:
-        return Finding(host, problem=f"The clock of {host} is {skew:.0f} s off this machine's", remedy="set it by NTP")
+        return Finding(
+            host, problem=f"The clock of {host} is {skew:.0f} s off this machine's", remedy="synchronize it by NTP"
+        )
     return Finding(host, seen=f"clock within {MAX_CLOCK_SKEW_SECONDS:.0f} s")
 
 
 def _secrets(host: str, facts: Mapping[str, Any]) -> Finding:
     if facts["open"]:
         shown = ", ".join(facts["open"])
-        return Finding(host, problem=f"Others on {host} can read {shown}", remedy="run site.yaml, which closes it")
+        return Finding(
+            host, problem=f"Others on {host} can read {shown}", remedy="run site.yaml, which corrects the permissions"
+        )
     if not set(placement.SECRETS) <= set(facts["secrets"]):
-        return Finding(host, problem=f"{host} lacks secrets", remedy="run site.yaml, which hands them over")
-    shown = "firewall on" if facts["firewall"] == "active" else "no firewall of ours"
+        return Finding(host, problem=f"Secrets are missing on {host}", remedy="run site.yaml, which copies them")
+    shown = "firewall on" if facts["firewall"] == "active" else "firewall off"
     return Finding(host, seen=f"{len(facts['secrets'])} secrets for root only, {shown}")
 
 

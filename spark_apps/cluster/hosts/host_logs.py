@@ -45,7 +45,7 @@ def _hosts_of(inventory: Inventory, service: str | None) -> list[str]:
     if service is None:
         return list(inventory.variables)
     if service not in groups:
-        raise UserError(f"There is no service {service}: take one of {', '.join(groups)}.")
+        raise UserError(f"There is no service {service}: choose one of {', '.join(groups)}.")
     found = inventory.members(groups[service])
     if not found:
         raise UserError(f"No host of {inventory.path} runs {service}: see its groups.")

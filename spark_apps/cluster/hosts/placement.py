@@ -259,7 +259,7 @@ def _memory(name: str, values: Mapping[str, Any]) -> int:
 def _variable(name: str, values: Mapping[str, Any], variable: str, fact: str) -> Any:
     found = values.get(variable) or values.get(fact)
     if not found:
-        raise UserError(f"Nothing says {variable} of host {name}: set it in the inventory, or reach the host.")
+        raise UserError(f"{variable} of host {name} is unknown: set it in the inventory, or make the host reachable.")
     return found
 
 

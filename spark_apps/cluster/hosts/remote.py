@@ -60,7 +60,7 @@ class UnreachableError(UserError):
     def __init__(self, host: str, text: str) -> None:
         last = (text.strip().splitlines() or ["no reason given"])[-1].rstrip(".")
         self.problem = f"Host {host} cannot be reached by ssh ({last})"
-        self.remedy = f"see that `ansible -m ping {host}` works"
+        self.remedy = f"check that `ansible -m ping {host}` works"
         super().__init__(f"{self.problem}: {self.remedy}.")
 
 

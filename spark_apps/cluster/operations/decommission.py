@@ -25,7 +25,7 @@ def decommission(compose: Compose, node: DataNode) -> None:
 
 
 def recommission(compose: Compose, announce: Report) -> None:
-    """Takes DataNodes back whose drain was cut short: their containers are there, and they are on the list.
+    """Takes DataNodes back whose drain was interrupted: their containers are there, and they are on the list.
 
     Args:
         compose: the cluster.
@@ -39,7 +39,7 @@ def recommission(compose: Compose, announce: Report) -> None:
     back = {one.address: one.name for one in leaving if one.name in there}
     if not back:
         return
-    announce(f"Taking back DataNodes whose drain was cut short: {', '.join(back.values())}")
+    announce(f"Recommissioning DataNodes whose drain was interrupted: {', '.join(back.values())}")
     _exclude(compose, "remove", back)
     if not namenode.safe_mode:
         apply_layout(compose)

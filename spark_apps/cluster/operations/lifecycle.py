@@ -244,7 +244,7 @@ def build_images(compose: Compose, announce: Callable[[str], None] = lambda text
         done = compose.start("build", more=labels, stdout=stream, stderr=subprocess.STDOUT).wait()
     if done != 0:
         lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-LOG_LINES:]
-        raise NotReadyError("build", f"failed (all of it: {log})", lines, remedy_for("\n".join(lines)))
+        raise NotReadyError("build", f"failed (full log: {log})", lines, remedy_for("\n".join(lines)))
     _forget_replaced_images(compose.docker)
 
 
@@ -302,7 +302,7 @@ def _start(
 
 
 def _end(process: subprocess.Popen[str]) -> None:
-    """Ends a `compose up` that is of no use any more; it does not always heed the first word."""
+    """Ends a `compose up` that is not needed any more, by force where it does not end on request."""
     if process.poll() is None:
         process.terminate()
         try:

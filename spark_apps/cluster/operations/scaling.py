@@ -49,7 +49,7 @@ def parse_counts(words: Sequence[str]) -> dict[str, int]:
     for word in words:
         kind, _, number = word.partition("=")
         if kind not in SERVICES or not number.isdigit() or int(number) < 1:
-            raise UserError(f"{word!r} does not scale anything: give worker=N, datanode=N or both, N from 1.")
+            raise UserError(f"{word!r} is not a count: use worker=N, datanode=N or both, with N from 1.")
         counts[kind] = int(number)
     return counts
 
@@ -130,7 +130,7 @@ def scale(
 def drain(compose: Compose, kind: str, which: str, announce: Report, seconds: float) -> None:
     """Takes a DataNode or worker out of the cluster without losing a block or a task.
 
-    A drain that was cut short is finished by the same command.
+    A drain that was interrupted is finished by the same command.
 
     Args:
         compose: the cluster.
@@ -171,7 +171,7 @@ def find_container(compose: Compose, kind: str, which: str) -> Container:
         if which in (one.name, _number(one)) or (len(which) > 3 and one.id.startswith(which)):
             return one
     there = ", ".join(sorted(one.name for one in mine)) or "none"
-    raise UserError(f"There is no {kind} {which}: take one of {there}.")
+    raise UserError(f"There is no {kind} {which}: choose one of {there}.")
 
 
 def _bring_to(compose: Compose, scaling: Scaling) -> None:
@@ -198,7 +198,7 @@ def _refuse_too_large(compose: Compose, scaling: Scaling) -> None:
     whole = int(compose.docker.info()["MemTotal"]) // MIB
     asked = scaling.config.memory
     if asked > whole:
-        raise UserError(f"Docker has {whole} MiB and --memory asks for {asked}: give less.")
+        raise UserError(f"Docker has {whole} MiB and --memory asks for {asked}: ask for less.")
 
 
 def _refuse_restart(compose: Compose, needed: int) -> None:
@@ -228,7 +228,7 @@ def _drain_datanode(
         )
     if node.missing_blocks:
         raise CannotDrainError(
-            f"{node.missing_blocks} blocks have no copy at all: bring the missing DataNode back before draining one."
+            f"{node.missing_blocks} blocks have no copy at all: start the missing DataNode before draining one."
         )
     lower_replication(compose, before, after, announce)
     decommission(compose, mine)

@@ -177,7 +177,7 @@ def _readable_inside(path: Path) -> None:
         raise UserError(f"{path.name} has a colon in its name, which Docker cannot mount: rename the file.")
     # Docker Desktop hands files on with the user's own rights
     if sys.platform.startswith("linux") and not path.stat().st_mode & _OTHERS_READ:
-        raise UserError(f"{path} is closed to the container's user: run `chmod o+r {path}` first.")
+        raise UserError(f"The container's user cannot read {path}: run `chmod o+r {path}` first.")
 
 
 def _run(compose: Compose, mark: str, *arguments: str) -> int:
@@ -213,7 +213,7 @@ def _forwarding_signals(
         if len(seen) > 2 and started:
             started[0].terminate()
             return
-        # Docker's own answer is of no use here: the job's end is what is waited for
+        # Docker's own answer does not matter: the end of the job is awaited
         threading.Thread(target=_send, args=(compose, mark, number, over), daemon=True).start()
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
