@@ -15,10 +15,39 @@ Wait = Callable[[float], bool]
 
 
 @contextmanager
+def handled(handle: Callable[[int], None], once: bool = False) -> Iterator[None]:
+    """Gives SIGTERM and Ctrl-C to a function; in another thread than the main one, which alone gets signals, nothing.
+
+    Args:
+        handle: is given the signal's number.
+        once: the handlers that were there before come back with the first signal, not only at the end.
+    """
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def answer(number: int, frame: FrameType | None) -> None:
+        if once:
+            restore()
+        handle(number)
+
+    for number in before:
+        signal.signal(number, answer)
+    try:
+        yield
+    finally:
+        restore()
+
+
+@contextmanager
 def asked_to_end() -> Iterator[Wait]:
     """Turns the first SIGTERM or Ctrl-C into an answer; a second one ends the process at once, as without this.
 
-    In another thread than the main one, which alone gets signals, nobody asks.
+    In another thread than the main one nobody asks.
 
     Yields:
         The function that waits. With 0 it only looks.
@@ -28,23 +57,12 @@ def asked_to_end() -> Iterator[Wait]:
         return
     # A socket and not threading.Event, whose lock a signal handler would wait for when it interrupts its own holder.
     # Python itself writes to it when a signal comes: on Windows a handler waits until the main thread has waited.
-    looking, telling = socket.socketpair()
-    telling.setblocking(False)
-
-    def restore() -> None:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        restore()
-
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    with looking, telling:
-        told_before = signal.set_wakeup_fd(telling.fileno())
-        for number in before:
-            signal.signal(number, handle)
+    receiver, sender = socket.socketpair()
+    sender.setblocking(False)
+    with receiver, sender:
+        fd_before = signal.set_wakeup_fd(sender.fileno())
         try:
-            yield lambda seconds: bool(select.select([looking], [], [], max(0.0, seconds))[0])
+            with handled(lambda number: None, once=True):
+                yield lambda seconds: bool(select.select([receiver], [], [], max(0.0, seconds))[0])
         finally:
-            restore()
-            signal.set_wakeup_fd(told_before)
+            signal.set_wakeup_fd(fd_before)

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from spark_apps.errors import UserError
+from spark_apps.platform.retry import keep_trying
 from spark_apps.storage import StoragePath, for_another_thread
 from spark_apps.streaming.records import BatchRecord
 from spark_apps.telemetry.batch_log import BatchLog
@@ -21,7 +23,7 @@ from spark_apps.telemetry.points import lines_of, points_of
 from spark_apps.telemetry.sinks import Sink
 
 _POLL_SECONDS = 1.0
-_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 10.0
+_LONGEST_PAUSE_SECONDS = 10.0
 _MARK_SECONDS = 1.0
 # A number may be missing, if somebody removed a record: then the whole batch log is searched, but not at each poll.
 _LOOK_SECONDS = 30.0
@@ -204,28 +206,36 @@ class Sender:
         return _status(self._sink_name, sent.model_copy(update={"error": self._error}), batch_log)
 
     def _run(self) -> None:
-        failures = 0
         while True:
             ending = self._stopping.is_set()
-            more, failures = self._try(failures)
+            more = self._send_next()
             if ending and (not more or time.monotonic() >= self._give_up_at):
                 break
-            if failures:
-                self._stopping.wait(min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2 ** min(failures - 1, 10)))
-            elif not more:
+            if not more:
                 self._wake.wait(_POLL_SECONDS)
                 self._wake.clear()
         self._close()
 
-    def _try(self, failures: int) -> tuple[bool, int]:
-        """Sends one batch; says whether another may wait, and how often sending failed in a row."""
+    def _send_next(self) -> bool:
+        """Sends one batch, which is tried again until it is sent or the stream ends; says whether another may wait."""
+        with suppress(Exception):  # of any kind: it was noted, and is told by `status`
+            return keep_trying(
+                self._step,
+                lambda error: isinstance(error, Exception),
+                lambda: 0.0 if self._stopping.is_set() else float("inf"),
+                _LONGEST_PAUSE_SECONDS,
+                sleep=self._stopping.wait,
+            )
+        return False
+
+    def _step(self) -> bool:
         try:
             more = self._delivery.step()
-        except Exception as error:  # of any kind: it is told by `status`, and the same batch is tried again
+        except Exception as error:
             self._error = _sentence(error)
-            return False, failures + 1
+            raise
         self._error, self._sent = None, self._delivery.sent
-        return more, 0
+        return more
 
     def _close(self) -> None:
         try:

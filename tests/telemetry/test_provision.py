@@ -163,7 +163,7 @@ def more_rights(admin: HttpApi, secrets: Path) -> None:
     [more_rights, revoke, deactivate, lose_file, empty_file, swap_files, too_much, second_of_the_name, other_rights],
     ids=lambda one: one.__name__,
 )
-def test_mends_tokens(
+def test_fixes_tokens(
     influx: InfluxServer, admin: HttpApi, secrets: Path, shopstream: Provision, spoil: Callable[[HttpApi, Path], None]
 ) -> None:
     shopstream(influx.url)

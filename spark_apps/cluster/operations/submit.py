@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
 import sys
 import threading
@@ -10,7 +9,6 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from spark_apps.cluster.compose.project import CLIENT, Compose
@@ -19,6 +17,7 @@ from spark_apps.cluster.health import web
 from spark_apps.cluster.operations import replication
 from spark_apps.cluster.operations.replication import Report
 from spark_apps.errors import UserError, readable_file
+from spark_apps.platform.signals import handled
 from spark_apps.platform.spark_master import SparkMaster
 
 # jobs that need no executor
@@ -202,13 +201,9 @@ def _forwarding_signals(
     compose: Compose, mark: str, over: threading.Event, started: Sequence[subprocess.Popen[str]]
 ) -> Iterator[None]:
     """Hands SIGINT and SIGTERM on to the job, from before it starts until it is over; the third ends its client."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
     seen: list[int] = []
 
-    def handle(number: int, frame: FrameType | None) -> None:
+    def handle(number: int) -> None:
         seen.append(number)
         if len(seen) > 2 and started:
             started[0].terminate()
@@ -216,12 +211,8 @@ def _forwarding_signals(
         # Docker's own answer does not matter: the end of the job is awaited
         threading.Thread(target=_send, args=(compose, mark, number, over), daemon=True).start()
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with handled(handle):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _send(compose: Compose, mark: str, number: int, over: threading.Event) -> None:
