@@ -58,21 +58,22 @@ class Grouping:
         shares.data /= np.repeat(np.where(totals > 0, totals, 1.0), np.diff(shares.indptr))
         return shares
 
-    def chances(self, users: Histories, candidates: Places) -> Scores:
+    def chances(self, shares: csr_matrix, candidates: Places) -> Scores:
         """Returns the chance of each candidate by this grouping, shape (users, candidates)."""
         found = np.empty(candidates.shape, np.float64)
-        for block, dense in spread_out(self.shares_of(users)):
+        for block, dense in spread_out(shares):
             places = candidates[block]
             found[block] = np.take_along_axis(dense, self.group[places], axis=1) * self.share[places]
         return found
 
-    def favourites(self, users: Histories, n: int) -> Places:
+    @staticmethod
+    def favourites(shares: csr_matrix, n: int) -> Places:
         """Returns each user's n groups with the largest shares, of equals the lower; -1 for none."""
-        shares = self.shares_of(users)
-        rows = np.repeat(np.arange(len(users)), np.diff(shares.indptr))
+        users = shares.shape[0]
+        rows = np.repeat(np.arange(users), np.diff(shares.indptr))
         order = np.lexsort((shares.indices, -shares.data, rows))
         rank = np.arange(len(rows)) - shares.indptr[rows[order]]
-        found = np.full((len(users), n), -1, np.int64)
+        found = np.full((users, n), -1, np.int64)
         kept = (rank < n) & (shares.data[order] > 0)
         found[rows[order][kept], rank[kept]] = shares.indices[order][kept]
         return found
@@ -97,8 +98,14 @@ class Affinity:
         groups = (catalogue.category, catalogue.branded, catalogue.content_class)
         return Affinity(tuple(Grouping.of(group, popularity) for group in groups), popularity / popularity.sum())
 
-    def affinities(self, users: Histories, candidates: Places) -> Scores:
+    def shares_of(self, users: Histories) -> list[csr_matrix]:
+        """Returns the users' shares by each grouping: what favourites and affinities are found by."""
+        return [one.shares_of(users) for one in self.groupings]
+
+    def affinities(self, shares: list[csr_matrix], candidates: Places) -> Scores:
         """Returns each candidate's affinity, above 0, shape (users, candidates)."""
-        chances = sum((one.chances(users, candidates) for one in self.groupings), np.zeros(candidates.shape))
+        chances = np.zeros(candidates.shape)
+        for grouping, of_grouping in zip(self.groupings, shares, strict=True):
+            chances += grouping.chances(of_grouping, candidates)
         affinities: Scores = (1 - EVERYBODY) * chances / len(self.groupings) + EVERYBODY * self.overall[candidates]
         return affinities

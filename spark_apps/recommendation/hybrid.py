@@ -28,6 +28,7 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 
 from spark_apps.recommendation.affinity import Affinity
 from spark_apps.recommendation.catalogue import PRICE_BANDS, Catalogue, Places
@@ -132,8 +133,9 @@ class HybridRecommender:
 
     def lists(self, users: Histories, excluded: Exclusions, n: int) -> TopLists:
         """See Recommender."""
-        candidates, als = self._candidates(users, excluded, n)
-        blend = self._parts(users, candidates, als, self.weights.content > 0).blended(self.weights)
+        shares = self.affinity.shares_of(users)
+        candidates, als = self._candidates(users, shares, excluded, n)
+        blend = self._parts(users, shares, candidates, als, self.weights.content > 0).blended(self.weights)
         return best_candidates(candidates, blend, excluded, n)
 
     def explained(self, users: Histories, excluded: Exclusions, n: int) -> Explained:
@@ -151,34 +153,40 @@ class HybridRecommender:
     def scores(self, users: Histories, candidates: Places) -> Scores:
         """See Recommender: the logarithm of the blend."""
         als = self.als.scores(users, np.maximum(candidates, 0))
-        return self._parts(users, candidates, als, self.weights.content > 0).blended(self.weights)
+        shares = self.affinity.shares_of(users)
+        return self._parts(users, shares, candidates, als, self.weights.content > 0).blended(self.weights)
 
     def proposed(self, users: Histories, excluded: Exclusions, n: int) -> tuple[Places, Parts]:
         """Returns the candidates for lists of n, -1 for none, and what is blended of each: the same for all weights."""
-        candidates, als = self._candidates(users, excluded, n)
-        return candidates, self._parts(users, candidates, als, True)
+        shares = self.affinity.shares_of(users)
+        candidates, als = self._candidates(users, shares, excluded, n)
+        return candidates, self._parts(users, shares, candidates, als, True)
 
-    def _parts(self, users: Histories, candidates: Places, als: Scores, with_cosine: bool) -> Parts:
+    def _parts(
+        self, users: Histories, shares: list[csr_matrix], candidates: Places, als: Scores, with_cosine: bool
+    ) -> Parts:
         places, segments = np.maximum(candidates, 0), users.segments[:, None]
         band = self.catalogue.price_band[places]
         lift = self.tastes.category_lift[segments, self.catalogue.category[places]]
         lift = lift + np.where(band >= 0, self.tastes.band_lift[segments, np.maximum(band, 0)], 0.0)
         return Parts(
             log_als=np.log(np.maximum(als, 0) + ALS_FLOOR),
-            log_affinity=np.log(self.affinity.affinities(users, places)),
+            log_affinity=np.log(self.affinity.affinities(shares, places)),
             cosine=self.content.cosines(users, places) if with_cosine else np.zeros(places.shape),
             log_popularity=self._log_popularity[places],
             lift=lift,
         )
 
-    def _candidates(self, users: Histories, excluded: Exclusions, n: int) -> tuple[Places, Scores]:
+    def _candidates(
+        self, users: Histories, shares: list[csr_matrix], excluded: Exclusions, n: int
+    ) -> tuple[Places, Scores]:
         """Returns candidates, -1 for none, and their scores by ALS, most of which finding them gives."""
         if len(self.catalogue) <= _ALS * n:
             everything = np.broadcast_to(np.arange(len(self.catalogue)), (len(users), len(self.catalogue)))
             return everything, self.als.scores(users, everything)
         liked = self.als.lists(users, excluded, _ALS * max(_LEAST_PLACES, n))
         by_als = np.where(liked.scores > ALS_FLOOR, liked.ids, -1)
-        others = np.concatenate([self._of_favourites(users, n), self._popular(users, excluded, n)], axis=1)
+        others = np.concatenate([self._of_favourites(shares, n), self._popular(users, excluded, n)], axis=1)
         scores = [liked.scores.astype(np.float64), self.als.scores(users, np.maximum(others, 0))]
         return np.concatenate([by_als, others], axis=1), np.concatenate(scores, axis=1)
 
@@ -188,16 +196,16 @@ class HybridRecommender:
         popular = self.tastes.popular[users.segments][:, : int(wanted.max(initial=0))]
         return np.where(np.arange(popular.shape[1]) < wanted, popular, -1)
 
-    def _of_favourites(self, users: Histories, n: int) -> Places:
+    def _of_favourites(self, shares: list[csr_matrix], n: int) -> Places:
         """The most popular products of each user's favourite groups."""
         found = []
-        for grouping, popular, (groups, share) in zip(
-            self.affinity.groupings, self._popular_in_groups, _FAVOURITES, strict=True
+        for grouping, of_grouping, popular, (groups, share) in zip(
+            self.affinity.groupings, shares, self._popular_in_groups, _FAVOURITES, strict=True
         ):
-            favourites = grouping.favourites(users, groups)
+            favourites = grouping.favourites(of_grouping, groups)
             wanted = popular[:, : round(share * max(_LEAST_PLACES, n))]
             of_group = np.where(favourites[:, :, None] >= 0, wanted[favourites], -1)
-            found.append(of_group.reshape(len(users), -1))
+            found.append(of_group.reshape(len(favourites), -1))
         return np.concatenate(found, axis=1)
 
     @cached_property

@@ -18,7 +18,8 @@ def test_affinities_are_the_formula_s_and_add_up_to_one() -> None:
     goods = catalogue(30)
     users = histories(12, len(goods))
     everything = np.broadcast_to(np.arange(len(goods)), (len(users), len(goods)))
-    found = Affinity.of(goods).affinities(users, everything)
+    affinity = Affinity.of(goods)
+    found = affinity.affinities(affinity.shares_of(users), everything)
     for user in range(len(users)):
         inside = slice(users.offsets[user], users.offsets[user + 1])
         row = dict(zip(users.places[inside].tolist(), users.scores[inside].tolist(), strict=True))
@@ -31,17 +32,18 @@ def test_who_likes_nothing_has_everybody_s_affinities() -> None:
     goods = catalogue(30)
     users = replace(histories(3, len(goods)), scores=np.zeros(int(histories(3, len(goods)).offsets[-1]), np.float32))
     affinity = Affinity.of(goods)
-    found = affinity.affinities(users, np.broadcast_to(np.arange(30), (3, 30)))
+    found = affinity.affinities(affinity.shares_of(users), np.broadcast_to(np.arange(30), (3, 30)))
     np.testing.assert_allclose(found, np.broadcast_to(EVERYBODY * affinity.overall, (3, 30)))
-    assert (affinity.groupings[0].favourites(users, 4) == -1).all()
+    assert (affinity.groupings[0].favourites(affinity.shares_of(users)[0], 4) == -1).all()
 
 
 def test_favourites_are_the_groups_with_the_largest_shares() -> None:
     goods = catalogue(60)
     users = histories(20, len(goods))
     for grouping in Affinity.of(goods).groupings:
-        shares = grouping.shares_of(users).toarray()
-        for user, favourites in enumerate(grouping.favourites(users, 3)):
+        sparse = grouping.shares_of(users)
+        shares = sparse.toarray()
+        for user, favourites in enumerate(grouping.favourites(sparse, 3)):
             by_share = sorted(np.flatnonzero(shares[user]), key=lambda group: (-shares[user, group], group))[:3]
             assert [group for group in favourites if group >= 0] == by_share
 

@@ -94,7 +94,8 @@ def test_affinities_and_cosines_stay_in_their_range(
     goods, sums = shop
     users = odd_users(len(goods), len(sums), score)
     everything = np.broadcast_to(np.arange(len(goods)), (USERS, len(goods)))
-    affinities = Affinity.of(goods).affinities(users, everything)
+    affinity = Affinity.of(goods)
+    affinities = affinity.affinities(affinity.shares_of(users), everything)
     assert (affinities > 0).all() and (affinities <= 1 + 1e-9).all()
     cosines = ContentRecommender(goods).cosines(users, everything)
     assert (cosines >= 0).all() and (cosines <= 1 + 1e-6).all()

@@ -181,7 +181,7 @@ def test_what_others_in_the_block_have_touched_does_not_show() -> None:
     none = Exclusions(np.r_[np.zeros(20, np.int64), 60], np.arange(60))  # the last may have none of sixty
     alone = model.lists(users.rows(0, 1), Exclusions.none(1), 4)
     np.testing.assert_array_equal(model.lists(users, none, 4).ids[:1], alone.ids)
-    np.testing.assert_array_equal(model._candidates(users, none, 4)[0][0, -1:], [-1])
+    np.testing.assert_array_equal(model._candidates(users, model.affinity.shares_of(users), none, 4)[0][0, -1:], [-1])
 
 
 def test_lifts_say_how_much_more_a_segment_cares() -> None:
