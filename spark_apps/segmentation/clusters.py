@@ -22,8 +22,7 @@ from spark_apps.segmentation.inputs import (
     users_in_order,
 )
 from spark_apps.segmentation.local import fit_locally
-from spark_apps.segmentation.sampling import Coreset, draw_users
-from spark_apps.segmentation.spread import measure
+from spark_apps.segmentation.sampling import Coreset, Draw, measure_and_draw
 from spark_apps.segmentation.sums import SUMS, ClusterSums, nearest
 from spark_apps.storage import StoragePath
 
@@ -114,8 +113,7 @@ def survey(engine: Engine, rows: Relation, count: int, wanted: int, seed: int) -
     """
     by = None if count <= USERS_OF_A_TASK else "user_id"
     rows = rows.select(*CLUSTERED.names)
-    scale = measure(engine, rows, by)
-    return Users(engine, rows, count, by, scale, *draw_users(engine, rows, count, by, scale, wanted, seed))
+    return Users(engine, rows, count, by, *measure_and_draw(engine, rows, by, Draw(count, wanted, seed)))
 
 
 def fit_clusters(users: Users, k: int, seed: int) -> Clustering:

@@ -14,7 +14,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from spark_apps.engine.base import Engine, Relation, Task
-from spark_apps.segmentation.inputs import CLUSTERED, USER_SECONDS, Floats, Scale, lists_of, matrix_of, users_in_order
+from spark_apps.segmentation.inputs import USER_SECONDS, Floats, Scale, lists_of, matrix_of, users_in_order
+from spark_apps.segmentation.spread import give_spread, measure, scale_of
 
 _WEYL, _FIRST, _SECOND = (np.uint64(one) for one in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
 _DRAWN = pa.schema([("user_id", pa.int64()), ("chance", pa.float64()), ("point", pa.list_(pa.float64()))])
@@ -34,19 +35,22 @@ class Coreset:
 
 
 @dataclass(frozen=True)
-class _Draw:
-    """How users are drawn: their number, how many are wanted, the seed, and the scale of the features."""
+class Draw:
+    """How users are drawn.
+
+    Attributes:
+        users: their number.
+        wanted: users of the sample; of the coreset, users to draw by the one half of the chance, and by the other.
+        seed: of the draw.
+    """
 
     users: int
     wanted: int
     seed: int
-    scale: Scale
 
 
-def draw_users(
-    engine: Engine, users: Relation, count: int, by: str | None, scale: Scale, wanted: int, seed: int
-) -> tuple[Floats, Coreset]:
-    """Draws a sample and a lightweight coreset: about `wanted` and twice `wanted` users, or all where they are fewer.
+def measure_and_draw(engine: Engine, users: Relation, by: str | None, draw: Draw) -> tuple[Scale, Floats, Coreset]:
+    """Measures users, and draws a sample and a lightweight coreset: about `wanted` and twice `wanted`, or all users.
 
     In the coreset, half of the chance to be drawn is the same for all users, half grows with the squared distance to
     the mean. So the few who are far from all others, and decide where centres lie, are in it (Bachem, Lucic, Krause,
@@ -54,32 +58,34 @@ def draw_users(
 
     Args:
         engine: reads the users.
-        users: columns of inputs.CLUSTERED.
-        count: their number.
-        by: how they are shared out, see `Engine.run`.
-        scale: of the features.
-        wanted: users of the sample; of the coreset, users to draw by the one half, and by the other.
-        seed: of the draw.
+        users: columns of inputs.CLUSTERED; at least one user.
+        by: how they are shared out, see `Engine.run`; where they are not, they are read once.
+        draw: how they are drawn.
 
     Returns:
-        The sample's clustering features, shape (users drawn, features), and the coreset; both in the order of users.
+        The scale of the features; the sample's features, shape (users drawn, features), and the coreset; both in the
+        order of users.
     """
-    inputs = {"users": users.select(*CLUSTERED.names)}
-    done = engine.run(_draw, inputs, by, shared=_Draw(count, wanted, seed, scale), row_seconds=USER_SECONDS)
+    scale = measure(engine, users, by) if by else None
+    done = engine.run(_draw, {"users": users}, by, shared=(draw, scale), row_seconds=USER_SECONDS)
+    scale = scale or scale_of(done)
     sample, core = (done.result(name, _DRAWN).sort_by("user_id") for name in ("sample", "coreset"))
-    return matrix_of(sample["point"]), Coreset(
-        scale.standardised(matrix_of(core["point"])), 1 / core["chance"].to_numpy()
-    )
+    coreset = Coreset(scale.standardised(matrix_of(core["point"])), 1 / core["chance"].to_numpy())
+    return scale, matrix_of(sample["point"]), coreset
 
 
 def _draw(task: Task) -> None:
-    """Gives sample and coreset, rows of _DRAWN: about three times the users wanted, from all tasks together."""
-    how: _Draw = task.shared
+    """Gives sample and coreset, rows of _DRAWN: about three times the users wanted, from all tasks together.
+
+    Shared: Draw, and the scale of all users; None where the task has all of them, and measures them first.
+    """
+    how, scale = task.shared
     ids, points = users_in_order(task)
     if not len(ids):
         return
+    scale = scale or give_spread(task, points)
     drawn, share = drawn_numbers(ids, how.seed), how.wanted / max(how.users, 1)
-    chances = {"sample": np.full(len(ids), share), "coreset": _coreset_chances(points, how.scale, share)}
+    chances = {"sample": np.full(len(ids), share), "coreset": _coreset_chances(points, scale, share)}
     for name, chance in chances.items():
         kept = drawn < chance
         task.give(name, pa.table([ids[kept], chance[kept], lists_of(points[kept])], _DRAWN))

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from spark_apps.engine.base import Engine, Relation, Task
+from spark_apps.engine.base import Done, Engine, Relation, Task
 from spark_apps.segmentation.inputs import (
-    CLUSTERED,
     FEATURES,
     USER_SECONDS,
     Floats,
@@ -29,16 +28,26 @@ def measure(engine: Engine, users: Relation, by: str | None) -> Scale:
         users: columns of inputs.CLUSTERED; at least one user.
         by: how they are shared out, see `Engine.run`.
     """
-    done = engine.run(_measure, {"users": users.select(*CLUSTERED.names)}, by, row_seconds=USER_SECONDS)
+    return scale_of(engine.run(_measure, {"users": users}, by, row_seconds=USER_SECONDS))
+
+
+def scale_of(done: Done) -> Scale:
+    """Returns the scale of all users that tasks measured."""
     return _together(done.result("spread", _SPREAD))
 
 
 def _measure(task: Task) -> None:
-    """Gives `spread`: a row of _SPREAD."""
     points = users_in_order(task)[1]
     if len(points):
-        mean, squares = moments(points)
-        task.give("spread", pa.table([[len(points)], lists_of(mean[None]), lists_of(squares[None])], _SPREAD))
+        give_spread(task, points)
+
+
+def give_spread(task: Task, points: Floats) -> Scale:
+    """Gives `spread`, a row of _SPREAD, of a task's points, at least one; returns their scale."""
+    mean, squares = moments(points)
+    spread = pa.table([[len(points)], lists_of(mean[None]), lists_of(squares[None])], _SPREAD)
+    task.give("spread", spread)
+    return _together(spread)
 
 
 def moments(points: Floats) -> tuple[Floats, Floats]:
