@@ -83,7 +83,7 @@ def _measurements() -> list[str]:
     lines = ["## Measurements", "", about, ""]
     for one in (*MEASUREMENTS, *HOURLY_MEASUREMENTS, *PLATFORM_MEASUREMENTS):
         lines += [f"### {one.name}", "", one.about, "", "| tag or field | type | unit | what |", "|---|---|---|---|"]
-        lines += [f"| {tag.name} | tag, at most {tag.most} values | | {_tag(tag)} |" for tag in one.tags]
+        lines += [f"| {tag.name} | tag, at most {tag.max_values} values | | {_tag(tag)} |" for tag in one.tags]
         lines += [f"| {field.name} | {field.kind} | {field.unit} | {_field(field)} |" for field in one.fields]
         lines.append("")
     return lines

@@ -1,4 +1,4 @@
-"""alerts check: what Grafana would give alarm of, for people without Grafana."""
+"""alerts check: the alerts that Grafana would raise, for people without Grafana."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def alerts() -> None:
 def check(name: str, url: str | None, token_file: Path | None, rules: Path, as_json: bool) -> None:
     """Ask the queries of all alert rules once, and say which conditions hold.
 
-    Grafana gives alarm when a condition has held for 20 s; this is a look at
-    one moment. Ends with exit code 1 when a condition holds.
+    Grafana raises an alert once a condition has held for 20 s; this is a
+    look at one moment. Ends with exit code 1 when a condition holds.
 
     \b
     Example: shopstream alerts check

@@ -189,7 +189,7 @@ def _rows(lines: list[measuring.Line]) -> list[tuple[object, ...]]:
 @click.option("--yes", is_flag=True, help="Remove it; without this, only say what would be removed.")
 @json_option
 def expire(connection: HdfsAdmin, layout: Layout, yes: bool, as_json: bool) -> None:
-    """Remove what is past its time by the layout.
+    """Remove what the layout says has expired.
 
     Says what it would remove; does so with --yes, without a way back. What a
     job at work or a committed one still needs stays.
@@ -203,11 +203,11 @@ def expire(connection: HdfsAdmin, layout: Layout, yes: bool, as_json: bool) -> N
         print_json([_expired_as_json(one, one.path in removed) for one in found])
         return
     if not found:
-        out.print("Nothing is past its time.")
+        out.print("Nothing has expired.")
         return
     kept = len(found) - len(removed)
     rows = [(e.path, f"{e.age_days:,.0f}", e.usage.files, in_words(e.usage.bytes)) for e in found]
-    print_table("Past their time" if yes else "Would remove", ["path", "days old", "files", "size"], rows)
+    print_table("Expired" if yes else "Would remove", ["path", "days old", "files", "size"], rows)
     if not yes:
         next_step("shopstream hdfs expire --yes, which removes them for good")
         return

@@ -1,4 +1,4 @@
-"""metrics provision, push, check and platform: InfluxDB made ready, given what it has not got, and compared."""
+"""metrics provision, push, check and platform: InfluxDB is set up, sent what it lacks, and compared."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ def provision(
 ) -> None:
     """Make InfluxDB's org, bucket, writer token and reader token.
 
-    Running it again does no harm: what is right stays, a token that does not
-    work or may do too much is replaced, its file too.
+    It is safe to run again: what is right stays; a token that does not work or
+    has too many rights is replaced, in its file too.
 
     \b
     Example: shopstream metrics provision --secrets .cluster/shopstream/secrets
@@ -203,10 +203,10 @@ def _print(compared: Compared) -> None:
 )
 @click.option("--once", is_flag=True, help="Report once, and show what was reported.")
 def platform(url: str, token_file: Path, namenode: str, master: str, interval: float, once: bool) -> None:
-    """Report the state of HDFS and Spark to InfluxDB, again and again.
+    """Report the state of HDFS and Spark to InfluxDB at regular intervals.
 
     A server that does not answer is reported as down. In a cluster the service
-    platform-metrics runs this; Grafana shows it and gives alarm.
+    platform-metrics runs this; Grafana shows it and raises alerts.
 
     \b
     Example: shopstream metrics platform --token-file writer_token --once

@@ -1,1 +1,1 @@
-"""The tree on HDFS: what it should be (hdfs_layout/layout.yaml), what it holds, and what is past its time."""
+"""The tree on HDFS: what it should be (hdfs_layout/layout.yaml), what it holds, and what has expired."""

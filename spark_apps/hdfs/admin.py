@@ -14,7 +14,7 @@ from spark_apps.platform.namenode import ask_namenode
 from spark_apps.platform.webhdfs import NoNameNodeError, WebHdfs
 
 Result = TypeVar("Result")
-# HDFS's number for "no quota" when it tells one, and for "take it away" when it is told
+# HDFS's number for "no quota" in its answers, and for "take it away" in requests
 NO_QUOTA = -1
 # what a NameNode tells of the root, which has always a quota of names
 _ENDLESS = 2**63 - 1
@@ -111,14 +111,17 @@ class HdfsAdmin:
 
     def set_quotas(self, path: str, names: int | None, space: int | None) -> None:
         """Sets both quotas of a directory; None takes one away."""
-        told = {"namespacequota": names or NO_QUOTA, "storagespacequota": space or NO_QUOTA}
-        self._call(path, lambda: self.client._set_quota(path, **told))
+        reported = {"namespacequota": names or NO_QUOTA, "storagespacequota": space or NO_QUOTA}
+        self._call(path, lambda: self.client._set_quota(path, **reported))
 
     def quotas(self, path: str) -> Quotas:
         """Returns the quotas of a directory."""
-        told = self._call(path, lambda: self.client._get_quota_usage(path)).json()["QuotaUsage"]
+        reported = self._call(path, lambda: self.client._get_quota_usage(path)).json()["QuotaUsage"]
         return Quotas(
-            _quota(told["quota"]), _quota(told["spaceQuota"]), told["fileAndDirectoryCount"], told["spaceConsumed"]
+            _quota(reported["quota"]),
+            _quota(reported["spaceQuota"]),
+            reported["fileAndDirectoryCount"],
+            reported["spaceConsumed"],
         )
 
     def remove(self, path: str) -> bool:
@@ -126,7 +129,7 @@ class HdfsAdmin:
         return bool(self._call(path, lambda: self.client.delete(path, recursive=True)))
 
     def now(self) -> float:
-        """Returns the NameNode's time in seconds since 1970; ages of files are told by it."""
+        """Returns the NameNode's time in seconds since 1970; ages of files are measured by it."""
         return self._call("/", self.client.now)
 
     def live_datanodes(self) -> int:
@@ -185,5 +188,5 @@ def _entry(path: str, status: dict[str, Any]) -> Entry:
     )
 
 
-def _quota(told: int) -> int | None:
-    return None if told in (NO_QUOTA, _ENDLESS) else told
+def _quota(reported: int) -> int | None:
+    return None if reported in (NO_QUOTA, _ENDLESS) else reported

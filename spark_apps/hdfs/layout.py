@@ -42,7 +42,7 @@ class _OnceLoader(yaml.SafeLoader):
 
 
 class Retention(_Strict):
-    """When what lies in a directory is past its time."""
+    """When what lies in a directory expires."""
 
     days: int = Field(gt=0)
     of: Literal["entries", "files"]

@@ -108,5 +108,5 @@ def _in_words(wanted: Directory) -> str:
 
 
 def _quotas_in_words(names: int | None, space: int | None) -> str:
-    told = [f"{names:,} names" if names else "", in_words(space) if space else ""]
-    return ", ".join(part for part in told if part) or "none"
+    reported = [f"{names:,} names" if names else "", in_words(space) if space else ""]
+    return ", ".join(part for part in reported if part) or "none"

@@ -1,4 +1,4 @@
-"""What is past its time: found by the layout's rules and the NameNode's clock, never what a job still needs."""
+"""What has expired: found by the layout's rules and the NameNode's clock, never what a job still needs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LOCK_ENDING = ".lock"
 
 @dataclass(frozen=True)
 class Expired:
-    """Something past its time.
+    """Something that has expired.
 
     Attributes:
         path: the file or directory to remove.
@@ -32,7 +32,7 @@ class Expired:
 
 
 def expired(hdfs: HdfsAdmin, layout: Layout) -> Iterator[Expired]:
-    """Yields what is past its time, by directory.
+    """Yields what has expired, by directory.
 
     A transaction that was committed and waits for its last renames stays, and so does one at work: its lock is
     renewed every few seconds, so it never gets old.
@@ -48,7 +48,7 @@ def expired(hdfs: HdfsAdmin, layout: Layout) -> Iterator[Expired]:
 
 
 def remove(hdfs: HdfsAdmin, layout: Layout, found: Expired) -> bool:
-    """Removes something past its time, after a second look; false when it was changed or removed meanwhile."""
+    """Removes something that has expired, after a second look; false when it was changed or removed meanwhile."""
     entry = hdfs.entry(found.path)
     if entry is None or _judged(hdfs, layout, found.rule, entry, hdfs.now()) is None:
         return False

@@ -1,4 +1,4 @@
-"""HTTP to the cluster's own servers: no proxy between, and faults told in few words."""
+"""HTTP to the cluster's own servers: no proxy between, and errors described in a few words."""
 
 from __future__ import annotations
 

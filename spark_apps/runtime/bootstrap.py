@@ -91,7 +91,7 @@ class State:
 
 @dataclass(frozen=True)
 class Step:
-    """One command of a set-up, what the person who waits is told, and a file that the command reads.
+    """One command of a set-up, what the person who waits reads, and a file that the command reads.
 
     Attributes:
         title: what the command does.
@@ -358,8 +358,8 @@ def _run(step: Step, log_file: Path) -> None:
 
 
 def _failure(step: Step, lines: list[str]) -> str:
-    told = [line.strip() for line in lines if line.strip()] or ["no reason given"]
-    error = next((line for line in told if line.lower().startswith("error:")), told[-1])
+    reported = [line.strip() for line in lines if line.strip()] or ["no reason given"]
+    error = next((line for line in reported if line.lower().startswith("error:")), reported[-1])
     hint = " and a Python that is not newer than 3.14" if sys.version_info >= (3, 15) else ""
     return (
         f"The set-up stopped at {step.title.split(' (')[0]} ({_first_sentence(error)}; all of it is in "

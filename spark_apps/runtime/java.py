@@ -103,9 +103,9 @@ def java_version(home: Path) -> int | None:
     """Returns the major version of the Java below a home folder, or None where it does not run."""
     if not _executable(home).exists():
         return None
-    told = re.search(r'^JAVA_VERSION="(?:1\.)?(\d+)', _release(home), re.MULTILINE)
-    told = told or re.search(r'version "(?:1\.)?(\d+)', _ask(_executable(home), "-version"))
-    return int(told.group(1)) if told else None
+    reported = re.search(r'^JAVA_VERSION="(?:1\.)?(\d+)', _release(home), re.MULTILINE)
+    reported = reported or re.search(r'version "(?:1\.)?(\d+)', _ask(_executable(home), "-version"))
+    return int(reported.group(1)) if reported else None
 
 
 def _candidates() -> Iterator[Path]:
@@ -125,8 +125,8 @@ def _home_of(java: Path) -> Path:
     if (home / "release").is_file():
         return home
     # A launcher (of macOS, of a version manager) stands somewhere else than the Java that it starts.
-    told = re.search(r"java\.home = (.+)", _ask(java, "-XshowSettings:properties", "-version"))
-    return Path(told.group(1).strip()) if told else home
+    reported = re.search(r"java\.home = (.+)", _ask(java, "-XshowSettings:properties", "-version"))
+    return Path(reported.group(1).strip()) if reported else home
 
 
 def _fault(home: Path) -> str | None:

@@ -60,7 +60,7 @@ class Verdict:
 
     @property
     def fires(self) -> bool:
-        """Whether the condition holds at this moment; Grafana gives alarm once it has held for 20 s."""
+        """Whether the condition holds at this moment; Grafana raises an alert once it has held for 20 s."""
         if self.value is None:
             return False
         return self.value > self.rule.limit if self.rule.above else self.value < self.rule.limit

@@ -16,7 +16,7 @@ from spark_apps.telemetry.batch_log import BatchLog
 from spark_apps.telemetry.delivery_offset import DeliveryOffset
 from spark_apps.telemetry.hours import HourSums, sums_before
 from spark_apps.telemetry.measurements import HOURLY_MEASUREMENTS, MEASUREMENTS, Kind
-from spark_apps.telemetry.points import PointKey, points_of, told
+from spark_apps.telemetry.points import PointKey, key_and_values, points_of
 from spark_apps.telemetry.provision import BUCKET, ORG, RETENTION_DAYS
 from spark_apps.telemetry.sinks import sink_name
 
@@ -126,7 +126,7 @@ class Comparing:
         given: dict[PointKey, tuple[int, Values]] = {}
         for record in self._records(numbers):
             for point in [*hour.ended_by(record), *points_of(record)]:
-                key, values = told(point)
+                key, values = key_and_values(point)
                 if key.moment >= self._oldest:
                     given[key] = record.batch, values
             hour.add(record)

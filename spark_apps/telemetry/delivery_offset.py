@@ -15,7 +15,7 @@ class Sent(BaseModel):
 
     Attributes:
         batch: number of the last batch sent, -1 before the first.
-        file: its file's name, by which a batch log that began anew is told from the one that was sent.
+        file: its file's name, by which a batch log that began anew is distinguished from the one that was sent.
         batches, points: sent so far; what was sent again counts again.
         expired: points that InfluxDB would not take because they are older than its bucket keeps.
         moment: when the last was sent, UTC.

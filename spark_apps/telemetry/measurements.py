@@ -1,4 +1,4 @@
-"""What InfluxDB is told of each batch of the stream: every measurement with its tags, fields and units (SPEC I1, I3).
+"""What goes to InfluxDB of each batch of the stream: every measurement with its tags, fields and units (SPEC I1, I3).
 
 The points of a batch all have one time: when its file was dropped. An event's own time is in 2019 and stands in the
 field event_clock. A tag has few values, ever: no user, no product but by its rank.
@@ -37,9 +37,9 @@ SOURCE_VALUES = ("als", "content", "popularity")
 RANK_VALUES = tuple(str(rank) for rank in range(1, TOP + 1))
 HOUR_RANK_VALUES = tuple(str(rank) for rank in range(1, HOUR_TOP + 1))
 # The stream's names: five rules name the clusters, with a number where k is large; a step is a part of the program.
-MOST_SEGMENTS = 20
-MOST_STEPS = 20
-MOST_REASONS = 12
+MAX_SEGMENTS = 20
+MAX_STEPS = 20
+MAX_REASONS = 12
 
 
 @dataclass(frozen=True)
@@ -49,13 +49,13 @@ class Tag:
     Attributes:
         name: its key.
         about: what its values are.
-        most: bound on the number of its values; of more names in a batch the last in order share the value `other`.
+        max_values: bound on their number; of more names in a batch the last in order share the value `other`.
         values: all of them, where they are known; otherwise empty.
     """
 
     name: str
     about: str
-    most: int
+    max_values: int
     values: tuple[str, ...] = ()
 
 
@@ -88,9 +88,9 @@ class Measurement:
     tags: tuple[Tag, ...] = ()
 
     @property
-    def most_series(self) -> int:
+    def max_series(self) -> int:
         """Returns the bound on the number of its series, which is also the most points of one batch."""
-        return prod(tag.most for tag in self.tags)
+        return prod(tag.max_values for tag in self.tags)
 
 
 def _known(name: str, about: str, values: tuple[str, ...]) -> Tag:
@@ -156,7 +156,7 @@ SEGMENT_EVOLUTION = Measurement(
         _count("in", "users", "users of the batch who moved in from another segment"),
         _count("out", "users", "users of the batch who moved out to another segment"),
     ),
-    (Tag("segment", "name of the segment", MOST_SEGMENTS),),
+    (Tag("segment", "name of the segment", MAX_SEGMENTS),),
 )
 
 SEGMENT_SHIFT = Measurement(
@@ -176,8 +176,8 @@ SEGMENT_MOVES = Measurement(
     "Moves between segments; only pairs that happened in the batch have a point.",
     (_count("users", "users", "users who went this way"),),
     (
-        Tag("source", "segment before the batch", MOST_SEGMENTS),
-        Tag("target", "segment after it", MOST_SEGMENTS),
+        Tag("source", "segment before the batch", MAX_SEGMENTS),
+        Tag("target", "segment after it", MAX_SEGMENTS),
     ),
 )
 
@@ -187,7 +187,7 @@ SEGMENT_RFM = Measurement(
     (_count("users", "users", "users of the batch in both"),),
     (
         _known("rfm", "RFM group after the batch", RFM_VALUES),
-        Tag("segment", "segment after the batch", MOST_SEGMENTS),
+        Tag("segment", "segment after the batch", MAX_SEGMENTS),
     ),
 )
 
@@ -272,14 +272,14 @@ PIPELINE_STEPS = Measurement(
     "pipeline_steps",
     "Where a batch's time went.",
     (_figure("seconds", "seconds", "time taken by the step"),),
-    (Tag("step", "part of the batch's work", MOST_STEPS),),
+    (Tag("step", "part of the batch's work", MAX_STEPS),),
 )
 
 PIPELINE_QUARANTINE = Measurement(
     "pipeline_quarantine",
     "Why lines could not be used; only reasons that occurred in the batch have a point.",
     (_count("rows", "rows", "lines in quarantine for this reason"),),
-    (Tag("reason", "see the guide", MOST_REASONS),),
+    (Tag("reason", "see the guide", MAX_REASONS),),
 )
 
 MEASUREMENTS = (

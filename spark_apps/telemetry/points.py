@@ -14,9 +14,9 @@ from spark_apps.streaming.records import BatchRecord, RankedCategory, RankedProd
 from spark_apps.telemetry.measurements import (
     CATEGORY_POPULARITY,
     EVENT_TYPE_VALUES,
-    MOST_REASONS,
-    MOST_SEGMENTS,
-    MOST_STEPS,
+    MAX_REASONS,
+    MAX_SEGMENTS,
+    MAX_STEPS,
     OTHER,
     PIPELINE_HEALTH,
     PIPELINE_QUARANTINE,
@@ -89,7 +89,7 @@ class PointKey(NamedTuple):
         return _EPOCH + timedelta(microseconds=self.nanoseconds // 1000)
 
 
-def told(point: Point) -> tuple[PointKey, dict[str, int | float | str]]:
+def key_and_values(point: Point) -> tuple[PointKey, dict[str, int | float | str]]:
     """Returns what a point of ours is known by, and its fields."""
     # the library writes points and has no way to ask one
     assert isinstance(point._time, int)
@@ -144,7 +144,7 @@ def _segments(record: BatchRecord) -> Iterator[Point]:
         return
     moved = {move.source for move in record.moves} | {move.target for move in record.moves}
     crossed = {crossing.segment for crossing in record.crossings}
-    tags = _few({*record.segments, *moved, *crossed}, MOST_SEGMENTS)
+    tags = _few({*record.segments, *moved, *crossed}, MAX_SEGMENTS)
     moves = _moves(record, tags)
     total = sum(count.users for count in record.segments.values())
     for segment, count in _merged(record.segments, tags).items():
@@ -235,9 +235,9 @@ def _popularity(record: BatchRecord) -> Iterator[Point]:
 
 def _pipeline(record: BatchRecord) -> Iterator[Point]:
     yield _health(record)
-    for step, seconds in _summed(record.seconds, MOST_STEPS).items():
+    for step, seconds in _summed(record.seconds, MAX_STEPS).items():
         yield _point(PIPELINE_STEPS, record.dropped_at, {"seconds": seconds}, step)
-    for reason, rows in _summed(record.quarantined, MOST_REASONS).items():
+    for reason, rows in _summed(record.quarantined, MAX_REASONS).items():
         yield _point(PIPELINE_QUARANTINE, record.dropped_at, {"rows": rows}, reason)
 
 

@@ -118,5 +118,5 @@ def _number(path: StoragePath) -> int:
 def _fingerprint(files: list[StoragePath]) -> str | None:
     """What tells these files from others, and from themselves when they were changed; None for no file."""
     stats = [(path.name, path.stat()) for path in files]
-    told = [f"{name} {stat.st_size} {stat.st_mtime}" for name, stat in stats]
-    return hashlib.sha256("\n".join(told).encode()).hexdigest() if told else None
+    reported = [f"{name} {stat.st_size} {stat.st_mtime}" for name, stat in stats]
+    return hashlib.sha256("\n".join(reported).encode()).hexdigest() if reported else None

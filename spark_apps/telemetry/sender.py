@@ -218,7 +218,7 @@ class Sender:
 
     def _send_next(self) -> bool:
         """Sends one batch, which is tried again until it is sent or the stream ends; says whether another may wait."""
-        with suppress(Exception):  # of any kind: it was noted, and is told by `status`
+        with suppress(Exception):  # of any kind: it was noted, and `status` reports it
             return keep_trying(
                 self._step,
                 lambda error: isinstance(error, Exception),

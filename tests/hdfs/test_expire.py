@@ -71,7 +71,7 @@ def test_says_first_and_removes_with_yes(superuser: HdfsAdmin, place: Place, sho
     ]
     assert listed(superuser, "/tmp") == ["/tmp/young"]
     assert listed(superuser, "/spark-events") == ["/spark-events/app-2"]
-    assert shopstream("expire", "--yes").stdout == "Nothing is past its time.\n"
+    assert shopstream("expire", "--yes").stdout == "Nothing has expired.\n"
 
 
 def test_a_folder_is_as_old_as_the_newest_thing_in_it(superuser: HdfsAdmin, place: Place, layout: Layout) -> None:

@@ -43,7 +43,7 @@ NAMES = {
     "category_popularity_hourly": (["rank"], "category events purchases revenue"),
 }
 ALL = (*MEASUREMENTS, *HOURLY_MEASUREMENTS)
-MOST_SERIES = 1_000
+MAX_SERIES = 1_000
 
 
 def test_the_measurements_are_those_that_others_ask_for() -> None:
@@ -64,15 +64,15 @@ def test_every_name_is_explained_and_used_once(one: Measurement) -> None:
 @pytest.mark.parametrize("one", ALL, ids=lambda one: one.name)
 def test_tags_have_few_values(one: Measurement) -> None:
     assert not {"user_id", "product_id", "user_session"} & {tag.name for tag in one.tags}
-    assert all(not tag.values or len(tag.values) == tag.most for tag in one.tags)
-    assert one.most_series <= MOST_SERIES
+    assert all(not tag.values or len(tag.values) == tag.max_values for tag in one.tags)
+    assert one.max_series <= MAX_SERIES
 
 
 def test_the_values_of_tags_are_the_rest_of_the_code_s() -> None:
     assert measurements.EVENT_TYPE_VALUES == EVENT_TYPES
     assert measurements.SOURCE_VALUES == SOURCES
     assert measurements.RFM_VALUES == rfm.NAMES
-    assert len(REASONS) < measurements.MOST_REASONS
+    assert len(REASONS) < measurements.MAX_REASONS
 
 
 def test_a_whole_record_has_points_of_every_measurement_and_every_field() -> None:

@@ -39,10 +39,10 @@ def test_points_fit_the_schema(one: BatchRecord) -> None:
         assert {name for name, field in known.items() if not field.absent} <= set(point._fields) <= set(known)
         assert all(type(value) is KINDS[known[name].kind] for name, value in point._fields.items())
     for name, number in Counter(point._name for point in found).items():
-        assert number <= SCHEMA[name].most_series
+        assert number <= SCHEMA[name].max_series
     for schema in MEASUREMENTS:
         for tag in schema.tags:
-            assert len({point._tags[tag.name] for point in found if point._name == schema.name}) <= tag.most
+            assert len({point._tags[tag.name] for point in found if point._name == schema.name}) <= tag.max_values
 
 
 @EXAMPLES
