@@ -21,7 +21,7 @@ from spark_apps.tables import DateRange
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 out = Console(highlight=False)
-seed_option = click.option("--seed", type=int, help="Of everything random.  [default: 42]")
+seed_option = click.option("--seed", type=int, help="Seed of everything random.  [default: 42]")
 UNDATED = "undated"  # what people call the rows without a date
 FAILED = 1  # exit code of a command that looks, and found something wrong
 

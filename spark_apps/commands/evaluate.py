@@ -35,7 +35,7 @@ _COMPARED = ("ndcg", "map", "hit_rate_sampled", "ndcg_sampled")
 @click.command()
 @engine_options
 @seed_option
-@click.option("--users", type=click.IntRange(min=1), help="Most users to evaluate on.  [default: 20000]")
+@click.option("--users", type=click.IntRange(min=1), help="Users to evaluate on, at most.  [default: 20000]")
 @click.option(
     "--share",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
@@ -55,7 +55,7 @@ def evaluate(
 ) -> None:
     """Compare the models on what users touched later.
 
-    Every model learns from the first share of the events and is judged by the products that its users
+    Every model learns from the first share of the events and is evaluated by the products that its users
     touched for the first time afterwards. Writes reports/evaluation.json.
 
     \b

@@ -15,12 +15,14 @@ from spark_apps.settings import load_settings
 
 
 @click.command()
-@click.option("--events", type=click.IntRange(min=1), default=300_000, show_default=True, help="How many.")
-@click.option("--month", default="2019-10", show_default=True, help="Month they happen in.")
-@click.option("--seed", type=int, help="Same seed, same bytes.  [default: 42]")
+@click.option("--events", type=click.IntRange(min=1), default=300_000, show_default=True, help="Number of events.")
+@click.option("--month", default="2019-10", show_default=True, help="Month in which they happen.")
+@click.option("--seed", type=int, help="Seed: the same seed gives the same bytes.  [default: 42]")
 @click.option("--users", type=click.IntRange(min=1), help="Users to spread them over.  [default: as in real October]")
 @click.option("--removals", type=float, default=0.0, show_default=True, help="Share of carts that are emptied again.")
-@click.option("--output", type=click.Path(path_type=Path), default=Path(), show_default=True, help="Folder.")
+@click.option(
+    "--output", type=click.Path(path_type=Path), default=Path(), show_default=True, help="Folder to write to."
+)
 @click.option("--gzip", "compress", is_flag=True, help="Compress the file.")
 def generate(
     events: int,

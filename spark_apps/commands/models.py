@@ -155,7 +155,7 @@ def promote_models(name: str, version: str, reason: str | None, root: str | None
     Tables that were made with another version stay as they are; the command that makes them anew is named.
 
     \b
-    Example: shopstream models promote als 20191101T060000Z --reason "better on phones"
+    Example: shopstream models promote als 20191101T060000Z --reason "for phones"
     """
     folder = _settled(root)
     names = [one for one in NAMES if version in version_names(folder, one)] if name == _ALL else [name]

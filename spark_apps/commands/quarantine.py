@@ -30,7 +30,7 @@ from spark_apps.settings import load_settings, table_root
 @click.command()
 @click.option("--reason", help="One reason, as bad_time.  [default: all]")
 @click.option("--date", "day", type=DayOrUndated(), help="One date, or undated.  [default: all]")
-@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="Most lines that are shown.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="Lines to show, at most.")
 @root_option
 @json_option
 def quarantine(reason: str | None, day: str | None, limit: int, root: str | None, as_json: bool) -> None:

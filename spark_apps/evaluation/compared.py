@@ -1,4 +1,4 @@
-"""How models compare: what evaluation.json holds, and what a training's own validation says."""
+"""How models compare: what evaluation.json holds, and what a training's own validation and tuning say."""
 
 from __future__ import annotations
 
@@ -87,6 +87,31 @@ class Evaluation(Result):
                 k=self.k, negatives=self.negatives, users_evaluated=self.users_evaluated, cutoff=self.cutoff
             ),
         )
+
+
+class TrialFigures(Result):
+    """Parameters that were tried, the weights that served them best, and the hybrid's NDCG@10 with both."""
+
+    trial: int
+    rank: int
+    iterations: int
+    regularization: float
+    alpha: float
+    blend: dict[str, float]
+    ndcg: float
+
+
+class TuningFigures(Result):
+    """What a tuning tried on the last product of some users.
+
+    given_ndcg: NDCG@10 of the parameters that were given; seed: of the search.
+    """
+
+    best: TrialFigures
+    trials: list[TrialFigures]
+    given_ndcg: float
+    users: int
+    seed: int | None = None
 
 
 def measured_models(validation: Any) -> Figures:

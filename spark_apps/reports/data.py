@@ -6,31 +6,10 @@ from pydantic import Field
 
 from spark_apps.analysis.document import Analysis
 from spark_apps.analysis.recommended import RecommendedLists
-from spark_apps.evaluation.compared import Comparison
+from spark_apps.evaluation.compared import Comparison, TuningFigures
 from spark_apps.results import Result
 from spark_apps.segmentation.description import Segments
 from spark_apps.streaming.timeline import Stretch
-
-
-class Trial(Result):
-    """Parameters that were tried, the weights that served them best, and the hybrid's NDCG@10 with both."""
-
-    trial: int
-    rank: int
-    iterations: int
-    regularization: float
-    alpha: float
-    blend: dict[str, float]
-    ndcg: float
-
-
-class Tuned(Result):
-    """What a tuning tried on the last product of some users, and the NDCG@10 of the parameters that were given."""
-
-    best: Trial
-    trials: list[Trial]
-    given_ndcg: float
-    users: int
 
 
 class Recommendations(RecommendedLists, Comparison):
@@ -42,7 +21,7 @@ class Recommendations(RecommendedLists, Comparison):
     interactions: int
     users_with_list: int
     metrics: dict[str, float | None]
-    tuning: Tuned | None = None
+    tuning: TuningFigures | None = None
 
 
 class ReportData(Result):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import plotly.graph_objects as go
 
-from spark_apps.reports.data import Recommendations, Trial, Tuned
+from spark_apps.evaluation.compared import TrialFigures, TuningFigures
+from spark_apps.reports.data import Recommendations
 from spark_apps.reports.figures import BLUE, GREY, LEGEND, ORANGE, empty_figure
 from spark_apps.reports.formats import counted, figure
 from spark_apps.reports.html_table import html_table
@@ -36,13 +37,13 @@ def tuning_parts(found: Recommendations) -> list[Chart | str]:
     return [heading("What was tried"), paragraph([text]), Chart("chart-trials", trials(tuned), shown)]
 
 
-def _row(trial: Trial) -> tuple[str, ...]:
+def _row(trial: TrialFigures) -> tuple[str, ...]:
     blend = ", ".join(f"{name} {figure(weight)}" for name, weight in trial.blend.items())
     sizes = (str(trial.rank), str(trial.iterations), figure(trial.alpha), figure(trial.regularization))
     return (str(trial.trial), figure(trial.ndcg), *sizes, blend)
 
 
-def trials(tuned: Tuned) -> go.Figure:
+def trials(tuned: TuningFigures) -> go.Figure:
     """Draws the NDCG@10 of every trial, the best one marked, beside that of the parameters that were given.
 
     Args:

@@ -97,7 +97,7 @@ def test_the_best_is_trained_with_and_every_trial_is_kept(tuned: tuple[Training,
     for name in (ALS, HYBRID):
         metadata = newest(root, name)[1]
         kept = metadata.metrics["tuning"]
-        assert kept == json.loads(json.dumps(tuning.told()))
+        assert kept == json.loads(json.dumps(tuning.described().figures()))
         assert len(kept["trials"]) == TRIALS and kept["users"] == tuning.users and kept["seed"] == 42
         assert kept["trials"][kept["best"]["trial"]] == kept["best"]
         assert max(trial["ndcg"] for trial in kept["trials"]) == kept["best"]["ndcg"]

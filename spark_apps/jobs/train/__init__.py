@@ -170,7 +170,7 @@ def _recommend(run: _Run, segmented: Metadata, trials: int) -> Metadata:
     with step(f"Top {settings.top} for every user") as shown:
         hybrid = load_hybrid(run.stage(HYBRID), run.stage(ALS), lesson.names, settings.blend, settings.popular_kept)
         metrics = _stage_lists(run, lesson, factors, hybrid)
-        metrics |= {"tuning": tuning.told()} if tuning is not None else {}
+        metrics |= {"tuning": tuning.described().figures()} if tuning is not None else {}
         shown.done = f"{metrics['users_with_list']:,} users"
     if len(lesson.learned.users):
         metrics["validation"] = _validated(run, lesson, factors, hybrid)

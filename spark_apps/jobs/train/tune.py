@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +17,7 @@ from optuna.distributions import FloatDistribution, IntDistribution
 from spark_apps.engine.base import Relation
 from spark_apps.errors import NothingToLearnError
 from spark_apps.evaluation.candidates import candidates, mean_ndcg
+from spark_apps.evaluation.compared import TrialFigures, TuningFigures
 from spark_apps.evaluation.protocol import EVALUATED_USERS, held_out_of
 from spark_apps.evaluation.search import Found, Point, Space, best_of, maximise
 from spark_apps.jobs.train.factors import Fitting, trial_factors
@@ -60,9 +60,9 @@ class Trial:
     blend: BlendWeights
     ndcg: float
 
-    def told(self) -> dict[str, Any]:
-        """As it stands in the metadata."""
-        return {**self.als.model_dump(), "blend": self.blend.model_dump(), "ndcg": self.ndcg}
+    def described(self, number: int) -> TrialFigures:
+        """As it stands in the metadata, with its place among the trials."""
+        return TrialFigures(trial=number, **self.als.model_dump(), blend=self.blend.model_dump(), ndcg=self.ndcg)
 
 
 @dataclass(frozen=True)
@@ -88,11 +88,11 @@ class Tuning:
         """The trial with the highest NDCG@10, of equals the first."""
         return max(self.trials, key=lambda trial: trial.ndcg)
 
-    def told(self) -> dict[str, Any]:
+    def described(self) -> TuningFigures:
         """As it stands in the metadata: at most as many trials as were asked for."""
-        best = {"trial": self.trials.index(self.best), **self.best.told()}
-        trials = [{"trial": number, **trial.told()} for number, trial in enumerate(self.trials)]
-        return {"best": best, "given_ndcg": self.given, "users": self.users, "seed": self.seed, "trials": trials}
+        trials = [trial.described(number) for number, trial in enumerate(self.trials)]
+        best = trials[self.trials.index(self.best)]
+        return TuningFigures(best=best, given_ndcg=self.given, users=self.users, seed=self.seed, trials=trials)
 
 
 @dataclass(frozen=True)
