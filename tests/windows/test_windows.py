@@ -21,6 +21,8 @@ from tests.windows.roots import Root, differences
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ROOT = r"C:\shop data"
+# preparing Windows and the commands in Wine take long on a busy machine
+pytestmark = pytest.mark.timeout(3600)
 # of the long form; lists for the evaluation are worth a process a core then
 EVENTS = 220_000
 FILES, EVENTS_OF_A_FILE = 10, 1_000
