@@ -40,6 +40,7 @@ LINE_PROTOCOL = f"{REPORTS}/metrics"
 # The stream: a record a batch, its state, and bases of buckets and of what the catalogue is made of.
 BATCH_LOG = "processed/stream_batches"
 STREAM_STATE = "processed/stream_state"
+STREAM_CONTENTS = f"{STREAM_STATE}/contents"
 STREAM_STATE_FILE = f"{STREAM_STATE}/state.json"
 HISTORY, PROFILES = "history", "profiles"
 PRODUCTS, SCORES, GAINS = "products", "scores", "gains"
@@ -198,6 +199,11 @@ def batch_number(name: str) -> int | None:
 def gains_file(batch: int) -> str:
     """Returns the path below the root of what a batch adds to the scores."""
     return batch_file(f"{STREAM_STATE}/{GAINS}", batch)
+
+
+def contents_file(sha256: str) -> str:
+    """Returns the path of the list of the stream's applied contents that a content stands in."""
+    return f"{STREAM_CONTENTS}/{sha256[:2]}"
 
 
 def base_file(kind: str, batch: int, bucket: int | None = None) -> str:

@@ -29,8 +29,8 @@ from spark_apps.jobs import check, recommend, report, train
 from spark_apps.jobs.recommend import Recommendation
 from spark_apps.jobs.segment import load_model
 from spark_apps.jobs.stream.incoming import Note
-from spark_apps.jobs.stream.paths import read_state
 from spark_apps.jobs.stream.query import StopPolicy, run
+from spark_apps.jobs.stream.state_store import StateStore
 from spark_apps.registry.versions import SEGMENTS, newest
 from spark_apps.segmentation.inputs import FEATURES
 from spark_apps.segmentation.model import SegmentModel, place_users
@@ -226,7 +226,7 @@ def newest_users(streamed: Streamed) -> list[dict[str, Any]]:
 
 
 def test_products_equal_those_of_a_batch_over_the_same_events(streamed: Streamed, tmp_path: Path) -> None:
-    state = read_state(streamed.root)
+    state = StateStore(streamed.root).read()
     assert state is not None
     base = pq.read_table(streamed.root / base_file(PRODUCTS, state.products_from))
     streams = ds.dataset(streamed.root / STREAM_PRODUCTS.path, format="parquet").to_table()

@@ -19,7 +19,7 @@ from spark_apps.engine.published import events_relation, table_relation
 from spark_apps.generator import GeneratorSpec, write_events
 from spark_apps.jobs import analyze, check, clean, features, load, simulate, train
 from spark_apps.jobs.check import Counted
-from spark_apps.jobs.stream.paths import read_state
+from spark_apps.jobs.stream.state_store import StateStore
 from spark_apps.provenance import EventsRead
 from spark_apps.reconciliation.reconcile import Reconciliation
 from spark_apps.settings import Settings
@@ -37,7 +37,6 @@ from spark_apps.tables import (
     USER_SEGMENTS,
     DateRange,
     Table,
-    base_file,
 )
 from tests import oracle
 from tests.comparing import assert_rows
@@ -373,15 +372,15 @@ def test_the_replay_of_an_earlier_version_is_held_by_the_dates_that_clean_has(sh
 
 def history(shop: Shop) -> Counter[int]:
     """Events of each user in the stream's bases, and in the files of later batches that no base holds yet."""
-    state = read_state(shop.root)
+    state = StateStore(shop.root).read()
     assert state is not None
     found: Counter[int] = Counter()
-    for bucket, base in enumerate(state.bases):
-        places = [base_file(HISTORY, base, bucket)]
-        places += [path for one in state.recent if one.batch >= base for path in one.events]
+    for bucket in state.buckets:
+        places = [bucket.file(HISTORY)]
+        places += [path for one in state.recent if one.batch >= bucket.base for path in one.events]
         for path in places:
             users = pq.read_table(shop.root / path, columns=["user_id"], partitioning=None)["user_id"].to_pylist()
-            found.update(user for user in users if user % state.buckets == bucket)
+            found.update(user for user in users if user % bucket.modulus == bucket.remainder)
     return found
 
 

@@ -13,7 +13,7 @@ import pytest
 from spark_apps.commands.stream import tell_batch
 from spark_apps.generator import GeneratorSpec, write_events
 from spark_apps.jobs import clean, features, load, train
-from spark_apps.jobs.stream.paths import read_state
+from spark_apps.jobs.stream.state_store import StateStore
 from spark_apps.registry.versions import ALS, SEGMENTS, newest
 from spark_apps.settings import Settings
 from spark_apps.tables import (
@@ -146,7 +146,7 @@ def test_in_the_stream_one_row_closes_no_window(
         "2019-11-01",
     ]
     assert {row["recency"] for row in rows(root, STREAM_USERS)} == {0}
-    state = read_state(root)
+    state = StateStore(root).read()
     assert state is not None and state.last_date == "2019-11-01"
     tell_batch(told[0])
     assert (

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from spark_apps.jobs.stream.contents import batch_of, ensure_contents, stage_content
 from spark_apps.jobs.stream.incoming import Incoming
-from spark_apps.storage import StoragePath, write_durably
-from spark_apps.storage.transaction import Transaction
+from spark_apps.jobs.stream.state_store import StateStore
+from spark_apps.storage import StoragePath
 from spark_apps.streaming.intake import Dropped, judge
 from spark_apps.streaming.records import BatchRecord
-from spark_apps.tables import DONE, INCOMING, REFUSED, TAKEN, batch_log_path
+from spark_apps.tables import DONE, INCOMING, REFUSED, TAKEN
 from spark_apps.telemetry.batch_log import BatchLog
 from tests.factory import HEADER
 
@@ -19,10 +18,10 @@ class Applier:
     """A stream without Spark; it goes on where the batch log under its root ends."""
 
     def __init__(self, root: StoragePath) -> None:
-        self.root, self.incoming = root, Incoming(root)
+        self.root, self.incoming, self.store = root, Incoming(root), StateStore(root)
         for folder in FOLDERS:
             (root / folder).mkdir(parents=True, exist_ok=True)
-        ensure_contents(root)
+        self.store.ensure_contents()
 
     def take(self) -> Dropped | None:
         return self.incoming.take(self.next_batch())
@@ -32,7 +31,7 @@ class Applier:
 
     def publish(self, file: Dropped) -> BatchRecord:
         content = file.content
-        known = content is not None and batch_of(self.root, content.sha256) is not None
+        known = content is not None and self.store.batch_of(content.sha256) is not None
         outcome, reason = judge(file, known)
         record = BatchRecord(
             batch=self.next_batch(),
@@ -45,13 +44,9 @@ class Applier:
             outcome=outcome,
             reason=reason,
         )
-        with Transaction(self.root, ["processed"]) as transaction:
-            path = batch_log_path(record.batch)
-            write_durably(transaction.stage(path), record.model_dump_json())
-            transaction.replace(path)
-            if outcome == "applied":
-                stage_content(transaction, self.root, record.sha256, record.batch)
-            transaction.commit()
+        with self.store.change(record.batch) as change:
+            change.stage_record(record)
+            change.transaction.commit()
         return record
 
     def apply_next(self) -> BatchRecord | None:

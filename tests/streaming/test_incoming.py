@@ -20,8 +20,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from spark_apps.jobs.stream.contents import batch_of
 from spark_apps.jobs.stream.incoming import Note, names_taken
+from spark_apps.jobs.stream.state_store import StateStore
 from spark_apps.storage import write_durably
 from spark_apps.streaming.drop_files import Drop
 from spark_apps.streaming.intake import MOST_FAULTS, hash_in_name
@@ -217,8 +217,9 @@ def test_the_record_of_contents_is_made_again_from_the_batch_log(applier: Applie
         applier.drain()
     shutil.rmtree(applier.root / "processed" / "stream_state")
     again = Applier(applier.root)
-    found = [batch_of(again.root, sha256(log_of(str(number))).hexdigest()) for number in range(40)]
-    assert found == list(range(40)) and batch_of(again.root, sha256(b"").hexdigest()) is None
+    store = StateStore(again.root)
+    found = [store.batch_of(sha256(log_of(str(number))).hexdigest()) for number in range(40)]
+    assert found == list(range(40)) and store.batch_of(sha256(b"").hexdigest()) is None
 
 
 CONTENTS = st.sampled_from([log_of(), log_of("a"), log_of("b"), log_of("a", "b"), b"", b"a,b\n", log_of("a")[:-3]])

@@ -275,8 +275,8 @@ def told_at_the_start(root: StoragePath, capsys: pytest.CaptureFixture[str], **p
 
 def began_with(root: StoragePath, cleaned: dict[str, Any]) -> None:
     """Writes the state of a stream that began when clean had these dates."""
-    empty: dict[str, Any] = dict.fromkeys(("bases", "recent", "centres", "weights", "first_popular"), ())
-    empty |= {"models": {}, "segments": {}, "latest": None, "last_date": "2019-10-31", "buckets": 0}
+    empty: dict[str, Any] = dict.fromkeys(("buckets", "recent", "centres", "weights", "first_popular"), ())
+    empty |= {"models": {}, "segments": {}, "latest": None, "last_date": "2019-10-31"}
     state = StreamState(**empty, products_from=0, next_batch=0, cleaned=cleaned)
     (root / STREAM_STATE_FILE).parent.mkdir(parents=True)
     (root / STREAM_STATE_FILE).write_bytes(state.model_dump_json().encode())

@@ -29,8 +29,8 @@ def write_stream(root: Path, records: list[BatchRecord]) -> None:
         path = root / BATCH_LOG / record_name(one.batch)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(one.model_dump_json(), encoding="utf-8")
-    empty: dict[str, Any] = dict.fromkeys(("bases", "recent", "centres", "weights", "first_popular"), ())
-    empty |= {"models": {}, "segments": {}, "latest": None, "last_date": "2019-11-01", "buckets": 0}
+    empty: dict[str, Any] = dict.fromkeys(("buckets", "recent", "centres", "weights", "first_popular"), ())
+    empty |= {"models": {}, "segments": {}, "latest": None, "last_date": "2019-11-01"}
     state = StreamState(**empty, products_from=0, next_batch=records[-1].batch + 1)
     (root / STREAM_STATE_FILE).parent.mkdir(parents=True, exist_ok=True)
     (root / STREAM_STATE_FILE).write_text(state.model_dump_json(), encoding="utf-8")

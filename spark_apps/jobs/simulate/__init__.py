@@ -26,8 +26,8 @@ from spark_apps.ingestion.csv_layout import HEADER
 from spark_apps.ingestion.landing import whole_rows
 from spark_apps.ingestion.manifests import date_key, read_manifests
 from spark_apps.jobs.simulate.rate_limit import Backlog, Pace, dropped_names
-from spark_apps.jobs.stream.paths import read_state
 from spark_apps.platform.signals import Wait
+from spark_apps.jobs.stream.state_store import StateStore
 from spark_apps.progress import RowsDone, notice, row_progress
 from spark_apps.provenance import Holding, ReplayedParts, holdings_of
 from spark_apps.registry.alias import promoted_since
@@ -233,7 +233,7 @@ def _say_what_is_known(root: StoragePath, state: ReplayState) -> None:
 
 def _stream_holdings(root: StoragePath, days: set[date]) -> dict[date, Holding]:
     """What clean held when the stream's state was made; what it holds now, where that will be made (anew)."""
-    state = read_state(root)
+    state = StateStore(root).read()
     if state is None or promoted_since(root, state.models):
         return clean_holdings(root, days)
     return holdings_of(state.cleaned or {})

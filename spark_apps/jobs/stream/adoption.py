@@ -13,9 +13,7 @@ import pyarrow as pa
 from spark_apps.engine.base import Engine, Relation, Task
 from spark_apps.engine.published import applied_relation
 from spark_apps.jobs.features.reference import find_reference
-from spark_apps.jobs.stream.buckets import BucketFiles
 from spark_apps.jobs.stream.models import Placement, Served, load_placement
-from spark_apps.jobs.stream.paths import claims, replace_bucket_bases, stage_state, staged_below
 from spark_apps.jobs.stream.preparation import (
     product_base,
     segment_counts,
@@ -23,11 +21,10 @@ from spark_apps.jobs.stream.preparation import (
     write_history,
     write_profiles,
 )
-from spark_apps.jobs.stream.serving import Serving, merged_products, replace_bases
+from spark_apps.jobs.stream.serving import Serving, merged_products, replace_catalogue
+from spark_apps.jobs.stream.state_store import StateChange, StateStore
 from spark_apps.settings import Settings
-from spark_apps.storage import StoragePath
-from spark_apps.storage.transaction import Transaction
-from spark_apps.streaming.state import StreamState, stored_centres
+from spark_apps.streaming.state import Bucket, StreamState, stored_centres
 from spark_apps.streaming.user_update import PROFILES as PROFILE_ROWS
 from spark_apps.streaming.user_update import newest_profiles
 from spark_apps.tables import HISTORY, PROFILES, STREAM_EVENTS, DateRange
@@ -36,22 +33,25 @@ _TRAINED, _PRODUCT_SUMS = "trained", "product_sums"
 
 
 def adopt(
-    engine: Engine, settings: Settings, root: StoragePath, state: StreamState, served: Served
+    engine: Engine, settings: Settings, store: StateStore, state: StreamState, served: Served
 ) -> tuple[StreamState, Placement, Serving]:
     """Publishes the state that goes on with other models.
 
     Args:
         engine: reads and writes.
         settings: the run's.
-        root: folder of the tables and models.
+        store: of the state.
         state: before a batch.
         served: the versions to go on with.
 
     Returns:
         The new state, how users are placed, and what recommends.
     """
-    placement, batch = load_placement(served), state.next_batch
-    with Transaction(root, claims(batch)) as transaction:
+    placement, batch, root = load_placement(served), state.next_batch, store.root
+    renewed = {bucket: (bucket.renewed(batch),) for bucket in state.buckets}
+    after = state.with_bases(renewed)
+    with store.change(batch) as change:
+        transaction = change.transaction
         applied = applied_relation(root, DateRange(), transaction.scratch(STREAM_EVENTS.name))
         dates: dict[str, str] = {}
         if applied.read.cleaned == state.cleaned:
@@ -61,14 +61,12 @@ def adopt(
             products = product_base(engine, events, transaction.scratch(_PRODUCT_SUMS))
             reference = find_reference(engine, events, applied.days)
             dates = {"first_date": reference.first.isoformat(), "last_date": reference.day.isoformat()}
-        counts = _write_bases(engine, root, state, transaction, events)
-        replace_bucket_bases(transaction, state, range(state.buckets))
+        counts = _write_bases(engine, change, state, after.buckets, events)
+        change.replace_bases(renewed)
         first_popular = stage_catalogue(transaction, batch, products, served, settings)
-        replace_bases(transaction, state.products_from, batch)
-        after = state.model_copy(
+        replace_catalogue(transaction, state.products_from, batch)
+        after = after.model_copy(
             update={
-                "bases": (batch,) * state.buckets,
-                "recent": (),
                 "models": served.versions,
                 "products_from": batch,
                 **stored_centres(placement.centres),
@@ -78,9 +76,8 @@ def adopt(
                 **dates,
             }
         )
-        stage_state(transaction, after)
-        transaction.commit()
-    return after, placement, Serving(engine, settings, root, served, after)
+        change.commit(after)
+    return after, placement, Serving(engine, settings, store, served, after)
 
 
 @dataclass(frozen=True)
@@ -88,46 +85,47 @@ class _Rewriting:
     """What tasks need to write bases anew.
 
     Attributes:
-        files: of the buckets.
+        store: of the state.
         state: before the batch.
-        staged: where they are put: see `paths.staged_below`.
+        folder: where they are put: see `StateChange.folder`.
         trained: the same of the bases of segments and lists that the training left.
         renews: whether users' events stay as they are.
     """
 
-    files: BucketFiles
+    store: StateStore
     state: StreamState
-    staged: str
+    folder: str
     trained: str
     renews: bool
 
 
 def _write_bases(
-    engine: Engine, root: StoragePath, state: StreamState, transaction: Transaction, events: Relation | None
+    engine: Engine, change: StateChange, state: StreamState, buckets: tuple[Bucket, ...], events: Relation | None
 ) -> pa.Table:
     """Writes every bucket's bases: profiles with what was trained, events as they were or, if given, these.
 
     Returns:
         See `preparation.write_profiles`.
     """
-    files, staged = BucketFiles(root, state.buckets), staged_below(transaction, root)
-    trained = f"{transaction.scratch(_TRAINED).relative_to(root).as_posix()}/"
+    store = change.store
+    trained = f"{change.transaction.scratch(_TRAINED).relative_to(store.root).as_posix()}/"
     if events is not None:
-        write_history(engine, events, files, staged, state.next_batch)
-    counts = write_profiles(engine, root, files, trained, state.next_batch)
-    engine.map(_rewrite, range(state.buckets), shared=_Rewriting(files, state, staged, trained, renews=events is None))
+        write_history(engine, events, store, change.folder, buckets)
+    counts = write_profiles(engine, store, trained, buckets)
+    about = _Rewriting(store, state, change.folder, trained, renews=events is None)
+    engine.map(_rewrite, list(zip(state.buckets, buckets, strict=True)), shared=about)
     return counts
 
 
 def _rewrite(task: Task) -> None:
-    """Writes the bases of a bucket anew. Item: the bucket. Shared: _Rewriting."""
+    """Writes the bases of a bucket anew. Item: the bucket before and after. Shared: _Rewriting."""
     about: _Rewriting = task.shared
-    bucket, files, batch = task.item, about.files.in_task(), about.state.next_batch
-    seen = _without_segment(files.profiles(about.state, bucket))
-    profiles = newest_profiles([seen, files.trained(about.trained, batch, bucket)])
+    (old, new), store = task.item, about.store.in_task()
+    seen = _without_segment(store.profiles(about.state, old))
+    profiles = newest_profiles([seen, store.profiles_below(about.trained, new)])
     if about.renews:
-        files.renew(HISTORY, about.staged, about.state, bucket)
-    files.write(PROFILES, about.staged, batch, bucket, profiles)
+        store.renew(HISTORY, about.folder, about.state, old, new)
+    store.write(PROFILES, about.folder, new, profiles)
 
 
 def _without_segment(profiles: pa.Table) -> pa.Table:

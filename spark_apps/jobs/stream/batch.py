@@ -11,22 +11,18 @@ from typing import Any
 
 from spark_apps.engine.base import Engine
 from spark_apps.jobs.stream.adoption import adopt
-from spark_apps.jobs.stream.buckets import BucketFiles
-from spark_apps.jobs.stream.compaction import renew_bases
-from spark_apps.jobs.stream.contents import batch_of, stage_content
 from spark_apps.jobs.stream.lines import Lines, read_file
 from spark_apps.jobs.stream.models import Placement, Served, load_placement, versions_in_force, versions_named
 from spark_apps.jobs.stream.outputs import Outputs, Staged
-from spark_apps.jobs.stream.paths import claims, stage_state
 from spark_apps.jobs.stream.replayed import replayed_parts
 from spark_apps.jobs.stream.serving import Serving
+from spark_apps.jobs.stream.state_store import StateChange, StateStore
 from spark_apps.jobs.stream.tasks import ANSWERED, Batch, answered_parts, apply_buckets
 from spark_apps.provenance import AppliedBatch, held_by_clean, holdings_of
 from spark_apps.registry.alias import promoted_since
 from spark_apps.runtime.memory import release_unused
 from spark_apps.settings import Settings
-from spark_apps.storage import StoragePath, write_durably
-from spark_apps.storage.transaction import Transaction
+from spark_apps.storage import StoragePath
 from spark_apps.streaming.clock import Clock
 from spark_apps.streaming.figures import (
     RELEVANCE,
@@ -47,7 +43,7 @@ from spark_apps.streaming.segment_assignment import Placing
 from spark_apps.streaming.state import RecentBatch, StreamState, centres_of, stored_centres
 from spark_apps.streaming.user_update import COUNTED, InForce
 from spark_apps.streaming.watermark import watermark_after
-from spark_apps.tables import STREAM_RECOMMENDATIONS, STREAM_USERS, batch_log_path
+from spark_apps.tables import STREAM_RECOMMENDATIONS, STREAM_USERS
 
 RANKED = 10
 
@@ -81,13 +77,13 @@ class _Changes:
 class BatchProcessor:
     """Applies dropped files one after the other; between two of them it holds no more than the published state says."""
 
-    def __init__(self, engine: Engine, settings: Settings, root: StoragePath, state: StreamState) -> None:
+    def __init__(self, engine: Engine, settings: Settings, store: StateStore, state: StreamState) -> None:
         """Loads the models that the state names."""
-        self._engine, self._settings, self._root = engine, settings, root
+        self._engine, self._settings, self._store = engine, settings, store
         self.state = state
-        self._served = versions_named(root, state.models)
+        self._served = versions_named(store.root, state.models)
         self._placement: Placement = load_placement(self._served)
-        self._serving = Serving(engine, settings, root, self._served, state)
+        self._serving = Serving(engine, settings, store, self._served, state)
 
     def apply(self, file: Dropped) -> BatchRecord:
         """Applies a file, or notes why it changes nothing; with its record all of it is published.
@@ -97,23 +93,21 @@ class BatchProcessor:
         """
         times, content = Times(), file.content
         with times.of("file"):
-            known = content is not None and batch_of(self._root, content.sha256) is not None
+            known = content is not None and self._store.batch_of(content.sha256) is not None
         outcome, reason = judge(file, known)
         record = self._learn(file, times) if outcome == "applied" else self._note(file, outcome, reason, times)
         release_unused()
         return record
 
     def maintain(self) -> None:
-        """Does what can wait until a batch is published: makes bases anew whose turn it is."""
-        due = self.state.due()
-        if due:
-            self.state = renew_bases(self._engine, self._root, self.state, due)
-            release_unused()
+        """Does what can wait until a batch is published: compacts a part of the state."""
+        self.state = self._store.compact(self._engine, self.state)
+        release_unused()
 
     def _keep_models_up_to_date(self) -> None:
         """Takes over what was promoted, and now and then the products that the stream has seen."""
-        if promoted_since(self._root, self.state.models):
-            self._adopt(versions_in_force(self._root))
+        if promoted_since(self._store.root, self.state.models):
+            self._adopt(versions_in_force(self._store.root))
         if self.state.next_batch - self.state.products_from >= self._settings.stream_refresh:
             self.state = self._serving.refreshed(self.state)
 
@@ -122,30 +116,30 @@ class BatchProcessor:
             return  # what is promoted is gone, and was not served before either
         self._serving.close()
         self._served = served
-        adopted = adopt(self._engine, self._settings, self._root, self.state, served)
+        adopted = adopt(self._engine, self._settings, self._store, self.state, served)
         self.state, self._placement, self._serving = adopted
 
     def _note(self, file: Dropped, outcome: Outcome, reason: Reason | None, times: Times) -> BatchRecord:
         """Writes down a file that changes nothing."""
         record = self._record(file, times, outcome=outcome, reason=reason)
-        with Transaction(self._root, claims(record.batch)) as transaction:
+        with self._store.change(record.batch) as change:
             after = self.state.model_copy(update={"next_batch": self.state.next_batch + 1})
-            self._publish(transaction, record, after)
+            self._commit(change, record, after)
         return record
 
     def _learn(self, file: Dropped, times: Times) -> BatchRecord:
         with times.of("models"):
             self._keep_models_up_to_date()
         batch = self.state.next_batch
-        with Transaction(self._root, claims(batch)) as transaction:
-            outputs = Outputs(self._root, transaction, batch)
+        with self._store.change(batch) as change:
+            outputs = Outputs(change.transaction, batch)
             with times.of("parse"):
                 leap = timedelta(hours=self._settings.stream_leap)
                 lines = read_file(self._engine, file, self.state, leap, outputs.scratch("lines"))
                 events = outputs.stage_lines(lines)
             assert file.content is not None, "what is learned from was read"
             sha256 = file.content.sha256
-            replayed = replayed_parts(self._root, sha256, file.sequence)
+            replayed = replayed_parts(self._store.root, sha256, file.sequence)
             held = self._held(file, sha256, lines, replayed)
             fresh = [staged for day, staged in events.items() if day not in held]
             changes = self._change(lines.clock, fresh, outputs, times) if fresh else None
@@ -167,8 +161,7 @@ class BatchProcessor:
                 watermark=watermark_after(self.state.latest),
                 **(_told(changes) if changes else {}),
             )
-            stage_content(transaction, self._root, record.sha256, batch)
-            self._publish(transaction, record, self._advanced(lines, changes))
+            self._commit(change, record, self._advanced(lines, changes))
         return record
 
     def _held(
@@ -206,8 +199,8 @@ class BatchProcessor:
     def _batch(self, events: Sequence[Staged], last: date) -> Batch:
         centres, placement = centres_of(self.state).places, self._placement
         return Batch(
-            files=BucketFiles(self._root, self.state.buckets),
-            events=tuple(one.file.relative_to(self._root).as_posix() for one in events),
+            store=self._store,
+            events=tuple(one.file.relative_to(self._store.root).as_posix() for one in events),
             state=self.state,
             last=last,
             first=date.fromisoformat(self.state.first_date) if self.state.first_date else None,
@@ -219,9 +212,10 @@ class BatchProcessor:
         )
 
     def _apply(self, batch: Batch, folders: Mapping[str, StoragePath]) -> tuple[Learned, Answered]:
-        tasks = min(self.state.buckets, self._engine.parallelism)
-        buckets = [tuple(range(first, self.state.buckets, tasks)) for first in range(tasks)]
-        done = self._engine.map(apply_buckets, buckets, folders, batch)
+        buckets = len(self.state.buckets)
+        tasks = min(buckets, self._engine.parallelism)
+        places = [tuple(range(first, buckets, tasks)) for first in range(tasks)]
+        done = self._engine.map(apply_buckets, places, folders, batch)
         counted = {name: done.result(name, schema) for name, schema in COUNTED.items()}
         parts = answered_parts(done.result("answered", ANSWERED))
         return (
@@ -229,12 +223,9 @@ class BatchProcessor:
             answered_of(parts, *centres_of(self.state).places.shape),
         )
 
-    def _publish(self, transaction: Transaction, record: BatchRecord, state: StreamState) -> None:
-        path = batch_log_path(record.batch)
-        write_durably(transaction.stage(path), record.model_dump_json())
-        transaction.replace(path)
-        stage_state(transaction, state)
-        transaction.commit()
+    def _commit(self, change: StateChange, record: BatchRecord, state: StreamState) -> None:
+        change.stage_record(record)
+        change.commit(state)
         self.state = state
 
     def _advanced(self, lines: Lines, changes: _Changes | None) -> StreamState:

@@ -18,7 +18,6 @@ from spark_apps.ingestion.event_times import latest_possible
 from spark_apps.ingestion.landing import date_of_row
 from spark_apps.ingestion.lines import LINE, REASON, lines_of, read_lines
 from spark_apps.ingestion.raw_lines import Piece, blocks_of, pieces_of
-from spark_apps.jobs.stream.paths import numbered
 from spark_apps.storage import StoragePath, parquet_files
 from spark_apps.streaming.clock import Clock, advanced
 from spark_apps.streaming.intake import Dropped
@@ -146,6 +145,11 @@ def _read_piece(task: Task) -> None:
         task.output(STREAM_QUARANTINE.name, QUARANTINE, [rows.select(QUARANTINE.names)], folder=partition_folder(day))
         for one in rows[REASON].value_counts().to_pylist():
             task.give("read", _counted(day, one["values"], one["counts"]))
+
+
+def numbered(rows: pa.Table, batch: int) -> pa.Table:
+    """Adds the number of the batch to rows."""
+    return rows.append_column("batch", pa.repeat(pa.scalar(batch, pa.int32()), len(rows)))
 
 
 def _days(rows: pa.Table) -> list[tuple[date | None, pa.Table]]:

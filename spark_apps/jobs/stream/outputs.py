@@ -9,8 +9,7 @@ from datetime import date
 import pyarrow as pa
 
 from spark_apps.engine.published import stored_schema
-from spark_apps.jobs.stream.lines import Lines
-from spark_apps.jobs.stream.paths import numbered
+from spark_apps.jobs.stream.lines import Lines, numbered
 from spark_apps.storage import StoragePath, concatenate, parquet_files, write_parquet
 from spark_apps.storage.transaction import Transaction
 from spark_apps.streaming.figures import Answered, Learned, gains_of
@@ -41,9 +40,9 @@ class Staged:
 class Outputs:
     """What one batch writes."""
 
-    def __init__(self, root: StoragePath, transaction: Transaction, batch: int) -> None:
+    def __init__(self, transaction: Transaction, batch: int) -> None:
         """Names the batch and the transaction that will show it."""
-        self._root, self._transaction, self.batch = root, transaction, batch
+        self._transaction, self.batch = transaction, batch
 
     def scratch(self, name: str) -> StoragePath:
         """Returns a new folder for files of tasks."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -15,8 +16,6 @@ from spark_apps.features.products import merge_descriptions
 from spark_apps.features.units import EVENT_COLUMNS, PRODUCT_SUMS, product_sums
 from spark_apps.jobs.features.reference import find_reference
 from spark_apps.jobs.quarantine import require_events
-from spark_apps.jobs.stream.buckets import BucketFiles
-from spark_apps.jobs.stream.contents import CONTENTS
 from spark_apps.jobs.stream.models import (
     Placement,
     Served,
@@ -25,14 +24,21 @@ from spark_apps.jobs.stream.models import (
     popular,
     versions_in_force,
 )
-from spark_apps.jobs.stream.paths import staged_below
 from spark_apps.jobs.train.hybrid import SEGMENT_SCORES
+from spark_apps.jobs.stream.state_store import StateStore, staged_below
 from spark_apps.progress import step
 from spark_apps.registry.versions import HYBRID
 from spark_apps.settings import Settings
 from spark_apps.storage import StoragePath, read_parquet, write_durably, write_parquet
 from spark_apps.storage.transaction import Transaction
-from spark_apps.streaming.state import StreamState, bucket_text, buckets_for, stored_centres
+from spark_apps.streaming.state import (
+    Bucket,
+    StreamState,
+    buckets_for,
+    places_by_remainder,
+    remainder_text,
+    stored_centres,
+)
 from spark_apps.streaming.user_update import PROFILES as PROFILE_ROWS
 from spark_apps.tables import (
     HISTORY,
@@ -40,6 +46,7 @@ from spark_apps.tables import (
     PROFILES,
     RECOMMENDATIONS,
     SCORES,
+    STREAM_CONTENTS,
     STREAM_EVENTS,
     STREAM_STATE,
     STREAM_STATE_FILE,
@@ -62,25 +69,26 @@ _BUCKETS = pa.schema([("bucket", pa.int32())])
 
 @dataclass(frozen=True)
 class _Bases:
-    """Where tasks write bases of buckets: those that hold all batches before one."""
+    """The bases that tasks write: of which buckets, and below which folder of the root."""
 
-    files: BucketFiles
-    staged: str
-    batch: int
+    store: StateStore
+    folder: str
+    buckets: tuple[Bucket, ...]
 
 
-def prepare(engine: Engine, settings: Settings, root: StoragePath) -> StreamState:
+def prepare(engine: Engine, settings: Settings, store: StateStore) -> StreamState:
     """Publishes the state before the first batch.
 
     Args:
         engine: reads and writes.
         settings: the run's.
-        root: folder of the tables and models.
+        store: of the state, whose root holds tables and models.
 
     Raises:
         MissingTableError, MissingModelError: when nothing was trained yet.
         NothingToDoError: when no event is left of those that models were trained on.
     """
+    root = store.root
     served = versions_in_force(root)
     placement = load_placement(served)
     require_events(root, DateRange())
@@ -89,14 +97,14 @@ def prepare(engine: Engine, settings: Settings, root: StoragePath) -> StreamStat
         applied = applied_relation(root, DateRange(), transaction.scratch(STREAM_EVENTS.name))
         number = applied.read.batches
         reference = find_reference(engine, applied.events, applied.days)
-        staged = staged_below(transaction, root)
+        folder = staged_below(transaction, root)
         with step("Former events") as shown:
             rows = sum(applied.read.rows.values())
-            files = BucketFiles(root, buckets_for(rows))
-            write_history(engine, applied.events, files, staged, number)
-            shown.done = f"{rows:,} events in {files.buckets} buckets"
+            buckets = buckets_for(rows, number)
+            write_history(engine, applied.events, store, folder, buckets)
+            shown.done = f"{rows:,} events in {len(buckets)} buckets"
         with step("Former lists and segments"):
-            counts = write_profiles(engine, root, files, staged, number)
+            counts = write_profiles(engine, store, folder, buckets)
         with step("Products"):
             products = product_base(engine, applied.events, transaction.scratch(_PRODUCT_SUMS))
             first_popular = stage_catalogue(transaction, number, products, served, settings)
@@ -105,8 +113,7 @@ def prepare(engine: Engine, settings: Settings, root: StoragePath) -> StreamStat
             latest=None,
             first_date=reference.first.isoformat(),
             last_date=reference.day.isoformat(),
-            buckets=files.buckets,
-            bases=(number,) * files.buckets,
+            buckets=buckets,
             recent=(),
             models=served.versions,
             products_from=number,
@@ -117,7 +124,7 @@ def prepare(engine: Engine, settings: Settings, root: StoragePath) -> StreamStat
         )
         write_durably(transaction.stage(STREAM_STATE_FILE), state.model_dump_json())
         if not number:  # else they are made of the batch log
-            transaction.stage(CONTENTS).mkdir()
+            transaction.stage(STREAM_CONTENTS).mkdir()
         transaction.replace(STREAM_STATE)
         transaction.commit()
     return state
@@ -138,40 +145,41 @@ def product_base(engine: Engine, events: Relation, scratch: StoragePath) -> pa.T
     return sums.set_column(PRODUCT_COLUMNS.index("price_sum"), "price_sum", price_sum)
 
 
-def write_history(engine: Engine, events: Relation, files: BucketFiles, staged: str, batch: int) -> None:
+def write_history(
+    engine: Engine, events: Relation, store: StateStore, folder: str, buckets: tuple[Bucket, ...]
+) -> None:
     """Writes the bases of users' events of every bucket.
 
     Args:
         engine: reads and writes.
         events: columns of EVENT_COLUMNS, and perhaps others.
-        files: of the buckets.
-        staged: see `paths.staged_below`.
-        batch: the first one that they do not hold.
+        store: where they stand.
+        folder: see `StateChange.folder`.
+        buckets: all of a state.
     """
-    about, inputs = _Bases(files, staged, batch), {"events": events.select(*EVENT_COLUMNS.names)}
-    done = engine.run(_write_history, inputs, bucket_text(files.buckets), shared=about)
+    about, inputs = _Bases(store, folder, buckets), {"events": events.select(*EVENT_COLUMNS.names)}
+    done = engine.run(_write_history, inputs, _by(buckets), shared=about)
     _write_empty(HISTORY, EVENT_COLUMNS, about, done)
 
 
-def write_profiles(engine: Engine, root: StoragePath, files: BucketFiles, staged: str, batch: int) -> pa.Table:
+def write_profiles(engine: Engine, store: StateStore, folder: str, buckets: tuple[Bucket, ...]) -> pa.Table:
     """Writes the bases of segments and lists of every bucket, as the last training left them.
 
     Args:
         engine: reads and writes.
-        root: folder of the tables.
-        files: of the buckets.
-        staged: as for `write_history`.
-        batch: likewise.
+        store: where they stand.
+        folder: as for `write_history`.
+        buckets: all of a state.
 
     Returns:
         Users by segment: SEGMENT_COUNTS, several rows a segment.
     """
-    about = _Bases(files, staged, batch)
+    about, root = _Bases(store, folder, buckets), store.root
     inputs = {
         "segments": table_relation(root, USER_SEGMENTS).select("user_id", "segment"),
         "recommendations": table_relation(root, RECOMMENDATIONS).select("user_id", "rank", "product_id"),
     }
-    done = engine.run(_write_profiles, inputs, bucket_text(files.buckets), shared=about)
+    done = engine.run(_write_profiles, inputs, _by(buckets), shared=about)
     _write_empty(PROFILES, PROFILE_ROWS, about, done)
     return done.result("segments", SEGMENT_COUNTS)
 
@@ -194,17 +202,26 @@ def _write_profiles(task: Task) -> None:
 def _give_written(task: Task, kind: str, text: str, schema: pa.Schema, *then_by: str) -> None:
     """Writes a query's rows, in the order of buckets and users, as their bases."""
     about: _Bases = task.shared
-    order = ", ".join([bucket_text(about.files.buckets), "user_id", *then_by])
-    rows = task.database.batches(f"select * from ({text}) order by {order}", schema)
-    written = about.files.in_task().write_sorted(kind, about.staged, about.batch, rows)
+    places = places_by_remainder(about.buckets)
+    task.database.register("places", pa.table({"remainder": np.arange(len(places)), "place": places}))
+    located = f"({text}) join places on remainder = {remainder_text(len(places))}"
+    order = ", ".join(["place", "user_id", *then_by])
+    rows = task.database.batches(f"select * from {located} order by {order}", schema)
+    written = about.store.in_task().write_sorted(kind, about.folder, about.buckets, rows)
     task.give("buckets", pa.table([pa.array(written, pa.int32())], _BUCKETS))
 
 
 def _write_empty(kind: str, schema: pa.Schema, about: _Bases, done: Done) -> None:
     """Writes the bases of buckets without a row, to which no task came."""
     written = set(done.result("buckets", _BUCKETS)["bucket"].to_pylist())
-    for bucket in set(range(about.files.buckets)) - written:
-        about.files.write(kind, about.staged, about.batch, bucket, schema.empty_table())
+    for place, bucket in enumerate(about.buckets):
+        if place not in written:
+            about.store.write(kind, about.folder, bucket, schema.empty_table())
+
+
+def _by(buckets: tuple[Bucket, ...]) -> str:
+    """What keeps the rows of a bucket in one task."""
+    return remainder_text(min(bucket.modulus for bucket in buckets))
 
 
 def segment_counts(counts: pa.Table, placement: Placement) -> dict[str, int]:

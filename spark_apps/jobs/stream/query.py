@@ -15,11 +15,10 @@ from filelock import Timeout
 from spark_apps.engine.base import Engine
 from spark_apps.errors import BadInputError, BusyRootError, UserError, from_engine_error, from_os_error
 from spark_apps.jobs.stream.batch import BatchProcessor
-from spark_apps.jobs.stream.contents import ensure_contents
 from spark_apps.jobs.stream.incoming import TRIED_AGAIN_SECONDS, Incoming, names_taken
-from spark_apps.jobs.stream.paths import read_state
 from spark_apps.jobs.stream.preparation import prepare
 from spark_apps.platform.signals import Wait, asked_to_end
+from spark_apps.jobs.stream.state_store import StateStore
 from spark_apps.settings import Settings
 from spark_apps.storage import StoragePath, for_another_thread, lock_at
 from spark_apps.storage.staging import discard
@@ -75,11 +74,12 @@ def run(engine: Engine, settings: Settings, root: StoragePath, stop: StopPolicy,
     for folder in (INCOMING, TAKEN, DONE, REFUSED, STREAM_STATE, *(table.path for table in STREAM_TABLES)):
         (root / folder).mkdir(parents=True, exist_ok=True)
     with _alone(root):
-        state = read_state(root) or prepare(engine, settings, root)
-        ensure_contents(root)
+        store = StateStore(root)
+        state = store.read() or prepare(engine, settings, store)
+        store.ensure_contents()
         for folder in (CHECKPOINT, TRIGGERS):
             discard(root / folder)
-        processor = BatchProcessor(engine, settings, root, state)
+        processor = BatchProcessor(engine, settings, store, state)
         with asked_to_end() as wait:
             stream = _Stream(processor, Incoming(root), stop, report, wait)
             if engine.is_cluster:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pyarrow as pa
 
 from spark_apps.engine.base import Engine, Shared
 from spark_apps.features.grouping import grouped, summed
 from spark_apps.features.products import merge_descriptions
 from spark_apps.jobs.stream.models import Served, load_recommender, popular
-from spark_apps.jobs.stream.paths import claims, read_file, stage_state
 from spark_apps.jobs.stream.preparation import PRODUCT_COLUMNS, SCORE_COLUMNS, catalogue_of
+from spark_apps.jobs.stream.state_store import StateStore
 from spark_apps.settings import Settings
-from spark_apps.storage import StoragePath, write_parquet
+from spark_apps.storage import StoragePath, open_parquet, write_parquet
 from spark_apps.storage.transaction import Transaction
 from spark_apps.streaming.scoring import Models
 from spark_apps.streaming.state import StreamState
@@ -25,19 +27,19 @@ class Serving:
     """
 
     def __init__(
-        self, engine: Engine, settings: Settings, root: StoragePath, served: Served, state: StreamState
+        self, engine: Engine, settings: Settings, store: StateStore, served: Served, state: StreamState
     ) -> None:
         """Loads the models as the state has them, after a restart too."""
-        self._engine, self._settings, self._root, self._served = engine, settings, root, served
+        self._engine, self._settings, self._store, self._served = engine, settings, store, served
         self._load(state)
 
     def _load(self, state: StreamState) -> None:
-        models = models_of(self._root, self._served, state, self._settings)
+        models = models_of(self._store.root, self._served, state, self._settings)
         self.models: Shared[Models] = self._engine.share(models)
         self.popular = popular(models, len(state.first_popular))
         self._known = set(models.hybrid.catalogue.ids.tolist())
         for batch in range(state.products_from, state.next_batch):
-            self.note(increments(self._root, batch))
+            self.note(increments(self._store.root, batch))
 
     def note(self, products: pa.Table) -> int:
         """Notes the products of a batch; returns how many of them are new."""
@@ -57,13 +59,12 @@ class Serving:
         """
         since, now = state.products_from, state.next_batch
         after = state.model_copy(update={"products_from": now})
-        with Transaction(self._root, claims(now)) as transaction:
-            products = merged_products(self._root, since, now)
+        with self._store.change(now) as change:
+            products = merged_products(self._store.root, since, now)
             for kind, rows in ((PRODUCTS, products), (SCORES, self._scores(since, now))):
-                write_parquet(transaction.stage(base_file(kind, now)), rows)
-            replace_bases(transaction, since, now)
-            stage_state(transaction, after)
-            transaction.commit()
+                write_parquet(change.transaction.stage(base_file(kind, now)), rows)
+            replace_catalogue(change.transaction, since, now)
+            change.commit(after)
         self.close()
         self._load(after)
         return after
@@ -73,8 +74,8 @@ class Serving:
         self.models.release()
 
     def _scores(self, since: int, now: int) -> pa.Table:
-        base = read_file(self._root / base_file(SCORES, since), SCORE_COLUMNS)
-        paths = [self._root / gains_file(batch) for batch in range(since, now)]
+        base = read_file(self._store.root / base_file(SCORES, since), SCORE_COLUMNS)
+        paths = [self._store.root / gains_file(batch) for batch in range(since, now)]
         parts = [read_file(path, SCORE_COLUMNS).cast(base.schema) for path in paths if path.exists()]
         return grouped(pa.concat_tables([base, *parts]), ["segment", "product_id"], summed("score"))
 
@@ -100,7 +101,7 @@ def merged_products(root: StoragePath, since: int, now: int) -> pa.Table:
     return merge_descriptions(pa.concat_tables([base, *parts]))
 
 
-def replace_bases(transaction: Transaction, since: int, now: int) -> None:
+def replace_catalogue(transaction: Transaction, since: int, now: int) -> None:
     """Has staged bases of products and scores take the place of the former ones, and of what batches added to them."""
     for kind in (PRODUCTS, SCORES):
         transaction.replace(base_file(kind, now))
@@ -108,6 +109,11 @@ def replace_bases(transaction: Transaction, since: int, now: int) -> None:
             transaction.remove(base_file(kind, since))
     for batch in range(since, now):
         transaction.remove(gains_file(batch))
+
+
+def read_file(path: StoragePath, columns: Sequence[str]) -> pa.Table:
+    """Reads columns of one small Parquet file."""
+    return open_parquet(path).read(columns=list(columns))
 
 
 def increments(root: StoragePath, batch: int) -> pa.Table:

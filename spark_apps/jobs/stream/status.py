@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from spark_apps.jobs.stream.incoming import names_taken
-from spark_apps.jobs.stream.paths import read_state
+from spark_apps.jobs.stream.state_store import StateStore
 from spark_apps.storage import Entry, StoragePath, entries
 from spark_apps.streaming.intake import in_turn, moment_of, shown, why_left
 from spark_apps.streaming.records import BatchRecord, Reason
@@ -111,7 +111,7 @@ def _entries(root: StoragePath) -> list[Entry]:
 
 def read_status(root: StoragePath) -> StreamStatus:
     """Reads how far the stream under a root is; it need not run."""
-    state, batch_log = read_state(root), BatchLog(root)
+    state, batch_log = StateStore(root).read(), BatchLog(root)
     batches = state.next_batch if state else 0
     read = [batch_log.record(batch) for batch in range(max(0, batches - _LATEST), batches)]
     latest = [record for record in read if record is not None]

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from datetime import date
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from spark_apps.engine.base import Shared, Task
 from spark_apps.engine.published import stored_schema
 from spark_apps.features.units import FeatureOptions
-from spark_apps.jobs.stream.buckets import BucketFiles
-from spark_apps.jobs.stream.paths import numbered
+from spark_apps.jobs.stream.lines import numbered
+from spark_apps.jobs.stream.state_store import Known, StateStore
 from spark_apps.recommendation.lists import USERS_PER_BLOCK
 from spark_apps.runtime.memory import release_unused
 from spark_apps.segmentation.rfm import Cuts
@@ -35,7 +34,7 @@ class Batch:
     """What the tasks of a batch share.
 
     Attributes:
-        files: of the buckets.
+        store: of the state.
         events: the batch's own, as paths below the root.
         state: before the batch.
         last, first: the dates that recency counts from and to.
@@ -45,7 +44,7 @@ class Batch:
         settings: the run's.
     """
 
-    files: BucketFiles
+    store: StateStore
     events: tuple[str, ...]
     state: StreamState
     last: date
@@ -60,22 +59,19 @@ class Batch:
 def apply_buckets(task: Task) -> None:
     """Learns what a batch's events say about the users of some buckets, and answers: segments and lists.
 
-    Item: the buckets. Shared: Batch. Outputs: stream_users, stream_recommendations. Gives, where there is an event,
-    what `user_update.learn` counted under the names of its tables, `relevance`, and `answered`, ANSWERED, a row.
+    Item: the places of the buckets in the state. Shared: Batch. Outputs: stream_users, stream_recommendations. Gives,
+    where there is an event, what `user_update.learn` counted under the names of its tables, `relevance`, and
+    `answered`, ANSWERED, a row.
     """
     batch: Batch = task.shared
-    files = batch.files.in_task()
-    fresh = files.fresh(batch.events, task.item)
-    if len(fresh):
-        _apply(task, batch, files, fresh)
+    for known in batch.store.in_task().known(batch.state, task.item, batch.events):
+        _apply(task, batch, known)
     release_unused()
 
 
-def _apply(task: Task, batch: Batch, files: BucketFiles, fresh: pa.Table) -> None:
-    users = pc.unique(fresh["user_id"])
-    past, profiles = files.known(batch.state, task.item, users)
+def _apply(task: Task, batch: Batch, known: Known) -> None:
     options = FeatureOptions(batch.last, batch.settings.scores, batch.first)
-    learned = learn(task.database, fresh, past, profiles, options, batch.in_force)
+    learned = learn(task.database, known.fresh, known.history, known.profiles, options, batch.in_force)
     for name, rows in learned.counted.items():
         task.give(name, rows)
     task.give("relevance", learned.relevance)

@@ -9,10 +9,9 @@ from tempfile import TemporaryDirectory
 import pyarrow as pa
 
 from spark_apps.engine.database import Database, Limits
-from spark_apps.jobs.stream.buckets import BucketFiles
 from spark_apps.jobs.stream.models import versions_in_force
-from spark_apps.jobs.stream.paths import read_state
 from spark_apps.jobs.stream.serving import models_of
+from spark_apps.jobs.stream.state_store import StateStore
 from spark_apps.settings import Settings
 from spark_apps.storage import StoragePath
 from spark_apps.streaming.scoring import Models
@@ -48,14 +47,14 @@ def newest_user(root: StoragePath, settings: Settings, user_id: int, trained_eve
     Returns:
         None where the stream knows of no further event, or has yet to take over the models in force.
     """
-    state = read_state(root)
+    store = StateStore(root)
+    state = store.read()
     if state is None:
         return None
     served = versions_in_force(root)
     if state.models != served.versions:
         return None
-    files = BucketFiles(root, state.buckets)
-    history, profiles = files.known(state, [user_id % state.buckets], pa.array([user_id], pa.int64()))
+    history, profiles = store.user(state, user_id)
     if len(history) <= trained_events:
         return None
     segment = profiles["segment"][0].as_py() if len(profiles) else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from spark_apps.jobs.stream.paths import read_state
+from spark_apps.jobs.stream.state_store import StateStore
 from spark_apps.jobs.stream.status import Waiting, read_waiting
 from spark_apps.storage import StoragePath
 from spark_apps.streaming.records import BatchRecord
@@ -32,7 +32,7 @@ class Watcher:
 
     def look(self) -> Seen:
         """Reads what is new."""
-        state = read_state(self._root)
+        state = StateStore(self._root).read()
         batches = state.next_batch if state else 0
         wanted = range(max(0, batches - LATEST), batches)
         found = {batch: self._read.get(batch) or self._batch_log.record(batch) for batch in wanted}
