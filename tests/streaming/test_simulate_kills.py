@@ -21,59 +21,32 @@ from spark_apps.storage.staging import staging_folders
 from spark_apps.tables import INCOMING, REPLAY, TRANSACTIONS
 from tests.factory import csv_line, write_log
 from tests.hdfs.server import HdfsServer
+from tests.kills import REPOSITORY, run_script
 from tests.streaming.replays import AT_ONCE, apply_next, dropped, dropped_files, never, raw
 from tests.waiting import PATIENCE, eventually
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 SEED = 3
 KILLS = 3
 AS_FAST_AS_CAN_BE = ("--speed", "max", "--ahead", "100000")
 
-# Forks replays of which the first is killed before it touches its first file, the second before its second, and so on,
-# until one ends by itself. What every one of them leaves is checked.
+# What every replay that is killed leaves is checked.
 KILLED_AT_EVERY_STEP = """
-import os, signal, sys
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 from spark_apps.jobs import simulate
+from tests.kills import kill_at_every_step
 from tests.streaming.replays import AT_ONCE, dropped, never, raw
 
 root, rows = Path(sys.argv[1]), raw(Path(sys.argv[1]))
-TOUCHES = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir"}
 
-def kill_at(number):
-    touched = 0
-    def touch(event, arguments):
-        nonlocal touched
-        if event in TOUCHES and str(arguments[0]).startswith(str(root)):
-            touched += 1
-            if touched == number:
-                os.kill(os.getpid(), signal.SIGKILL)
-    sys.addaudithook(touch)
+def check():
+    assert rows.startswith(dropped(root))
 
-kills = 0
-while True:
-    child = os.fork()
-    if not child:
-        kill_at(kills + 1)
-        simulate.run(root, replace(AT_ONCE, events=int(sys.argv[2])), never)
-        os._exit(0)
-    _, status = os.waitpid(child, 0)
-    assert rows.startswith(dropped(root)), f"after {kills} kills"
-    if status == 0:
-        break
-    assert os.WTERMSIG(status) == signal.SIGKILL, status
-    kills += 1
-print(kills)
+plan = replace(AT_ONCE, events=int(sys.argv[2]))
+print(kill_at_every_step(root, lambda: simulate.run(root, plan, never), check))
 """
-
-
-def run_script(script: str, *arguments: object) -> str:
-    command = [sys.executable, "-c", script, *map(str, arguments)]
-    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 @contextmanager

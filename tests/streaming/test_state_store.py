@@ -9,7 +9,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from spark_apps.jobs.stream.paths import HISTORY, PROFILES, base_file
 
 from spark_apps.features.units import EVENT_COLUMNS
 from spark_apps.jobs.stream import state_store
@@ -18,6 +17,9 @@ from spark_apps.storage import write_parquet
 from spark_apps.streaming import state as limits
 from spark_apps.streaming.state import Bucket, RecentBatch, StreamState
 from spark_apps.streaming.user_update import PROFILES as PROFILE_ROWS
+from spark_apps.tables import HISTORY, PROFILES
+from tests.engines import local_engine
+from tests.kills import run_script
 
 BUCKETS = tuple(Bucket(modulus=4, remainder=number, base=0) for number in range(4))
 # users of bucket 1
@@ -121,12 +123,12 @@ def test_a_base_made_anew_holds_the_buckets_rows_sorted_by_user(store: StateStor
     for kind in (HISTORY, PROFILES):
         store.renew(kind, "", state, BUCKETS[1], renewed)
     of_bucket = [row for row in [*OLD, *NEW[0], *NEW[1]] if row["user_id"] % 4 == 1]
-    stored = pq.ParquetFile(Path(store.root) / base_file(HISTORY, renewed))
+    stored = pq.ParquetFile(Path(store.root) / renewed.file(HISTORY))
     assert stored.read().equals(events(of_bucket).sort_by("user_id"))  # a stable sort: a user's oldest rows first
     sizes = [stored.metadata.row_group(number).num_rows for number in range(stored.num_row_groups)]
     assert set(sizes[:-1]) == {16} and 0 < sizes[-1] <= 16
     newest = dict.fromkeys(USERS, "A") | dict.fromkeys(USERS[::9], "batch 0") | dict.fromkeys(USERS[::2], "batch 1")
-    found = pq.read_table(Path(store.root) / base_file(PROFILES, renewed))
+    found = pq.read_table(Path(store.root) / renewed.file(PROFILES))
     assert found.equals(profiles(dict(sorted((newest | {401: "batch 1"}).items()))))
 
 
@@ -159,6 +161,57 @@ def test_more_former_events_than_the_limit_are_read_a_bucket_at_a_time(
     assert [set(known.history["user_id"].to_pylist()) for known in found] == [{9, 17}, {5, 13}]
 
 
+# Compacts a state whose bucket is too large; whatever is left of a process that was killed has all that it names.
+KILLED_AT_EVERY_STEP = """
+import sys
+from pathlib import Path
+
+from spark_apps.jobs.stream.state_store import StateStore
+from spark_apps.storage.transaction import recover
+from spark_apps.streaming import state as limits
+from spark_apps.tables import HISTORY, PROFILES
+from tests.engines import local_engine
+from tests.kills import kill_at_every_step
+
+store = StateStore(Path(sys.argv[1]))
+limits.EVENTS_PER_BUCKET = int(sys.argv[2])
+
+def check():
+    recover(store.root)
+    made = [one for one in store.read().buckets if one.remainder % 4 == 1]
+    assert len(made) in (1, 2)
+    files = {store.root / one.file(kind) for kind in (HISTORY, PROFILES) for one in made}
+    assert files == set((store.root / "processed/stream_state").rglob("bucket-*.parquet"))
+
+print(kill_at_every_step(store.root, lambda: store.compact(local_engine(), store.read()), check))
+"""
+
+
+def test_a_split_that_is_killed_at_any_step_is_done_or_not_begun(store: StateStore) -> None:
+    state, dropped = state_of(store).model_copy(update={"next_batch": 9}), drop(store, [5, 37, 401])
+    with store.change(9) as change:
+        change.commit(state)
+    (before,) = store.known(state, [1], dropped)
+    assert int(run_script(KILLED_AT_EVERY_STEP, store.root, len(OLD) - 1)) > 20
+    after = store.read()
+    assert after is not None and set(after.buckets) == {*BUCKETS, *BUCKETS[1].halves(9)} - {BUCKETS[1]}
+    (known,) = store.known(after, range(len(after.buckets)), dropped)
+    for now, then in ((known.history, before.history), (known.profiles, before.profiles)):
+        assert now.sort_by("user_id").equals(then.sort_by("user_id"))
+
+
+def test_a_bucket_is_split_when_its_base_has_more_events_than_the_limit(
+    store: StateStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = state_of(store).model_copy(update={"next_batch": 9})
+    monkeypatch.setattr(limits, "EVENTS_PER_BUCKET", len(OLD))
+    assert store.compact(local_engine(), state).buckets == (BUCKETS[0], BUCKETS[1].renewed(9), *BUCKETS[2:])
+    again = state_of(store).model_copy(update={"next_batch": 9})
+    monkeypatch.setattr(limits, "EVENTS_PER_BUCKET", len(OLD) - 1)
+    monkeypatch.setattr(limits, "MAX_MODULUS", 4)
+    assert store.compact(local_engine(), again).buckets == (BUCKETS[0], BUCKETS[1].renewed(9), *BUCKETS[2:])
+
+
 def test_a_bucket_without_a_user_is_read_and_made_anew(store: StateStore) -> None:
     state, empty = state_of(store), BUCKETS[3]
     store.write(HISTORY, "", empty, events([]))
@@ -166,7 +219,7 @@ def test_a_bucket_without_a_user_is_read_and_made_anew(store: StateStore) -> Non
     assert [len(rows) for rows in store.user(state, 3)] == [0, 0]
     for kind in (HISTORY, PROFILES):
         store.renew(kind, "", state, empty, empty.renewed(2))
-    assert len(pq.read_table(Path(store.root) / base_file(HISTORY, empty.renewed(2)))) == 0
+    assert len(pq.read_table(Path(store.root) / empty.renewed(2).file(HISTORY))) == 0
 
 
 def test_a_state_of_an_earlier_version_is_read() -> None:

@@ -28,6 +28,7 @@ from spark_apps.ingestion.manifests import date_key, read_manifests
 from spark_apps.jobs.simulate.rate_limit import Backlog, Pace, dropped_names
 from spark_apps.platform.signals import Wait
 from spark_apps.jobs.stream.state_store import StateStore
+from spark_apps.platform.signals import Wait
 from spark_apps.progress import RowsDone, notice, row_progress
 from spark_apps.provenance import Holding, ReplayedParts, holdings_of
 from spark_apps.registry.alias import promoted_since

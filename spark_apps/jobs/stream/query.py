@@ -17,8 +17,8 @@ from spark_apps.errors import BadInputError, BusyRootError, UserError, from_engi
 from spark_apps.jobs.stream.batch import BatchProcessor
 from spark_apps.jobs.stream.incoming import TRIED_AGAIN_SECONDS, Incoming, names_taken
 from spark_apps.jobs.stream.preparation import prepare
-from spark_apps.platform.signals import Wait, asked_to_end
 from spark_apps.jobs.stream.state_store import StateStore
+from spark_apps.platform.signals import Wait, asked_to_end
 from spark_apps.settings import Settings
 from spark_apps.storage import StoragePath, for_another_thread, lock_at
 from spark_apps.storage.staging import discard
