@@ -50,9 +50,11 @@ def stream(
     # late: `stream status` need not wait for them
     from spark_apps.engine.opening import open_engine
     from spark_apps.jobs.stream.query import StopPolicy, run
+    from spark_apps.runtime.memory import return_freed_memory
     from spark_apps.telemetry.sender import Sender
     from spark_apps.telemetry.sinks import sink_of
 
+    return_freed_memory()
     settings = load_settings(root=root, engine=engine, master=master)
     folder = table_root(settings)
     sender = Sender(folder, sink_of(settings, folder))

@@ -37,15 +37,16 @@ class _Work:
     limits: Limits
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Here(Shared[Value]):
-    held: Value
+    held: Value | None
 
     def value(self) -> Value:
+        assert self.held is not None, "it was released"
         return self.held
 
     def release(self) -> None:
-        pass  # it goes with its last owner
+        self.held = None
 
 
 class _Beside:

@@ -8,6 +8,24 @@ import sys
 import pyarrow as pa
 
 
+_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8  # of glibc's malloc.h
+_LARGE_BYTES = 1 << 20
+
+
+def return_freed_memory() -> None:
+    """Has this process hand memory back to the system when it is freed; for one that lives long, at its start.
+
+    By itself, Arrow's pool keeps what it once had; and glibc, once an array of some MB was freed, takes the next ones
+    from a heap that it cannot shorten, one for each thread. So Arrow gets its memory from glibc, which maps each large
+    array on its own and has two heaps.
+    """
+    pa.set_memory_pool(pa.system_memory_pool())
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:  # glibc has it
+        mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
+        mallopt(_M_ARENA_MAX, 2)
+
+
 def release_unused() -> None:
     """Gives back what Arrow's pool and C's allocator hold and nobody uses.
 

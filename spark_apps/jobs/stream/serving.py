@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pyarrow as pa
 
 from spark_apps.engine.base import Engine, Shared
@@ -37,16 +38,15 @@ class Serving:
         models = models_of(self._store.root, self._served, state, self._settings)
         self.models: Shared[Models] = self._engine.share(models)
         self.popular = popular(models, len(state.first_popular))
-        self._known = set(models.hybrid.catalogue.ids.tolist())
+        self._known = np.sort(models.hybrid.catalogue.ids)
         for batch in range(state.products_from, state.next_batch):
             self.note(increments(self._store.root, batch))
 
     def note(self, products: pa.Table) -> int:
         """Notes the products of a batch; returns how many of them are new."""
-        met = set(products["product_id"].to_pylist())
-        new = len(met - self._known)
-        self._known |= met
-        return new
+        new = np.setdiff1d(products["product_id"].to_numpy(), self._known)
+        self._known = np.union1d(self._known, new)
+        return len(new)
 
     def refreshed(self, state: StreamState) -> StreamState:
         """Takes what was seen since the last time into products and scores, publishes them, and serves with them.
