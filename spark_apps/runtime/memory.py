@@ -7,7 +7,6 @@ import sys
 
 import pyarrow as pa
 
-
 _M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8  # of glibc's malloc.h
 _LARGE_BYTES = 1 << 20
 
