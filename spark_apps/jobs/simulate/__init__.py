@@ -26,7 +26,6 @@ from spark_apps.ingestion.csv_layout import HEADER
 from spark_apps.ingestion.landing import whole_rows
 from spark_apps.ingestion.manifests import date_key, read_manifests
 from spark_apps.jobs.simulate.rate_limit import Backlog, Pace, dropped_names
-from spark_apps.platform.signals import Wait
 from spark_apps.jobs.stream.state_store import StateStore
 from spark_apps.platform.signals import Wait
 from spark_apps.progress import RowsDone, notice, row_progress

@@ -24,8 +24,8 @@ from spark_apps.jobs.stream.models import (
     popular,
     versions_in_force,
 )
-from spark_apps.jobs.train.hybrid import SEGMENT_SCORES
 from spark_apps.jobs.stream.state_store import StateStore, staged_below
+from spark_apps.jobs.train.hybrid import SEGMENT_SCORES
 from spark_apps.progress import step
 from spark_apps.registry.versions import HYBRID
 from spark_apps.settings import Settings
