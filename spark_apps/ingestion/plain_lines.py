@@ -1,8 +1,8 @@
-"""Plain lines to typed events in Arrow, at a fraction of what Spark's own parser costs.
+"""Plain lines to typed events in Arrow, at a fraction of what SQL costs.
 
 A line is plain where nothing about it can be in doubt: nine fields without quotes and control characters, an
 existing time, a known event type, ids of digits alone, a price of digits with one point at most. It becomes the same
-event here as in `cleaning`, which takes all other lines and alone finds lines unusable.
+event here as in `lines`, which takes all other lines and alone finds lines unusable.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def split_plain(lines: pa.StringArray, latest: pa.TimestampArray | None = None) 
     """Reads the plain ones of some lines into events.
 
     Args:
-        lines: CSV lines without their line feeds, as `cleaning.parse_lines` takes them; any bytes, no nulls.
+        lines: CSV lines without their line feeds, as `lines.read_lines` takes them; any bytes, no nulls.
         latest: of each line the latest time that its event can have, null where any is possible. An event from later
             is not plain.
 
