@@ -36,8 +36,8 @@ def test_silhouettes(users: int, seed: int, size: float, same: int) -> None:
 @given(st.lists(interests, max_size=8, unique_by=lambda row: row[:3]))
 def test_affinities(rows: list[tuple[str, str, str, float, int]]) -> None:
     for segment in affinities([Interest(*row) for row in rows], {"a": 1, "b": 2}, 5):  # type: ignore[arg-type]
-        for one in (*segment["categories"], *segment["brands"]):
-            assert 0 < one["share"] <= 1 + 1e-9 and 1 < one["lift"] < math.inf
+        for one in (*segment.categories, *segment.brands):
+            assert 0 < one.share <= 1 + 1e-9 and 1 < one.lift < math.inf
 
 
 @given(st.dictionaries(st.sampled_from((-5.0, 0.0, 1e-9, 1.0, 2.0, 1e12, 1e300)), st.integers(1, 10**9)))
