@@ -59,7 +59,7 @@ _SCHEMAS = {HISTORY: EVENT_COLUMNS, PROFILES: PROFILE_ROWS}
 # how rows of the same users that come from a base and from later batches become one table
 _JOINS: dict[str, Join] = {HISTORY: _sorted, PROFILES: newest_profiles}
 # which users' rows are wanted, of some users' ids
-Wanted = Callable[[NDArray[np.int64]], NDArray[np.bool_]]
+UserFilter = Callable[[NDArray[np.int64]], NDArray[np.bool_]]
 # bucket -> what it is after its base was made anew: itself or its halves
 Renewed = Mapping[Bucket, Sequence[Bucket]]
 
@@ -272,7 +272,9 @@ class StateStore:
         """A bucket's base in parts, sorted by user; all of it, or the rows of some users."""
         return self._rows(_SCHEMAS[kind], bucket.file(kind), users=users)
 
-    def _newer(self, kind: str, state: StreamState, bucket: Bucket, wanted: Wanted | None = None) -> Iterator[pa.Table]:
+    def _newer(
+        self, kind: str, state: StreamState, bucket: Bucket, wanted: UserFilter | None = None
+    ) -> Iterator[pa.Table]:
         """What a bucket's base does not hold yet, of all its users or some, oldest first."""
         for path in (
             path for batch in state.recent if batch.batch >= bucket.base for path in batch.paths(kind == HISTORY)
@@ -290,7 +292,7 @@ class StateStore:
                 yield from self._rows(_SCHEMAS[kind], path, users=some)
 
     def _rows(
-        self, schema: pa.Schema, path: str, wanted: Wanted | None = None, users: pa.Array | None = None
+        self, schema: pa.Schema, path: str, wanted: UserFilter | None = None, users: pa.Array | None = None
     ) -> Iterator[pa.Table]:
         """Reads rows, all or some users', a part at a time: of most parts few rows are wanted."""
         stored = open_parquet(self.root / path, [name for name in schema.names if name in _FEW_VALUES])
