@@ -63,7 +63,7 @@ MODULES = {
     "pair": "servers",
     "undisturbed": "reference_run",
 }
-# what they name is called so outside of this project, or was measured of it
+# the command of that name
 APART = {"commands/metrics.py", "metrics.py"}
 THIS = Path(__file__).name
 
