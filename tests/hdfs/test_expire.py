@@ -42,7 +42,7 @@ def place(superuser: HdfsAdmin, shopstream: Shopstream) -> Place:
 
 def age(hdfs: HdfsAdmin, path: str, days: float) -> None:
     moment = round((time.time() - days * DAY) * 1000)
-    hdfs._client.set_times(path, modification_time=moment)
+    hdfs.client.set_times(path, modification_time=moment)
 
 
 def paths(found: list[Expired]) -> list[str]:
