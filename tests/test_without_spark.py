@@ -87,7 +87,7 @@ def test_whatever_does_not_know_spark_is_imported_without_it(tmp_path: Path) -> 
     names = [module_name(path) for path in SOURCES if path.name != "__main__.py" and not knows_spark(parsed(path))]
     parts_of_engine = ("base", "database", "local", "opening", "published", "relations", "spills")
     assert {f"spark_apps.engine.{name}" for name in parts_of_engine} <= set(names)
-    assert {f"spark_apps.commands.{name}" for name in COMMANDS.values()} | {"spark_apps.cli"} <= set(names)
+    assert {f"spark_apps.commands.{name}" for name in COMMANDS} | {"spark_apps.cli"} <= set(names)
     done = without_spark("imported.py", *names, folder=tmp_path)
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
 

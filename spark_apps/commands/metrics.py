@@ -174,15 +174,10 @@ def _compare(root: StoragePath, influx: Influx) -> Compared:
 
 def _print(compared: Compared) -> None:
     rows = [
-        (
-            one.measurement,
-            one.expected,
-            one.found,
-            "yes" if not one.differing else f"{one.differing:,} differ, first of batch {one.first:,}",
-        )
-        for one in compared.comparisons.values()
+        (one.measurement, one.expected, one.found, one.differing, one.first) for one in compared.comparisons.values()
     ]
-    print_table(f"Points of {compared.batches:,} batches", ["measurement", "batch log", "InfluxDB", "equal"], rows)
+    columns = ["measurement", "batch log", "InfluxDB", "differ", "first batch"]
+    print_table(f"Points of {compared.batches:,} batches", columns, rows)
     if compared.too_old:
         out.print(f"Not compared: {compared.too_old:,} batches so old that InfluxDB may have dropped them.")
     if compared.waiting:
