@@ -122,7 +122,9 @@ def test_no_retired_word_is_in_code() -> None:
 def test_no_retired_word_is_in_the_docs() -> None:
     pages = set(tracked(".md")) - {"CHANGELOG.md"}  # which says what was renamed
     assert "README.md" in pages
-    found = {name: words_of((REPOSITORY / name).read_text(encoding="utf-8")) & forms(WORDS).keys() for name in sorted(pages)}
+    found = {
+        name: words_of((REPOSITORY / name).read_text(encoding="utf-8")) & forms(WORDS).keys() for name in sorted(pages)
+    }
     assert not told(found)
 
 
