@@ -47,8 +47,7 @@ def why(error: Exception) -> str:
 def get(url: str) -> requests.Response | None:
     """Returns a page, whatever its status, or None where nothing answers."""
     try:
-        with session() as once:
-            return once.get(url, timeout=_SECONDS)
+        return _page(url)
     except requests.RequestException:
         return None
 
@@ -61,10 +60,9 @@ def get_json(url: str) -> Any:
         OtherAnswerError: when the page is missing or no JSON.
     """
     try:
-        with session() as once:
-            page = once.get(url, timeout=_SECONDS)
-            page.raise_for_status()
-            return page.json()
+        page = _page(url)
+        page.raise_for_status()
+        return page.json()
     except (requests.HTTPError, requests.exceptions.InvalidJSONError) as error:
         raise OtherAnswerError(f"{type(error).__name__}: {error}") from error
     except requests.RequestException as error:
@@ -78,3 +76,8 @@ def server_time(page: requests.Response) -> float:
         ValueError: when the page does not tell.
     """
     return parsedate_to_datetime(page.headers.get("Date", "")).timestamp()
+
+
+def _page(url: str) -> requests.Response:
+    with session() as once:
+        return once.get(url, timeout=_SECONDS)

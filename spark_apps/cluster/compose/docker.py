@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -38,15 +39,15 @@ class DockerError(UserError):
         super().__init__(f"`{_shown(arguments)}` failed: {_last_words(text)}.")
 
 
-class Client:
+class Client(ABC):
     """A program whose commands are called one by one."""
 
     title: tuple[str, ...] = ("docker",)
     folder: Path | None = None
 
+    @abstractmethod
     def command(self, *arguments: str) -> list[str]:
         """Returns the command line of a command."""
-        raise NotImplementedError
 
     def environment(self) -> dict[str, str] | None:
         """Returns the environment of its processes; None for this process's own."""
