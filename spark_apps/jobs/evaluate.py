@@ -326,7 +326,7 @@ def _factors(run: Run, judged_by: Split) -> tuple[Relation, pa.Table]:
         indexes = factors_job.number_ids(run.engine, run.transaction, tables.users, tables.products)
         fitting = Fitting(run.engine, run.transaction, judged_by.learned, indexes, judged_by.size)
         fitted, users, products = factors_job.trial_factors(fitting, settings, settings.als, judged_by.learned.users)
-        shown.done = fitted.told(settings.als)
+        shown.done = fitted.described(settings.als)
     file = run.scratch("factors") / "part-00000.zstd.parquet"
     write_parquet(file, users.select(als.USER_FACTORS.names).cast(als.USER_FACTORS))
     return Relation((file,), als.USER_FACTORS), products

@@ -30,7 +30,7 @@ Floats = NDArray[np.float32]
 STEPS = 3
 # Lists are as good after an iteration that lowers the objective by a thousandth as after fifteen: see
 # docs/decisions/0003-als-engines.md.
-LEAST_FALL = 1e-3
+MIN_FALL = 1e-3
 _START = 0.01
 # Floats of gathered factors in a block: 1 MB stays in a core's cache through the steps.
 _BLOCK_FLOATS = 1 << 18
@@ -108,7 +108,7 @@ def fit(
     regularization: float,
     seed: int,
     threads: int,
-    least_fall: float = LEAST_FALL,
+    min_fall: float = MIN_FALL,
 ) -> tuple[Floats, Floats, int]:
     """Finds the factors of users and products.
 
@@ -119,7 +119,7 @@ def fit(
         regularization: λ.
         seed: of the start.
         threads: that work side by side; results do not depend on them.
-        least_fall: the iteration that lowers the objective by no larger share of what is left of it is the last.
+        min_fall: the iteration that lowers the objective by no larger share of what is left of it is the last.
 
     Returns:
         Factors of users and of products, in the order of the matrix; and the number of iterations.
@@ -134,7 +134,7 @@ def fit(
     objective = _objective_of_start(confidence, of_users, of_products)
     done, fall = 0, np.inf
     with ThreadPoolExecutor(threads) as pool:
-        while done < iterations and fall > least_fall * objective:
+        while done < iterations and fall > min_fall * objective:
             fall = _move(users, of_users, of_products, regularization, pool)
             fall += _move(products, of_products, of_users, regularization, pool)
             objective, done = objective - fall, done + 1

@@ -32,7 +32,7 @@ def confidence() -> csr_matrix:
 
 def fit(confidence: csr_matrix, regularization: float, threads: int = 1) -> Factors:
     with threadpool_limits(1, "blas"):
-        users, products, done = conjugate.fit(confidence, RANK, ITERATIONS, regularization, SEED, threads, least_fall=0)
+        users, products, done = conjugate.fit(confidence, RANK, ITERATIONS, regularization, SEED, threads, min_fall=0)
     assert done == ITERATIONS
     return users, products
 
@@ -84,14 +84,14 @@ def objective(confidence: csr_matrix, users: np.ndarray, products: np.ndarray) -
 
 
 def test_the_fit_ends_with_the_iteration_that_hardly_lowers_the_objective(confidence: csr_matrix) -> None:
-    def fitted(iterations: int, least_fall: float) -> tuple[np.ndarray, np.ndarray, int]:
-        return conjugate.fit(confidence, RANK, iterations, NEAR, SEED, 2, least_fall)
+    def fitted(iterations: int, min_fall: float) -> tuple[np.ndarray, np.ndarray, int]:
+        return conjugate.fit(confidence, RANK, iterations, NEAR, SEED, 2, min_fall)
 
     with threadpool_limits(1, "blas"):
         left = [objective(confidence, *fitted(iterations, 0)[:2]) for iterations in range(1, 16)]
         falls = [before / after - 1 for before, after in pairwise(left)]
-        for least_fall in (0.1, 0.015, 0.005):
-            users, products, done = fitted(30, least_fall)
-            assert 2 < done == 2 + next(place for place, fall in enumerate(falls) if fall <= least_fall)
+        for min_fall in (0.1, 0.015, 0.005):
+            users, products, done = fitted(30, min_fall)
+            assert 2 < done == 2 + next(place for place, fall in enumerate(falls) if fall <= min_fall)
             np.testing.assert_array_equal(users, fitted(done, 0)[0])
             np.testing.assert_array_equal(products, fitted(done, 0)[1])

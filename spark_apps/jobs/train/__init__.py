@@ -166,7 +166,7 @@ def _recommend(run: _Run, segmented: Metadata, trials: int) -> Metadata:
     settings = run.settings
     with step("ALS") as shown:
         fitted, factors = factors_job.stage_als(fitting, settings, run.stage(ALS))
-        shown.done = fitted.told(settings.als)
+        shown.done = fitted.described(settings.als)
     with step(f"Top {settings.top} for every user") as shown:
         hybrid = load_hybrid(run.stage(HYBRID), run.stage(ALS), lesson.names, settings.blend, settings.popular_kept)
         metrics = _stage_lists(run, lesson, factors, hybrid)

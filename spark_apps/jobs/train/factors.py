@@ -77,8 +77,8 @@ class Fitted:
     library: AlsLibrary
     iterations: int
 
-    def told(self, parameters: AlsParameters) -> str:
-        """Says it beside what was asked for."""
+    def described(self, parameters: AlsParameters) -> str:
+        """Returns rank, iterations beside the most that were asked for, and library, in words."""
         iterations = f"{self.iterations} of at most {parameters.iterations} iterations"
         return f"rank {parameters.rank}, {iterations}, {self.library}"
 
